@@ -1,0 +1,91 @@
+package job
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Attempt is a callback that made no event: one that was refused, or an authentic
+// one that told nothing new. It is one message of the stream ATTEMPTS, on the subject
+// `attempts.<source>.<verdict>`.
+type Attempt struct {
+	// Source is the configured source, or NoSource.
+	Source string
+	// Claimed is the source that the request named if there is none of that name,
+	// escaped and cut to a bounded length.
+	Claimed string
+	// Verdict is the reason of a refusal, or Duplicate, or another word of ours:
+	// lower case and underscores.
+	Verdict string
+	Receipt Receipt
+	// Body is the raw body, or nil if it was over the bound for refused bodies;
+	// Size and SHA256 (hexadecimal) are those of the whole body all the same.
+	Body   []byte
+	Size   int64
+	SHA256 string
+	// Event is the id of the event that was there already; empty if there is none.
+	Event string
+}
+
+// NoSource stands for the source in the subject of attempts at unknown sources. It
+// is no valid source name, so nothing from outside can choose a subject.
+const NoSource = "_"
+
+// The verdicts on attempts that are not reasons of verify.
+const (
+	// UnknownSource: the address names no configured source.
+	UnknownSource = "unknown_source"
+	// Duplicate: authentic, and its event is there already.
+	Duplicate = "duplicate"
+)
+
+// Subject returns `attempts.<source>.<verdict>`.
+func (a Attempt) Subject() string { return "attempts." + a.Source + "." + a.Verdict }
+
+// Header returns the headers of the attempt's message, in the form of nats.Header.
+func (a Attempt) Header() map[string][]string {
+	h := make(map[string][]string, 10)
+	set := func(name, value string) {
+		if value != "" {
+			h[name] = []string{value}
+		}
+	}
+	a.Receipt.header(set)
+	set(headerBody, a.SHA256)
+	set(headerSize, fmt.Sprint(a.Size))
+	set(headerClaimed, visible(a.Claimed))
+	set(headerEvent, a.Event)
+	return h
+}
+
+const (
+	headerSize    = "receiver-body-size"
+	headerClaimed = "receiver-claimed-source"
+	headerEvent   = "receiver-event"
+)
+
+// ParseAttempt undoes Subject, Header and the payload of a message of the stream
+// ATTEMPTS. It returns an error for a message that this program did not write.
+func ParseAttempt(subject string, header map[string][]string, data []byte) (Attempt, error) {
+	parts := strings.Split(subject, ".")
+	if len(parts) != 3 || parts[0] != "attempts" {
+		return Attempt{}, fmt.Errorf("subject %q is not attempts.<source>.<verdict>", subject)
+	}
+	get := getter(header)
+	receipt := parseReceipt(get)
+	if receipt == nil {
+		return Attempt{}, fmt.Errorf("message on %q has no %s of the form %s", subject, headerReceived, time.RFC3339)
+	}
+	a := Attempt{
+		Source: parts[1], Verdict: parts[2], Receipt: *receipt, Claimed: get(headerClaimed),
+		SHA256: get(headerBody), Event: get(headerEvent),
+	}
+	if _, err := fmt.Sscanf(get(headerSize), "%d", &a.Size); err != nil {
+		return Attempt{}, fmt.Errorf("message on %q: %s: %w", subject, headerSize, err)
+	}
+	if a.Size == 0 || len(data) > 0 {
+		a.Body = data
+	}
+	return a, nil
+}

@@ -1,0 +1,132 @@
+// Package job is the vocabulary of the program: job ids, statuses, results,
+// subjects and events, and the reading of bytes from the platform into them.
+//
+// It decides what a notification means and what an event looks like on the wire.
+// It does no input or output, reads no clock, imports the standard library only,
+// and never decides whether bytes can be trusted: that is verify's question and
+// is answered before this package sees them.
+//
+// OC: contract sections 5 and 6, read 2026-11-23.
+package job
+
+import "strings"
+
+// Kind is what an event says about a job. It is the last token of the subject.
+type Kind string
+
+// The kinds of event. Submitted, Finished, Overdue and Errors exist at most once
+// for a job; Progress and Conflict once for each distinct status.
+const (
+	// Submitted: we handed the job to the platform.
+	Submitted Kind = "submitted"
+	// Progress: the job has a status that is not terminal, or one we do not know.
+	Progress Kind = "progress"
+	// Finished: the job has reached its end; Result says how.
+	Finished Kind = "finished"
+	// Overdue: the job should have ended by now and has not.
+	Overdue Kind = "overdue"
+	// Conflict: after Finished, authentic word of another outcome arrived.
+	Conflict Kind = "conflict"
+	// Errors: the texts of the rows that failed.
+	Errors Kind = "errors"
+	// Unrecognised: authentic bytes that are no job notification.
+	Unrecognised Kind = "unrecognised"
+)
+
+// Result is how a finished job ended.
+type Result string
+
+// The results of a finished job.
+const (
+	// Succeeded: every row was processed.
+	Succeeded Result = "succeeded"
+	// Partial: the job ran to its end, but some rows failed or it warned.
+	Partial Result = "partial"
+	// Failed: the platform or the vendor gave up, or every row failed.
+	Failed Result = "failed"
+	// Cancelled: somebody cancelled it.
+	Cancelled Result = "cancelled"
+)
+
+// Class is what a status word means for the life of a job.
+type Class int
+
+// The classes of a status.
+const (
+	// Unknown: a word that the contract does not list; never taken for an end.
+	Unknown Class = iota
+	// Running: the job is not over.
+	Running
+	// Success: the job ran to its end; rows may have failed all the same.
+	Success
+	// Warning: the job ran to its end with reservations.
+	Warning
+	// Failure: the job was given up.
+	Failure
+	// Cancellation: the job was cancelled.
+	Cancellation
+)
+
+// Terminal reports whether the job is over.
+func (c Class) Terminal() bool { return c >= Success }
+
+// statuses holds every word of the vendor's vocabulary with the one word that
+// stands for it and its spellings.
+//
+// OC: section 5.2, (a) rows 11 to 14, (b) row 26.
+var statuses = map[string]struct {
+	canonical string
+	class     Class
+}{
+	"CREATED":              {"CREATED", Running},
+	"STARTED":              {"STARTED", Running},
+	"RUNNING":              {"RUNNING", Running},
+	"SCHEDULED":            {"SCHEDULED", Running},
+	"INITIATED":            {"INITIATED", Running},
+	"CANCELLATION_PENDING": {"CANCELLATION_PENDING", Running},
+	"COMPLETED":            {"COMPLETED", Success},
+	"COMPLETE":             {"COMPLETED", Success},
+	"SUCCESS":              {"COMPLETED", Success},
+	"WARNING":              {"WARNING", Warning},
+	"ABORTED":              {"ABORTED", Failure},
+	"ERROR":                {"ERROR", Failure},
+	"CANCELLED":            {"CANCELLED", Cancellation},
+	"CANCELED":             {"CANCELLED", Cancellation},
+}
+
+// Classify returns the class of a status word, whatever its case and the white
+// space around it, and its canonical spelling: one word for all spellings of one
+// thing. An unknown word is its own canonical spelling, in upper case.
+//
+// OC: (b) rows 2 and 3.
+func Classify(status string) (Class, string) {
+	word := strings.ToUpper(strings.TrimSpace(status))
+	if s, ok := statuses[word]; ok {
+		return s.class, s.canonical
+	}
+	return Unknown, word
+}
+
+// resultOf judges a terminal status by its counts: a job in which every row failed
+// still says COMPLETED. Records is taken for the total, failures included. It
+// returns the empty Result for a status that is not terminal.
+//
+// OC: section 5.2, (a) row 13, (b) row 22.
+func resultOf(c Class, records, failed *int64) Result {
+	switch {
+	case !c.Terminal():
+		return ""
+	case c == Failure:
+		return Failed
+	case c == Cancellation:
+		return Cancelled
+	case failed == nil || *failed == 0:
+		if c == Warning {
+			return Partial
+		}
+		return Succeeded
+	case records != nil && *failed >= *records:
+		return Failed
+	}
+	return Partial
+}

@@ -1,0 +1,83 @@
+package job
+
+import (
+	"encoding/base64"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// MaxID is the longest job id in bytes that is taken for one. Longer ids are not
+// known from the platform and would make subjects that NATS is not made for.
+const MaxID = 256
+
+// ValidSource reports whether name can be the name of a source: one to 32 of the
+// characters a to z, 0 to 9 and dash. Such a name is a subject token as it stands.
+func ValidSource(name string) bool { return sourceName.MatchString(name) }
+
+var sourceName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+
+// Subject returns `jobs.<source>.<job>.<kind>`, or `jobs.<source>.unrecognised`
+// for that kind, which belongs to no job.
+func Subject(source, id string, k Kind) string {
+	if k == Unrecognised {
+		return "jobs." + source + "." + string(k)
+	}
+	return "jobs." + source + "." + Token(id) + "." + string(k)
+}
+
+// ParseSubject undoes Subject. The id is empty for the kind Unrecognised. Its
+// error says what is wrong with a subject that Subject cannot have made.
+func ParseSubject(subject string) (source, id string, k Kind, err error) {
+	parts := strings.Split(subject, ".")
+	if parts[0] != "jobs" || len(parts) < 3 || len(parts) > 4 {
+		return "", "", "", fmt.Errorf("subject %q is not jobs.<source>.<job>.<kind>", subject)
+	}
+	k = Kind(parts[len(parts)-1])
+	if len(parts) == 4 {
+		if id, err = parseToken(parts[2]); err != nil {
+			return "", "", "", fmt.Errorf("subject %q: %w", subject, err)
+		}
+	} else if k != Unrecognised {
+		return "", "", "", fmt.Errorf("subject %q names no job", subject)
+	}
+	return parts[1], id, k, nil
+}
+
+// Token returns the id as one subject token: as it stands if it is of letters,
+// digits, `_` and `-` only, else `~` and the unpadded base64url of its bytes. So
+// no id from outside can add a token, a wildcard or a space to a subject, and no
+// two ids share a token.
+func Token(id string) string {
+	if plain(id) {
+		return id
+	}
+	return "~" + base64.RawURLEncoding.EncodeToString([]byte(id))
+}
+
+func parseToken(token string) (string, error) {
+	encoded, ok := strings.CutPrefix(token, "~")
+	if !ok {
+		if !plain(token) {
+			return "", fmt.Errorf("token %q is not a job id", token)
+		}
+		return token, nil
+	}
+	id, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil || Token(string(id)) != token {
+		return "", fmt.Errorf("token %q is not the encoding of a job id", token)
+	}
+	return string(id), nil
+}
+
+func plain(id string) bool {
+	if id == "" {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,53 @@
+package job
+
+import "encoding/json"
+
+// View is what is known of a job at one moment, in one shape for both
+// generations of the platform's field names. Its JSON is the `receiver-job` header of
+// an event and the data of our own events; absent fields are unknown.
+type View struct {
+	// ID is the platform's job id, as text whatever it was on the wire.
+	ID string `json:"id"`
+	// Status is the platform's word, verbatim.
+	Status string `json:"status,omitempty"`
+	// Result is how the job ended; empty while it has not.
+	Result Result `json:"result,omitempty"`
+	// Object is the platform's object name, such as `contact`.
+	Object string `json:"object,omitempty"`
+	// Direction is UPLOAD or DOWNLOAD.
+	Direction string `json:"direction,omitempty"`
+	// Records is the number of rows, failures included (contract (b) row 22).
+	Records *int64 `json:"records,omitempty"`
+	// Failed is the number of rows that failed.
+	Failed *int64 `json:"failed,omitempty"`
+	// Error is the platform's text about what went wrong.
+	Error string `json:"error,omitempty"`
+	// Message is any further text of the platform.
+	Message string `json:"message,omitempty"`
+	// FileFormat is the format of the job's file, such as `csv`.
+	FileFormat string `json:"fileFormat,omitempty"`
+	// Instance is the id of the connector instance.
+	Instance string `json:"instance,omitempty"`
+	// VendorJob is the vendor's own id of the job.
+	VendorJob string `json:"vendorJob,omitempty"`
+	// Started and Ended are the platform's times: RFC 3339 where it gave
+	// milliseconds, else its own text.
+	Started string `json:"started,omitempty"`
+	Ended   string `json:"ended,omitempty"`
+	// Payload is the callback payload given at submission, any JSON.
+	Payload json.RawMessage `json:"payload,omitempty"`
+}
+
+// Class returns what the status means for the life of the job.
+func (v View) Class() Class {
+	c, _ := Classify(v.Status)
+	return c
+}
+
+// SameOutcome reports whether two views tell of one and the same end, or of the
+// same step on the way, even if the platform spelt it differently.
+func (v View) SameOutcome(w View) bool {
+	_, a := Classify(v.Status)
+	_, b := Classify(w.Status)
+	return a == b && v.Result == w.Result
+}
