@@ -1,0 +1,73 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// External says how to reach a NATS cluster that somebody else runs.
+type External struct {
+	// URLs are the servers, at least one.
+	URLs []string
+	// CredentialsFile is a NATS credentials file; empty means none.
+	CredentialsFile string
+	// CAFile verifies the servers' certificates; empty means the system's roots.
+	CAFile string
+	// CertFile and KeyFile are our own certificate; empty means none.
+	CertFile, KeyFile string
+}
+
+// Dial connects to a cluster and opens the streams, creating those that are missing.
+// The connection mends itself; while it is down, writes fail with ErrUnavailable.
+func Dial(ctx context.Context, e External, o Options) (*Bus, error) {
+	opts := baseOptions(o)
+	if e.CredentialsFile != "" {
+		opts = append(opts, nats.UserCredentials(e.CredentialsFile))
+	}
+	if e.CAFile != "" {
+		opts = append(opts, nats.RootCAs(e.CAFile))
+	}
+	if e.CertFile != "" {
+		opts = append(opts, nats.ClientCert(e.CertFile, e.KeyFile))
+	}
+	return connect(ctx, strings.Join(e.URLs, ","), o, opts)
+}
+
+func connect(ctx context.Context, url string, o Options, opts []nats.Option) (*Bus, error) {
+	nc, err := nats.Connect(url, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to NATS: %w", err)
+	}
+	b, err := newBus(ctx, nc, o)
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func baseOptions(o Options) []nats.Option {
+	return []nats.Option{
+		nats.Name("receiver"),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(250 * time.Millisecond),
+		// A message kept for a lost connection could be stored long after its
+		// callback was answered 503; better to fail at once and be called again.
+		nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				o.Log.Warn().Err(err).Msg("connection to NATS lost; callbacks are answered 503 until it is back")
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			o.Log.Info().Str("url", nc.ConnectedUrlRedacted()).Msg("connection to NATS is back")
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			o.Log.Warn().Err(err).Msg("NATS reports")
+		}),
+	}
+}

@@ -1,0 +1,192 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
+)
+
+// Embedded says how to run the server inside this process.
+type Embedded struct {
+	// Folder is where the streams are kept; it is created if it is missing.
+	Folder string
+	// Address is the loopback host and port that clients may connect to; port 0
+	// means a free one, the empty address none at all.
+	Address string
+	// SyncAlways makes JetStream call fsync before every acknowledgement, so that
+	// what is acknowledged survives the loss of power. Without it JetStream does so
+	// every two minutes, and only the loss of the process is survived.
+	SyncAlways bool
+	// MaxBody is the largest body in bytes that must fit into a message. Up to 8 MiB
+	// the server stays at its recommended limit, and the few bodies that would not
+	// fit with their headers go to the object store; above, its limit is raised.
+	MaxBody int
+	// Log receives the server's own messages.
+	Log zerolog.Logger
+}
+
+// Server is an embedded NATS server. It owns its folder by a file lock from
+// Start until Stop.
+type Server struct {
+	ns      *server.Server
+	secret  string
+	claim   *claim // nil if the server runs on a copy
+	scratch string // the copy, removed by Stop; empty if there is none
+}
+
+// startTimeout bounds how long the server may take to recover its streams.
+const startTimeout = 60 * time.Second
+
+// Start runs a server on its folder. It returns ErrInUse if another process has it.
+func Start(e Embedded) (_ *Server, err error) {
+	c, err := claimFolder(e.Folder)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			c.release()
+		}
+	}()
+	secret, err := folderSecret(e.Folder)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := e.options(secret)
+	if err != nil {
+		return nil, err
+	}
+	ns, err := start(opts, e.Log)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{ns: ns, claim: c, secret: secret}
+	if err := c.announce(s.URL()); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func start(opts *server.Options, log zerolog.Logger) (*server.Server, error) {
+	ns, err := server.NewServer(opts)
+	if err != nil {
+		return nil, fmt.Errorf("configuring the embedded NATS server: %w", err)
+	}
+	logger := &serverLog{log: log}
+	ns.SetLoggerV2(logger, false, false, false)
+	ns.Start()
+	if !ns.ReadyForConnections(startTimeout) {
+		ns.Shutdown()
+		ns.WaitForShutdown()
+		return nil, fmt.Errorf("starting the embedded NATS server on %s: %s", opts.StoreDir, logger.lastError())
+	}
+	return ns, nil
+}
+
+// URL returns the address for clients, or nothing if there is none.
+func (s *Server) URL() string {
+	if a, ok := s.ns.Addr().(*net.TCPAddr); ok && a != nil {
+		return "nats://" + a.String()
+	}
+	return ""
+}
+
+// Open connects to the server inside this process and opens the streams.
+func (s *Server) Open(ctx context.Context, o Options) (*Bus, error) {
+	opts := append(baseOptions(o), nats.InProcessServer(s.ns), nats.UserInfo(owner, s.secret))
+	return connect(ctx, "", o, opts)
+}
+
+// Stop ends the server and gives the folder free. Everything that was acknowledged
+// is on disk when it returns. Close every Bus before.
+func (s *Server) Stop() {
+	s.ns.Shutdown()
+	s.ns.WaitForShutdown()
+	if s.claim != nil {
+		s.claim.release()
+	}
+	if s.scratch != "" {
+		_ = os.RemoveAll(s.scratch) // in the system's temporary folder, which gets cleaned
+	}
+}
+
+func (e Embedded) options(secret string) (*server.Options, error) {
+	maxPayload := server.MAX_PAYLOAD_MAX_SIZE
+	if e.MaxBody > maxPayload {
+		maxPayload = e.MaxBody + headerRoom
+	}
+	opts := &server.Options{
+		ServerName: "receiver", JetStream: true, StoreDir: e.Folder, SyncAlways: e.SyncAlways,
+		MaxPayload: int32(maxPayload), NoSigs: true, DontListen: e.Address == "",
+	}
+	opts.Users, opts.NoAuthUser = users(secret), guest
+	if opts.DontListen {
+		return opts, nil
+	}
+	host, port, err := net.SplitHostPort(e.Address)
+	if err != nil {
+		return nil, fmt.Errorf("address of the embedded NATS server: %w", err)
+	}
+	opts.Host = host
+	if opts.Port, err = strconv.Atoi(port); err != nil {
+		return nil, fmt.Errorf("address of the embedded NATS server: port %q is not a number", port)
+	}
+	if opts.Port == 0 {
+		opts.Port = server.RANDOM_PORT
+	}
+	return opts, nil
+}
+
+// The two users of the embedded server. The owner is this program, in every process
+// that can read the folder. The guest is whoever connects without a name: consumers
+// and the nats CLI. A guest may read and consume everything, and have streams and
+// buckets of its own, but cannot write, change or remove what is ours, so that no
+// other process of the machine can forge an event.
+const (
+	owner = "receiver"
+	guest = "guest"
+)
+
+func users(secret string) []*server.User {
+	denied := []string{"jobs.>", "attempts.>", "watch.>", "checkpoints.>", "$KV." + "receiver-*.>"}
+	for _, stream := range []string{JobsStream, AttemptsStream, "WATCH", "OBJ_" + PayloadBucket} {
+		for _, verb := range []string{"CREATE", "UPDATE", "DELETE", "PURGE", "RESTORE", "MSG.DELETE"} {
+			denied = append(denied, "$JS.API.STREAM."+verb+"."+stream)
+		}
+	}
+	denied = append(denied, "$O."+PayloadBucket+".>")
+	return []*server.User{
+		{Username: owner, Password: secret},
+		{Username: guest, Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}},
+	}
+}
+
+const secretFile = "owner.secret"
+
+// folderSecret returns the owner's password, making one on first use. Whoever can
+// read it can also change the streams' files, so it protects as much as they do.
+func folderSecret(folder string) (string, error) {
+	path := filepath.Join(folder, secretFile)
+	data, err := os.ReadFile(path)
+	if err == nil && len(data) > 0 {
+		return string(data), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("reading the owner's secret: %w", err)
+	}
+	secret := newSecret()
+	if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
+		return "", fmt.Errorf("writing the owner's secret: %w", err)
+	}
+	return secret, nil
+}

@@ -1,0 +1,177 @@
+package publish
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
+)
+
+// ErrInUse is returned when another process runs the server on a folder. Attach
+// reaches the streams through it.
+var ErrInUse = errors.New("another receiver runs on this folder")
+
+const (
+	lockFile    = "receiver.lock"
+	addressFile = "receiver.address"
+)
+
+// claim is the exclusive right to a folder, held by a file lock: the kernel gives it
+// back however the process ends.
+type claim struct {
+	lock    *flock.Flock
+	address string
+}
+
+// claimPatience outlasts a command that looks at the folder at the same moment.
+const claimPatience = 2 * time.Second
+
+func claimFolder(folder string) (*claim, error) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("creating the folder of the embedded NATS server: %w", err)
+	}
+	lock := flock.New(filepath.Join(folder, lockFile))
+	ctx, cancel := context.WithTimeout(context.Background(), claimPatience)
+	defer cancel()
+	if ok, err := lock.TryLockContext(ctx, claimPatience/100); !ok {
+		if err != nil && ctx.Err() == nil {
+			return nil, fmt.Errorf("locking %s: %w", folder, err)
+		}
+		return nil, fmt.Errorf("%w: %s", ErrInUse, folder)
+	}
+	return &claim{lock: lock, address: filepath.Join(folder, addressFile)}, nil
+}
+
+// announce leaves the address of the running server for other commands.
+func (c *claim) announce(url string) error {
+	if err := os.WriteFile(c.address, []byte(url), 0o600); err != nil {
+		return fmt.Errorf("writing the address of the embedded NATS server: %w", err)
+	}
+	return nil
+}
+
+func (c *claim) release() {
+	_ = os.Remove(c.address) // stale is harmless: it is read only while the lock is held
+	_ = c.lock.Unlock()
+}
+
+// Attach connects, as the owner, to the server that another process runs on a
+// folder. It returns ErrNotRunning if there is none.
+func Attach(ctx context.Context, folder string, o Options) (*Bus, error) {
+	if running, err := inUse(folder); err != nil || !running {
+		return nil, errors.Join(err, fmt.Errorf("%w on %s", ErrNotRunning, folder))
+	}
+	url, err := os.ReadFile(filepath.Join(folder, addressFile))
+	if err != nil {
+		return nil, fmt.Errorf("%w on %s yet: %v", ErrNotRunning, folder, err)
+	}
+	if len(url) == 0 {
+		return nil, fmt.Errorf("%w: %s; it listens on no port: set nats.embedded.address", ErrInUse, folder)
+	}
+	secret, err := folderSecret(folder)
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, string(url), o, append(baseOptions(o), nats.UserInfo(owner, secret)))
+}
+
+// ErrNotRunning is returned by Attach when no server runs on the folder.
+var ErrNotRunning = errors.New("no receiver runs")
+
+func inUse(folder string) (bool, error) {
+	if _, err := os.Stat(filepath.Join(folder, lockFile)); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	lock := flock.New(filepath.Join(folder, lockFile))
+	ok, err := lock.TryRLock()
+	if err != nil {
+		return false, fmt.Errorf("looking at the lock of %s: %w", folder, err)
+	}
+	if ok {
+		_ = lock.Unlock()
+	}
+	return !ok, nil
+}
+
+// ErrNoStore is returned by Inspect when nothing was ever stored in the folder.
+var ErrNoStore = errors.New("the folder holds no streams")
+
+// Inspect runs a server, without a port, on a private copy of the folder's streams,
+// for reading. Opening the folder itself would let the server expire and repair what
+// is in it, and evidence must not change by being looked at. The copy goes with Stop.
+// It returns ErrInUse if another process runs on the folder.
+func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
+	source := filepath.Join(folder, "jetstream")
+	if _, err := os.Stat(source); err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrNoStore, folder)
+	}
+	lock := flock.New(filepath.Join(folder, lockFile))
+	if ok, err := lock.TryRLock(); err != nil || !ok {
+		return nil, errors.Join(err, fmt.Errorf("%w: %s", ErrInUse, folder))
+	}
+	defer lock.Unlock() //nolint:errcheck // the copy is made; there is nothing to do about it
+	temp, err := os.MkdirTemp("", "receiver-inspect-")
+	if err != nil {
+		return nil, fmt.Errorf("making room for a private copy: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(temp)
+		}
+	}()
+	if err := copyTree(source, filepath.Join(temp, "jetstream")); err != nil {
+		return nil, fmt.Errorf("copying the streams of %s: %w", folder, err)
+	}
+	e := Embedded{Folder: temp, Log: log}
+	secret := newSecret()
+	opts, err := e.options(secret)
+	if err != nil {
+		return nil, err
+	}
+	ns, err := start(opts, log)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{ns: ns, secret: secret, scratch: temp}, nil
+}
+
+// copyTree copies regular files and folders; there is nothing else in a store.
+func copyTree(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, strings.TrimPrefix(path, from))
+		if d.IsDir() {
+			return os.MkdirAll(target, 0o700)
+		}
+		return copyFile(path, target)
+	})
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	// io.Copy lets the kernel share the blocks where the file system can.
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+func newSecret() string { return rand.Text() }

@@ -1,0 +1,47 @@
+package publish
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+)
+
+// serverLog carries the messages of the embedded server to ours. Its notices are
+// for debugging here; what it warns of and its errors keep their level.
+type serverLog struct {
+	log  zerolog.Logger
+	last atomic.Value // string: the last error, to explain a failed start
+}
+
+func (l *serverLog) lastError() string {
+	if s, ok := l.last.Load().(string); ok {
+		return s
+	}
+	return "not ready in time"
+}
+
+func (l *serverLog) put(e *zerolog.Event, format string, v []any) {
+	e.Str("from", "nats-server").Msg(fmt.Sprintf(format, v...))
+}
+
+// Noticef logs at debug level.
+func (l *serverLog) Noticef(format string, v ...any) { l.put(l.log.Debug(), format, v) }
+
+// Debugf logs at debug level.
+func (l *serverLog) Debugf(format string, v ...any) { l.put(l.log.Debug(), format, v) }
+
+// Tracef logs at trace level.
+func (l *serverLog) Tracef(format string, v ...any) { l.put(l.log.Trace(), format, v) }
+
+// Warnf logs at warn level.
+func (l *serverLog) Warnf(format string, v ...any) { l.put(l.log.Warn(), format, v) }
+
+// Errorf logs at error level and remembers the message.
+func (l *serverLog) Errorf(format string, v ...any) {
+	l.last.Store(fmt.Sprintf(format, v...))
+	l.put(l.log.Error(), format, v)
+}
+
+// Fatalf does as Errorf; the server then fails to become ready, which Start reports.
+func (l *serverLog) Fatalf(format string, v ...any) { l.Errorf(format, v...) }

@@ -1,0 +1,121 @@
+// Package publish owns the NATS side: it runs the embedded server or connects to a
+// cluster, keeps the streams, and writes and reads what they hold.
+//
+// Its promise is one sentence: when Publish returns no error, the event is in the
+// stream JOBS, acknowledged by JetStream under its sync setting, and it is there
+// once. The server enforces the "once" (Nats-Expected-Last-Subject-Sequence), so it
+// holds across callers, replicas and restarts and is never forgotten.
+//
+// It decides nothing about callbacks and never changes a stream that exists. It is
+// the only package that imports NATS.
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+)
+
+// ErrUnavailable is returned when JetStream did not acknowledge in time, or not at
+// all: nothing is known to be stored, the callback must be answered 503, and trying
+// again later is safe.
+var ErrUnavailable = errors.New("JetStream did not acknowledge")
+
+// Options says how to work with the streams. The zero value of a field means the
+// default that its comment names.
+type Options struct {
+	// Streams are the limits that the streams are created with or checked against.
+	Streams Streams
+	// MaxPending is how many publishes may wait for their acknowledgement at once;
+	// more fail with ErrUnavailable after a short wait. Default 4,096.
+	MaxPending int
+	// AttemptQueue is how many refused attempts may wait to be stored; more are
+	// dropped and counted. Default 1,024.
+	AttemptQueue int
+	// Timeout bounds a write or a read whose context has no deadline. Default 5 s.
+	Timeout time.Duration
+	// Log receives what goes wrong outside of any call, such as a lost connection.
+	Log zerolog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxPending == 0 {
+		o.MaxPending = 4096
+	}
+	if o.AttemptQueue == 0 {
+		o.AttemptQueue = 1024
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 5 * time.Second
+	}
+	return o
+}
+
+// Bus is a connection to the streams. It is made by Server.Open or Dial, is safe
+// for concurrent use, and must be closed.
+type Bus struct {
+	opts     Options
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	jobs     jetstream.Stream
+	attempts jetstream.Stream
+	queue    *attemptQueue
+}
+
+func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {
+	b := &Bus{opts: o.withDefaults(), nc: nc}
+	b.js, err = jetstream.New(nc,
+		jetstream.WithPublishAsyncMaxPending(b.opts.MaxPending),
+		jetstream.WithDefaultTimeout(b.opts.Timeout))
+	if err != nil {
+		return nil, fmt.Errorf("using JetStream: %w", err)
+	}
+	if err := b.ensureStreams(ctx); err != nil {
+		return nil, err
+	}
+	b.queue = startAttemptQueue(b, b.opts.AttemptQueue)
+	return b, nil
+}
+
+// Close stores the attempts that still wait, lets acknowledgements in flight come
+// in, and closes the connection. Ctx bounds all of it.
+func (b *Bus) Close(ctx context.Context) error {
+	err := b.queue.stop(ctx)
+	select {
+	case <-b.js.PublishAsyncComplete():
+	case <-ctx.Done():
+		err = errors.Join(err, fmt.Errorf("waiting for acknowledgements: %w", ctx.Err()))
+	}
+	b.nc.Close()
+	return err
+}
+
+// Ready reports whether the streams can be written now: it asks JetStream for the
+// state of JOBS. The error says what is not as it should be.
+func (b *Bus) Ready(ctx context.Context) error {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	if _, err := b.jobs.Info(ctx); err != nil {
+		return fmt.Errorf("asking NATS for stream %s: %w", JobsStream, err)
+	}
+	return nil
+}
+
+// MaxPayload returns the largest message, in bytes, that the server takes.
+func (b *Bus) MaxPayload() int64 { return b.nc.MaxPayload() }
+
+// URL returns the address of the NATS server in use, without credentials.
+func (b *Bus) URL() string { return b.nc.ConnectedUrlRedacted() }
+
+// bound gives ctx the default deadline if it has none.
+func (b *Bus) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, b.opts.Timeout)
+}

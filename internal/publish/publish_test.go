@@ -1,0 +1,195 @@
+package publish_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+)
+
+func TestAnEventIsStoredOnce(t *testing.T) {
+	b := open(t, start(t, t.TempDir()))
+	for _, tt := range []struct {
+		name          string
+		event         job.Event
+		wantExisted   bool
+		wantSeq       uint64
+		wantResult    job.Result
+		wantSubject   string
+		otherEvidence bool
+	}{
+		{name: "submitted", event: event(job.Submitted, "1", "CREATED"), wantSeq: 1, wantSubject: "jobs.demo.1.submitted"},
+		{name: "progress", event: event(job.Progress, "1", "RUNNING"), wantSeq: 2, wantSubject: "jobs.demo.1.progress"},
+		{name: "the same progress", event: event(job.Progress, "1", "running"), wantExisted: true, wantSeq: 2, wantSubject: "jobs.demo.1.progress"},
+		{name: "other progress", event: event(job.Progress, "1", "STARTED"), wantSeq: 3, wantSubject: "jobs.demo.1.progress"},
+		{name: "finished", event: event(job.Finished, "1", "COMPLETED"), wantSeq: 4, wantSubject: "jobs.demo.1.finished", wantResult: job.Succeeded},
+		{name: "finished again", event: event(job.Finished, "1", "COMPLETED"), wantExisted: true, wantSeq: 4, wantSubject: "jobs.demo.1.finished", wantResult: job.Succeeded},
+		{name: "finished otherwise", event: event(job.Finished, "1", "ABORTED"), wantExisted: true, wantSeq: 4, wantSubject: "jobs.demo.1.finished", wantResult: job.Succeeded},
+		{name: "conflict", event: event(job.Conflict, "1", "ABORTED"), wantSeq: 5, wantSubject: "jobs.demo.1.conflict", wantResult: job.Failed},
+		{name: "conflict again", event: event(job.Conflict, "1", "ABORTED"), wantExisted: true, wantSeq: 5, wantSubject: "jobs.demo.1.conflict", wantResult: job.Failed},
+		{name: "another job", event: event(job.Finished, "2", "COMPLETED"), wantSeq: 6, wantSubject: "jobs.demo.2.finished", wantResult: job.Succeeded},
+		{name: "unrecognised", event: unrecognised("x"), wantSeq: 7, wantSubject: "jobs.demo.unrecognised"},
+		{name: "the same unrecognised", event: unrecognised("x"), wantExisted: true, wantSeq: 7, wantSubject: "jobs.demo.unrecognised"},
+		{name: "other unrecognised", event: unrecognised("y"), wantSeq: 8, wantSubject: "jobs.demo.unrecognised"},
+	} {
+		got, err := b.Publish(t.Context(), tt.event)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		if got.Existed != tt.wantExisted || got.Sequence != tt.wantSeq || got.Subject != tt.wantSubject || got.Job.Result != tt.wantResult {
+			t.Errorf("%s: got existed=%v seq=%d subject=%s result=%q, want %v %d %s %q", tt.name,
+				got.Existed, got.Sequence, got.Subject, got.Job.Result, tt.wantExisted, tt.wantSeq, tt.wantSubject, tt.wantResult)
+		}
+	}
+}
+
+func TestOneOfManyAtOnceWins(t *testing.T) {
+	s := start(t, t.TempDir())
+	buses := []*publish.Bus{open(t, s), open(t, s)}
+	const jobs, callers = 50, 4
+	var wg sync.WaitGroup
+	won := make([]int, jobs)
+	var mu sync.Mutex
+	for i := range jobs {
+		for c := range callers {
+			wg.Go(func() {
+				got, err := buses[c%2].Publish(t.Context(), event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+				if err != nil {
+					t.Error(err)
+				}
+				if !got.Existed {
+					mu.Lock()
+					won[i]++
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for i, n := range won {
+		if n != 1 {
+			t.Errorf("job %d was stored by %d callers, want 1", i, n)
+		}
+	}
+}
+
+func TestWhatIsStoredSurvivesARestart(t *testing.T) {
+	folder := t.TempDir()
+	s, err := publish.Start(embedded(folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := s.Open(t.Context(), publish.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := b.Publish(t.Context(), event(job.Finished, "1", "COMPLETED"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+
+	b = open(t, start(t, folder))
+	got, err := b.Publish(t.Context(), event(job.Finished, "1", "COMPLETED"))
+	if err != nil || !got.Existed || got.Sequence != want.Sequence {
+		t.Errorf("after a restart: existed=%v seq=%d err=%v, want the event of sequence %d", got.Existed, got.Sequence, err, want.Sequence)
+	}
+}
+
+func TestAttemptsAreRecorded(t *testing.T) {
+	b := open(t, start(t, t.TempDir()))
+	a := job.Attempt{Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Received: time.Now()}, Body: []byte("{}"), Size: 2}
+	if !b.Offer(a) {
+		t.Fatal("Offer = false on an empty queue")
+	}
+	a.Verdict = job.Duplicate
+	if err := b.Record(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	subjects := map[string]bool{}
+	for m, err := range b.Messages(ctx, publish.Watch{Stream: publish.AttemptsStream, Follow: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if subjects[m.Subject] = true; len(subjects) == 2 {
+			break
+		}
+	}
+	for _, want := range []string{"attempts.demo.mismatch", "attempts.demo.duplicate"} {
+		if !subjects[want] {
+			t.Errorf("no message on %s", want)
+		}
+	}
+}
+
+func TestAFolderHasOneOwner(t *testing.T) {
+	folder := t.TempDir()
+	start(t, folder)
+	if _, err := publish.Start(embedded(folder)); !errors.Is(err, publish.ErrInUse) {
+		t.Errorf("second Start = %v, want ErrInUse", err)
+	}
+	if _, err := publish.Inspect(folder, zerolog.Nop()); !errors.Is(err, publish.ErrInUse) {
+		t.Errorf("Inspect of a running folder = %v, want ErrInUse", err)
+	}
+	b, err := publish.Attach(t.Context(), folder, publish.Options{})
+	if err != nil {
+		t.Fatalf("Attach: %v", err)
+	}
+	defer b.Close(context.Background())
+	if _, err := b.Publish(t.Context(), event(job.Submitted, "1", "CREATED")); err != nil {
+		t.Errorf("publishing through Attach: %v", err)
+	}
+}
+
+func event(k job.Kind, id, status string) job.Event {
+	body := []byte(fmt.Sprintf(`{"id":%q,"status":%q}`, id, status))
+	v, err := job.Read(body)
+	if err != nil {
+		panic(err)
+	}
+	return job.Event{Kind: k, Source: "demo", Job: v, Time: time.Now(), Evidence: job.ByCallback, Data: body}
+}
+
+func unrecognised(body string) job.Event {
+	return job.Event{Kind: job.Unrecognised, Source: "demo", Time: time.Now(), Reason: "not_json", Data: []byte(body)}
+}
+
+func embedded(folder string) publish.Embedded {
+	return publish.Embedded{Folder: folder, Address: "127.0.0.1:0", Log: zerolog.Nop()}
+}
+
+func start(t *testing.T, folder string) *publish.Server {
+	t.Helper()
+	s, err := publish.Start(embedded(folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+func open(t *testing.T, s *publish.Server) *publish.Bus {
+	t.Helper()
+	b, err := s.Open(t.Context(), publish.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}

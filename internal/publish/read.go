@@ -1,0 +1,206 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
+)
+
+// ErrNotFound is returned when there is no such event.
+var ErrNotFound = errors.New("no such event")
+
+// Message is one message of a stream, as it stands there.
+type Message struct {
+	Subject  string
+	Sequence uint64
+	Time     time.Time
+	Header   map[string][]string
+	// Data is the payload, read from the object store if it was kept there.
+	Data []byte
+}
+
+// last returns the newest event on a subject. A replica may answer that does not
+// have yet what its leader has, so a miss is asked again until ctx is done.
+func (b *Bus) last(ctx context.Context, subject string) (Stored, error) {
+	for {
+		raw, err := b.jobs.GetLastMsgForSubject(ctx, subject)
+		if err == nil {
+			return b.stored(ctx, raw)
+		}
+		if !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return Stored{}, fmt.Errorf("%w: reading back %s: %v", ErrUnavailable, subject, err)
+		}
+		select {
+		case <-ctx.Done():
+			return Stored{}, fmt.Errorf("%w: reading back %s: %v", ErrUnavailable, subject, err)
+		case <-time.After(lagPause):
+		}
+	}
+}
+
+// lagPause is the time between two looks at a replica that lags behind its leader.
+const lagPause = 5 * time.Millisecond
+
+// Job returns every event of a job, in the order of the stream; none if nothing is
+// known of it.
+func (b *Bus) Job(ctx context.Context, source, id string) ([]Stored, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	var events []Stored
+	for e, err := range b.on(ctx, "jobs."+source+"."+job.Token(id)+".*") {
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, e)
+	}
+	return events, nil
+}
+
+// on returns the events on a subject, which may hold wildcards, oldest first.
+func (b *Bus) on(ctx context.Context, subject string) iter.Seq2[Stored, error] {
+	return func(yield func(Stored, error) bool) {
+		for next := uint64(1); ; {
+			raw, err := b.jobs.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				return
+			}
+			if err != nil {
+				yield(Stored{}, fmt.Errorf("%w: reading %s: %v", ErrUnavailable, subject, err))
+				return
+			}
+			e, err := b.stored(ctx, raw)
+			if !yield(e, err) || err != nil {
+				return
+			}
+			next = raw.Sequence + 1
+		}
+	}
+}
+
+func (b *Bus) stored(ctx context.Context, raw *jetstream.RawStreamMsg) (Stored, error) {
+	data, err := b.payload(ctx, raw.Header, raw.Data)
+	if err != nil {
+		return Stored{}, err
+	}
+	e, err := job.ParseEvent(raw.Subject, raw.Header, data)
+	if err != nil {
+		return Stored{}, fmt.Errorf("reading sequence %d of %s: %w", raw.Sequence, JobsStream, err)
+	}
+	return Stored{Event: e, Sequence: raw.Sequence, Subject: raw.Subject}, nil
+}
+
+// payload returns the body that a message stands for.
+func (b *Bus) payload(ctx context.Context, header map[string][]string, data []byte) ([]byte, error) {
+	ref := header[dataRef]
+	if len(ref) == 0 {
+		return data, nil
+	}
+	name, ok := strings.CutPrefix(ref[0], dataRefPrefix)
+	if !ok {
+		return nil, fmt.Errorf("%s %q is not %s<sha256>", dataRef, ref[0], dataRefPrefix)
+	}
+	store, err := b.js.ObjectStore(ctx, PayloadBucket)
+	if err == nil {
+		data, err = store.GetBytes(ctx, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading %s: %v", ErrUnavailable, ref[0], err)
+	}
+	return data, nil
+}
+
+// Watch says which messages Messages gives.
+type Watch struct {
+	// Stream is JobsStream or AttemptsStream; empty means by the subject's first token.
+	Stream string
+	// Subjects filter the messages, with NATS wildcards; none means all.
+	Subjects []string
+	// Since leaves out what was stored earlier; zero means from the first.
+	Since time.Time
+	// Follow goes on with what comes; otherwise the end of the stream is the end.
+	Follow bool
+}
+
+// Messages gives the messages of a stream in order, until ctx is done or, without
+// Follow, until the last that was there when it was called.
+func (b *Bus) Messages(ctx context.Context, w Watch) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		if err := b.messages(ctx, w, yield); err != nil && ctx.Err() == nil {
+			yield(Message{}, fmt.Errorf("reading stream %s: %w", w.stream(), err))
+		}
+	}
+}
+
+func (w Watch) stream() string {
+	if w.Stream != "" {
+		return w.Stream
+	}
+	if len(w.Subjects) > 0 && strings.HasPrefix(w.Subjects[0], "attempts.") {
+		return AttemptsStream
+	}
+	return JobsStream
+}
+
+func (b *Bus) messages(ctx context.Context, w Watch, yield func(Message, error) bool) error {
+	stream, err := b.js.Stream(ctx, w.stream())
+	if err != nil {
+		return err
+	}
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: w.Subjects}
+	if !w.Since.IsZero() {
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &w.Since
+	}
+	consumer, err := stream.OrderedConsumer(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return err
+	}
+	left := info.NumPending
+	if !w.Follow && left == 0 {
+		return nil
+	}
+	it, err := consumer.Messages()
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, it.Stop)()
+	defer it.Stop()
+	for {
+		msg, err := it.Next()
+		if err != nil {
+			return err
+		}
+		m, err := b.received(ctx, msg)
+		if !yield(m, err) || err != nil {
+			return nil
+		}
+		if left--; !w.Follow && left == 0 {
+			return nil
+		}
+	}
+}
+
+func (b *Bus) received(ctx context.Context, msg jetstream.Msg) (Message, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return Message{}, err
+	}
+	data, err := b.payload(ctx, msg.Headers(), msg.Data())
+	if err != nil {
+		return Message{}, err
+	}
+	return Message{
+		Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp,
+		Header: msg.Headers(), Data: data,
+	}, nil
+}

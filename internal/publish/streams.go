@@ -1,0 +1,134 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The streams and the bucket that the program owns.
+const (
+	// JobsStream holds every event: authentic ones and our own.
+	JobsStream = "JOBS"
+	// AttemptsStream holds refused, duplicate and late callbacks.
+	AttemptsStream = "ATTEMPTS"
+	// PayloadBucket holds bodies that are too large for a message of a server that
+	// we do not run. Objects are named by the SHA-256 of their bytes.
+	PayloadBucket = "PAYLOADS"
+)
+
+// Streams are the limits of the streams.
+type Streams struct {
+	// JobsMaxAge is how long events are kept; they are never dropped for size.
+	// Default 90 days.
+	JobsMaxAge time.Duration
+	// AttemptsMaxBytes bounds the stream of attempts; the oldest go first.
+	// Default 1 GiB.
+	AttemptsMaxBytes int64
+	// Replicas is on how many servers each stream is kept. Default 1.
+	Replicas int
+}
+
+// Desired returns the configuration of each stream, by its limits.
+func (s Streams) desired() []jetstream.StreamConfig {
+	if s.JobsMaxAge == 0 {
+		s.JobsMaxAge = 90 * 24 * time.Hour
+	}
+	if s.AttemptsMaxBytes == 0 {
+		s.AttemptsMaxBytes = 1 << 30
+	}
+	if s.Replicas == 0 {
+		s.Replicas = 1
+	}
+	base := jetstream.StreamConfig{
+		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage,
+		Replicas: s.Replicas, Discard: jetstream.DiscardOld, AllowDirect: true,
+		MaxMsgs: -1, MaxBytes: -1, MaxMsgSize: -1, MaxMsgsPerSubject: -1, MaxConsumers: -1,
+	}
+	jobs, attempts := base, base
+	jobs.Name, jobs.Subjects, jobs.MaxAge = JobsStream, []string{"jobs.>"}, s.JobsMaxAge
+	jobs.Description = "verified events of bulk jobs; one finished event for each job"
+	jobs.AllowAtomicPublish = true
+	attempts.Name, attempts.Subjects, attempts.MaxBytes = AttemptsStream, []string{"attempts.>"}, s.AttemptsMaxBytes
+	attempts.Description = "callbacks that made no event: refused, duplicate, late"
+	return []jetstream.StreamConfig{jobs, attempts}
+}
+
+// ErrStream is returned when a stream exists that cannot keep our promises, such as
+// one that drops events for size. What to change stands in the error; we never
+// change a stream ourselves.
+var ErrStream = errors.New("the stream exists with another configuration")
+
+func (b *Bus) ensureStreams(ctx context.Context) error {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	for _, want := range b.opts.Streams.desired() {
+		s, err := b.ensureStream(ctx, want)
+		if err != nil {
+			return err
+		}
+		if want.Name == JobsStream {
+			b.jobs = s
+		} else {
+			b.attempts = s
+		}
+	}
+	return nil
+}
+
+func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	s, err := b.js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		s, err = b.js.CreateStream(ctx, want)
+		// Two replicas may start at once; the other's stream is as good as ours.
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			s, err = b.js.Stream(ctx, want.Name)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening stream %s: %w", want.Name, err)
+	}
+	info := s.CachedInfo()
+	breaking, limits := compare(want, info.Config)
+	if len(breaking) > 0 {
+		return nil, fmt.Errorf("stream %s: %w: %v; change it with `nats stream edit %s`, or give the receiver an account of its own",
+			want.Name, ErrStream, breaking, want.Name)
+	}
+	for _, d := range limits {
+		b.opts.Log.Warn().Str("stream", want.Name).Str("difference", d).
+			Msg("stream exists with other limits than configured; left as it is")
+	}
+	return s, nil
+}
+
+// compare lists how a stream differs from what we would create: in ways that break
+// promises (uniqueness or keeping), and in limits that are an operator's choice.
+func compare(want, got jetstream.StreamConfig) (breaking, limits []string) {
+	diff := func(list *[]string, field string, want, got any) {
+		if fmt.Sprint(want) != fmt.Sprint(got) {
+			*list = append(*list, fmt.Sprintf("%s is %v, want %v", field, got, want))
+		}
+	}
+	slices.Sort(got.Subjects)
+	diff(&breaking, "subjects", want.Subjects, got.Subjects)
+	diff(&breaking, "retention", want.Retention, got.Retention)
+	diff(&breaking, "max_msgs_per_subject", want.MaxMsgsPerSubject, got.MaxMsgsPerSubject)
+	if want.Name == JobsStream {
+		diff(&breaking, "max_bytes", want.MaxBytes, got.MaxBytes)
+		diff(&breaking, "max_msgs", want.MaxMsgs, got.MaxMsgs)
+	} else {
+		diff(&limits, "max_bytes", want.MaxBytes, got.MaxBytes)
+		diff(&limits, "max_msgs", want.MaxMsgs, got.MaxMsgs)
+	}
+	diff(&limits, "max_age", want.MaxAge, got.MaxAge)
+	diff(&limits, "storage", want.Storage, got.Storage)
+	diff(&limits, "num_replicas", want.Replicas, got.Replicas)
+	diff(&limits, "discard", want.Discard, got.Discard)
+	diff(&limits, "max_msg_size", want.MaxMsgSize, got.MaxMsgSize)
+	diff(&limits, "allow_atomic", want.AllowAtomicPublish, got.AllowAtomicPublish)
+	return breaking, limits
+}
