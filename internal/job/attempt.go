@@ -2,6 +2,7 @@ package job
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -48,13 +49,13 @@ func (a Attempt) Header() map[string][]string {
 	h := make(map[string][]string, 10)
 	set := func(name, value string) {
 		if value != "" {
-			h[name] = []string{value}
+			h[name] = []string{visible(value)}
 		}
 	}
 	a.Receipt.header(set)
 	set(headerBody, a.SHA256)
-	set(headerSize, fmt.Sprint(a.Size))
-	set(headerClaimed, visible(a.Claimed))
+	set(headerSize, strconv.FormatInt(a.Size, 10))
+	set(headerClaimed, a.Claimed)
 	set(headerEvent, a.Event)
 	return h
 }
@@ -69,7 +70,7 @@ const (
 // ATTEMPTS. It returns an error for a message that this program did not write.
 func ParseAttempt(subject string, header map[string][]string, data []byte) (Attempt, error) {
 	parts := strings.Split(subject, ".")
-	if len(parts) != 3 || parts[0] != "attempts" {
+	if len(parts) != 3 || parts[0] != "attempts" || !ValidSource(parts[1]) && parts[1] != NoSource || parts[2] == "" {
 		return Attempt{}, fmt.Errorf("subject %q is not attempts.<source>.<verdict>", subject)
 	}
 	get := getter(header)
@@ -77,12 +78,13 @@ func ParseAttempt(subject string, header map[string][]string, data []byte) (Atte
 	if receipt == nil {
 		return Attempt{}, fmt.Errorf("message on %q has no %s of the form %s", subject, headerReceived, time.RFC3339)
 	}
+	size, err := strconv.ParseInt(get(headerSize), 10, 64)
+	if err != nil || size < 0 || len(data) > 0 && size != int64(len(data)) {
+		return Attempt{}, fmt.Errorf("message on %q: %s %q is not the size of the body", subject, headerSize, get(headerSize))
+	}
 	a := Attempt{
 		Source: parts[1], Verdict: parts[2], Receipt: *receipt, Claimed: get(headerClaimed),
-		SHA256: get(headerBody), Event: get(headerEvent),
-	}
-	if _, err := fmt.Sscanf(get(headerSize), "%d", &a.Size); err != nil {
-		return Attempt{}, fmt.Errorf("message on %q: %s: %w", subject, headerSize, err)
+		SHA256: get(headerBody), Event: get(headerEvent), Size: size,
 	}
 	if a.Size == 0 || len(data) > 0 {
 		a.Body = data

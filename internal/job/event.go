@@ -93,7 +93,7 @@ func (e Event) Header() map[string][]string {
 	h := make(map[string][]string, 20)
 	set := func(name, value string) {
 		if value != "" {
-			h[name] = []string{value}
+			h[name] = []string{visible(value)}
 		}
 	}
 	set("ce-specversion", "1.0")
@@ -110,7 +110,7 @@ func (e Event) Header() map[string][]string {
 	if contentType == "" {
 		contentType = "application/json"
 	}
-	set("content-type", visible(contentType))
+	set("content-type", contentType)
 	if e.Job.ID != "" {
 		set(headerJob, e.Job.ascii())
 	}
@@ -134,12 +134,12 @@ const (
 )
 
 func (r *Receipt) header(set func(name, value string)) {
-	set(headerSignature, visible(r.Signature))
+	set(headerSignature, r.Signature)
 	set(headerKey, r.Key)
 	set(headerFingerprint, r.Fingerprint)
-	set(headerRemote, visible(r.Remote))
+	set(headerRemote, r.Remote)
 	set(headerReceived, r.Received.UTC().Format(time.RFC3339Nano))
-	set(headerRequest, visible(r.Request))
+	set(headerRequest, r.Request)
 }
 
 // BodySHA256 returns the SHA-256 of a body in hexadecimal, by which bodies are named.
@@ -163,6 +163,9 @@ func ParseEvent(subject string, header map[string][]string, data []byte) (Event,
 	}
 	if e.Time, err = time.Parse(time.RFC3339Nano, get("ce-time")); err != nil {
 		return Event{}, fmt.Errorf("message on %q: ce-time: %w", subject, err)
+	}
+	if e.Evidence == ByCallback && e.Receipt == nil {
+		return Event{}, fmt.Errorf("message on %q has no %s of the form %s", subject, headerReceived, time.RFC3339)
 	}
 	if kind != Unrecognised {
 		if err := json.Unmarshal([]byte(get(headerJob)), &e.Job); err != nil {

@@ -33,6 +33,14 @@ const (
 	Unrecognised Kind = "unrecognised"
 )
 
+func (k Kind) valid() bool {
+	switch k {
+	case Submitted, Progress, Finished, Overdue, Conflict, Errors, Unrecognised:
+		return true
+	}
+	return false
+}
+
 // Result is how a finished job ended.
 type Result string
 

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Reasons why authentic bytes are not a job notification. They are the values of
@@ -83,15 +85,15 @@ func Read(body []byte) (View, error) {
 // `id` would be a duplicate that the check does not see.
 type fields map[string]json.RawMessage
 
-// id returns the first of the named members that is an id: a string of at most
-// MaxID bytes, or an integer, as its digits. A number is never taken through a
+// id returns the first of the named members that is an id: a usable string, or an
+// integer, as its digits. A number is never taken through a
 // float64, but 1234.0 and 1.234E3 are 1234: one generation declares the id a double.
 //
 // OC: section 5.1 `id`, (b) row 1.
 func (f fields) id(names ...string) string {
 	for _, n := range names {
 		raw := f[n]
-		if s, ok := asString(raw); ok && s != "" && len(s) <= MaxID {
+		if s, ok := asString(raw); ok && usable(s) {
 			return s
 		}
 		if s, ok := asInteger(raw); ok {
@@ -99,6 +101,15 @@ func (f fields) id(names ...string) string {
 		}
 	}
 	return ""
+}
+
+// usable reports whether s can be an id: of at most MaxID bytes and without control
+// characters, which CloudEvents forbids in an attribute. What JSON could not decode
+// has become U+FFFD: two such ids could be one afterwards, so it is none.
+func usable(s string) bool {
+	return s != "" && len(s) <= MaxID && !strings.ContainsFunc(s, func(r rune) bool {
+		return r == utf8.RuneError || unicode.IsControl(r)
+	})
 }
 
 // text returns the first of the named members that is a string with something in it.
@@ -117,10 +128,10 @@ func (f fields) any(name string) string {
 	if s, ok := asString(raw); ok {
 		return s
 	}
-	if len(raw) == 0 || string(raw) == "null" {
+	if string(raw) == "null" {
 		return ""
 	}
-	return string(raw)
+	return strings.ToValidUTF8(string(raw), "\ufffd")
 }
 
 // count returns the first of the named members that is a number of rows, be it a
@@ -178,7 +189,7 @@ func (f fields) payload() json.RawMessage {
 
 func (f fields) payloadHere() json.RawMessage {
 	for _, n := range []string{"callback-payload", "callbackPayload", "callback_payload"} {
-		if raw, ok := f[n]; ok {
+		if raw, ok := f[n]; ok && string(raw) != "null" {
 			return raw
 		}
 	}

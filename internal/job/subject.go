@@ -30,18 +30,20 @@ func Subject(source, id string, k Kind) string {
 // error says what is wrong with a subject that Subject cannot have made.
 func ParseSubject(subject string) (source, id string, k Kind, err error) {
 	parts := strings.Split(subject, ".")
-	if parts[0] != "jobs" || len(parts) < 3 || len(parts) > 4 {
+	if len(parts) < 3 || len(parts) > 4 || parts[0] != "jobs" || !ValidSource(parts[1]) {
 		return "", "", "", fmt.Errorf("subject %q is not jobs.<source>.<job>.<kind>", subject)
 	}
-	k = Kind(parts[len(parts)-1])
-	if len(parts) == 4 {
-		if id, err = parseToken(parts[2]); err != nil {
-			return "", "", "", fmt.Errorf("subject %q: %w", subject, err)
-		}
-	} else if k != Unrecognised {
-		return "", "", "", fmt.Errorf("subject %q names no job", subject)
+	source, k = parts[1], Kind(parts[len(parts)-1])
+	if !k.valid() || (k == Unrecognised) != (len(parts) == 3) {
+		return "", "", "", fmt.Errorf("subject %q does not end in a kind of event", subject)
 	}
-	return parts[1], id, k, nil
+	if k == Unrecognised {
+		return source, "", k, nil
+	}
+	if id, err = parseToken(parts[2]); err != nil {
+		return "", "", "", fmt.Errorf("subject %q: %w", subject, err)
+	}
+	return source, id, k, nil
 }
 
 // Token returns the id as one subject token: as it stands if it is of letters,
