@@ -12,17 +12,6 @@ import (
 	"receiver/internal/job"
 )
 
-// Stored is an event as it stands in the stream JOBS.
-type Stored struct {
-	job.Event
-	// Sequence is the event's place in the stream.
-	Sequence uint64
-	// Subject is the subject it stands on.
-	Subject string
-	// Existed is true when the event was there before the call that returns it.
-	Existed bool
-}
-
 // Publish stores e and returns it with its sequence, or, with Existed, the event
 // that was there already:
 //
@@ -32,33 +21,33 @@ type Stored struct {
 //
 // Any number of callers and replicas may publish the same at once; one wins. An
 // error is ErrUnavailable, and nothing is known to be stored.
-func (b *Bus) Publish(ctx context.Context, e job.Event) (Stored, error) {
+func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	msg, err := b.message(ctx, e.Subject(), e.Header(), e.Data)
 	if err != nil {
-		return Stored{}, err
+		return job.Stored{}, err
 	}
 	switch e.Kind {
 	case job.Unrecognised:
 		ack, err := b.publish(ctx, msg, jetstream.WithMsgID(e.ID()))
 		if err != nil {
-			return Stored{}, err
+			return job.Stored{}, err
 		}
-		return Stored{Event: e, Sequence: ack.Sequence, Subject: msg.Subject, Existed: ack.Duplicate}, nil
+		return job.Stored{Event: e, Sequence: ack.Sequence, Existed: ack.Duplicate}, nil
 	case job.Progress, job.Conflict:
 		return b.publishDistinct(ctx, e, msg)
 	}
 	return b.publishOnce(ctx, e, msg)
 }
 
-func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *nats.Msg) (Stored, error) {
+func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *nats.Msg) (job.Stored, error) {
 	ack, err := b.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(0))
 	if err == nil {
-		return Stored{Event: e, Sequence: ack.Sequence, Subject: msg.Subject}, nil
+		return job.Stored{Event: e, Sequence: ack.Sequence}, nil
 	}
 	if !isTaken(err) {
-		return Stored{}, err
+		return job.Stored{}, err
 	}
 	there, err := b.last(ctx, msg.Subject)
 	there.Existed = true
@@ -67,12 +56,12 @@ func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *nats.Msg) (Stor
 
 // publishDistinct stores one event for each id on a subject: it looks at what is
 // there, and publishes on the condition that nothing has come since.
-func (b *Bus) publishDistinct(ctx context.Context, e job.Event, msg *nats.Msg) (Stored, error) {
+func (b *Bus) publishDistinct(ctx context.Context, e job.Event, msg *nats.Msg) (job.Stored, error) {
 	for {
 		var last uint64
 		for there, err := range b.on(ctx, msg.Subject) {
 			if err != nil {
-				return Stored{}, err
+				return job.Stored{}, err
 			}
 			if there.ID() == e.ID() {
 				there.Existed = true
@@ -82,10 +71,10 @@ func (b *Bus) publishDistinct(ctx context.Context, e job.Event, msg *nats.Msg) (
 		}
 		ack, err := b.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(last))
 		if err == nil {
-			return Stored{Event: e, Sequence: ack.Sequence, Subject: msg.Subject}, nil
+			return job.Stored{Event: e, Sequence: ack.Sequence}, nil
 		}
 		if !isTaken(err) {
-			return Stored{}, err
+			return job.Stored{}, err
 		}
 	}
 }

@@ -43,9 +43,9 @@ func TestAnEventIsStoredOnce(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
-		if got.Existed != tt.wantExisted || got.Sequence != tt.wantSeq || got.Subject != tt.wantSubject || got.Job.Result != tt.wantResult {
+		if got.Existed != tt.wantExisted || got.Sequence != tt.wantSeq || got.Subject() != tt.wantSubject || got.Job.Result != tt.wantResult {
 			t.Errorf("%s: got existed=%v seq=%d subject=%s result=%q, want %v %d %s %q", tt.name,
-				got.Existed, got.Sequence, got.Subject, got.Job.Result, tt.wantExisted, tt.wantSeq, tt.wantSubject, tt.wantResult)
+				got.Existed, got.Sequence, got.Subject(), got.Job.Result, tt.wantExisted, tt.wantSeq, tt.wantSubject, tt.wantResult)
 		}
 	}
 }

@@ -28,18 +28,18 @@ type Message struct {
 
 // last returns the newest event on a subject. A replica may answer that does not
 // have yet what its leader has, so a miss is asked again until ctx is done.
-func (b *Bus) last(ctx context.Context, subject string) (Stored, error) {
+func (b *Bus) last(ctx context.Context, subject string) (job.Stored, error) {
 	for {
 		raw, err := b.jobs.GetLastMsgForSubject(ctx, subject)
 		if err == nil {
 			return b.stored(ctx, raw)
 		}
 		if !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return Stored{}, fmt.Errorf("%w: reading back %s: %v", ErrUnavailable, subject, err)
+			return job.Stored{}, fmt.Errorf("%w: reading back %s: %v", ErrUnavailable, subject, err)
 		}
 		select {
 		case <-ctx.Done():
-			return Stored{}, fmt.Errorf("%w: reading back %s: %v", ErrUnavailable, subject, err)
+			return job.Stored{}, fmt.Errorf("%w: reading back %s: %v", ErrUnavailable, subject, err)
 		case <-time.After(lagPause):
 		}
 	}
@@ -50,10 +50,10 @@ const lagPause = 5 * time.Millisecond
 
 // Job returns every event of a job, in the order of the stream; none if nothing is
 // known of it.
-func (b *Bus) Job(ctx context.Context, source, id string) ([]Stored, error) {
+func (b *Bus) Job(ctx context.Context, source, id string) ([]job.Stored, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	var events []Stored
+	var events []job.Stored
 	for e, err := range b.on(ctx, "jobs."+source+"."+job.Token(id)+".*") {
 		if err != nil {
 			return nil, err
@@ -64,15 +64,15 @@ func (b *Bus) Job(ctx context.Context, source, id string) ([]Stored, error) {
 }
 
 // on returns the events on a subject, which may hold wildcards, oldest first.
-func (b *Bus) on(ctx context.Context, subject string) iter.Seq2[Stored, error] {
-	return func(yield func(Stored, error) bool) {
+func (b *Bus) on(ctx context.Context, subject string) iter.Seq2[job.Stored, error] {
+	return func(yield func(job.Stored, error) bool) {
 		for next := uint64(1); ; {
 			raw, err := b.jobs.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
 			if errors.Is(err, jetstream.ErrMsgNotFound) {
 				return
 			}
 			if err != nil {
-				yield(Stored{}, fmt.Errorf("%w: reading %s: %v", ErrUnavailable, subject, err))
+				yield(job.Stored{}, fmt.Errorf("%w: reading %s: %v", ErrUnavailable, subject, err))
 				return
 			}
 			e, err := b.stored(ctx, raw)
@@ -84,16 +84,16 @@ func (b *Bus) on(ctx context.Context, subject string) iter.Seq2[Stored, error] {
 	}
 }
 
-func (b *Bus) stored(ctx context.Context, raw *jetstream.RawStreamMsg) (Stored, error) {
+func (b *Bus) stored(ctx context.Context, raw *jetstream.RawStreamMsg) (job.Stored, error) {
 	data, err := b.payload(ctx, raw.Header, raw.Data)
 	if err != nil {
-		return Stored{}, err
+		return job.Stored{}, err
 	}
 	e, err := job.ParseEvent(raw.Subject, raw.Header, data)
 	if err != nil {
-		return Stored{}, fmt.Errorf("reading sequence %d of %s: %w", raw.Sequence, JobsStream, err)
+		return job.Stored{}, fmt.Errorf("reading sequence %d of %s: %w", raw.Sequence, JobsStream, err)
 	}
-	return Stored{Event: e, Sequence: raw.Sequence, Subject: raw.Subject}, nil
+	return job.Stored{Event: e, Sequence: raw.Sequence}, nil
 }
 
 // payload returns the body that a message stands for.

@@ -1,0 +1,232 @@
+// Package callback decides what becomes of one callback: verify, read, publish,
+// outcome. The whole decision stands in this file, in the order in which it is made.
+//
+// It speaks no HTTP and no NATS; it declares the interface to the store that it
+// needs. Its durability contract is one sentence: when Accept returns no error, what
+// the callback told is stored and acknowledged. It trusts nothing that is not signed,
+// and refuses nothing that is.
+package callback
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"receiver/internal/job"
+	"receiver/internal/verify"
+)
+
+// The errors of Accept.
+var (
+	// ErrUnauthorized: nothing proves that the platform sent this. The answer is 401
+	// and says no more; Outcome.Reason is for the log. The attempt is recorded.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrUnavailable: authentic, but the store did not acknowledge it. The answer is
+	// 503, so that the platform calls again.
+	ErrUnavailable = errors.New("the store is not available")
+)
+
+// Store keeps events and attempts. publish.Bus is one.
+type Store interface {
+	// Publish stores the event, acknowledged, or returns with Existed the one that
+	// was there already.
+	Publish(ctx context.Context, e job.Event) (job.Stored, error)
+	// Record stores an attempt, acknowledged.
+	Record(ctx context.Context, a job.Attempt) error
+	// Offer takes a refused attempt to be stored later, or drops it. It never waits.
+	Offer(a job.Attempt) bool
+}
+
+// Request is one callback as received.
+type Request struct {
+	// Source is the source that the address names, as it came.
+	Source string
+	// Signatures are the values of the signature header.
+	Signatures []string
+	// Body is the raw body, whole. Accept does not keep it after it returns, unless
+	// it is a refused one of at most Options.AttemptBody bytes, which it copies.
+	Body []byte
+	// ContentType is the media type that the request claims.
+	ContentType string
+	// Remote, Received and Headers are recorded; see job.Receipt.
+	Remote   string
+	Received time.Time
+	Headers  string
+}
+
+// The words for what became of an authentic callback.
+const (
+	// Accepted: it told something new, which is now an event.
+	Accepted = "accepted"
+	// Duplicate: its event was there already.
+	Duplicate = "duplicate"
+	// Unrecognised: it is no job notification; kept as such.
+	Unrecognised = "unrecognised"
+)
+
+// Outcome is what became of one callback.
+type Outcome struct {
+	// Kind is Accepted, Duplicate or Unrecognised; empty unless authentic and stored.
+	Kind string
+	// Reason is why it was refused: a reason of verify, or job.UnknownSource.
+	Reason string
+	// Key made the signature; nil unless authentic.
+	Key *verify.Key
+	// Event is the event that holds what the callback told, be it new or not.
+	Event job.Stored
+	// Dropped is true when a refused attempt could not be queued to be recorded.
+	Dropped bool
+}
+
+// Source is one configured source of callbacks.
+type Source struct {
+	// Name is the source's name in addresses, subjects and events.
+	Name string
+	// Verifier holds the source's keys.
+	Verifier *verify.Verifier
+}
+
+// Options says how callbacks are judged.
+type Options struct {
+	Sources []Source
+	Store   Store
+	// AttemptBody is the largest body, in bytes, of a refused callback that is kept;
+	// of larger ones only size and digest are. Default 64 KiB.
+	AttemptBody int
+}
+
+// Receiver judges callbacks. It is safe for concurrent use.
+type Receiver struct {
+	store       Store
+	attemptBody int
+	sources     atomic.Pointer[map[string]Source]
+	decoy       *verify.Verifier
+}
+
+// New returns a receiver of callbacks from the given sources.
+func New(o Options) (*Receiver, error) {
+	// The work done for an unknown source is that for a known one with a random key.
+	key, err := verify.NewKey("decoy", []byte(rand.Text()), verify.Window{})
+	if err != nil {
+		return nil, fmt.Errorf("making the decoy key: %w", err)
+	}
+	decoy, err := verify.New(key)
+	if err != nil {
+		return nil, fmt.Errorf("making the decoy: %w", err)
+	}
+	r := &Receiver{store: o.Store, attemptBody: o.AttemptBody, decoy: decoy}
+	if r.attemptBody == 0 {
+		r.attemptBody = 64 << 10
+	}
+	r.SetSources(o.Sources)
+	return r, nil
+}
+
+// SetSources replaces all sources at once; requests under way go on with the old.
+func (r *Receiver) SetSources(sources []Source) {
+	m := make(map[string]Source, len(sources))
+	for _, s := range sources {
+		m[s.Name] = s
+	}
+	r.sources.Store(&m)
+}
+
+// Accept decides on one callback. Its error is ErrUnauthorized or ErrUnavailable, or
+// nil when what the callback told is stored. The caller must not let ctx end with the
+// request: what is authentic must be stored even if the platform has hung up.
+func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
+	source, verdict := r.verify(q)
+	if !verdict.Accepted() {
+		return r.refuse(q, source, verdict)
+	}
+	out := Outcome{Key: verdict.Key}
+	e := event(q, source, verdict.Key)
+	stored, err := r.store.Publish(ctx, e)
+	if err != nil {
+		return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if stored.Existed && e.Kind == job.Finished && !stored.Job.SameOutcome(e.Job) {
+		// The first word stands; another is evidence of its own, and no duplicate.
+		e.Kind = job.Conflict
+		if stored, err = r.store.Publish(ctx, e); err != nil {
+			return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+	out.Event = stored
+	switch {
+	case stored.Existed:
+		out.Kind = Duplicate
+		if err := r.store.Record(ctx, attempt(q, e.Source, job.Duplicate, e.Receipt, stored.ID())); err != nil {
+			return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	case e.Kind == job.Unrecognised:
+		out.Kind = Unrecognised
+	default:
+		out.Kind = Accepted
+	}
+	return out, nil
+}
+
+func (r *Receiver) verify(q Request) (*Source, verify.Verdict) {
+	source, ok := (*r.sources.Load())[q.Source]
+	if !ok {
+		return nil, verify.Verdict{Reason: r.decoy.Verify(q.Signatures, q.Body).Reason}
+	}
+	return &source, source.Verifier.Verify(q.Signatures, q.Body)
+}
+
+func (r *Receiver) refuse(q Request, s *Source, v verify.Verdict) (Outcome, error) {
+	a := attempt(q, job.NoSource, job.UnknownSource, receipt(q, nil), "")
+	if s != nil {
+		a.Source, a.Verdict = s.Name, string(v.Reason)
+	} else {
+		a.Claimed = q.Source[:min(len(q.Source), 64)]
+	}
+	if len(q.Body) > r.attemptBody {
+		a.Body = nil
+	} else {
+		a.Body = append([]byte(nil), q.Body...) // it outlives the request
+	}
+	return Outcome{Reason: a.Verdict, Dropped: !r.store.Offer(a)}, ErrUnauthorized
+}
+
+// event reads an authentic callback. Whatever it is, there is an event for it.
+func event(q Request, s *Source, k *verify.Key) job.Event {
+	e := job.Event{
+		Source: s.Name, Time: q.Received, Evidence: job.ByCallback, Receipt: receipt(q, k), Data: q.Body,
+	}
+	view, err := job.Read(q.Body)
+	switch {
+	case err != nil:
+		e.Kind, e.Reason, e.ContentType = job.Unrecognised, err.Error(), q.ContentType
+		if e.ContentType == "" {
+			e.ContentType = "application/octet-stream"
+		}
+	case view.Class().Terminal():
+		e.Kind, e.Job = job.Finished, view
+	default:
+		e.Kind, e.Job = job.Progress, view
+	}
+	return e
+}
+
+func receipt(q Request, k *verify.Key) *job.Receipt {
+	r := &job.Receipt{
+		Signature: strings.Join(q.Signatures, ","), Remote: q.Remote, Received: q.Received, Request: q.Headers,
+	}
+	if k != nil {
+		r.Key, r.Fingerprint = k.Name(), k.Fingerprint()
+	}
+	return r
+}
+
+func attempt(q Request, source, verdict string, r *job.Receipt, event string) job.Attempt {
+	return job.Attempt{
+		Source: source, Verdict: verdict, Receipt: *r, Event: event,
+		Body: q.Body, Size: int64(len(q.Body)), SHA256: job.BodySHA256(q.Body),
+	}
+}

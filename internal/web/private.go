@@ -1,0 +1,57 @@
+package web
+
+import (
+	"context"
+	"crypto/hmac"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/rs/zerolog"
+)
+
+// Private says how the private door is kept.
+type Private struct {
+	// Token is the bearer token that every request but GET /healthz must carry; empty
+	// means none, which is fit for loopback only.
+	Token string
+	// Ready reports whether callbacks can be stored now.
+	Ready func(context.Context) error
+	// Metrics are served at /metrics; it must be set.
+	Metrics *Metrics
+	Log     zerolog.Logger
+}
+
+// readyTimeout bounds how long a question for readiness may take.
+const readyTimeout = 2 * time.Second
+
+// NewPrivate returns the private door: GET /healthz, /readyz and /metrics.
+func NewPrivate(p Private) http.Handler {
+	e := newEcho(nil, p.Log)
+	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
+	g := e.Group("", p.authorize)
+	g.GET("/readyz", p.ready)
+	g.GET("/metrics", echo.WrapHandler(p.Metrics.handler()))
+	return e
+}
+
+func (p Private) ready(c echo.Context) error {
+	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
+	defer cancel()
+	if err := p.Ready(ctx); err != nil {
+		return c.JSON(http.StatusServiceUnavailable, message{err.Error()})
+	}
+	return c.JSON(http.StatusOK, message{"ready"})
+}
+
+func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		given, ok := strings.CutPrefix(c.Request().Header.Get(echo.HeaderAuthorization), "Bearer ")
+		if p.Token != "" && (!ok || !hmac.Equal([]byte(given), []byte(p.Token))) {
+			c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
+			return c.JSON(http.StatusUnauthorized, message{"a bearer token is required"})
+		}
+		return next(c)
+	}
+}

@@ -1,0 +1,143 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/rs/zerolog"
+
+	"receiver/internal/callback"
+	"receiver/internal/verify"
+)
+
+// Public says how the public door is kept.
+type Public struct {
+	// Receiver decides on callbacks.
+	Receiver *callback.Receiver
+	// BodyLimit is the largest body in bytes; a larger one is answered 413.
+	BodyLimit int64
+	// PublishTimeout bounds the storing of one callback; past it the answer is 503.
+	PublishTimeout time.Duration
+	// TrustedProxies are believed when they say whom they forward for.
+	TrustedProxies []netip.Prefix
+	// Metrics counts what happens; it must be set.
+	Metrics *Metrics
+	// Log gets one line for each callback.
+	Log zerolog.Logger
+}
+
+// retryAfter is what a 503 asks for, in seconds. The platform's own spacing is
+// longer from its first retry on; other senders take the hint.
+//
+// OC: section 6.4.
+const retryAfter = "5"
+
+// NewPublic returns the public door: POST /callbacks/{source} and GET /healthz.
+func NewPublic(p Public) http.Handler {
+	e := newEcho(p.TrustedProxies, p.Log)
+	e.POST("/callbacks/:source", p.callback)
+	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
+	return e
+}
+
+// answer is the body of a 200.
+type answer struct {
+	Outcome  string `json:"outcome"`
+	Subject  string `json:"subject"`
+	Sequence uint64 `json:"sequence"`
+}
+
+// unauthorized is the one body of every 401: the reason is nobody's business.
+var unauthorized = []byte(`{"message":"unauthorized"}` + "\n")
+
+func (p Public) callback(c echo.Context) error {
+	start := time.Now()
+	r := c.Request()
+	// OC: (b) row 11. What was signed are the bytes as received, and no encoding of
+	// them is documented.
+	if enc := r.Header.Get(echo.HeaderContentEncoding); enc != "" && enc != "identity" {
+		return p.reject(c, http.StatusUnsupportedMediaType, "send the body without Content-Encoding")
+	}
+	body, err := readBody(c.Response(), r, p.BodyLimit)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		c.Response().Header().Set("Connection", "close")
+		return p.reject(c, http.StatusRequestEntityTooLarge, "the body is over the limit")
+	}
+	if err != nil {
+		return p.reject(c, http.StatusBadRequest, "the body did not arrive whole")
+	}
+	// What is authentic is stored even if the caller hangs up meanwhile.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), p.PublishTimeout)
+	defer cancel()
+	out, err := p.Receiver.Accept(ctx, callback.Request{
+		Source: c.Param("source"), Signatures: r.Header.Values(verify.Header), Body: body,
+		ContentType: r.Header.Get(echo.HeaderContentType),
+		Remote:      c.RealIP(), Received: start.UTC(), Headers: headerJSON(r),
+	})
+	p.Metrics.callback(c.Param("source"), out, err, time.Since(start))
+	p.log(c, out, err, start, len(body))
+	return respond(c, out, err)
+}
+
+func respond(c echo.Context, out callback.Outcome, err error) error {
+	switch {
+	case errors.Is(err, callback.ErrUnauthorized):
+		return c.JSONBlob(http.StatusUnauthorized, unauthorized)
+	case err != nil:
+		c.Response().Header().Set(echo.HeaderRetryAfter, retryAfter)
+		return c.JSON(http.StatusServiceUnavailable, message{"not stored; please call again"})
+	}
+	return c.JSON(http.StatusOK, answer{out.Kind, out.Event.Subject(), out.Event.Sequence})
+}
+
+// reject answers what no verification was tried on.
+func (p Public) reject(c echo.Context, code int, why string) error {
+	p.Metrics.rejected.WithLabelValues(http.StatusText(code)).Inc()
+	p.Log.Info().Str("remote", c.RealIP()).Int("status", code).Msg("callback rejected")
+	return c.JSON(code, message{why})
+}
+
+func (p Public) log(c echo.Context, out callback.Outcome, err error, start time.Time, size int) {
+	event := p.Log.Info()
+	if errors.Is(err, callback.ErrUnavailable) {
+		event = p.Log.Error().Err(err)
+	}
+	source := c.Param("source")
+	event = event.Str("source", source[:min(len(source), 64)]).Str("remote", c.RealIP()).Int("bytes", size)
+	if out.Key != nil {
+		event = event.Str("key", out.Key.Fingerprint())
+	}
+	switch {
+	case errors.Is(err, callback.ErrUnauthorized):
+		event = event.Str("reason", out.Reason)
+	case err == nil:
+		event = event.Str("outcome", out.Kind).Str("subject", out.Event.Subject()).Uint64("seq", out.Event.Sequence)
+	}
+	event.Dur("took", time.Since(start)).Msg("callback")
+}
+
+// readBody reads the whole body, or returns *http.MaxBytesError without reading on.
+// A body of unknown length is measured as it comes and never cut.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	limited := http.MaxBytesReader(w, r.Body, limit)
+	if r.ContentLength < 0 {
+		return io.ReadAll(limited)
+	}
+	body := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(limited, body)
+	return body, err
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}

@@ -1,0 +1,75 @@
+// Package web speaks HTTP: the public door for callbacks and the private door for
+// operators. It translates between requests and the rooms that decide, decides nothing
+// about callbacks itself, and is the only package that imports Echo.
+//
+// The two doors are two handlers for two listeners: nothing of the private one can be
+// reached through the public one.
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/rs/zerolog"
+)
+
+// Limits are the patience of a listener with its clients. All must be set.
+type Limits struct {
+	// Header is the largest header in bytes.
+	Header int
+	// ReadHeader, Read, Write and Idle are the timeouts of http.Server.
+	ReadHeader, Read, Write, Idle time.Duration
+}
+
+// NewServer returns a server for one of the doors.
+func NewServer(h http.Handler, l Limits) *http.Server {
+	return &http.Server{
+		Handler: h, MaxHeaderBytes: l.Header,
+		ReadHeaderTimeout: l.ReadHeader, ReadTimeout: l.Read, WriteTimeout: l.Write, IdleTimeout: l.Idle,
+	}
+}
+
+// newEcho returns an Echo that answers every error as JSON, says nothing to standard
+// output, and believes X-Forwarded-For from the trusted proxies only.
+func newEcho(trusted []netip.Prefix, log zerolog.Logger) *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = extractor(trusted)
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		if c.Response().Committed {
+			return
+		}
+		code := http.StatusInternalServerError
+		var he *echo.HTTPError
+		if errors.As(err, &he) {
+			code = he.Code
+		} else {
+			log.Error().Err(err).Str("path", c.Path()).Msg("request not answered as it should be")
+		}
+		if err := c.JSON(code, message{http.StatusText(code)}); err != nil {
+			log.Debug().Err(err).Msg("answer not sent")
+		}
+	}
+	return e
+}
+
+// message is the body of every answer that has no other.
+type message struct {
+	Message string `json:"message"`
+}
+
+func extractor(trusted []netip.Prefix) echo.IPExtractor {
+	if len(trusted) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	opts := []echo.TrustOption{
+		echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false),
+	}
+	for _, p := range trusted {
+		opts = append(opts, echo.TrustIPRange(ipNet(p)))
+	}
+	return echo.ExtractIPFromXFFHeader(opts...)
+}
