@@ -13,8 +13,8 @@ import (
 type Attempt struct {
 	// Source is the configured source, or NoSource.
 	Source string
-	// Claimed is the source that the request named if there is none of that name,
-	// escaped and cut to a bounded length.
+	// Claimed is the source that the request named if there is none of that name;
+	// its header holds at most MaxText bytes of it, in printable ASCII.
 	Claimed string
 	// Verdict is the reason of a refusal, or Duplicate, or another word of ours:
 	// lower case and underscores.
@@ -55,7 +55,7 @@ func (a Attempt) Header() map[string][]string {
 	a.Receipt.header(set)
 	set(headerBody, a.SHA256)
 	set(headerSize, strconv.FormatInt(a.Size, 10))
-	set(headerClaimed, a.Claimed)
+	set(headerClaimed, cut(a.Claimed, MaxText))
 	set(headerEvent, a.Event)
 	return h
 }

@@ -92,7 +92,7 @@ func checkPrintable(tb testing.TB, header map[string][]string) {
 	tb.Helper()
 	for name, values := range header {
 		if len(values) != 1 || values[0] == "" || !isPrintable(values[0]) || strings.TrimSpace(values[0]) != values[0] {
-			tb.Errorf("header %s = %q, want one value of printable ASCII", name, values)
+			tb.Errorf("header %s = %.99q, want one value of printable ASCII", name, values)
 		}
 	}
 }

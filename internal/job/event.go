@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -87,8 +88,10 @@ func (e Event) ID() string {
 }
 
 // Header returns the headers of the event's message, in the form of nats.Header.
-// Attribute values are printable ASCII, percent-encoded where the CloudEvents HTTP
-// binding (3.1.3.2), which the NATS binding follows, asks for it.
+// Values are printable ASCII, percent-encoded in `ce-` headers, and bounded: together
+// they stay under the 64 KiB that JetStream stores with one message.
+//
+// CloudEvents NATS protocol binding 1.0.3-wip, section 3.1.3.
 func (e Event) Header() map[string][]string {
 	h := make(map[string][]string, 20)
 	set := func(name, value string) {
@@ -110,9 +113,9 @@ func (e Event) Header() map[string][]string {
 	if contentType == "" {
 		contentType = "application/json"
 	}
-	set("content-type", contentType)
+	set("ce-datacontenttype", percentEncode(cut(contentType, MaxText)))
 	if e.Job.ID != "" {
-		set(headerJob, e.Job.ascii())
+		set(headerJob, e.Job.header())
 	}
 	if e.Receipt != nil {
 		e.Receipt.header(set)
@@ -133,13 +136,22 @@ const (
 	headerRequest     = "receiver-request"
 )
 
+// maxSignature and maxRequest bound what a stranger can make us keep. A signature
+// that verified is far shorter; a request is left out whole, being JSON.
+const (
+	maxSignature = 1 << 10
+	maxRequest   = 24 << 10
+)
+
 func (r *Receipt) header(set func(name, value string)) {
-	set(headerSignature, r.Signature)
-	set(headerKey, r.Key)
+	set(headerSignature, cut(r.Signature, maxSignature))
+	set(headerKey, cut(r.Key, MaxText))
 	set(headerFingerprint, r.Fingerprint)
-	set(headerRemote, r.Remote)
+	set(headerRemote, cut(r.Remote, MaxText))
 	set(headerReceived, r.Received.UTC().Format(time.RFC3339Nano))
-	set(headerRequest, r.Request)
+	if len(r.Request) <= maxRequest {
+		set(headerRequest, r.Request)
+	}
 }
 
 // BodySHA256 returns the SHA-256 of a body in hexadecimal, by which bodies are named.
@@ -149,7 +161,8 @@ func BodySHA256(body []byte) string {
 }
 
 // ParseEvent undoes Subject, Header and the payload of a message of the stream JOBS.
-// It returns an error for a message that this program did not write.
+// The callback payload comes back as the same JSON, but not letter for letter. It
+// returns an error for a message that this program did not write.
 func ParseEvent(subject string, header map[string][]string, data []byte) (Event, error) {
 	source, id, kind, err := ParseSubject(subject)
 	if err != nil {
@@ -157,15 +170,18 @@ func ParseEvent(subject string, header map[string][]string, data []byte) (Event,
 	}
 	get := getter(header)
 	e := Event{
-		Kind: kind, Source: source, Job: View{ID: id},
+		Kind: kind, Source: source,
 		Evidence: Evidence(get("ce-evidence")), Reason: get("ce-reason"),
-		Receipt: parseReceipt(get), ContentType: get("content-type"), Data: data,
+		Receipt: parseReceipt(get), Data: data,
+	}
+	if e.ContentType, err = url.PathUnescape(get("ce-datacontenttype")); err != nil {
+		return Event{}, fmt.Errorf("message on %q: ce-datacontenttype: %w", subject, err)
 	}
 	if e.Time, err = time.Parse(time.RFC3339Nano, get("ce-time")); err != nil {
 		return Event{}, fmt.Errorf("message on %q: ce-time: %w", subject, err)
 	}
-	if e.Evidence == ByCallback && e.Receipt == nil {
-		return Event{}, fmt.Errorf("message on %q has no %s of the form %s", subject, headerReceived, time.RFC3339)
+	if e.Receipt == nil && get(headerReceived) != "" {
+		return Event{}, fmt.Errorf("message on %q has a %s that is not of the form %s", subject, headerReceived, time.RFC3339)
 	}
 	if kind != Unrecognised {
 		if err := json.Unmarshal([]byte(get(headerJob)), &e.Job); err != nil {
@@ -174,6 +190,7 @@ func ParseEvent(subject string, header map[string][]string, data []byte) (Event,
 		if e.Job.ID != id {
 			return Event{}, fmt.Errorf("message on %q is about job %q", subject, e.Job.ID)
 		}
+		e.Job = e.Job.whole(data)
 	}
 	return e, nil
 }
@@ -198,17 +215,6 @@ func getter(header map[string][]string) func(string) string {
 	}
 }
 
-// ascii returns the view as JSON in ASCII, fit for a header.
-func (v View) ascii() string {
-	data, err := json.Marshal(v)
-	if err != nil {
-		// Only a payload that is no JSON can do this, and Read takes none.
-		v.Payload = nil
-		data, _ = json.Marshal(v)
-	}
-	return ASCIIJSON(data)
-}
-
 // ASCIIJSON returns the JSON text with every character beyond ASCII as \u escapes:
 // the same document, fit for a header.
 func ASCIIJSON(data []byte) string {
@@ -230,11 +236,13 @@ func ASCIIJSON(data []byte) string {
 }
 
 // percentEncode encodes what may not stand in a CloudEvents header value: all but
-// printable ASCII, and space, double quote and percent sign.
+// printable ASCII, and space, double quote and percent sign. What is not UTF-8 is
+// replaced first, since a reader must refuse it.
 //
-// CloudEvents HTTP protocol binding 1.0.2, section 3.1.3.2.
+// CloudEvents NATS protocol binding 1.0.3-wip, section 3.1.3.2.
 func percentEncode(s string) string {
 	const hexDigits = "0123456789ABCDEF"
+	s = strings.ToValidUTF8(s, "\ufffd")
 	var b []byte
 	for i := range len(s) {
 		c := s[i]
@@ -254,6 +262,9 @@ func percentEncode(s string) string {
 	}
 	return string(b)
 }
+
+// cut returns at most the first n bytes of s.
+func cut(s string, n int) string { return s[:min(len(s), n)] }
 
 // visible keeps a value from outside on its header line: what is not printable
 // ASCII becomes a question mark. The receipt's request holds it escaped.

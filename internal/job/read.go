@@ -29,13 +29,17 @@ var (
 	ErrEvent = errors.New("event_notification")
 	// ErrNoID: no usable job id.
 	ErrNoID = errors.New("no_id")
-	// ErrNoStatus: no status.
+	// ErrNoStatus: no status, or none of at most MaxText bytes.
 	ErrNoStatus = errors.New("no_status")
 )
 
 // MaxDepth is how deep a notification may be nested. The platform's are flat but
 // for metadata and the payload.
 const MaxDepth = 32
+
+// MaxText is the longest status, name or time of the platform, in bytes, that is taken
+// for one. Only its error, its message and the payload may be longer.
+const MaxText = 256
 
 // Read reads the body of a callback or of a status answer, of either generation.
 // It ignores what it does not know, takes the id as text or number, and never
@@ -56,14 +60,14 @@ func Read(body []byte) (View, error) {
 	}
 	v := View{
 		ID:         f.id("id", "jobId", "job_id"),
-		Status:     f.text("status", "jobStatus", "job_status", "bulk_status"),
-		Object:     f.text("object_name", "objectName"),
-		Direction:  f.text("job_direction", "jobDirection"),
+		Status:     f.word("status", "jobStatus", "job_status", "bulk_status"),
+		Object:     f.word("object_name", "objectName"),
+		Direction:  f.word("job_direction", "jobDirection"),
 		Records:    f.count("recordsCount", "recordCount", "record_count"),
 		Failed:     f.count("recordsFailedCount", "errorCount", "error_count"),
 		Error:      f.any("error"),
 		Message:    f.text("message", "statusMessage", "infoMessage"),
-		FileFormat: f.text("fileFormat", "file_format"),
+		FileFormat: f.word("fileFormat", "file_format"),
 		Instance:   f.id("instanceId", "instance_id"),
 		VendorJob:  f.id("vendorJobId", "vendor_job_id"),
 		Started:    f.moment("bulk_start_time", "createdDate"),
@@ -122,6 +126,16 @@ func (f fields) text(names ...string) string {
 	return ""
 }
 
+// word returns the first of the named members that is a short text.
+func (f fields) word(names ...string) string {
+	for _, n := range names {
+		if s, ok := asString(f[n]); ok && s != "" && len(s) <= MaxText {
+			return s
+		}
+	}
+	return ""
+}
+
 // any returns a member as text: a string as it is, other JSON as it stands.
 func (f fields) any(name string) string {
 	raw := f[name]
@@ -152,7 +166,7 @@ func (f fields) count(names ...string) *int64 {
 // moment returns a time of the platform: milliseconds as RFC 3339, text verbatim.
 func (f fields) moment(names ...string) string {
 	for _, n := range names {
-		if s, ok := asString(f[n]); ok && s != "" {
+		if s, ok := asString(f[n]); ok && s != "" && len(s) <= MaxText {
 			return s
 		}
 		if digits, ok := asInteger(f[n]); ok {

@@ -2,6 +2,11 @@ package job
 
 import "encoding/json"
 
+// maxView bounds the view in a header, to leave room for the other headers under the
+// 64 KiB that JetStream stores with one message. Without its payload, error and
+// message a view that Read made is far below it.
+const maxView = 32 << 10
+
 // View is what is known of a job at one moment, in one shape for both
 // generations of the platform's field names. Its JSON is the `receiver-job` header of
 // an event and the data of our own events; absent fields are unknown.
@@ -36,6 +41,9 @@ type View struct {
 	Ended   string `json:"ended,omitempty"`
 	// Payload is the callback payload given at submission, any JSON.
 	Payload json.RawMessage `json:"payload,omitempty"`
+	// Cut names the fields that a header had no room for: payload, error or message.
+	// They are in the event's data. Read leaves it empty.
+	Cut []string `json:"cut,omitempty"`
 }
 
 // Class returns what the status means for the life of the job.
@@ -50,4 +58,42 @@ func (v View) SameOutcome(w View) bool {
 	_, a := Classify(v.Status)
 	_, b := Classify(w.Status)
 	return a == b && v.Result == w.Result
+}
+
+// header returns the view as JSON in ASCII of at most maxView bytes.
+func (v View) header() string {
+	text := v.ascii()
+	leaveOut := func(name string, there bool, clear func()) {
+		if len(text) > maxView && there {
+			clear()
+			v.Cut = append(v.Cut, name)
+			text = v.ascii()
+		}
+	}
+	leaveOut("payload", v.Payload != nil, func() { v.Payload = nil })
+	leaveOut("error", v.Error != "", func() { v.Error = "" })
+	leaveOut("message", v.Message != "", func() { v.Message = "" })
+	return text
+}
+
+func (v View) ascii() string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		// Only a payload that is no JSON can do this, and Read takes none.
+		v.Payload = nil
+		data, _ = json.Marshal(v)
+	}
+	return ASCIIJSON(data)
+}
+
+// whole returns the view with what was cut from it, if data is the platform's word
+// that it was read from.
+func (v View) whole(data []byte) View {
+	if len(v.Cut) == 0 {
+		return v
+	}
+	if w, err := Read(data); err == nil && w.ID == v.ID && w.SameOutcome(v) {
+		return w
+	}
+	return v
 }
