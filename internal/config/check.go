@@ -1,0 +1,194 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// longestRetry is how long after the first failure the platform may still
+// repeat a callback. OC: section 6.4, (a) row 28.
+const longestRetry = 73 * time.Hour
+
+// check holds the rules that relate values to each other.
+func (l *loader) check(c *Config) {
+	l.checkSources(c.Sources)
+	l.checkListeners(c)
+	l.checkLimits(&c.Limits)
+	if c.NATS.Mode == ModeExternal {
+		l.checkExternal(c)
+	} else {
+		l.checkEmbedded(&c.NATS)
+	}
+	if c.NATS.JobsMaxAge < longestRetry {
+		l.warn("nats.jobs_max_age", fmt.Sprintf("is shorter than the %s in which the platform may repeat a callback: a late repeat would count as new",
+			shortDuration(longestRetry)))
+	}
+}
+
+func (l *loader) checkListeners(c *Config) {
+	if !onLoopback(c.Private.Address) && c.Private.Token.Empty() {
+		l.fault("private.token", "is needed, because private.address is not on loopback", secretAllowed)
+	}
+	if clash(c.Public.Address, c.Private.Address) {
+		l.fault("private.address", "takes the port of public.address", "two different listeners")
+	}
+	for i, p := range c.Public.TrustedProxies {
+		if p.Bits() == 0 {
+			l.warn(fmt.Sprintf("public.trusted_proxies[%d]", i), "believes X-Forwarded-For from anyone")
+		}
+	}
+	if c.NATS.Mode != ModeEmbedded {
+		return
+	}
+	for _, other := range []string{c.Public.Address, c.Private.Address} {
+		if clash(c.NATS.Embedded.Address, other) {
+			l.fault("nats.embedded.address", "takes the port of another listener", "a port of its own")
+		}
+	}
+}
+
+// clash says whether two addresses cannot both be listened on.
+func clash(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	anyA, anyB := everywhere(hostA), everywhere(hostB)
+	return portA == portB && portA != "0" && (hostA == hostB || anyA || anyB)
+}
+
+func everywhere(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
+
+func (l *loader) checkLimits(c *Limits) {
+	if c.AttemptBody > c.Body {
+		l.fault("limits.attempt_body", fmt.Sprintf("%v is more than limits.body lets in", c.AttemptBody), fmt.Sprintf("at most %v", c.Body))
+	}
+	if c.ReadHeaderTimeout > c.ReadTimeout {
+		l.fault("limits.read_header_timeout", "is longer than limits.read_timeout, which includes it", "at most "+shortDuration(c.ReadTimeout))
+	}
+	if c.PublishTimeout >= c.WriteTimeout {
+		l.fault("limits.publish_timeout", "leaves no time to answer 503 before limits.write_timeout", "less than "+shortDuration(c.WriteTimeout))
+	}
+	if c.PublishTimeout >= c.ShutdownTimeout {
+		l.fault("limits.shutdown_timeout", "ends before limits.publish_timeout, so callbacks in flight could not finish", "more than "+shortDuration(c.PublishTimeout))
+	}
+}
+
+func (l *loader) checkEmbedded(c *NATS) {
+	if c.Replicas > 1 {
+		l.fault("nats.replicas", "an embedded NATS is one server and keeps one copy", "1, or nats.mode external")
+	}
+	if len(c.URLs) > 0 || c.CredentialsFile != "" || c.TLS != (TLS{}) {
+		l.warn("nats.mode", "is embedded, so nats.urls, nats.credentials_file and nats.tls are not used")
+	}
+}
+
+func (l *loader) checkExternal(c *Config) {
+	n := &c.NATS
+	if len(n.URLs) == 0 {
+		l.fault("nats.urls", "is empty, but nats.mode is external", "at least one URL such as nats://host:4222")
+	}
+	if n.Sync != "" {
+		l.fault("nats.sync", "an external cluster has its own sync setting", `no such key, or ""`)
+	}
+	l.checkReadable(c, "nats.credentials_file", n.CredentialsFile)
+	caReadable := l.checkReadable(c, "nats.tls.ca_file", n.TLS.CAFile)
+	if pem, err := readBounded(c.Abs(n.TLS.CAFile), maxFile); caReadable && err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		l.fault("nats.tls.ca_file", "holds no certificate", "a PEM file")
+	}
+	l.checkPair(c)
+}
+
+func (l *loader) checkPair(c *Config) {
+	t := &c.NATS.TLS
+	switch {
+	case t.CertFile == "" && t.KeyFile == "":
+		return
+	case t.KeyFile == "":
+		l.fault("nats.tls.key_file", "is empty, but nats.tls.cert_file is given", "both or neither")
+		return
+	case t.CertFile == "":
+		l.fault("nats.tls.cert_file", "is empty, but nats.tls.key_file is given", "both or neither")
+		return
+	}
+	cert := l.checkReadable(c, "nats.tls.cert_file", t.CertFile)
+	key := l.checkReadable(c, "nats.tls.key_file", t.KeyFile)
+	if !cert || !key {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(c.Abs(t.CertFile), c.Abs(t.KeyFile)); err != nil {
+		l.fault("nats.tls.cert_file", "does not work with nats.tls.key_file: "+err.Error(), "a PEM certificate and its private key")
+	}
+}
+
+// checkReadable says whether there is such a file; no file named is no fault.
+func (l *loader) checkReadable(c *Config, path string, file Path) bool {
+	if file == "" {
+		return false
+	}
+	if _, err := readBounded(c.Abs(file), maxFile); err != nil {
+		l.fault(path, fmt.Sprintf("%q cannot be read: %v", string(file), err),
+			"a readable file; a relative path starts at the configuration's folder")
+		return false
+	}
+	return true
+}
+
+func (l *loader) checkSources(sources map[string]Source) {
+	if len(sources) == 0 {
+		l.warn("sources", "there is no source: every callback will be refused")
+	}
+	used := map[string]string{} // the path that a key was first seen at, by its bytes
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		s := sources[name]
+		path := "sources." + name
+		if len(s.SignatureKeys) == 0 {
+			l.fault(path+".signature_keys", "there is no signature key, so no callback could be believed", "at least one key")
+		}
+		if l.file != "" && l.at[path].file != l.file {
+			l.warn(path, "comes from the environment alone; the file has no such source")
+		}
+		if s.ElementToken.Empty() != s.UserSecret.Empty() {
+			l.warn(path, "has only one of element_token and user_secret: submitting needs both")
+		}
+		l.checkKeys(path+".signature_keys", s.SignatureKeys, used)
+	}
+}
+
+func (l *loader) checkKeys(path string, keys []SignatureKey, used map[string]string) {
+	names := map[string]bool{}
+	for i, k := range keys {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if names[k.Name] {
+			l.fault(at+".name", quote(k.Name)+" is the name of another key of this source", "a name of its own")
+		}
+		names[k.Name] = true
+		if !k.NotBefore.IsZero() && !k.NotAfter.IsZero() && !k.NotAfter.After(k.NotBefore) {
+			l.fault(at+".not_after", "is not after not_before", "a later time")
+		}
+		l.checkKey(at+".value", k.Value, used)
+	}
+}
+
+func (l *loader) checkKey(path string, key Secret, used map[string]string) {
+	value := key.Reveal()
+	if value == "" {
+		l.fault(path, "is empty", secretAllowed)
+		return
+	}
+	if len(value) > maxPlatformKey {
+		l.warn(path, fmt.Sprintf("the key has %d bytes, and the platform cannot store more than %d", len(value), maxPlatformKey))
+	}
+	if strings.TrimSpace(value) != value {
+		l.warn(path, "the key begins or ends with white space, which counts as part of it")
+	}
+	if first, shared := used[value]; shared {
+		l.warn(path, fmt.Sprintf("is the same key as %s (%s)", first, key.Fingerprint()))
+		return
+	}
+	used[value] = path
+}

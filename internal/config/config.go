@@ -1,0 +1,199 @@
+// Package config turns config.yaml, RECEIVER_ environment variables and secret
+// files into one checked [Config], or into the list of everything that is
+// wrong with them.
+//
+// It owns the schema (the tagged structs in this file), the defaults, the
+// rules between values and the type [Secret]. It never starts anything, never
+// writes a file, never expands variables inside the file's text, and never puts
+// the value of a secret into an error, a warning or [Config.Effective].
+// Only cmd imports it; it imports no other package of this module.
+//
+// # The schema
+//
+// A setting is one struct field. Its tags are all there is to say about it:
+//
+//	key      its YAML key; the environment variable's name is made from the same path
+//	default  its value, as one would write it in the file, where nothing is given;
+//	         a setting with a default cannot be given as empty text
+//	oneof    the only texts allowed, separated by commas
+//	form     the shape asked of a text: a name in the table forms
+//	min, max the smallest and largest value allowed
+//	short    on one field of a list entry: what an entry is when a list comes
+//	         from one environment variable
+//
+// Reading, environment names, suggestions, defaults and printing all follow
+// from them. Rules that relate two settings are in check.go.
+package config
+
+import (
+	"net/netip"
+	"path/filepath"
+	"time"
+)
+
+// Values of NATS.Mode and NATS.Sync.
+const (
+	ModeEmbedded = "embedded"
+	ModeExternal = "external"
+	SyncAlways   = "always"
+	SyncInterval = "interval"
+)
+
+// Config is a whole, checked configuration: what [Load] returned without an
+// error can be used without asking again whether it makes sense.
+type Config struct {
+	// File is the path that was read, as given to Load; empty without a file.
+	File string
+	// Dir is the absolute folder that relative paths in the configuration start
+	// from: the file's, or the working folder without a file.
+	Dir string
+	// Warnings are worth a person's look but stop nothing. One line each, in the
+	// order of the file, in the form of a Fault, without secrets.
+	Warnings []string
+
+	// Sources are the connector instances that may call back, by name
+	// ([a-z0-9-]{1,32}).
+	Sources map[string]Source `key:"sources"`
+	Public  Public            `key:"public"`
+	Private Private           `key:"private"`
+	Limits  Limits            `key:"limits"`
+	NATS    NATS              `key:"nats"`
+	Log     Log               `key:"log"`
+}
+
+// Source is one connector instance of the platform. It can always receive;
+// to submit jobs it needs ElementToken, UserSecret and CallbackBaseURL.
+type Source struct {
+	// BaseURL is where the platform's API is, without a trailing slash.
+	// OC: (a) row 1; (b) row 27: free text, no list of regions.
+	BaseURL string `key:"base_url" default:"https://api.openconnectors.us2.ext.hana.ondemand.com/elements/api-v2" form:"https"`
+	// Hub adds /hubs/{hub} to the API's paths; empty means paths without it.
+	Hub string `key:"hub" form:"word"`
+	// ElementToken, UserSecret and OrganizationSecret make up the Authorization
+	// header; each may be empty. OC: (a) row 2.
+	ElementToken       Secret `key:"element_token" form:"header"`
+	UserSecret         Secret `key:"user_secret" form:"header"`
+	OrganizationSecret Secret `key:"organization_secret" form:"header"`
+	// SignatureKeys are the keys a callback's signature may be made with; at
+	// least one. OC: (a) row 25, (b) rows 7, 13 and 14.
+	SignatureKeys []SignatureKey `key:"signature_keys"`
+	// CallbackBaseURL is this receiver's public address as the platform reaches
+	// it, without a trailing slash; empty when jobs are submitted elsewhere.
+	CallbackBaseURL string   `key:"callback_base_url" form:"https"`
+	Timeouts        Timeouts `key:"timeouts"`
+}
+
+// SignatureKey is one key a source signs its callbacks with.
+type SignatureKey struct {
+	// Name is unique within its source; key-1, key-2, … by position where none is given.
+	Name string `key:"name" form:"key name"`
+	// Value is never empty and never only white space. Its bytes are the HMAC key.
+	Value Secret `key:"value" short:"true"`
+	// NotBefore and NotAfter bound when the key counts; zero means unbounded.
+	NotBefore time.Time `key:"not_before"`
+	NotAfter  time.Time `key:"not_after"`
+}
+
+// Timeouts bound the calls to the platform.
+type Timeouts struct {
+	// Request bounds a call whose answer is small, from dialling to its last byte.
+	Request time.Duration `key:"request" default:"30s" min:"1ms" max:"1h"`
+	// Upload bounds a call that carries a file, either way.
+	Upload time.Duration `key:"upload" default:"1h" min:"1ms" max:"24h"`
+}
+
+// Public is the listener that the platform reaches.
+type Public struct {
+	Address string `key:"address" default:"127.0.0.1:8080" form:"listen"`
+	// TrustedProxies may name the client in X-Forwarded-For; empty means that
+	// nobody may.
+	TrustedProxies []netip.Prefix `key:"trusted_proxies"`
+}
+
+// Private is the listener for operators.
+type Private struct {
+	Address string `key:"address" default:"127.0.0.1:8081" form:"listen"`
+	// Token is the bearer token asked for; it is not empty when Address is not
+	// on loopback.
+	Token Secret `key:"token" form:"header"`
+}
+
+// Limits bound what one request may take.
+type Limits struct {
+	// Body is the largest callback, in bytes; a larger one is answered 413. It
+	// leaves room for headers below the 64 MiB an embedded NATS can carry.
+	Body              ByteSize      `key:"body" default:"8MiB" min:"1KiB" max:"63MiB"`
+	Header            ByteSize      `key:"header" default:"16KiB" min:"1KiB" max:"1MiB"`
+	ReadHeaderTimeout time.Duration `key:"read_header_timeout" default:"5s" min:"1ms" max:"1h"`
+	ReadTimeout       time.Duration `key:"read_timeout" default:"30s" min:"1ms" max:"1h"`
+	WriteTimeout      time.Duration `key:"write_timeout" default:"30s" min:"1ms" max:"1h"`
+	IdleTimeout       time.Duration `key:"idle_timeout" default:"60s" min:"1ms" max:"1h"`
+	// PublishTimeout is how long NATS may take to acknowledge an event before
+	// the callback is answered 503.
+	PublishTimeout  time.Duration `key:"publish_timeout" default:"5s" min:"1ms" max:"1h"`
+	ShutdownTimeout time.Duration `key:"shutdown_timeout" default:"20s" min:"1ms" max:"1h"`
+	// AttemptBody is how much of a refused callback's body is kept, in bytes; 0
+	// keeps none.
+	AttemptBody ByteSize `key:"attempt_body" default:"64KiB" min:"0" max:"63MiB"`
+	// AttemptQueue is how many refused callbacks may wait to be recorded.
+	AttemptQueue int `key:"attempt_queue" default:"1024" min:"1" max:"1000000"`
+}
+
+// NATS says where events are kept.
+type NATS struct {
+	// Mode is ModeEmbedded or ModeExternal.
+	Mode string `key:"mode" default:"embedded" oneof:"embedded,external"`
+	// URLs, CredentialsFile and TLS are for ModeExternal.
+	URLs            []string `key:"urls" form:"nats"`
+	CredentialsFile Path     `key:"credentials_file"`
+	TLS             TLS      `key:"tls"`
+	// Embedded is for ModeEmbedded.
+	Embedded Embedded `key:"embedded"`
+	// Sync is SyncAlways or SyncInterval when embedded, and empty when external:
+	// a cluster has its own setting.
+	Sync string `key:"sync" oneof:"always,interval"`
+	// Replicas is 1 when embedded.
+	Replicas int `key:"replicas" default:"1" min:"1" max:"5"`
+	// JobsMaxAge is how long events are kept.
+	JobsMaxAge time.Duration `key:"jobs_max_age" default:"2160h" min:"1h" max:"87600h"`
+	// AttemptsMaxBytes bounds the stream of refused callbacks.
+	AttemptsMaxBytes ByteSize `key:"attempts_max_bytes" default:"1GiB" min:"1MiB" max:"1TiB"`
+}
+
+// TLS are PEM files for the connection to an external NATS. Verification
+// cannot be switched off.
+type TLS struct {
+	// CAFile replaces the system's roots; empty keeps them.
+	CAFile Path `key:"ca_file"`
+	// CertFile and KeyFile are given together or not at all.
+	CertFile Path `key:"cert_file"`
+	KeyFile  Path `key:"key_file"`
+}
+
+// Embedded is the NATS server inside this process.
+type Embedded struct {
+	// Folder holds the streams.
+	Folder Path `key:"folder" default:"receiver-data"`
+	// Address is the client listener, always on loopback; port 0 takes a free one.
+	Address string `key:"address" default:"127.0.0.1:4222" form:"loopback"`
+}
+
+// Log says how the program logs.
+type Log struct {
+	Level  string `key:"level" default:"info" oneof:"trace,debug,info,warn,error"`
+	Format string `key:"format" default:"auto" oneof:"auto,json,console"`
+}
+
+// Path is a file or folder as written in the configuration; [Config.Abs] says
+// where it is.
+type Path string
+
+// Abs returns where p is, taking a relative path from c.Dir; "" stays "".
+func (c *Config) Abs(p Path) string { return resolve(c.Dir, string(p)) }
+
+func resolve(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}

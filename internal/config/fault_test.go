@@ -1,0 +1,240 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"receiver/internal/config"
+)
+
+// complaints loads text as config.yaml, in a folder with the given files, and
+// returns the lines of the error without the folder.
+func complaints(t *testing.T, text string, files map[string]string, env ...string) []string {
+	t.Helper()
+	path := write(t, "config.yaml", text)
+	dir := filepath.Dir(path)
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := config.Load(config.Options{Path: path, Env: env})
+	if err == nil {
+		return nil
+	}
+	return strings.Split(strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""), "\n")
+}
+
+// key is a source that has nothing wrong with it, to put a wrong thing beside.
+const key = "    signature_keys: [{value: s3cret}]\n"
+
+func TestFaults(t *testing.T) {
+	const topKeys = "sources, public, private, limits, nats, log"
+	for _, row := range []struct{ name, text, want string }{
+		{"the brief's example", "sources:\n  crm:\n" + key + "    base_url: http://api.example.com\n",
+			`config.yaml:4: sources.crm.base_url: "http://api.example.com" is not https; allowed: https://…, or http:// on loopback; without credentials, query or fragment`},
+
+		{"not YAML", "log:\n  level: [", "config.yaml:2: is not YAML: did not find expected node content"},
+		{"mapping in a value", "nats:\nlog: level: info", "config.yaml:2: is not YAML: mapping values are not allowed in this context"},
+		{"not UTF-8", "log: \xff\xfe", "config.yaml: is not YAML: invalid leading UTF-8 octet"},
+		{"star", "log: {level: info}\nprivate:\n  token: *hunter2\n", "config.yaml:3: is not YAML: a value that begins with * must be quoted"},
+		{"alias", "log: &x {level: info}\nnats: *x\n", "config.yaml:1: log: begins with a YAML anchor (&…); they are not supported"},
+		{"anchor in a secret", "private: {token: &hunter2 x}", "config.yaml:1: private.token: begins with a YAML anchor"},
+		{"tag in a secret", "private: {token: !hunter2 x}", "config.yaml:1: private.token: begins with a YAML tag"},
+		{"merge key", "log:\n  <<: {level: info}\n", "config.yaml:2: log.(a key that is no plain word): unknown key; allowed: level, format"},
+		{"second document", "log: {level: info}\n---\nlog: {level: debug}\n", "config.yaml:2: a second YAML document begins here and would be ignored; allowed: one document"},
+		{"text", "hello", "config.yaml:1: is a single value; allowed: a mapping with the keys " + topKeys},
+		{"list", "- a", "config.yaml:1: is a list; allowed: a mapping with the keys " + topKeys},
+		{"duplicate key", "log:\n  level: info\n  format: json\n  level: debug\n", "config.yaml:4: log.level: was given on line 2 already; allowed: each key once"},
+		{"duplicate source", "sources:\n  crm:\n" + key + "  crm:\n" + key, "config.yaml:4: sources.crm: was given on line 2 already"},
+		{"complex key", "? [a]\n: b\n", "config.yaml:1: (a key that is no plain word): is a list; allowed: a key of plain text"},
+
+		{"unknown key", "sorces: {}\n", "config.yaml:1: sorces: unknown key (did you mean sources?); allowed: " + topKeys},
+		{"unknown key of a source", "sources:\n  crm:\n" + key + "    bse_url: x\n", "config.yaml:4: sources.crm.bse_url: unknown key (did you mean base_url?)"},
+		{"unknown key far from any", "nats:\n  tls: {insecure: true}\n", "config.yaml:2: nats.tls.insecure: unknown key; allowed: ca_file, cert_file, key_file"},
+		{"value in a key's place", "private: {token:hunter2}\n", "config.yaml:1: private.(a key that is no plain word): unknown key; allowed: address, token"},
+
+		{"section as text", "nats: embedded\n", "config.yaml:1: nats: is a single value; allowed: a mapping with the keys mode, urls, "},
+		{"value as list", "log:\n  level: [info]\n", "config.yaml:2: log.level: is a list; allowed: one value"},
+		{"value as mapping", "limits:\n  body:\n    max: 1\n", "config.yaml:2: limits.body: is a mapping; allowed: one value"},
+		{"list as text", "public: {trusted_proxies: 10.0.0.1}\n", "config.yaml:1: public.trusted_proxies: is a single value; allowed: a list"},
+		{"keys as text", "sources: {crm: {signature_keys: hunter2}}\n", "config.yaml:1: sources.crm.signature_keys: is a single value; allowed: a list"},
+		{"key as text", "sources:\n  crm:\n    signature_keys:\n    - hunter2\n", "config.yaml:4: sources.crm.signature_keys[0]: is a single value; allowed: a mapping with the keys name, value, not_before, not_after"},
+		{"sources as list", "sources: [crm]\n", "config.yaml:1: sources: is a list; allowed: a mapping from names to settings"},
+		{"source as text", "sources: {crm: yes}\n", "config.yaml:1: sources.crm: is a single value"},
+		{"null in a list", "nats: {urls: [~]}\n", "config.yaml:1: nats.urls[0]: is empty; allowed: a value"},
+
+		{"source's name", "sources:\n  CRM:\n" + key, "config.yaml:2: sources.CRM: is not a source's name; allowed: 1 to 32 of a-z 0-9 -"},
+		{"source's dotted name", "sources:\n  c.r:\n" + key, "config.yaml:2: sources.(a key that is no plain word): is not a source's name"},
+		{"no keys", "sources:\n  crm:\n    hub: crm\n", "config.yaml:2: sources.crm.signature_keys: there is no signature key, so no callback could be believed; allowed: at least one key"},
+		{"empty source", "sources:\n\n  crm:\n", "config.yaml:3: sources.crm.signature_keys: there is no signature key"},
+		{"empty list of keys", "sources:\n  crm:\n    signature_keys: []\n", "config.yaml:3: sources.crm.signature_keys: there is no signature key"},
+		{"key without value", "sources:\n  crm:\n    signature_keys:\n    - name: a\n", "config.yaml:4: sources.crm.signature_keys[0].value: is empty; allowed: the secret itself, env:NAME or file:PATH"},
+		{"empty key", "sources: {crm: {signature_keys: [{value: \"\"}]}}\n", "config.yaml:1: sources.crm.signature_keys[0].value: is empty"},
+		{"null key", "sources: {crm: {signature_keys: [{value: }]}}\n", "config.yaml:1: sources.crm.signature_keys[0].value: is empty"},
+		{"white key", "sources: {crm: {signature_keys: [{value: \" \\t\\n\"}]}}\n", "config.yaml:1: sources.crm.signature_keys[0].value: the secret is only white space"},
+		{"fingerprint as key", "sources: {crm: {signature_keys: [{value: \"sha256:1a2b3c4d\"}]}}\n", "config.yaml:1: sources.crm.signature_keys[0].value: this is the fingerprint of a secret"},
+		{"key's name", "sources: {crm: {signature_keys: [{name: a b, value: x}]}}\n", `config.yaml:1: sources.crm.signature_keys[0].name: "a b" is not such a name; allowed: 1 to 64 of A-Z a-z 0-9 . _ -`},
+		{"same name", "sources:\n  crm:\n    signature_keys:\n    - {name: key-2, value: x}\n    - {value: y}\n", `config.yaml:5: sources.crm.signature_keys[1].name: "key-2" is the name of another key of this source`},
+		{"not a time", "sources: {crm: {signature_keys: [{value: x, not_after: 2026-01-01}]}}\n", `config.yaml:1: sources.crm.signature_keys[0].not_after: "2026-01-01" is not a time; allowed: RFC 3339, such as 2026-01-31T00:00:00Z`},
+		{"ends before it begins", "sources: {crm: {signature_keys: [{value: x, not_before: 2026-01-01T00:00:00Z, not_after: 2026-01-01T00:00:00Z}]}}\n", "config.yaml:1: sources.crm.signature_keys[0].not_after: is not after not_before"},
+		{"hub", "sources:\n  crm:\n" + key + "    hub: a/b\n", `config.yaml:4: sources.crm.hub: "a/b" is not such a name`},
+		{"token of two lines", "private: {token: \"hunter2\\nx: y\"}\n", "config.yaml:1: private.token: the secret holds a space, a control character or a byte beyond ASCII; allowed: printable ASCII without spaces"},
+		{"URL with a password", "sources:\n  crm:\n" + key + "    base_url: https://me:hunter2@example.com\n", "config.yaml:4: sources.crm.base_url: holds credentials; "},
+		{"URL with a spoilt password", "sources:\n  crm:\n" + key + "    base_url: https://me:hunter2%@example.com\n", "config.yaml:4: sources.crm.base_url: is not a URL; "},
+		{"URL with a query", "sources:\n  crm:\n" + key + "    callback_base_url: https://example.com/?\n", "config.yaml:4: sources.crm.callback_base_url: holds a query or fragment; "},
+		{"URL without scheme", "sources:\n  crm:\n" + key + "    base_url: example.com\n", `config.yaml:4: sources.crm.base_url: "example.com" has no scheme or no host; `},
+		{"URL with a wild port", "sources:\n  crm:\n" + key + "    base_url: https://example.com:66000\n", `config.yaml:4: sources.crm.base_url: "https://example.com:66000" has an impossible port; `},
+		{"empty URL", "sources:\n  crm:\n" + key + "    base_url: \"\"\n", "config.yaml:4: sources.crm.base_url: is empty; allowed: https://"},
+
+		{"address", "public: {address: 8080}\n", `config.yaml:1: public.address: "8080" is not host:port; allowed: host:port, such as 127.0.0.1:8080 or :8080`},
+		{"port", "public: {address: \":65536\"}\n", `config.yaml:1: public.address: ":65536" is not host:port`},
+		{"proxy", "public:\n  trusted_proxies:\n  - 10.0.0.1\n  - proxy\n", `config.yaml:4: public.trusted_proxies[1]: "proxy" is not a network; allowed: an IP address or CIDR, such as 10.0.0.7 or 10.0.0.0/8`},
+		{"private without token", "private:\n  address: :9000\n", "config.yaml:1: private.token: is needed, because private.address is not on loopback"},
+		{"private with null token", "private:\n  address: 0.0.0.0:9000\n  token:\n", "config.yaml:3: private.token: is needed"},
+		{"one port twice", "public: {address: \":8081\"}\n", "config.yaml: private.address: takes the port of public.address"},
+		{"NATS on the public port", "public: {address: \"127.0.0.1:4222\"}\n", "config.yaml: nats.embedded.address: takes the port of another listener"},
+
+		{"no size", "limits: {body: 8MB}\n", `config.yaml:1: limits.body: "8MB" is not a size such as 1048576, 64KiB or 8MiB; allowed: a size such as 1048576, 64KiB or 8MiB, from 1KiB to 63MiB`},
+		{"body over NATS", "limits: {body: 64MiB}\n", "config.yaml:1: limits.body: 64MiB is too large; allowed: a size such as 1048576, 64KiB or 8MiB, from 1KiB to 63MiB"},
+		{"no unit", "limits: {read_timeout: 30}\n", `config.yaml:1: limits.read_timeout: "30" is not a duration such as 500ms, 30s or 2160h`},
+		{"no time", "limits: {idle_timeout: 0s}\n", "config.yaml:1: limits.idle_timeout: 0s is too small; "},
+		{"not whole", "limits: {attempt_queue: 1.5}\n", `config.yaml:1: limits.attempt_queue: "1.5" is not a whole number; allowed: a whole number, from 1 to 1000000`},
+		{"attempt over body", "limits:\n  body: 1KiB\n", "config.yaml:1: limits.attempt_body: 64KiB is more than limits.body lets in; allowed: at most 1KiB"},
+		{"header after all", "limits: {read_header_timeout: 31s}\n", "config.yaml:1: limits.read_header_timeout: is longer than limits.read_timeout, which includes it; allowed: at most 30s"},
+		{"503 too late", "limits: {publish_timeout: 30s, shutdown_timeout: 1m}\n", "config.yaml:1: limits.publish_timeout: leaves no time to answer 503 before limits.write_timeout; allowed: less than 30s"},
+		{"stop too early", "limits: {shutdown_timeout: 5s}\n", "config.yaml:1: limits.shutdown_timeout: ends before limits.publish_timeout"},
+
+		{"mode", "nats: {mode: embeded}\n", `config.yaml:1: nats.mode: "embeded" is not known (did you mean embedded?); allowed: embedded, external`},
+		{"empty mode", "nats: {mode: \"\"}\n", "config.yaml:1: nats.mode: is empty; allowed: embedded, external"},
+		{"external nowhere", "nats: {mode: external}\n", "config.yaml:1: nats.urls: is empty, but nats.mode is external"},
+		{"external with sync", "nats:\n  mode: external\n  urls: [nats://a]\n  sync: always\n", `config.yaml:4: nats.sync: an external cluster has its own sync setting; allowed: no such key, or ""`},
+		{"NATS with a password", "nats: {mode: external, urls: [\"nats://me:hunter2@a\"]}\n", "config.yaml:1: nats.urls[0]: holds credentials; allowed: nats://host:4222, "},
+		{"NATS by http", "nats: {mode: external, urls: [\"http://a\"]}\n", `config.yaml:1: nats.urls[0]: "http://a" is not the URL of a NATS server`},
+		{"embedded copies", "nats: {replicas: 3}\n", "config.yaml:1: nats.replicas: an embedded NATS is one server and keeps one copy"},
+		{"too many copies", "nats: {replicas: 6}\n", "config.yaml:1: nats.replicas: 6 is too large"},
+		{"open embedded", "nats: {embedded: {address: \"0.0.0.0:4222\"}}\n", `config.yaml:1: nats.embedded.address: "0.0.0.0:4222" is not on loopback`},
+		{"no folder", "nats: {embedded: {folder: \"\"}}\n", "config.yaml:1: nats.embedded.folder: is empty"},
+		{"no such credentials", "nats: {mode: external, urls: [nats://a], credentials_file: a.creds}\n", `config.yaml:1: nats.credentials_file: "a.creds" cannot be read: no such file or directory`},
+		{"no certificate", "nats: {mode: external, urls: [nats://a], tls: {ca_file: config.yaml}}\n", "config.yaml:1: nats.tls.ca_file: holds no certificate"},
+		{"half a pair", "nats: {mode: external, urls: [nats://a], tls: {cert_file: config.yaml}}\n", "config.yaml:1: nats.tls.key_file: is empty, but nats.tls.cert_file is given"},
+		{"other half", "nats: {mode: external, urls: [nats://a], tls: {key_file: config.yaml}}\n", "config.yaml:1: nats.tls.cert_file: is empty, but nats.tls.key_file is given"},
+		{"no pair", "nats: {mode: external, urls: [nats://a], tls: {cert_file: config.yaml, key_file: config.yaml}}\n", "config.yaml:1: nats.tls.cert_file: does not work with nats.tls.key_file: "},
+
+		{"level", "log: {level: loud}\n", `config.yaml:1: log.level: "loud" is not known; allowed: trace, debug, info, warn, error`},
+		{"long value", "log: {level: " + strings.Repeat("x", 500) + "}\n", "config.yaml:1: log.level: \"" + strings.Repeat("x", 80) + "…\" is not known"},
+		{"control characters", "log: {level: \"\\e[2J\"}\n", `config.yaml:1: log.level: "\x1b[2J" is not known`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := complaints(t, row.text, nil)
+			if len(got) == 0 || !strings.HasPrefix(got[0], row.want) {
+				t.Fatalf("Load(%q) complains\n%s\nwant\n%s", row.text, strings.Join(got, "\n"), row.want)
+			}
+			if len(got) > 1 && row.name != "alias" {
+				t.Errorf("Load(%q) has more to say than one fault:\n%s", row.text, strings.Join(got, "\n"))
+			}
+			if strings.Contains(strings.Join(got, "\n"), "hunter2") {
+				t.Errorf("Load(%q) tells the secret: %s", row.text, got)
+			}
+		})
+	}
+}
+
+func TestAllFaultsAtOnceInOrder(t *testing.T) {
+	got := complaints(t, `limits:
+  body: 1GiB
+nats:
+  mode: external
+  sync: interval
+log: {lvel: info}
+sources:
+  crm:
+    base_url: ftp://x
+    user_secret: env:UNSET
+    signature_keys:
+      - value: file:none.key
+      - value: good
+        name: "?"
+  web:
+    hub: x
+log: {}
+`, nil, "RECEIVER_PUBLIC_ADDRESS=nowhere", "RECEIVER_NAT_MODE=external", "HOME=/root")
+	want := []string{
+		"config.yaml:2: limits.body: 1GiB is too large",
+		"config.yaml:3: nats.urls: is empty",
+		"config.yaml:5: nats.sync: an external cluster",
+		"config.yaml:6: log.lvel: unknown key (did you mean level?)",
+		`config.yaml:9: sources.crm.base_url: "ftp://x" is not https`,
+		"config.yaml:10: sources.crm.user_secret: environment variable UNSET is not set",
+		`config.yaml:12: sources.crm.signature_keys[0].value: secret file "none.key" cannot be read: no such file or directory`,
+		`config.yaml:14: sources.crm.signature_keys[1].name: "?" is not such a name`,
+		"config.yaml:15: sources.web.signature_keys: there is no signature key",
+		"config.yaml:17: log: was given on line 6 already",
+		"environment RECEIVER_NAT_MODE: sets nothing (did you mean RECEIVER_NATS_MODE?)",
+		`environment RECEIVER_PUBLIC_ADDRESS: public.address: "nowhere" is not host:port`,
+	}
+	for i := range max(len(got), len(want)) {
+		if i >= len(got) || i >= len(want) || !strings.HasPrefix(got[i], want[i]) {
+			t.Fatalf("faults:\n%s\nwant, in this order:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
+func TestFaultsAreValues(t *testing.T) {
+	path := write(t, "config.yaml", "log:\n  level: loud\n")
+	_, err := config.Load(config.Options{Path: path})
+	var got config.Fault
+	if !errors.As(err, &got) {
+		t.Fatalf("Load = %v, want a Fault in it", err)
+	}
+	want := config.Fault{File: path, Line: 2, Path: "log.level", Wrong: `"loud" is not known`, Allowed: "trace, debug, info, warn, error"}
+	if got != want {
+		t.Errorf("fault = %+v, want %+v", got, want)
+	}
+}
+
+func TestUnreadableFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none.yaml")
+	_, err := config.Load(config.Options{Path: path})
+	if want := path + ": cannot be read: no such file or directory"; err == nil || err.Error() != want {
+		t.Errorf("Load(no such file) = %v, want %s", err, want)
+	}
+	_, err = config.Load(config.Options{Path: write(t, "config.yaml", strings.Repeat("#", 1<<20+1))})
+	if err == nil || !strings.HasSuffix(err.Error(), "cannot be read: it is larger than 1MiB") {
+		t.Errorf("Load(a file over 1 MiB) = %v, want a refusal", err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	long := strings.Repeat("k", 129)
+	for _, row := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"nothing to say", crm, nil},
+		{"no source", "log: {}\n", []string{"config.yaml: sources: there is no source: every callback will be refused"}},
+		{"long key", "sources: {crm: {signature_keys: [{value: " + long + "}]}}\n",
+			[]string{"config.yaml:1: sources.crm.signature_keys[0].value: the key has 129 bytes, and the platform cannot store more than 128"}},
+		{"longest key", "sources: {crm: {signature_keys: [{value: " + long[1:] + "}]}}\n", nil},
+		{"white space", "sources: {crm: {signature_keys: [{value: \"hunter2 \"}]}}\n",
+			[]string{"config.yaml:1: sources.crm.signature_keys[0].value: the key begins or ends with white space, which counts as part of it"}},
+		{"shared key", "sources:\n  web: {signature_keys: [{value: hunter2}]}\n  crm: {signature_keys: [{value: hunter2}]}\n",
+			[]string{"config.yaml:2: sources.web.signature_keys[0].value: is the same key as sources.crm.signature_keys[0].value (sha256:f52fbd32)"}},
+		{"half the credentials", "sources:\n  crm:\n" + key + "    element_token: hunter2\n",
+			[]string{"config.yaml:2: sources.crm: has only one of element_token and user_secret: submitting needs both"}},
+		{"everybody trusted", crm + "public: {trusted_proxies: [0.0.0.0/0]}\n", []string{"config.yaml:2: public.trusted_proxies[0]: believes X-Forwarded-For from anyone"}},
+		{"idle settings", crm + "nats: {mode: embedded, urls: [nats://a]}\n", []string{"config.yaml:2: nats.mode: is embedded, so nats.urls, nats.credentials_file and nats.tls are not used"}},
+		{"short memory", crm + "nats: {jobs_max_age: 72h}\n", []string{"config.yaml:2: nats.jobs_max_age: is shorter than the 73h in which the platform may repeat a callback: a late repeat would count as new"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := load(t, row.text)
+			got := strings.ReplaceAll(strings.Join(c.Warnings, "\n"), c.Dir+string(filepath.Separator), "")
+			if want := strings.Join(row.want, "\n"); got != want {
+				t.Errorf("warnings:\n%s\nwant:\n%s", got, want)
+			}
+		})
+	}
+}

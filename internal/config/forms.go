@@ -1,0 +1,127 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// A form is a shape that a text can be asked to have. read returns the text as
+// it is kept, or what is wrong with it; it repeats no credentials, and the
+// forms for secrets repeat nothing.
+type form struct {
+	allowed string
+	read    func(text string) (clean, wrong string)
+}
+
+// forms are the names that the form tag may hold.
+var forms = map[string]form{
+	"https":    {"https://…, or http:// on loopback; without credentials, query or fragment", readHTTPS},
+	"nats":     {"nats://host:4222, tls://…, ws://… or wss://…; credentials go in nats.credentials_file", readNATS},
+	"listen":   {"host:port, such as 127.0.0.1:8080 or :8080", readListen},
+	"loopback": {"host:port on loopback, such as 127.0.0.1:4222, or port 0 for any free one", readLoopback},
+	"word":     matching(`^[A-Za-z0-9_-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 _ -"),
+	"key name": matching(`^[A-Za-z0-9._-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 . _ -"),
+	"header":   {"printable ASCII without spaces", readHeader},
+}
+
+func matching(pattern, allowed string) form {
+	re := regexp.MustCompile(pattern)
+	return form{allowed, func(text string) (string, string) {
+		if !re.MatchString(text) {
+			return "", quote(text) + " is not such a name"
+		}
+		return text, ""
+	}}
+}
+
+func readHTTPS(text string) (string, string) {
+	u, wrong := readURL(text)
+	switch {
+	case wrong != "":
+		return "", wrong
+	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+		return strings.TrimRight(text, "/"), ""
+	}
+	return "", quote(text) + " is not https"
+}
+
+func readNATS(text string) (string, string) {
+	u, wrong := readURL(text)
+	if wrong != "" {
+		return "", wrong
+	}
+	switch u.Scheme {
+	case "nats", "tls", "ws", "wss":
+		return text, ""
+	}
+	return "", quote(text) + " is not the URL of a NATS server"
+}
+
+// readURL accepts a URL of scheme, host, optional port and path only. Before it
+// is known to hold no credentials, the text is not repeated.
+func readURL(text string) (*url.URL, string) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, "is not a URL"
+	case u.User != nil || strings.Contains(text, "@"):
+		return nil, "holds credentials"
+	case strings.ContainsAny(text, "?#"):
+		return nil, "holds a query or fragment"
+	case u.Scheme == "" || u.Hostname() == "":
+		return nil, quote(text) + " has no scheme or no host"
+	case u.Port() != "" && !port(u.Port()):
+		return nil, quote(text) + " has an impossible port"
+	}
+	return u, ""
+}
+
+func readListen(text string) (string, string) {
+	_, p, err := net.SplitHostPort(text)
+	if err != nil || !port(p) {
+		return "", quote(text) + " is not host:port"
+	}
+	return text, ""
+}
+
+func readLoopback(text string) (string, string) {
+	if _, wrong := readListen(text); wrong != "" {
+		return "", wrong
+	}
+	if !onLoopback(text) {
+		return "", quote(text) + " is not on loopback"
+	}
+	return text, ""
+}
+
+func readHeader(text string) (string, string) {
+	for _, c := range []byte(text) {
+		if c <= ' ' || c > '~' {
+			return "", "holds a space, a control character or a byte beyond ASCII"
+		}
+	}
+	return text, ""
+}
+
+func port(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && strconv.FormatUint(n, 10) == s
+}
+
+// onLoopback says whether host:port can only be reached from this machine.
+func onLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && loopback(host)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
