@@ -1,0 +1,57 @@
+package submit
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+const (
+	maxRedirects = 5
+	// expectFor is how long a big upload waits to be asked for. A platform that
+	// never asks costs each of them this long.
+	expectFor = 3 * time.Second
+)
+
+var errRedirect = errors.New("redirect refused")
+
+// httpClients returns the client for requests that may be repeated and the one
+// for those that may not.
+func (c *Client) httpClients(given *http.Client) (reading, creating *http.Client) {
+	if given != nil {
+		own := *given
+		own.Timeout, own.CheckRedirect = 0, c.checkRedirect
+		return &own, &own
+	}
+	kept := http.DefaultTransport.(*http.Transport).Clone()
+	fresh := kept.Clone()
+	fresh.DisableKeepAlives = true
+	fresh.ExpectContinueTimeout = expectFor
+	return &http.Client{Transport: kept, CheckRedirect: c.checkRedirect},
+		&http.Client{Transport: fresh, CheckRedirect: c.checkRedirect}
+}
+
+// checkRedirect follows nothing but a GET, and shows the secrets to no origin but
+// the configured one: net/http alone would show them to another port of the same
+// host, to its subdomains, and in clear text.
+func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
+	if via[0].Method != http.MethodGet {
+		return http.ErrUseLastResponse
+	}
+	if len(via) > maxRedirects {
+		return fmt.Errorf("%w: more than %d in a row", errRedirect, maxRedirects)
+	}
+	if !trusted(req.URL) {
+		return fmt.Errorf("%w: it leads to an address that is not https", errRedirect)
+	}
+	// Once away, always away: a foreign host must not be able to send us back
+	// with the secrets to a path of its choice.
+	for _, r := range append([]*http.Request{req}, via...) {
+		if origin(r.URL) != c.origin {
+			req.Header.Del("Authorization")
+			req.Header.Del("Referer")
+		}
+	}
+	return nil
+}
