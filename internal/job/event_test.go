@@ -2,6 +2,7 @@ package job_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"reflect"
@@ -262,9 +263,12 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		v, err := job.Read(body)
+		if want := structure(body); want != nil && !errors.Is(err, want) || want == nil && aboutStructure[err] {
+			t.Fatalf("Read(%q) error = %v, want %v", body, err, want)
+		}
 		if err != nil {
-			if !errorsOfRead[err] || !reflect.DeepEqual(v, job.View{}) {
-				t.Fatalf("Read(%q) = %+v, %v", body, v, err)
+			if _, known := aboutStructure[err]; !known || !reflect.DeepEqual(v, job.View{}) {
+				t.Fatalf("Read(%q) = %+v, %v, want nothing and a known reason", body, v, err)
 			}
 			return
 		}
@@ -279,9 +283,11 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-var errorsOfRead = map[error]bool{
+// aboutStructure holds every error of Read, and whether it is about the document or
+// about what it says.
+var aboutStructure = map[error]bool{
 	job.ErrNotJSON: true, job.ErrTrailing: true, job.ErrDuplicateKey: true, job.ErrTooDeep: true,
-	job.ErrEvent: true, job.ErrNoID: true, job.ErrNoStatus: true,
+	job.ErrEvent: false, job.ErrNoID: false, job.ErrNoStatus: false,
 }
 
 var seeds = []string{
@@ -293,5 +299,5 @@ var seeds = []string{
 	`{"id":"1","id":"2","status":"x","\u0069d":{}} {}`,
 	`{"id":"1","status":"x","a":[[{},{"b":{"b":[]}}]]}`,
 	`{"message":{"eventId":"e"},"id":"n"}`,
-	`[{"a":1`, ``, `{}`, `{}}`, `{"":"","\"":1}`, "\ufeff{}", `{"a":"}","b":"\\"}`,
+	`[{"a":1`, ``, `{}`, `{}}`, "{}\v", `{"":"","\"":1}`, "\ufeff{}", `{"a":"}","b":"\\"}`,
 }

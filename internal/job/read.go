@@ -1,7 +1,6 @@
 package job
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"math/big"
@@ -44,30 +43,27 @@ const MaxText = 256
 // Read reads the body of a callback or of a status answer, of either generation.
 // It ignores what it does not know, takes the id as text or number, and never
 // guesses: what is not a job notification gives one of this file's errors, what
-// has an unknown status gives a view of class Unknown.
+// has an unknown status gives a view of class Unknown. It keeps nothing of body.
 //
 // OC: sections 5.1 and 6.2, (a) row 20, (b) rows 1 to 4 and 20 to 22.
 func Read(body []byte) (View, error) {
-	if err := check(body); err != nil {
+	f, err := parse(body)
+	if err != nil {
 		return View{}, err
 	}
-	var f fields
-	if err := json.Unmarshal(body, &f); err != nil {
-		return View{}, ErrNotJSON
-	}
-	if isObject(f["message"]) || isObject(f["response"]) {
+	if isObject(f.get("message")) || isObject(f.get("response")) {
 		return View{}, ErrEvent
 	}
 	v := View{
 		ID:         f.id("id", "jobId", "job_id"),
-		Status:     f.word("status", "jobStatus", "job_status", "bulk_status"),
-		Object:     f.word("object_name", "objectName"),
-		Direction:  f.word("job_direction", "jobDirection"),
+		Status:     f.text(MaxText, "status", "jobStatus", "job_status", "bulk_status"),
+		Object:     f.text(MaxText, "object_name", "objectName"),
+		Direction:  f.text(MaxText, "job_direction", "jobDirection"),
 		Records:    f.count("recordsCount", "recordCount", "record_count"),
 		Failed:     f.count("recordsFailedCount", "errorCount", "error_count"),
 		Error:      f.any("error"),
-		Message:    f.text("message", "statusMessage", "infoMessage"),
-		FileFormat: f.word("fileFormat", "file_format"),
+		Message:    f.text(len(body), "message", "statusMessage", "infoMessage"),
+		FileFormat: f.text(MaxText, "fileFormat", "file_format"),
 		Instance:   f.id("instanceId", "instance_id"),
 		VendorJob:  f.id("vendorJobId", "vendor_job_id"),
 		Started:    f.moment("bulk_start_time", "createdDate"),
@@ -84,23 +80,18 @@ func Read(body []byte) (View, error) {
 	return v, nil
 }
 
-// fields are the top-level members of a notification. Names are matched exactly:
-// encoding/json would match the fields of a struct in any case, and `ID` beside
-// `id` would be a duplicate that the check does not see.
-type fields map[string]json.RawMessage
-
 // id returns the first of the named members that is an id: a usable string, or an
-// integer, as its digits. A number is never taken through a
-// float64, but 1234.0 and 1.234E3 are 1234: one generation declares the id a double.
+// integer, as its digits. A number is never taken through a float64, but 1234.0 and
+// 1.234E3 are 1234: one generation declares the id a double.
 //
 // OC: section 5.1 `id`, (b) row 1.
 func (f fields) id(names ...string) string {
 	for _, n := range names {
-		raw := f[n]
-		if s, ok := asString(raw); ok && usable(s) {
+		value := f.get(n)
+		if s, ok := asString(value); ok && usable(s) {
 			return s
 		}
-		if s, ok := asInteger(raw); ok {
+		if s, ok := asInteger(value); ok {
 			return s
 		}
 	}
@@ -116,20 +107,10 @@ func usable(s string) bool {
 	})
 }
 
-// text returns the first of the named members that is a string with something in it.
-func (f fields) text(names ...string) string {
+// text returns the first of the named members that is a string of one to limit bytes.
+func (f fields) text(limit int, names ...string) string {
 	for _, n := range names {
-		if s, ok := asString(f[n]); ok && s != "" {
-			return s
-		}
-	}
-	return ""
-}
-
-// word returns the first of the named members that is a short text.
-func (f fields) word(names ...string) string {
-	for _, n := range names {
-		if s, ok := asString(f[n]); ok && s != "" && len(s) <= MaxText {
+		if s, ok := asString(f.get(n)); ok && s != "" && len(s) <= limit {
 			return s
 		}
 	}
@@ -138,23 +119,23 @@ func (f fields) word(names ...string) string {
 
 // any returns a member as text: a string as it is, other JSON as it stands.
 func (f fields) any(name string) string {
-	raw := f[name]
-	if s, ok := asString(raw); ok {
+	value := f.get(name)
+	if s, ok := asString(value); ok {
 		return s
 	}
-	if string(raw) == "null" {
+	if value == "null" {
 		return ""
 	}
-	return strings.ToValidUTF8(string(raw), "\ufffd")
+	return strings.ToValidUTF8(value, "\ufffd")
 }
 
 // count returns the first of the named members that is a number of rows, be it a
 // JSON number or digits in a string; nil if there is none.
 func (f fields) count(names ...string) *int64 {
 	for _, n := range names {
-		digits, ok := asInteger(f[n])
+		digits, ok := asInteger(f.get(n))
 		if !ok {
-			digits, _ = asString(f[n])
+			digits, _ = asString(f.get(n))
 		}
 		if c, err := strconv.ParseInt(digits, 10, 64); err == nil && c >= 0 {
 			return &c
@@ -166,10 +147,11 @@ func (f fields) count(names ...string) *int64 {
 // moment returns a time of the platform: milliseconds as RFC 3339, text verbatim.
 func (f fields) moment(names ...string) string {
 	for _, n := range names {
-		if s, ok := asString(f[n]); ok && s != "" && len(s) <= MaxText {
+		value := f.get(n)
+		if s, ok := asString(value); ok && s != "" && len(s) <= MaxText {
 			return s
 		}
-		if digits, ok := asInteger(f[n]); ok {
+		if digits, ok := asInteger(value); ok {
 			if ms, err := strconv.ParseInt(digits, 10, 64); err == nil {
 				return time.UnixMilli(ms).UTC().Format(time.RFC3339Nano)
 			}
@@ -187,15 +169,16 @@ func (f fields) payload() json.RawMessage {
 		return p
 	}
 	for _, n := range []string{"metadata", "metaData"} {
-		raw := f[n]
-		if s, ok := asString(raw); ok {
-			raw = json.RawMessage(s)
+		value := f.get(n)
+		if s, ok := asString(value); ok {
+			value = s
 		}
-		var inner fields
-		if check(raw) == nil && json.Unmarshal(raw, &inner) == nil {
-			if p := inner.payloadHere(); p != nil {
-				return p
-			}
+		if !isObject(value) {
+			continue
+		}
+		inner, _ := parse([]byte(value)) // what cannot be read holds no payload
+		if p := inner.payloadHere(); p != nil {
+			return p
 		}
 	}
 	return nil
@@ -203,105 +186,47 @@ func (f fields) payload() json.RawMessage {
 
 func (f fields) payloadHere() json.RawMessage {
 	for _, n := range []string{"callback-payload", "callbackPayload", "callback_payload"} {
-		if raw, ok := f[n]; ok && string(raw) != "null" {
-			return raw
+		if value := f.get(n); value != "" && value != "null" {
+			return json.RawMessage(value)
 		}
 	}
 	return nil
 }
 
-func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
+func isObject(value string) bool { return strings.HasPrefix(value, "{") }
 
-func asString(raw json.RawMessage) (string, bool) {
-	if len(raw) == 0 || raw[0] != '"' {
+func asString(value string) (string, bool) {
+	if !strings.HasPrefix(value, `"`) {
 		return "", false
 	}
-	var s string
-	return s, json.Unmarshal(raw, &s) == nil
+	return unquote(value), true
 }
 
 // number is a JSON number short enough, and with an exponent small enough, to be
 // worth exact arithmetic.
 var number = regexp.MustCompile(`^-?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,2})?$`)
 
-var digits = regexp.MustCompile(`^(?:0|-?[1-9][0-9]{0,39})$`)
-
-func asInteger(raw json.RawMessage) (string, bool) {
-	if digits.Match(raw) {
-		return string(raw), true
+// asInteger returns the digits of a value that is an integer, however it is written.
+func asInteger(value string) (string, bool) {
+	if isDigits(value) {
+		return value, true
 	}
-	if !number.Match(raw) {
+	if !number.MatchString(value) {
 		return "", false
 	}
-	r, ok := new(big.Rat).SetString(string(raw))
+	r, ok := new(big.Rat).SetString(value)
 	if !ok || !r.IsInt() {
 		return "", false
 	}
 	return r.Num().String(), true
 }
 
-// check walks the whole document once and refuses what would let two readers
-// disagree: a second document, a key twice in one object, endless nesting.
-func check(body []byte) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	first, err := d.Token()
-	if err != nil || first != json.Delim('{') {
-		return ErrNotJSON
-	}
-	if err := checkObject(d, 1); err != nil {
-		return err
-	}
-	if len(bytes.TrimSpace(body[d.InputOffset():])) != 0 {
-		return ErrTrailing
-	}
-	return nil
-}
-
-func checkObject(d *json.Decoder, depth int) error {
-	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		key, ok := t.(string)
-		if err != nil || !ok {
-			return ErrNotJSON
-		}
-		if seen[key] {
-			return ErrDuplicateKey
-		}
-		seen[key] = true
-		if err := checkValue(d, depth); err != nil {
-			return err
+// isDigits spares what is almost every number the expression and the arithmetic.
+func isDigits(value string) bool {
+	for _, c := range []byte(value) {
+		if c < '0' || c > '9' {
+			return false
 		}
 	}
-	return closed(d)
-}
-
-func checkValue(d *json.Decoder, depth int) error {
-	t, err := d.Token()
-	if err != nil {
-		return ErrNotJSON
-	}
-	delim, nested := t.(json.Delim)
-	switch {
-	case !nested:
-		return nil
-	case depth >= MaxDepth:
-		return ErrTooDeep
-	case delim == '{':
-		return checkObject(d, depth+1)
-	}
-	for d.More() {
-		if err := checkValue(d, depth+1); err != nil {
-			return err
-		}
-	}
-	return closed(d)
-}
-
-func closed(d *json.Decoder) error {
-	if _, err := d.Token(); err != nil {
-		return ErrNotJSON
-	}
-	return nil
+	return value != "" && len(value) <= 40
 }

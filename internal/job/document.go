@@ -1,0 +1,141 @@
+package job
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// fields are the top-level members of a document. Names are matched exactly:
+// encoding/json would match the fields of a struct in any case, and `ID` beside
+// `id` would be a duplicate that parse does not see.
+type fields []field
+
+// field is one member: its name unescaped, its value as it stands.
+type field struct{ name, value string }
+
+// get returns the value of a member, or the empty string, which is no JSON.
+func (f fields) get(name string) string {
+	for i := range f {
+		if f[i].name == name {
+			return f[i].value
+		}
+	}
+	return ""
+}
+
+// parse splits a document into the members of its one object. It refuses what would
+// let two readers disagree: a second document, a key twice in one object however it
+// is escaped, endless nesting.
+func parse(body []byte) (fields, error) {
+	if !json.Valid(body) {
+		return nil, invalid(body)
+	}
+	text := strings.Trim(string(body), space) // the one copy, of which all that is read is a part
+	if text[0] != '{' {
+		return nil, ErrNotJSON
+	}
+	return split(text)
+}
+
+// space is the white space of JSON.
+const space = " \t\r\n"
+
+// invalid says what is wrong with bytes that are not one JSON document.
+func invalid(body []byte) error {
+	var first json.RawMessage
+	if json.NewDecoder(bytes.NewReader(body)).Decode(&first) == nil && first[0] == '{' {
+		return ErrTrailing
+	}
+	return ErrNotJSON
+}
+
+// split walks the text of an object once. That it is valid JSON without white space
+// around it is the caller's to know, so brackets need no matching here, and a string
+// is a key if a colon follows it.
+func split(text string) (fields, error) {
+	var (
+		top   = make(fields, 0, 16)
+		value int                     // where the value of the last member of top begins
+		keys  = make([]string, 0, 32) // of all open objects, the innermost's last
+		first [MaxDepth]int           // where the keys of each open bracket begin
+		depth int
+	)
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			if depth == MaxDepth {
+				return nil, ErrTooDeep
+			}
+			first[depth] = len(keys)
+			depth++
+		case '"':
+			end := stringEnd(text, i)
+			key, colon := text[i:end], skipSpace(text, end)
+			i = end - 1
+			if colon == len(text) || text[colon] != ':' {
+				break
+			}
+			keys = append(keys, unquote(key))
+			if depth == 1 {
+				top = append(top, field{name: keys[len(keys)-1]})
+				value = colon + 1
+			}
+		case '}', ']':
+			depth--
+			if repeats(keys[first[depth]:]) {
+				return nil, ErrDuplicateKey
+			}
+			keys = keys[:first[depth]]
+			if depth == 0 && len(top) > 0 {
+				top[len(top)-1].value = strings.Trim(text[value:i], space)
+			}
+		case ',':
+			if depth == 1 {
+				top[len(top)-1].value = strings.Trim(text[value:i], space)
+			}
+		}
+	}
+	return top, nil
+}
+
+// repeats reports whether a key stands twice among keys, which it puts in order.
+func repeats(keys []string) bool {
+	slices.Sort(keys)
+	for i := 1; i < len(keys); i++ {
+		if keys[i] == keys[i-1] {
+			return true
+		}
+	}
+	return false
+}
+
+// stringEnd returns the index after the string that begins at i.
+func stringEnd(text string, i int) int {
+	for i++; text[i] != '"'; i++ {
+		if text[i] == '\\' {
+			i++
+		}
+	}
+	return i + 1
+}
+
+func skipSpace(text string, i int) int {
+	for i < len(text) && strings.IndexByte(space, text[i]) >= 0 {
+		i++
+	}
+	return i
+}
+
+// unquote returns what a JSON string, given with its quotes, says.
+func unquote(literal string) string {
+	inner := literal[1 : len(literal)-1]
+	if strings.IndexByte(inner, '\\') < 0 && utf8.ValidString(inner) {
+		return inner
+	}
+	var s string
+	_ = json.Unmarshal([]byte(literal), &s) // it is valid, so it says something
+	return s
+}
