@@ -1,0 +1,192 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+var (
+	// ErrCheckpoint is returned for bytes that are no checkpoint of ours: not a signed note,
+	// not three lines, or not in the one form we write.
+	ErrCheckpoint = errors.New("malformed checkpoint")
+
+	// ErrSignature is returned for a checkpoint that no configured log key signed, or on
+	// which the signature of a configured key is wrong. Either it was replaced, or the key
+	// to check it with is another one.
+	ErrSignature = errors.New("checkpoint is not signed by a configured log key")
+)
+
+// Keys are the public keys that checkpoints are judged by.
+type Keys struct {
+	Log       []note.Verifier // a checkpoint must be signed by one whose name is its origin
+	Witnesses []note.Verifier // their cosignatures are verified where present
+}
+
+// ParseKeys reads C2SP verifier keys: plain Ed25519 ones for logs, cosignature/v1 ones for
+// witnesses.
+func ParseKeys(log, witnesses []string) (Keys, error) {
+	var k Keys
+	for _, vkey := range log {
+		v, err := note.NewVerifier(vkey)
+		if err != nil {
+			return Keys{}, fmt.Errorf("log key %q: %w", vkey, err)
+		}
+		k.Log = append(k.Log, v)
+	}
+	for _, vkey := range witnesses {
+		v, err := NewCosignatureVerifier(vkey)
+		if err != nil {
+			return Keys{}, fmt.Errorf("witness key %q: %w", vkey, err)
+		}
+		k.Witnesses = append(k.Witnesses, v)
+	}
+	return k, nil
+}
+
+// verifiers lists every key once: a key given twice would be refused as ambiguous.
+func (k Keys) verifiers() note.Verifiers {
+	var list []note.Verifier
+	for _, v := range slices.Concat(k.Log, k.Witnesses) {
+		same := func(o note.Verifier) bool { return o.Name() == v.Name() && o.KeyHash() == v.KeyHash() }
+		if !slices.ContainsFunc(list, same) {
+			list = append(list, v)
+		}
+	}
+	return note.VerifierList(list...)
+}
+
+func (k Keys) mayOpen(origin string) bool {
+	for _, v := range k.Log {
+		if v.Name() == origin {
+			return true
+		}
+	}
+	return false
+}
+
+func (k Keys) isLog(sig note.Signature, origin string) bool {
+	for _, v := range k.Log {
+		if v.Name() == sig.Name && v.KeyHash() == sig.Hash && v.Name() == origin {
+			return true
+		}
+	}
+	return false
+}
+
+// Checkpoint is a verified commitment to the first Tree.N leaves of a log.
+type Checkpoint struct {
+	Origin       string
+	Tree         tlog.Tree
+	Cosignatures []Cosignature // verified ones only
+	Note         []byte        // the signed note, all signatures included
+}
+
+// Cosignature says that a witness vouched for a checkpoint, and since when.
+type Cosignature struct {
+	Witness string
+	Time    time.Time // to the second, by the witness's clock
+}
+
+// OpenCheckpoint verifies a checkpoint: it must have the one form of C2SP tlog-checkpoint
+// without extension lines, be signed by a log key named like its origin, and no signature
+// of any configured key may be wrong. Signatures of unknown keys are left alone and prove
+// nothing. The errors are ErrCheckpoint and ErrSignature.
+func OpenCheckpoint(signed []byte, keys Keys) (Checkpoint, error) {
+	cp, err := ReadCheckpoint(signed)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	n, err := note.Open(signed, keys.verifiers())
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("%w: %v", ErrSignature, err)
+	}
+	bySigner := false
+	for _, sig := range n.Sigs {
+		if keys.isLog(sig, cp.Origin) {
+			bySigner = true
+			continue
+		}
+		if t, ok := cosignatureTime(sig); ok {
+			cp.Cosignatures = append(cp.Cosignatures, Cosignature{Witness: sig.Name, Time: t})
+		}
+	}
+	if !bySigner {
+		return Checkpoint{}, fmt.Errorf("%w: origin %q", ErrSignature, cp.Origin)
+	}
+	return cp, nil
+}
+
+// ReadCheckpoint parses a checkpoint and verifies no signature: what it returns is only
+// what the bytes claim. The error is ErrCheckpoint.
+func ReadCheckpoint(signed []byte) (Checkpoint, error) {
+	body, sigs, ok := bytes.Cut(signed, []byte("\n\n"))
+	if !ok || !strictSignatures(string(sigs)) {
+		return Checkpoint{}, fmt.Errorf("%w: no text, blank line and distinct signature lines", ErrCheckpoint)
+	}
+	lines := strings.Split(string(body), "\n")
+	if len(lines) != 3 || lines[0] == "" {
+		return Checkpoint{}, fmt.Errorf("%w: the text is not three lines", ErrCheckpoint)
+	}
+	size, err := strconv.ParseInt(lines[1], 10, 64)
+	if err != nil || size < 0 {
+		return Checkpoint{}, fmt.Errorf("%w: bad tree size", ErrCheckpoint)
+	}
+	root, err := tlog.ParseHash(lines[2])
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("%w: bad root hash", ErrCheckpoint)
+	}
+	cp := Checkpoint{Origin: lines[0], Tree: tlog.Tree{N: size, Hash: root}, Note: bytes.Clone(signed)}
+	if cp.text() != string(body)+"\n" {
+		return Checkpoint{}, fmt.Errorf("%w: a number or hash is not in its one form", ErrCheckpoint)
+	}
+	return cp, nil
+}
+
+// text is what is signed. C2SP: tlog-checkpoint, note text.
+func (c Checkpoint) text() string {
+	return fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Tree.N, c.Tree.Hash)
+}
+
+// sign makes the checkpoint of a tree.
+func sign(origin string, tree tlog.Tree, signer note.Signer) (Checkpoint, error) {
+	cp := Checkpoint{Origin: origin, Tree: tree}
+	signed, err := note.Sign(&note.Note{Text: cp.text()}, signer)
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("signing checkpoint of %s: %w", origin, err)
+	}
+	cp.Note = signed
+	return cp, nil
+}
+
+// strictSignatures reports whether sigs are signature lines, each in its one form and no
+// two by one key. Package note is lenient in both, which would let a proof be changed
+// without failing.
+func strictSignatures(sigs string) bool {
+	if !strings.HasSuffix(sigs, "\n") {
+		return false
+	}
+	seen := make(map[string]bool)
+	for line := range strings.Lines(sigs) {
+		name, b64, ok := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(line, "— "), "\n"), " ")
+		raw, err := base64.StdEncoding.Strict().DecodeString(b64)
+		if !ok || err != nil || len(raw) < 5 || !strings.HasPrefix(line, "— ") {
+			return false
+		}
+		key := fmt.Sprintf("%s %08x", name, binary.BigEndian.Uint32(raw))
+		if seen[key] {
+			return false
+		}
+		seen[key] = true
+	}
+	return true
+}

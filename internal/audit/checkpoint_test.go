@@ -1,0 +1,229 @@
+package audit_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"receiver/internal/audit"
+)
+
+// The example of https://c2sp.org/signed-note: a key and a note signed with it.
+const (
+	specKey  = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
+	specNote = "This is an example message.\n\n— example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n"
+)
+
+func TestParseKeysTakesTheSpecsExample(t *testing.T) {
+	keys, err := audit.ParseKeys([]string{specKey}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := note.Open([]byte(specNote), note.VerifierList(keys.Log...)); err != nil {
+		t.Errorf("opening the example note: %v", err)
+	}
+	// It is signed, but no checkpoint.
+	if _, err := audit.OpenCheckpoint([]byte(specNote), keys); !errors.Is(err, audit.ErrCheckpoint) {
+		t.Errorf("OpenCheckpoint of the example note: error %v, want ErrCheckpoint", err)
+	}
+}
+
+const specRoot = "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I="
+
+func signedNote(t testing.TB, text string, signers ...note.Signer) []byte {
+	t.Helper()
+	signed, err := note.Sign(&note.Note{Text: text}, signers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
+func TestOpenCheckpoint(t *testing.T) {
+	signer := testSigner(t)
+	other, err := testKey(t).Signer(audit.Origin("test", "ATTEMPTS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := audit.GenerateKey("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	impostor, err := stranger.Signer(testOrigin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := testOrigin + "\n20852163\n" + specRoot + "\n"
+	good := signedNote(t, text, signer)
+	sigs := string(good[len(text)+1:])
+	b64 := strings.TrimSuffix(sigs[strings.LastIndex(sigs, " ")+1:], "\n")
+	trailing := b64[:len(b64)-2] + string(b64[len(b64)-2]+1) + "=" // sets a bit that decoding drops
+	wrong := bytes.Clone(good)
+	wrong[len(text)+len(sigs)-20] ^= 1
+
+	rows := []struct {
+		name string
+		note []byte
+		want error
+	}{
+		{"signed", good, nil},
+		{"empty tree", signedNote(t, testOrigin+"\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n", signer), nil},
+		{"also signed by a key unknown here", signedNote(t, text, signer, impostor), nil},
+		{"signed by an unknown key of the same name", signedNote(t, text, impostor), audit.ErrSignature},
+		{"signed by our key of another log", signedNote(t, text, other), audit.ErrSignature},
+		{"another log's, signed by this one's key", signedNote(t, strings.Replace(text, "JOBS", "ATTEMPTS", 1), signer), audit.ErrSignature},
+		{"signature changed", wrong, audit.ErrSignature},
+		{"text changed", bytes.Replace(good, []byte("20852163"), []byte("20852164"), 1), audit.ErrSignature},
+		{"no signature", []byte(text + "\n"), audit.ErrCheckpoint},
+		{"nothing", nil, audit.ErrCheckpoint},
+		{"signature twice", []byte(text + "\n" + sigs + sigs), audit.ErrCheckpoint},
+		{"signature in another form", bytes.Replace(good, []byte(b64), []byte(trailing), 1), audit.ErrCheckpoint},
+		{"extension line", signedNote(t, text+"more\n", signer), audit.ErrCheckpoint},
+		{"two lines", signedNote(t, testOrigin+"\n5\n", signer), audit.ErrCheckpoint},
+		{"no origin", signedNote(t, "\n5\n"+specRoot+"\n", signer), audit.ErrCheckpoint},
+		{"size with a zero", signedNote(t, strings.Replace(text, "2085", "02085", 1), signer), audit.ErrCheckpoint},
+		{"size with a sign", signedNote(t, strings.Replace(text, "2085", "+2085", 1), signer), audit.ErrCheckpoint},
+		{"negative size", signedNote(t, strings.Replace(text, "2085", "-2085", 1), signer), audit.ErrCheckpoint},
+		{"size beyond 63 bits", signedNote(t, strings.Replace(text, "20852163", "9223372036854775808", 1), signer), audit.ErrCheckpoint},
+		{"short root", signedNote(t, strings.Replace(text, "CsUYapGG", "", 1), signer), audit.ErrCheckpoint},
+		{"root in another form", signedNote(t, strings.Replace(text, "q2I=", "q2J=", 1), signer), audit.ErrCheckpoint},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			cp, err := audit.OpenCheckpoint(row.note, testKeys(t))
+			if !errors.Is(err, row.want) {
+				t.Fatalf("OpenCheckpoint: error %v, want %v", err, row.want)
+			}
+			if err == nil && !bytes.Equal(cp.Note, row.note) {
+				t.Errorf("Note = %q, want %q", cp.Note, row.note)
+			}
+		})
+	}
+}
+
+func TestOpenCheckpointReadsItsLines(t *testing.T) {
+	cp, err := audit.OpenCheckpoint(signedNote(t, testOrigin+"\n20852163\n"+specRoot+"\n", testSigner(t)), testKeys(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cp.Origin != testOrigin || cp.Tree.N != 20852163 || cp.Tree.Hash.String() != specRoot {
+		t.Errorf("checkpoint = %q, %d, %s", cp.Origin, cp.Tree.N, cp.Tree.Hash)
+	}
+}
+
+// witnessKey is a cosigner as C2SP tlog-cosignature has them, written from that page.
+type witnessKey struct {
+	name string
+	key  ed25519.PrivateKey
+	now  uint64
+}
+
+func newWitnessKey(name string) *witnessKey {
+	return &witnessKey{name: name, now: 1679315147, key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, ed25519.SeedSize))}
+}
+
+func (w *witnessKey) vkey() string {
+	pub := append([]byte{4}, w.key.Public().(ed25519.PublicKey)...)
+	return fmt.Sprintf("%s+%08x+%s", w.name, w.KeyHash(), base64.StdEncoding.EncodeToString(pub))
+}
+
+func (w *witnessKey) Name() string { return w.name }
+
+func (w *witnessKey) KeyHash() uint32 {
+	return noteKeyHash(w.name, append([]byte{4}, w.key.Public().(ed25519.PublicKey)...))
+}
+
+func (w *witnessKey) Sign(text []byte) ([]byte, error) {
+	message := fmt.Sprintf("cosignature/v1\ntime %d\n%s", w.now, text)
+	return append(binary.BigEndian.AppendUint64(nil, w.now), ed25519.Sign(w.key, []byte(message))...), nil
+}
+
+func TestCosignatures(t *testing.T) {
+	w := newWitnessKey("witness.example/w1")
+	text := testOrigin + "\n20852163\n" + specRoot + "\n"
+	signed := signedNote(t, text, testSigner(t), w)
+
+	cp, err := audit.OpenCheckpoint(signed, testKeys(t, w.vkey()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := audit.Cosignature{Witness: w.name, Time: time.Unix(1679315147, 0).UTC()}
+	if len(cp.Cosignatures) != 1 || cp.Cosignatures[0] != want {
+		t.Errorf("Cosignatures = %v, want [%v]", cp.Cosignatures, want)
+	}
+
+	cp, err = audit.OpenCheckpoint(signed, testKeys(t))
+	if err != nil || len(cp.Cosignatures) != 0 {
+		t.Errorf("without the witness's key: %v, %v, want no cosignature and no error", cp.Cosignatures, err)
+	}
+	if _, err := audit.OpenCheckpoint(signedNote(t, text, w), testKeys(t, w.vkey())); !errors.Is(err, audit.ErrSignature) {
+		t.Errorf("signed by the witness alone: error %v, want ErrSignature", err)
+	}
+
+	for _, bad := range []uint64{0, 1 << 63} {
+		w.now = bad
+		if _, err := audit.OpenCheckpoint(signedNote(t, text, testSigner(t), w), testKeys(t, w.vkey())); !errors.Is(err, audit.ErrSignature) {
+			t.Errorf("cosignature at time %d: error %v, want ErrSignature", bad, err)
+		}
+	}
+	w.now = 1679315147
+	forged := signedNote(t, text, testSigner(t), &wrongTime{w})
+	if _, err := audit.OpenCheckpoint(forged, testKeys(t, w.vkey())); !errors.Is(err, audit.ErrSignature) {
+		t.Errorf("cosignature with another time than signed: error %v, want ErrSignature", err)
+	}
+}
+
+// wrongTime states a later time than it signed.
+type wrongTime struct{ *witnessKey }
+
+func (w *wrongTime) Sign(text []byte) ([]byte, error) {
+	sig, err := w.witnessKey.Sign(text)
+	binary.BigEndian.PutUint64(sig, w.now+1)
+	return sig, err
+}
+
+func TestNewCosignatureVerifierRefuses(t *testing.T) {
+	good := newWitnessKey("witness.example/w1").vkey()
+	if _, err := audit.NewCosignatureVerifier(good); err != nil {
+		t.Fatal(err)
+	}
+	bad := map[string]string{
+		"nothing":         "",
+		"plain Ed25519":   specKey,
+		"wrong hash":      good[:19] + "00000000" + good[27:],
+		"another name":    "x" + good,
+		"no name":         good[strings.Index(good, "+"):],
+		"a byte too long": good + "A",
+	}
+	for name, vkey := range bad {
+		if _, err := audit.NewCosignatureVerifier(vkey); !errors.Is(err, audit.ErrWitnessKey) {
+			t.Errorf("%s: error %v, want ErrWitnessKey", name, err)
+		}
+	}
+}
+
+// FuzzCheckpoint: no bytes make it panic, and nothing passes but what the key signed.
+func FuzzCheckpoint(f *testing.F) {
+	text := testOrigin + "\n20852163\n" + specRoot + "\n"
+	good := signedNote(f, text, testSigner(f))
+	keys := testKeys(f)
+	f.Add(good)
+	f.Add([]byte(specNote))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		cp, err := audit.OpenCheckpoint(data, keys)
+		if err == nil && (cp.Tree.N != 20852163 || cp.Tree.Hash.String() != specRoot) {
+			t.Fatalf("accepted %q", data)
+		}
+		if err == nil && !strings.Contains(string(data), strings.TrimPrefix(string(good), text)) {
+			t.Fatalf("accepted without the signature: %q", data)
+		}
+	})
+}

@@ -1,0 +1,54 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// ErrRewound is returned by a Sealer when the stream no longer holds what was sealed: it
+// ends before the sealed leaves do, or its last sealed message is another one. A backup was
+// restored, or the stream was rewritten. Nothing is signed any more; run Verify, and start
+// again only with the stream put right, or with a new log.
+var ErrRewound = errors.New("stream was rewound or rewritten after it was sealed")
+
+// ForkError is the proof that a log was forked or rolled back: two checkpoints that cannot
+// both be of one append-only log. Both carry their signatures; keep them.
+type ForkError struct {
+	Known Checkpoint // what this side had accepted before
+	Found Checkpoint // what the store holds now; its Note is nil when it holds none
+}
+
+func (e *ForkError) Error() string {
+	what := "rolled back"
+	if e.Found.Tree.N >= e.Known.Tree.N {
+		what = "forked"
+	}
+	return fmt.Sprintf("log %s was %s: known checkpoint of %d leaves with root %s, found one of %d with root %s; "+
+		"keep both, stop sealing and find out who wrote the second",
+		e.Known.Origin, what, e.Known.Tree.N, e.Known.Tree.Hash, e.Found.Tree.N, e.Found.Tree.Hash)
+}
+
+// extends returns nil if found is known's tree or one grown from it, and *ForkError if it
+// is not. The tiles of found are needed and proved; trouble with them is another error.
+func (l *Log) extends(ctx context.Context, found, known Checkpoint) error {
+	fork := &ForkError{Known: known, Found: found}
+	switch {
+	case found.Tree == known.Tree:
+		return nil
+	case found.Tree.N <= known.Tree.N:
+		return fork
+	case known.Tree.N == 0:
+		return nil // every tree extends the empty one
+	}
+	proof, err := l.proveTree(ctx, found.Tree, known.Tree.N, nil)
+	if err != nil {
+		return err
+	}
+	if tlog.CheckTree(proof, found.Tree.N, found.Tree.Hash, known.Tree.N, known.Tree.Hash) != nil {
+		return fork
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// ErrSource is returned when a Source breaks its promises: records out of order, outside
+// what was asked, of another stream, or there on one reading and not on the other. Nothing
+// was sealed; if it lasts, the stream is being changed while it is read.
+var ErrSource = errors.New("stream reading is not consistent")
+
+// sealable calls yield with the leaf hash of every sequence from..to, in order: of the
+// record where there is one, of the absent leaf where there is none. What is absent is
+// asked for twice, because a leaf cannot be taken back.
+func (l *Log) sealable(ctx context.Context, from, to uint64, yield func(tlog.Hash) error) error {
+	next := from
+	var gaps [][2]uint64
+	absent := func(until uint64) error {
+		if next < until {
+			gaps = append(gaps, [2]uint64{next, until - 1})
+		}
+		for ; next < until; next++ {
+			if err := yield(absentHash(l.o.Stream, next)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err := l.o.Source.Records(ctx, from, to, func(r Record) error {
+		if r.Stream != l.o.Stream || r.Seq < next || r.Seq > to {
+			return fmt.Errorf("%w: got %s/%d, want %s/%d to %d", ErrSource, r.Stream, r.Seq, l.o.Stream, next, to)
+		}
+		if err := absent(r.Seq); err != nil {
+			return err
+		}
+		next++
+		h, err := r.LeafHash()
+		if err != nil {
+			return err
+		}
+		return yield(h)
+	})
+	if err != nil {
+		return fmt.Errorf("reading stream %s from %d to %d: %w", l.o.Stream, from, to, err)
+	}
+	if err := absent(to + 1); err != nil {
+		return err
+	}
+	return l.confirmGaps(ctx, gaps)
+}
+
+func (l *Log) confirmGaps(ctx context.Context, gaps [][2]uint64) error {
+	for _, gap := range gaps {
+		err := l.o.Source.Records(ctx, gap[0], gap[1], func(r Record) error {
+			return fmt.Errorf("%w: sequence %d was missing a moment ago", ErrSource, r.Seq)
+		})
+		if err != nil {
+			return fmt.Errorf("reading stream %s again from %d to %d: %w", l.o.Stream, gap[0], gap[1], err)
+		}
+	}
+	return nil
+}
+
+// leafHash returns the stored hash of leaf i of a tree of size leaves. It is not proved.
+func (l *Log) leafHash(ctx context.Context, i, size int64) (tlog.Hash, error) {
+	t, ok := tileIn(tlog.Tile{H: tileHeight, N: i >> tileHeight}, size)
+	if !ok {
+		return tlog.Hash{}, fmt.Errorf("leaf %d: %w", i, ErrNotSealed)
+	}
+	data, err := l.tile(ctx, t)
+	if err != nil {
+		return tlog.Hash{}, tileError(ctx, "reading leaf hash", err)
+	}
+	return hashAt(data, int(i%tileWidth)), nil
+}
+
+// frontier loads the right edge of a tree and proves it.
+func (l *Log) frontier(ctx context.Context, tree tlog.Tree) (*frontier, error) {
+	f := &frontier{size: tree.N}
+	for _, t := range edge(tree.N) {
+		data, err := l.tile(ctx, t)
+		if err != nil {
+			return nil, tileError(ctx, "loading the right edge of "+l.o.Origin, err)
+		}
+		for len(f.levels) <= t.L {
+			f.levels = append(f.levels, nil)
+		}
+		f.levels[t.L] = data
+	}
+	for tree.N>>(tileHeight*len(f.levels)) > 0 {
+		f.levels = append(f.levels, nil)
+	}
+	got, err := f.tree()
+	if err != nil {
+		return nil, fmt.Errorf("loading the right edge of %s: %w", l.o.Origin, err)
+	}
+	if got != tree {
+		return nil, fmt.Errorf("loading the right edge of %s: %w", l.o.Origin, ErrTile)
+	}
+	return f, nil
+}

@@ -1,0 +1,161 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Tile returns the tile with this C2SP tlog-tiles name (tile/<level>/<number>[.p/<width>]),
+// for serving it. A name that is none, or not in the tree of the newest checkpoint, is
+// fs.ErrNotExist. Partial tiles of older checkpoints are served too, cut from wider ones.
+func (l *Log) Tile(ctx context.Context, name string) ([]byte, error) {
+	t, ok := parseTileName(name)
+	if !ok {
+		return nil, fmt.Errorf("tile %q: %w", name, fs.ErrNotExist)
+	}
+	size, err := l.claimedSize(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if current, ok := tileIn(t, size); !ok || current.W < t.W {
+		return nil, fmt.Errorf("tile %q: %w", name, fs.ErrNotExist)
+	}
+	return l.tile(ctx, t)
+}
+
+// tile returns the hashes of a tile, wherever they are: under the tile's own name, in a
+// wider tile that took its place, or in the stage of a sealing that is being finished. Not
+// found anywhere is fs.ErrNotExist, a wrong length ErrTile.
+func (l *Log) tile(ctx context.Context, t tlog.Tile) ([]byte, error) {
+	const attempts = 3 // the log may advance, and replace the partial tile, while we look
+	var err error
+	for range attempts {
+		var data []byte
+		if data, err = l.get(ctx, t, t.W); !errors.Is(err, fs.ErrNotExist) {
+			return data, err
+		}
+		if data, err = l.tileElsewhere(ctx, t); !errors.Is(err, fs.ErrNotExist) {
+			return data, err
+		}
+	}
+	return nil, err
+}
+
+func (l *Log) tileElsewhere(ctx context.Context, t tlog.Tile) ([]byte, error) {
+	note, _, err := l.o.Checkpoints.Load(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("loading checkpoint: %w", err)
+	}
+	// The size is only a hint where to look; whoever uses the hashes proves them.
+	cp, err := ReadCheckpoint(note)
+	if err != nil {
+		return nil, fmt.Errorf("tile %s: %w", tileName(t), fs.ErrNotExist)
+	}
+	wider, ok := tileIn(t, cp.Tree.N)
+	if !ok || wider.W < t.W {
+		return nil, fmt.Errorf("tile %s: %w", tileName(t), fs.ErrNotExist)
+	}
+	if wider.W > t.W {
+		if data, err := l.get(ctx, wider, t.W); !errors.Is(err, fs.ErrNotExist) {
+			return data, err
+		}
+	}
+	staged, err := l.readStage(ctx, cp.Tree)
+	if err != nil {
+		return nil, err
+	}
+	if data, ok := staged.find(t); ok {
+		return data, nil
+	}
+	return nil, fmt.Errorf("tile %s: %w", tileName(t), fs.ErrNotExist)
+}
+
+// get reads one stored tile and returns its first width hashes.
+func (l *Log) get(ctx context.Context, t tlog.Tile, width int) ([]byte, error) {
+	data, err := l.o.Storage.Get(ctx, tileName(t))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", tileName(t), err)
+	}
+	if len(data) != t.W*tlog.HashSize {
+		return nil, fmt.Errorf("%w: %s has %d bytes, want %d", ErrTile, tileName(t), len(data), t.W*tlog.HashSize)
+	}
+	return data[:width*tlog.HashSize], nil
+}
+
+func (l *Log) claimedSize(ctx context.Context) (int64, error) {
+	note, _, err := l.o.Checkpoints.Load(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("loading checkpoint: %w", err)
+	}
+	cp, err := ReadCheckpoint(note)
+	if err != nil {
+		return 0, nil // without a readable checkpoint no tile is part of the log
+	}
+	return cp.Tree.N, nil
+}
+
+// proofs returns a reader of a tree's hashes, each proved to belong to the tree before it
+// is returned. Tiles in overlay are preferred to stored ones.
+func (l *Log) proofs(ctx context.Context, tree tlog.Tree, overlay stage) tlog.HashReader {
+	// Package tlog's reader indexes the tree's right edge, which an empty tree has none of.
+	if tree.N == 0 {
+		return tlog.HashReaderFunc(func([]int64) ([]tlog.Hash, error) { return nil, nil })
+	}
+	return tlog.TileHashReader(tree, tileReader(func(t tlog.Tile) ([]byte, error) {
+		if data, ok := overlay.find(t); ok {
+			return data, nil
+		}
+		return l.tile(ctx, t)
+	}))
+}
+
+// tileReader makes a function that reads one tile a tlog.TileReader.
+type tileReader func(tlog.Tile) ([]byte, error)
+
+// Height implements tlog.TileReader.
+func (tileReader) Height() int { return tileHeight }
+
+// SaveTiles implements tlog.TileReader; there is nothing to cache.
+func (tileReader) SaveTiles([]tlog.Tile, [][]byte) {}
+
+// ReadTiles implements tlog.TileReader.
+func (read tileReader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
+	all := make([][]byte, len(tiles))
+	for i, t := range tiles {
+		data, err := read(t)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = data
+	}
+	return all, nil
+}
+
+// proveTree returns the proof that the first old leaves of tree are a prefix of it. The
+// tiles are proved on the way; that they do not fit is ErrTile.
+func (l *Log) proveTree(ctx context.Context, tree tlog.Tree, old int64, overlay stage) (tlog.TreeProof, error) {
+	if old == 0 || old == tree.N {
+		return nil, nil
+	}
+	proof, err := tlog.ProveTree(tree.N, old, l.proofs(ctx, tree, overlay))
+	return proof, tileError(ctx, "proving consistency", err)
+}
+
+// tileError gives package tlog's complaints about tiles our sentinel; cancellation and
+// storage errors keep their own.
+func tileError(ctx context.Context, doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: %w: %w", doing, ErrTile, err)
+	case ctx.Err() != nil || errors.Unwrap(err) != nil:
+		return fmt.Errorf("%s: %w", doing, err)
+	default:
+		return fmt.Errorf("%s: %w: %v", doing, ErrTile, err)
+	}
+}
