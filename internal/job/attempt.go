@@ -46,25 +46,14 @@ func (a Attempt) Subject() string { return "attempts." + a.Source + "." + a.Verd
 
 // Header returns the headers of the attempt's message, in the form of nats.Header.
 func (a Attempt) Header() map[string][]string {
-	h := make(map[string][]string, 10)
-	set := func(name, value string) {
-		if value != "" {
-			h[name] = []string{visible(value)}
-		}
-	}
-	a.Receipt.header(set)
-	set(headerBody, a.SHA256)
-	set(headerSize, strconv.FormatInt(a.Size, 10))
-	set(headerClaimed, cut(a.Claimed, MaxText))
-	set(headerEvent, a.Event)
-	return h
+	h := newHeaders()
+	a.Receipt.header(h)
+	h.set(headerBody, a.SHA256)
+	h.set(headerSize, strconv.FormatInt(a.Size, 10))
+	h.set(headerClaimed, cut(a.Claimed, MaxText))
+	h.set(headerEvent, a.Event)
+	return h.byName
 }
-
-const (
-	headerSize    = "receiver-body-size"
-	headerClaimed = "receiver-claimed-source"
-	headerEvent   = "receiver-event"
-)
 
 // ParseAttempt undoes Subject, Header and the payload of a message of the stream
 // ATTEMPTS. It returns an error for a message that this program did not write.

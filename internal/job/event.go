@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -93,65 +92,30 @@ func (e Event) ID() string {
 //
 // CloudEvents NATS protocol binding 1.0.3-wip, section 3.1.3.
 func (e Event) Header() map[string][]string {
-	h := make(map[string][]string, 20)
-	set := func(name, value string) {
-		if value != "" {
-			h[name] = []string{visible(value)}
-		}
-	}
-	set("ce-specversion", "1.0")
-	set("ce-type", TypePrefix+string(e.Kind))
-	set("ce-source", e.Source)
-	set("ce-id", e.ID())
-	set("ce-time", e.Time.UTC().Format(time.RFC3339Nano))
-	set("ce-subject", percentEncode(e.Job.ID))
-	set("ce-evidence", string(e.Evidence))
-	set("ce-result", string(e.Job.Result))
-	set("ce-status", percentEncode(e.Job.Status))
-	set("ce-reason", e.Reason)
+	h := newHeaders()
+	h.set("ce-specversion", "1.0")
+	h.set("ce-type", TypePrefix+string(e.Kind))
+	h.set("ce-source", e.Source)
+	h.set("ce-id", e.ID())
+	h.set("ce-time", e.Time.UTC().Format(time.RFC3339Nano))
+	h.set("ce-subject", percentEncode(e.Job.ID))
+	h.set("ce-evidence", string(e.Evidence))
+	h.set("ce-result", string(e.Job.Result))
+	h.set("ce-status", percentEncode(e.Job.Status))
+	h.set("ce-reason", e.Reason)
 	contentType := e.ContentType
 	if contentType == "" {
 		contentType = "application/json"
 	}
-	set("ce-datacontenttype", percentEncode(cut(contentType, MaxText)))
+	h.set("ce-datacontenttype", percentEncode(cut(contentType, MaxText)))
 	if e.Job.ID != "" {
-		set(headerJob, e.Job.header())
+		h.set(headerJob, e.Job.header())
 	}
 	if e.Receipt != nil {
-		e.Receipt.header(set)
-		set(headerBody, BodySHA256(e.Data))
+		e.Receipt.header(h)
+		h.set(headerBody, BodySHA256(e.Data))
 	}
-	return h
-}
-
-// The headers that are ours. They say how we know; the `ce-` headers say what happened.
-const (
-	headerJob         = "receiver-job"
-	headerSignature   = "receiver-signature"
-	headerKey         = "receiver-key"
-	headerFingerprint = "receiver-key-fingerprint"
-	headerBody        = "receiver-body-sha256"
-	headerRemote      = "receiver-remote"
-	headerReceived    = "receiver-received"
-	headerRequest     = "receiver-request"
-)
-
-// maxSignature and maxRequest bound what a stranger can make us keep. A signature
-// that verified is far shorter; a request is left out whole, being JSON.
-const (
-	maxSignature = 1 << 10
-	maxRequest   = 24 << 10
-)
-
-func (r *Receipt) header(set func(name, value string)) {
-	set(headerSignature, cut(r.Signature, maxSignature))
-	set(headerKey, cut(r.Key, MaxText))
-	set(headerFingerprint, r.Fingerprint)
-	set(headerRemote, cut(r.Remote, MaxText))
-	set(headerReceived, r.Received.UTC().Format(time.RFC3339Nano))
-	if len(r.Request) <= maxRequest {
-		set(headerRequest, r.Request)
-	}
+	return h.byName
 }
 
 // BodySHA256 returns the SHA-256 of a body in hexadecimal, by which bodies are named.
@@ -193,86 +157,4 @@ func ParseEvent(subject string, header map[string][]string, data []byte) (Event,
 		e.Job = e.Job.whole(data)
 	}
 	return e, nil
-}
-
-func parseReceipt(get func(string) string) *Receipt {
-	received, err := time.Parse(time.RFC3339Nano, get(headerReceived))
-	if err != nil {
-		return nil // not every event came by a callback
-	}
-	return &Receipt{
-		Signature: get(headerSignature), Key: get(headerKey), Fingerprint: get(headerFingerprint),
-		Remote: get(headerRemote), Received: received, Request: get(headerRequest),
-	}
-}
-
-func getter(header map[string][]string) func(string) string {
-	return func(name string) string {
-		if v := header[name]; len(v) > 0 {
-			return v[0]
-		}
-		return ""
-	}
-}
-
-// ASCIIJSON returns the JSON text with every character beyond ASCII as \u escapes:
-// the same document, fit for a header.
-func ASCIIJSON(data []byte) string {
-	var b strings.Builder
-	b.Grow(len(data))
-	for _, r := range string(data) {
-		switch {
-		case r < 0x20:
-			b.WriteByte(' ') // white space between tokens; strings hold it escaped
-		case r < 0x7f:
-			b.WriteByte(byte(r))
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
-		}
-	}
-	return b.String()
-}
-
-// percentEncode encodes what may not stand in a CloudEvents header value: all but
-// printable ASCII, and space, double quote and percent sign. What is not UTF-8 is
-// replaced first, since a reader must refuse it.
-//
-// CloudEvents NATS protocol binding 1.0.3-wip, section 3.1.3.2.
-func percentEncode(s string) string {
-	const hexDigits = "0123456789ABCDEF"
-	s = strings.ToValidUTF8(s, "\ufffd")
-	var b []byte
-	for i := range len(s) {
-		c := s[i]
-		if c > ' ' && c < 0x7f && c != '"' && c != '%' {
-			if b != nil {
-				b = append(b, c)
-			}
-			continue
-		}
-		if b == nil {
-			b = append(make([]byte, 0, len(s)+8), s[:i]...)
-		}
-		b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
-	}
-	if b == nil {
-		return s
-	}
-	return string(b)
-}
-
-// cut returns at most the first n bytes of s.
-func cut(s string, n int) string { return s[:min(len(s), n)] }
-
-// visible keeps a value from outside on its header line: what is not printable
-// ASCII becomes a question mark. The receipt's request holds it escaped.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, s)
 }

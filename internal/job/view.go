@@ -62,12 +62,12 @@ func (v View) SameOutcome(w View) bool {
 
 // header returns the view as JSON in ASCII of at most maxView bytes.
 func (v View) header() string {
-	text := v.ascii()
+	text, fits := v.ascii()
 	leaveOut := func(name string, there bool, clear func()) {
-		if len(text) > maxView && there {
+		if !fits && there {
 			clear()
 			v.Cut = append(v.Cut, name)
-			text = v.ascii()
+			text, fits = v.ascii()
 		}
 	}
 	leaveOut("payload", v.Payload != nil, func() { v.Payload = nil })
@@ -76,14 +76,18 @@ func (v View) header() string {
 	return text
 }
 
-func (v View) ascii() string {
+func (v View) ascii() (text string, fits bool) {
 	data, err := json.Marshal(v)
 	if err != nil {
 		// Only a payload that is no JSON can do this, and Read takes none.
 		v.Payload = nil
 		data, _ = json.Marshal(v)
 	}
-	return ASCIIJSON(data)
+	if len(data) > maxView {
+		return "", false
+	}
+	text = ASCIIJSON(data)
+	return text, len(text) <= maxView
 }
 
 // whole returns the view with what was cut from it, if data is the platform's word

@@ -1,0 +1,154 @@
+package job
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The headers that are ours. They say how we know; the `ce-` headers say what happened.
+const (
+	headerJob         = "receiver-job"
+	headerSignature   = "receiver-signature"
+	headerKey         = "receiver-key"
+	headerFingerprint = "receiver-key-fingerprint"
+	headerBody        = "receiver-body-sha256"
+	headerRemote      = "receiver-remote"
+	headerReceived    = "receiver-received"
+	headerRequest     = "receiver-request"
+	headerSize        = "receiver-body-size"
+	headerClaimed     = "receiver-claimed-source"
+	headerEvent       = "receiver-event"
+)
+
+// headers are the headers of one message in the making. All values stand in one
+// array, so that a message does not cost an allocation for each.
+type headers struct {
+	byName map[string][]string
+	values []string
+}
+
+// mostHeaders is how many headers an event has at most.
+const mostHeaders = 20
+
+func newHeaders() *headers {
+	return &headers{byName: make(map[string][]string, mostHeaders), values: make([]string, 0, mostHeaders)}
+}
+
+// set sets a header, unless its value is empty.
+func (h *headers) set(name, value string) {
+	if value == "" {
+		return
+	}
+	h.values = append(h.values, visible(value))
+	n := len(h.values)
+	h.byName[name] = h.values[n-1 : n : n]
+}
+
+func getter(header map[string][]string) func(string) string {
+	return func(name string) string {
+		if v := header[name]; len(v) > 0 {
+			return v[0]
+		}
+		return ""
+	}
+}
+
+// maxSignature and maxRequest bound what a stranger can make us keep. A signature
+// that verified is far shorter; a request is left out whole, being JSON.
+const (
+	maxSignature = 1 << 10
+	maxRequest   = 24 << 10
+)
+
+func (r *Receipt) header(h *headers) {
+	h.set(headerSignature, cut(r.Signature, maxSignature))
+	h.set(headerKey, cut(r.Key, MaxText))
+	h.set(headerFingerprint, r.Fingerprint)
+	h.set(headerRemote, cut(r.Remote, MaxText))
+	h.set(headerReceived, r.Received.UTC().Format(time.RFC3339Nano))
+	if len(r.Request) <= maxRequest {
+		h.set(headerRequest, r.Request)
+	}
+}
+
+func parseReceipt(get func(string) string) *Receipt {
+	received, err := time.Parse(time.RFC3339Nano, get(headerReceived))
+	if err != nil {
+		return nil // not every event came by a callback
+	}
+	return &Receipt{
+		Signature: get(headerSignature), Key: get(headerKey), Fingerprint: get(headerFingerprint),
+		Remote: get(headerRemote), Received: received, Request: get(headerRequest),
+	}
+}
+
+// ASCIIJSON returns the JSON text with every character beyond ASCII as \u escapes:
+// the same document, fit for a header.
+func ASCIIJSON(data []byte) string {
+	text := string(data)
+	if isPrintable(text) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r < ' ':
+			b.WriteByte(' ') // white space between tokens; strings hold it escaped
+		case r <= '~':
+			b.WriteByte(byte(r))
+		case r < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
+		}
+	}
+	return b.String()
+}
+
+// percentEncode encodes what may not stand in a CloudEvents header value: all but
+// printable ASCII, and space, double quote and percent sign. What is not UTF-8 is
+// replaced first, since a reader must refuse it.
+//
+// CloudEvents NATS protocol binding 1.0.3-wip, section 3.1.3.2.
+func percentEncode(s string) string {
+	if isPrintable(s) && !strings.ContainsAny(s, ` "%`) {
+		return s
+	}
+	var b strings.Builder
+	for _, c := range []byte(strings.ToValidUTF8(s, "\ufffd")) {
+		if c <= ' ' || c > '~' || c == '"' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// cut returns at most the first n bytes of s.
+func cut(s string, n int) string { return s[:min(len(s), n)] }
+
+// visible keeps a value from outside on its header line: what is not printable
+// ASCII becomes a question mark. The receipt's request holds it escaped.
+func visible(s string) string {
+	if isPrintable(s) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// isPrintable reports whether s is of printable ASCII, space included.
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
