@@ -95,7 +95,7 @@ type Options struct {
 	Sources []Source
 	Store   Store
 	// AttemptBody is the largest body, in bytes, of a refused callback that is kept;
-	// of larger ones only size and digest are. Default 64 KiB.
+	// of larger ones only size and digest are. Zero keeps none.
 	AttemptBody int
 }
 
@@ -119,9 +119,6 @@ func New(o Options) (*Receiver, error) {
 		return nil, fmt.Errorf("making the decoy: %w", err)
 	}
 	r := &Receiver{store: o.Store, attemptBody: o.AttemptBody, decoy: decoy}
-	if r.attemptBody == 0 {
-		r.attemptBody = 64 << 10
-	}
 	r.SetSources(o.Sources)
 	return r, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 	"github.com/rs/zerolog"
 )
 
@@ -38,7 +39,7 @@ type Embedded struct {
 // Start until Stop.
 type Server struct {
 	ns      *server.Server
-	secret  string
+	owner   nkeys.KeyPair
 	claim   *claim // nil if the server runs on a copy
 	scratch string // the copy, removed by Stop; empty if there is none
 }
@@ -57,11 +58,11 @@ func Start(e Embedded) (_ *Server, err error) {
 			c.release()
 		}
 	}()
-	secret, err := folderSecret(e.Folder)
+	owner, err := ownerOf(e.Folder)
 	if err != nil {
 		return nil, err
 	}
-	opts, err := e.options(secret)
+	opts, err := e.options(owner)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +70,7 @@ func Start(e Embedded) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{ns: ns, claim: c, secret: secret}
+	s := &Server{ns: ns, claim: c, owner: owner}
 	if err := c.announce(s.URL()); err != nil {
 		s.Stop()
 		return nil, err
@@ -103,8 +104,11 @@ func (s *Server) URL() string {
 
 // Open connects to the server inside this process and opens the streams.
 func (s *Server) Open(ctx context.Context, o Options) (*Bus, error) {
-	opts := append(baseOptions(o), nats.InProcessServer(s.ns), nats.UserInfo(owner, s.secret))
-	return connect(ctx, "", o, opts)
+	as, err := signIn(s.owner)
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, "", o, append(baseOptions(o), nats.InProcessServer(s.ns), as))
 }
 
 // Stop ends the server and gives the folder free. Everything that was acknowledged
@@ -120,7 +124,7 @@ func (s *Server) Stop() {
 	}
 }
 
-func (e Embedded) options(secret string) (*server.Options, error) {
+func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {
 	maxPayload := server.MAX_PAYLOAD_MAX_SIZE
 	if e.MaxBody > maxPayload {
 		maxPayload = e.MaxBody + headerRoom
@@ -129,7 +133,10 @@ func (e Embedded) options(secret string) (*server.Options, error) {
 		ServerName: "receiver", JetStream: true, StoreDir: e.Folder, SyncAlways: e.SyncAlways,
 		MaxPayload: int32(maxPayload), NoSigs: true, DontListen: e.Address == "",
 	}
-	opts.Users, opts.NoAuthUser = users(secret), guest
+	var err error
+	if opts.Nkeys, opts.NoAuthUser, err = users(owner); err != nil {
+		return nil, err
+	}
 	if opts.DontListen {
 		return opts, nil
 	}
@@ -147,46 +154,71 @@ func (e Embedded) options(secret string) (*server.Options, error) {
 	return opts, nil
 }
 
-// The two users of the embedded server. The owner is this program, in every process
-// that can read the folder. The guest is whoever connects without a name: consumers
-// and the nats CLI. A guest may read and consume everything, and have streams and
-// buckets of its own, but cannot write, change or remove what is ours, so that no
-// other process of the machine can forge an event.
-const (
-	owner = "receiver"
-	guest = "guest"
-)
+// The embedded server knows two users. The owner is this program, in every process
+// that can read the key in the folder. The guest is whoever connects without a name:
+// consumers and the nats CLI. A guest may read and consume everything, and have
+// streams and buckets of its own, but cannot write, change or remove what is ours, so
+// that no other process of the machine can forge an event.
+func users(owner nkeys.KeyPair) (all []*server.NkeyUser, guest string, err error) {
+	public, err := owner.PublicKey()
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the owner's key: %w", err)
+	}
+	nobody, err := nkeys.CreateUser() // never signs: the guest is let in without
+	if err == nil {
+		guest, err = nobody.PublicKey()
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("making the guest's key: %w", err)
+	}
+	return []*server.NkeyUser{{Nkey: public}, {Nkey: guest, Permissions: guestPermissions()}}, guest, nil
+}
 
-func users(secret string) []*server.User {
-	denied := []string{"jobs.>", "attempts.>", "watch.>", "checkpoints.>", "$KV." + "receiver-*.>"}
-	for _, stream := range []string{JobsStream, AttemptsStream, "WATCH", "OBJ_" + PayloadBucket} {
+func guestPermissions() *server.Permissions {
+	denied := []string{"jobs.>", "attempts.>", "watch.>", "$O." + PayloadBucket + ".>"}
+	for _, stream := range []string{JobsStream, AttemptsStream, "OBJ_" + PayloadBucket} {
 		for _, verb := range []string{"CREATE", "UPDATE", "DELETE", "PURGE", "RESTORE", "MSG.DELETE"} {
 			denied = append(denied, "$JS.API.STREAM."+verb+"."+stream)
 		}
 	}
-	denied = append(denied, "$O."+PayloadBucket+".>")
-	return []*server.User{
-		{Username: owner, Password: secret},
-		{Username: guest, Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}},
-	}
+	return &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}
 }
 
-const secretFile = "owner.secret"
+const ownerFile = "owner.nk"
 
-// folderSecret returns the owner's password, making one on first use. Whoever can
+// ownerOf returns the owner's key of a folder, making one on first use. Whoever can
 // read it can also change the streams' files, so it protects as much as they do.
-func folderSecret(folder string) (string, error) {
-	path := filepath.Join(folder, secretFile)
-	data, err := os.ReadFile(path)
-	if err == nil && len(data) > 0 {
-		return string(data), nil
+func ownerOf(folder string) (nkeys.KeyPair, error) {
+	path := filepath.Join(folder, ownerFile)
+	seed, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		seed, err = newSeed()
+		if err == nil {
+			err = os.WriteFile(path, seed, 0o600)
+		}
 	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("reading the owner's secret: %w", err)
+	if err != nil {
+		return nil, fmt.Errorf("the owner's key of %s: %w", folder, err)
 	}
-	secret := newSecret()
-	if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
-		return "", fmt.Errorf("writing the owner's secret: %w", err)
+	owner, err := nkeys.FromSeed(seed)
+	if err != nil {
+		return nil, fmt.Errorf("the owner's key %s: %w; remove the file to have a new one made", path, err)
 	}
-	return secret, nil
+	return owner, nil
+}
+
+func newSeed() ([]byte, error) {
+	owner, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, err
+	}
+	return owner.Seed()
+}
+
+func signIn(owner nkeys.KeyPair) (nats.Option, error) {
+	public, err := owner.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("reading the owner's key: %w", err)
+	}
+	return nats.Nkey(public, owner.Sign), nil
 }

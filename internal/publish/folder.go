@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +12,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 	"github.com/rs/zerolog"
 )
 
@@ -78,11 +77,15 @@ func Attach(ctx context.Context, folder string, o Options) (*Bus, error) {
 	if len(url) == 0 {
 		return nil, fmt.Errorf("%w: %s; it listens on no port: set nats.embedded.address", ErrInUse, folder)
 	}
-	secret, err := folderSecret(folder)
+	owner, err := ownerOf(folder)
 	if err != nil {
 		return nil, err
 	}
-	return connect(ctx, string(url), o, append(baseOptions(o), nats.UserInfo(owner, secret)))
+	as, err := signIn(owner)
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, string(url), o, append(baseOptions(o), as))
 }
 
 // ErrNotRunning is returned by Attach when no server runs on the folder.
@@ -133,8 +136,11 @@ func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 		return nil, fmt.Errorf("copying the streams of %s: %w", folder, err)
 	}
 	e := Embedded{Folder: temp, Log: log}
-	secret := newSecret()
-	opts, err := e.options(secret)
+	owner, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, fmt.Errorf("making a key for the copy: %w", err)
+	}
+	opts, err := e.options(owner)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +148,7 @@ func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{ns: ns, secret: secret, scratch: temp}, nil
+	return &Server{ns: ns, owner: owner, scratch: temp}, nil
 }
 
 // copyTree copies regular files and folders; there is nothing else in a store.
@@ -173,5 +179,3 @@ func copyFile(from, to string) error {
 	_, err = io.Copy(out, in)
 	return errors.Join(err, out.Close())
 }
-
-func newSecret() string { return rand.Text() }

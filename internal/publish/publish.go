@@ -31,6 +31,8 @@ var ErrUnavailable = errors.New("JetStream did not acknowledge")
 type Options struct {
 	// Streams are the limits that the streams are created with or checked against.
 	Streams Streams
+	// ReadOnly opens the streams that are there and creates none.
+	ReadOnly bool
 	// MaxPending is how many publishes may wait for their acknowledgement at once;
 	// more fail with ErrUnavailable after a short wait. Default 4,096.
 	MaxPending int

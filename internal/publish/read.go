@@ -204,3 +204,20 @@ func (b *Bus) received(ctx context.Context, msg jetstream.Msg) (Message, error) 
 		Header: msg.Headers(), Data: data,
 	}, nil
 }
+
+// Follow gives the events on a subject, which may hold wildcards: those that are
+// there, then those that come, until ctx is done.
+func (b *Bus) Follow(ctx context.Context, subject string) iter.Seq2[job.Stored, error] {
+	return func(yield func(job.Stored, error) bool) {
+		for m, err := range b.Messages(ctx, Watch{Stream: JobsStream, Subjects: []string{subject}, Follow: true}) {
+			var s job.Stored
+			if err == nil {
+				s.Sequence = m.Sequence
+				s.Event, err = job.ParseEvent(m.Subject, m.Header, m.Data)
+			}
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}

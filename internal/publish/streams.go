@@ -82,7 +82,7 @@ func (b *Bus) ensureStreams(ctx context.Context) error {
 
 func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	s, err := b.js.Stream(ctx, want.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
+	if errors.Is(err, jetstream.ErrStreamNotFound) && !b.opts.ReadOnly {
 		s, err = b.js.CreateStream(ctx, want)
 		// Two replicas may start at once; the other's stream is as good as ours.
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"receiver/examples"
+	"receiver/internal/config"
+)
+
+// demoFlags are the flags of demo.
+type demoFlags struct {
+	once, json bool
+	keep       string
+}
+
+func newDemo(a *app) *cobra.Command {
+	var f demoFlags
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run the whole way once on this machine: submit, callback, proof, event",
+		Long: `demo runs, in one process and on loopback, a stand-in for the platform, the receiver and
+its NATS server on a temporary folder. It uploads a CSV of ten contacts, gets the signed
+callback, shows the one event that came of it, and three forgeries being refused. Then
+it stays up, so that you can try it yourself, until Ctrl-C.`,
+		Example: "  receiver demo\n" +
+			"  receiver demo --once --json\n" +
+			"  receiver demo --once --keep DIR && receiver --config DIR/config.yaml serve",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.json = f.json || a.output == "json"
+			return a.demo(cmd.Context(), f)
+		},
+	}
+	cmd.Flags().BoolVar(&f.once, "once", false, "exit when everything was shown; 0 only if all was as it should be")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object for each step on standard output")
+	cmd.Flags().StringVar(&f.keep, "keep", "", "leave the store, config.yaml and signature.key in this folder")
+	return cmd
+}
+
+func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
+	folder, cleanUp, err := demoFolder(f.keep)
+	if err != nil {
+		return err
+	}
+	defer cleanUp()
+	cfg, err := demoConfig(folder)
+	if err != nil {
+		return err
+	}
+	source := cfg.Sources[demoSource]
+	address, err := loopbackOf(demoSource, source)
+	if err != nil {
+		return err
+	}
+	o := simulated(source, zerolog.Nop())
+	o.JobDuration = time.Second
+	platform, err := startPlatform(address, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, platform.stop()) }()
+	// Warnings and errors only: what happens is told step by step.
+	in, err := start(ctx, cfg, a.logger(cfg.Log).Level(zerolog.WarnLevel))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.stop()) }()
+	d := &demonstration{app: a, json: f.json, cfg: cfg, in: in, platform: platform, source: source}
+	if err := d.run(ctx); err != nil || f.once {
+		return err
+	}
+	d.invite(folder)
+	return in.wait(ctx)
+}
+
+// demoFolder returns the folder to keep, or a temporary one that cleanUp removes.
+func demoFolder(keep string) (folder string, cleanUp func(), err error) {
+	if keep == "" {
+		folder, err = os.MkdirTemp("", "receiver-demo-")
+		if err != nil {
+			return "", nil, fmt.Errorf("making a temporary folder: %w", err)
+		}
+		return folder, func() { _ = os.RemoveAll(folder) }, nil // the system cleans its temporary folder too
+	}
+	if err := os.MkdirAll(keep, 0o700); err != nil {
+		return "", nil, usagef("--keep: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(keep, "config.yaml")); err == nil {
+		return "", nil, usagef("--keep: %s holds a config.yaml already; name an empty folder", keep)
+	}
+	return keep, func() {}, nil
+}
+
+// demoSource is the name of the demo's one source.
+const demoSource = "demo"
+
+//go:embed demo.yaml.tmpl
+var demoTemplate string
+
+// demoConfig writes the demo's configuration and key, and reads them as serve would.
+func demoConfig(folder string) (*config.Config, error) {
+	key := rand.Text()
+	if err := os.WriteFile(filepath.Join(folder, "signature.key"), []byte(key+"\n"), 0o600); err != nil {
+		return nil, fmt.Errorf("writing the demo's key: %w", err)
+	}
+	var addresses [4]string
+	for i, port := range []string{"8080", "8081", "4222", "8090"} {
+		address, err := freeAddress(port)
+		if err != nil {
+			return nil, err
+		}
+		addresses[i] = address
+	}
+	var text bytes.Buffer
+	t := template.Must(template.New("config").Parse(demoTemplate))
+	err := t.Execute(&text, map[string]string{
+		"Public": addresses[0], "Private": addresses[1], "NATS": addresses[2], "Platform": addresses[3],
+		"Element": rand.Text(), "User": rand.Text(),
+	})
+	path := filepath.Join(folder, "config.yaml")
+	if err == nil {
+		err = os.WriteFile(path, text.Bytes(), 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("writing the demo's configuration: %w", err)
+	}
+	// The environment is left out: the demo is the same on every machine.
+	return config.Load(config.Options{Path: path})
+}
+
+// freeAddress returns the loopback address with the given port, or with a free one if
+// that is taken.
+func freeAddress(port string) (string, error) {
+	for _, p := range []string{port, "0"} {
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", p))
+		if err == nil {
+			return ln.Addr().String(), ln.Close()
+		}
+	}
+	return "", errors.New("there is no free port on 127.0.0.1")
+}
+
+// sampleCSV is what the demo uploads: the ten contacts of the platform's own example.
+var sampleCSV = examples.SampleCSV
+
+// invite tells what to try while the demo stays up.
+func (d *demonstration) invite(folder string) {
+	key := filepath.Join(folder, "signature.key")
+	config := filepath.Join(folder, "config.yaml")
+	self := "go run ./cmd/receiver"
+	if exe, err := os.Executable(); err == nil && !strings.Contains(exe, "go-build") {
+		self = exe
+	}
+	d.app.say(`
+It stays up until Ctrl-C. Try it, in another terminal:
+
+  # a callback of your own, signed as the platform signs
+  printf '{"id":"7","status":"COMPLETED","recordsCount":1,"recordsFailedCount":0}' > body.json
+  curl -si -H "$(%[1]s sign --key-file %[2]s body.json)" --data-binary @body.json http://%[3]s/callbacks/demo
+
+  # the same again, and one that nobody signed
+  curl -si -H "$(%[1]s sign --key-file %[2]s body.json)" --data-binary @body.json http://%[3]s/callbacks/demo
+  curl -si --data-binary @body.json http://%[3]s/callbacks/demo
+
+  # the events, as a consumer sees them
+  %[1]s --config %[4]s events watch --since 1h
+  nats --server %[5]s sub 'jobs.>'
+
+public  http://%[3]s   private http://%[6]s (/readyz, /metrics)   platform %[7]s
+`, self, key, d.in.public.addr, config, d.in.natsURL(), d.in.private.addr, d.platform.url)
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"receiver/internal/config"
+	"receiver/internal/submit"
+)
+
+func newJobs(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "jobs",
+		Short: "Look at jobs, here and at the platform, and cancel them",
+		Example: "  receiver jobs list --state running\n" +
+			"  receiver jobs show 42114492\n" +
+			"  receiver jobs status --source crm 42114492",
+	}
+	cmd.AddCommand(
+		newJobsShow(a),
+		newJobsStatus(a), newJobsErrors(a), newJobsResult(a), newJobsCancel(a),
+	)
+	return cmd
+}
+
+// jobCommand is a command about one job of one source.
+type jobCommand struct {
+	source string
+}
+
+func (j *jobCommand) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&j.source, "source", "", "configured source (may be left out if there is one only)")
+}
+
+// client returns the client of the command's source.
+func (j *jobCommand) client(a *app) (*submit.Client, *config.Config, error) {
+	client, name, cfg, err := a.client(j.source)
+	j.source = name
+	return client, cfg, err
+}

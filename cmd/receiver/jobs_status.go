@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"receiver/internal/submit"
+)
+
+func newJobsStatus(a *app) *cobra.Command {
+	var j jobCommand
+	cmd := &cobra.Command{
+		Use:     "status JOB",
+		Short:   "Ask the platform for the status of a job",
+		Example: "  receiver jobs status --source crm 42114492",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, _, err := j.client(a)
+			if err != nil {
+				return err
+			}
+			status, err := client.Status(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return a.printStatus(status)
+		},
+	}
+	j.flags(cmd)
+	return cmd
+}
+
+func (a *app) printStatus(s submit.Status) error {
+	if a.output == "json" {
+		return printJSON(a.out, s)
+	}
+	return table(a.out, []string{"JOB", "STATUS", "OBJECT", "RECORDS", "FAILED", "ERROR"},
+		[][]string{{s.ID, s.Status, s.Object, number(s.Records), number(s.Failed), s.Error}})
+}
+
+// number shows a count that may be unknown.
+func number(n *int64) string {
+	if n == nil {
+		return "-"
+	}
+	return fmt.Sprint(*n)
+}

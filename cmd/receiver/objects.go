@@ -1,0 +1,64 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"receiver/internal/submit"
+)
+
+func newObjects(a *app) *cobra.Command {
+	var sourceName string
+	cmd := &cobra.Command{
+		Use:   "objects [OBJECT]",
+		Short: "List the platform's objects, or the fields of one",
+		Example: "  receiver objects --source crm\n" +
+			"  receiver objects --source crm contact",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, _, _, err := a.client(sourceName)
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				m, err := client.Metadata(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return a.printFields(m)
+			}
+			objects, err := client.Objects(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.printObjects(objects)
+		},
+	}
+	cmd.Flags().StringVar(&sourceName, "source", "", "configured source (may be left out if there is one only)")
+	return cmd
+}
+
+func (a *app) printObjects(objects []submit.Object) error {
+	if a.output == "json" {
+		return printJSON(a.out, objects)
+	}
+	rows := make([][]string, 0, len(objects))
+	for _, o := range objects {
+		rows = append(rows, []string{o.Name, o.VendorName, o.Type})
+	}
+	return table(a.out, []string{"OBJECT", "VENDOR NAME", "TYPE"}, rows)
+}
+
+func (a *app) printFields(m submit.Metadata) error {
+	if a.output == "json" {
+		return printJSON(a.out, m)
+	}
+	rows := make([][]string, 0, len(m.Fields))
+	for _, f := range m.Fields {
+		required := ""
+		if f.VendorRequired != nil && *f.VendorRequired {
+			required = "required"
+		}
+		rows = append(rows, []string{f.VendorPath, f.Type, required, f.VendorDisplayName})
+	}
+	return table(a.out, []string{"FIELD", "TYPE", "", "DISPLAY NAME"}, rows)
+}

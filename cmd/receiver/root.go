@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"receiver/internal/config"
+)
+
+// app is what every command shares: the streams it talks on and the global flags.
+type app struct {
+	in        io.Reader
+	out, talk io.Writer // results go to out, everything else to talk
+	config    string
+	output    string
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "receiver",
+		Short: "Verified completion events for SAP Open Connectors bulk jobs",
+		Long: `receiver submits bulk jobs to SAP Open Connectors (formerly Cloud Elements), accepts
+the callbacks, proves by HMAC that the platform sent them, and publishes exactly
+one verified event for each job to NATS JetStream.
+
+Results go to standard output, everything else to standard error.
+Exit codes: 0 done, 1 failed, 2 wrong use or configuration.`,
+		Example:       "  receiver demo\n  receiver config check\n  receiver serve",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if !slices.Contains([]string{"table", "json"}, a.output) {
+				return usagef("--output %q is not table or json", a.output)
+			}
+			return nil
+		},
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.talk)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%w; see `%s --help`", err, c.CommandPath())
+	})
+	root.PersistentFlags().StringVar(&a.config, "config", "",
+		"configuration file (default config.yaml, then receiver/config.yaml in the user's configuration folder)")
+	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "form of results: table or json")
+	root.AddCommand(
+		newServe(a), newDemo(a), newSimulate(a),
+		newObjects(a), newSubmit(a), newJobs(a), newEvents(a),
+		newSign(a), newVerify(a), newConfig(a), newVersion(a),
+	)
+	markUsage(root)
+	return root
+}
+
+// markUsage makes wrong arguments and unknown commands wrong use, for every command.
+func markUsage(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usagef("%w; see `%s --help`", err, c.CommandPath())
+			}
+			return nil
+		}
+	}
+	if c.HasSubCommands() && c.RunE == nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return usagef("there is no command %q%s; see `%s --help`", args[0], suggestion(c, args[0]), c.CommandPath())
+		}
+		c.RunE = func(c *cobra.Command, _ []string) error {
+			return c.Help()
+		}
+	}
+	for _, sub := range c.Commands() {
+		markUsage(sub)
+	}
+}
+
+func suggestion(c *cobra.Command, word string) string {
+	c.SuggestionsMinimumDistance = 2
+	if s := c.SuggestionsFor(word); len(s) > 0 {
+		return fmt.Sprintf(" (did you mean %s?)", strings.Join(s, " or "))
+	}
+	return ""
+}
+
+// load reads the configuration that the flags name and warns of what is odd in it.
+func (a *app) load() (*config.Config, error) {
+	path, err := config.Find(a.config)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	c, err := config.Load(config.Options{Path: path, Env: os.Environ()})
+	if err != nil {
+		return nil, usagef("the configuration has faults:\n%w", err)
+	}
+	return c, nil
+}
+
+// source returns the named source of the configuration; an empty name means the only one.
+func source(c *config.Config, name string) (string, config.Source, error) {
+	names := make([]string, 0, len(c.Sources))
+	for n := range c.Sources {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	if name == "" && len(names) == 1 {
+		name = names[0]
+	}
+	s, ok := c.Sources[name]
+	switch {
+	case ok:
+		return name, s, nil
+	case len(names) == 0:
+		return "", s, usagef("%s configures no source", c.File)
+	case name == "":
+		return "", s, usagef("which source? say --source with one of: %s", strings.Join(names, ", "))
+	}
+	return "", s, usagef("%s configures no source %q; there is: %s", c.File, name, strings.Join(names, ", "))
+}
+
+// logger returns the log that the configuration asks for, on talk.
+func (a *app) logger(l config.Log) zerolog.Logger {
+	level, err := zerolog.ParseLevel(l.Level)
+	if err != nil {
+		level = zerolog.InfoLevel // the configuration is checked; this is for the zero value
+	}
+	w := a.talk
+	if l.Format == "console" || l.Format != "json" && isTerminal(a.talk) {
+		w = zerolog.ConsoleWriter{Out: a.talk, NoColor: !isTerminal(a.talk), TimeFormat: "15:04:05.000"}
+	}
+	return zerolog.New(w).Level(level).With().Timestamp().Logger()
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// say tells the person in front of the terminal; it is no result.
+func (a *app) say(format string, args ...any) { fmt.Fprintf(a.talk, format+"\n", args...) }

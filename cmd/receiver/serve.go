@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
+
+func newServe(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Accept callbacks until told to stop",
+		Long: `serve opens the public listener for callbacks and the private one for operators, and
+publishes verified events until SIGTERM or SIGINT. Then it takes no more callbacks,
+finishes those in flight, and stops the store last: nothing acknowledged is lost.`,
+		Example: "  receiver serve\n  receiver --config /etc/receiver/config.yaml serve",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			log := a.logger(cfg.Log)
+			for _, w := range cfg.Warnings {
+				log.Warn().Msg(w)
+			}
+			in, err := start(cmd.Context(), cfg, log)
+			if err != nil {
+				return err
+			}
+			log.Info().Str("public", "http://"+in.public.addr).Str("private", "http://"+in.private.addr).
+				Str("nats", in.natsURL()).Int("sources", len(cfg.Sources)).Msg("listening")
+			err = in.wait(cmd.Context())
+			log.Info().Msg("stopping")
+			err = errors.Join(err, in.stop())
+			log.Info().Msg("stopped")
+			return err
+		},
+	}
+}
+
+// natsURL is where consumers connect to.
+func (in *instance) natsURL() string {
+	if in.server != nil {
+		return in.server.URL()
+	}
+	return in.bus.URL()
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+	"receiver/internal/submit"
+)
+
+// submitFlags are the flags of submit.
+type submitFlags struct {
+	source, object, file, path string
+	metadata, payload          string
+	wait                       bool
+}
+
+func newSubmit(a *app) *cobra.Command {
+	var f submitFlags
+	cmd := &cobra.Command{
+		Use:   "submit --object OBJECT --file FILE",
+		Short: "Upload a file as a bulk job and publish its submitted event",
+		Long: `submit streams a file to the platform, which makes a bulk job of it and calls back when
+the job has ended. The job's id goes to standard output. With --wait, submit follows
+the job to its end and exits 0 only if every row succeeded.
+
+If the answer to the upload is lost, the upload is not repeated: the job may exist.`,
+		Example: "  receiver submit --source crm --object contact --file contacts.csv\n" +
+			"  receiver submit --source crm --object contact --file contacts.csv --metadata '{\"identifierFieldName\":\"email\"}' --callback-payload '{\"order\":7}' --wait",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.submit(cmd.Context(), f) },
+	}
+	cmd.Flags().StringVar(&f.source, "source", "", "configured source (may be left out if there is one only)")
+	cmd.Flags().StringVar(&f.object, "object", "", "the platform's object, such as contact (required)")
+	cmd.Flags().StringVar(&f.file, "file", "", "CSV or JSON file to upload, or - for standard input (required)")
+	cmd.Flags().StringVar(&f.metadata, "metadata", "", "metaData for the platform, a JSON object")
+	cmd.Flags().StringVar(&f.payload, "callback-payload", "", "JSON that the callback brings back")
+	cmd.Flags().StringVar(&f.path, "path", "", "the query parameter path of the upload, such as /contacts.csv")
+	cmd.Flags().BoolVar(&f.wait, "wait", false, "follow the job to its end")
+	required(cmd, "object", "file")
+	return cmd
+}
+
+func (f submitFlags) check() error {
+	var object map[string]json.RawMessage
+	if f.metadata != "" && json.Unmarshal([]byte(f.metadata), &object) != nil {
+		return usagef("--metadata is not a JSON object")
+	}
+	if f.payload != "" && !json.Valid([]byte(f.payload)) {
+		return usagef("--callback-payload is not JSON")
+	}
+	return nil
+}
+
+func (a *app) submit(ctx context.Context, f submitFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	client, name, cfg, err := a.client(f.source)
+	if err != nil {
+		return err
+	}
+	url, err := callbackURL(name, cfg.Sources[name])
+	if err != nil {
+		return err
+	}
+	file, size, err := a.openFile(f.file)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	// The store opens before the upload, so that no job starts that cannot be recorded.
+	bus, done, err := a.write(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer done()
+	bar := a.progress(size)
+	stored, err := upload(ctx, client, bus, name, submit.Upload{
+		Object: f.object, FileName: filepath.Base(f.file), File: file, Size: size, Path: f.path,
+		Metadata: json.RawMessage(f.metadata), CallbackPayload: json.RawMessage(f.payload),
+		CallbackURL: url, Progress: func(sent int64) { _ = bar.Set64(sent) },
+	})
+	_ = bar.Finish()
+	if err != nil {
+		return err
+	}
+	if err := a.printSubmitted(stored); err != nil || !f.wait {
+		return err
+	}
+	return a.follow(ctx, follow{bus: bus, client: client, source: name, id: stored.Job.ID, timeout: cfg.Sources[name].Timeouts.Upload})
+}
+
+// upload hands a file to the platform and publishes the job's submitted event.
+func upload(ctx context.Context, c *submit.Client, bus *publish.Bus, source string, u submit.Upload) (job.Stored, error) {
+	s := submit.Submission{
+		Source: source, Object: u.Object, Direction: "UPLOAD", File: u.FileName, Bytes: max(u.Size, 0),
+		Metadata: u.Metadata, Payload: u.CallbackPayload, Submitted: time.Now().UTC(),
+	}
+	created, err := c.Upload(ctx, u)
+	if err != nil {
+		return job.Stored{}, err
+	}
+	event, err := s.Event(created)
+	if err != nil {
+		return job.Stored{}, err
+	}
+	stored, err := bus.Publish(context.WithoutCancel(ctx), event)
+	if err != nil {
+		return job.Stored{}, fmt.Errorf("job %s was submitted, but its submitted event is not stored: %w", created.ID, err)
+	}
+	return stored, nil
+}
+
+// openFile opens a file, or standard input, and says its size; -1 is unknown.
+func (a *app) openFile(path string) (io.ReadCloser, int64, error) {
+	if path == "-" {
+		return io.NopCloser(a.in), -1, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, 0, usagef("--file: %w", err)
+	}
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a folder", path)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(usagef("--file: %w", err), file.Close())
+	}
+	if !info.Mode().IsRegular() {
+		return file, -1, nil
+	}
+	return file, info.Size(), nil
+}
+
+// progress shows bytes, rate and time left on a terminal, and nothing elsewhere.
+func (a *app) progress(size int64) *progressbar.ProgressBar {
+	w := io.Discard
+	if isTerminal(a.talk) {
+		w = a.talk
+	}
+	return progressbar.NewOptions64(size, progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true),
+		progressbar.OptionSetDescription("uploading"), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+}
+
+func (a *app) printSubmitted(s job.Stored) error {
+	if a.output == "json" {
+		return printJSON(a.out, map[string]any{"job": s.Job.ID, "subject": s.Subject(), "sequence": s.Sequence})
+	}
+	_, err := fmt.Fprintln(a.out, printable(s.Job.ID))
+	return err
+}
+
+// follow is a job to be followed to its end.
+type follow struct {
+	bus        *publish.Bus
+	client     *submit.Client
+	source, id string
+	timeout    time.Duration
+}
+
+// pollEvery is how often the platform is asked after a job that somebody waits for.
+const pollEvery = 5 * time.Second
+
+// follow waits for the finished event of a job and, as a second way, asks the
+// platform: whoever waits shall not wait for a callback that was lost.
+func (a *app) follow(ctx context.Context, f follow) error {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	events := make(chan job.Stored, 1)
+	go func() {
+		for e, err := range f.bus.Follow(ctx, job.Subject(f.source, f.id, job.Finished)) {
+			if err == nil {
+				events <- e
+			}
+			return
+		}
+	}()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case e := <-events:
+			return a.end(e.Job, fmt.Sprintf("finished event at sequence %d, evidence %s", e.Sequence, e.Evidence))
+		case <-tick.C:
+			status, err := f.client.Status(ctx, f.id)
+			if err != nil {
+				a.say("asking the platform: %v", err)
+				continue
+			}
+			view, err := job.Read(status.Raw)
+			if err == nil && view.Result != "" {
+				return a.end(view, "the platform says so; no callback has come yet")
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("job %s did not end in time: %w; it goes on, see `receiver jobs show %s`", f.id, ctx.Err(), f.id)
+		}
+	}
+}
+
+// end reports how a job ended; anything but full success is the answer no.
+func (a *app) end(v job.View, how string) error {
+	a.say("job %s %s (%s)", printable(v.ID), v.Result, how)
+	if a.output == "json" {
+		if err := printJSON(a.out, v); err != nil {
+			return err
+		}
+	}
+	if v.Result != job.Succeeded {
+		return fmt.Errorf("job %s did not succeed: %s, status %s; see `receiver jobs errors %s`",
+			printable(v.ID), v.Result, printable(v.Status), printable(v.ID))
+	}
+	return nil
+}

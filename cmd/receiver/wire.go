@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/callback"
+	"receiver/internal/config"
+	"receiver/internal/publish"
+	"receiver/internal/verify"
+	"receiver/internal/web"
+)
+
+// instance is a running receiver: store, both doors, everything between.
+type instance struct {
+	cfg             *config.Config
+	log             zerolog.Logger
+	server          *publish.Server // nil unless embedded
+	bus             *publish.Bus
+	public, private *door
+}
+
+// door is a listener with its server.
+type door struct {
+	addr   string
+	server *http.Server
+	failed chan error
+}
+
+// start brings a receiver up, in the order of what needs what; on an error it takes
+// down again what was up.
+func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *instance, err error) {
+	in := &instance{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, in.stop())
+		}
+	}()
+	if in.server, in.bus, err = openStore(ctx, cfg, log); err != nil {
+		return in, err
+	}
+	sources, err := verifiers(cfg)
+	if err != nil {
+		return in, err
+	}
+	receiver, err := callback.New(callback.Options{
+		Sources: sources, Store: in.bus, AttemptBody: int(cfg.Limits.AttemptBody),
+	})
+	if err != nil {
+		return in, err
+	}
+	metrics := web.NewMetrics(in.bus.Dropped)
+	public := web.NewPublic(web.Public{
+		Receiver: receiver, BodyLimit: int64(cfg.Limits.Body), PublishTimeout: cfg.Limits.PublishTimeout,
+		TrustedProxies: cfg.Public.TrustedProxies, Metrics: metrics, Log: log,
+	})
+	private := web.NewPrivate(web.Private{
+		Token: cfg.Private.Token.Reveal(), Ready: in.bus.Ready, Metrics: metrics, Log: log,
+	})
+	// The private door opens first, so that whoever watches sees the public one open.
+	if in.private, err = open("private", cfg.Private.Address, private, cfg.Limits); err != nil {
+		return in, err
+	}
+	in.public, err = open("public", cfg.Public.Address, public, cfg.Limits)
+	return in, err
+}
+
+func open(name, address string, h http.Handler, l config.Limits) (*door, error) {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("opening the %s listener: %w; change %s.address, or end what uses it", name, err, name)
+	}
+	d := &door{addr: ln.Addr().String(), failed: make(chan error, 1), server: web.NewServer(h, web.Limits{
+		Header: int(l.Header), ReadHeader: l.ReadHeaderTimeout, Read: l.ReadTimeout,
+		Write: l.WriteTimeout, Idle: l.IdleTimeout,
+	})}
+	go func() { d.failed <- d.server.Serve(ln) }()
+	return d, nil
+}
+
+// wait returns when ctx is done, or with the error of a listener that failed.
+func (in *instance) wait(ctx context.Context) error {
+	select {
+	case err := <-in.public.failed:
+		return fmt.Errorf("serving the public listener: %w", err)
+	case err := <-in.private.failed:
+		return fmt.Errorf("serving the private listener: %w", err)
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// stop takes a receiver down: no more callbacks are accepted, those in flight are
+// answered, what waits is stored, and only then the store closes.
+func (in *instance) stop() error {
+	timeout := in.cfg.Limits.ShutdownTimeout
+	if timeout == 0 {
+		timeout = 20 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var errs []error
+	for _, d := range []*door{in.public, in.private} {
+		if d != nil {
+			errs = append(errs, d.server.Shutdown(ctx))
+		}
+	}
+	if in.bus != nil {
+		errs = append(errs, in.bus.Close(ctx))
+	}
+	if in.server != nil {
+		in.server.Stop()
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return nil
+}
+
+// openStore starts the embedded server, or connects to the cluster, and opens the streams.
+func openStore(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*publish.Server, *publish.Bus, error) {
+	if cfg.NATS.Mode == config.ModeExternal {
+		bus, err := publish.Dial(ctx, external(cfg), busOptions(cfg, log))
+		return nil, bus, err
+	}
+	server, err := publish.Start(publish.Embedded{
+		Folder: cfg.Abs(cfg.NATS.Embedded.Folder), Address: cfg.NATS.Embedded.Address,
+		SyncAlways: cfg.NATS.Sync == config.SyncAlways, MaxBody: int(cfg.Limits.Body), Log: log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	bus, err := server.Open(ctx, busOptions(cfg, log))
+	if err != nil {
+		server.Stop()
+		return nil, nil, err
+	}
+	return server, bus, nil
+}
+
+func external(cfg *config.Config) publish.External {
+	return publish.External{
+		URLs: cfg.NATS.URLs, CredentialsFile: cfg.Abs(cfg.NATS.CredentialsFile),
+		CAFile: cfg.Abs(cfg.NATS.TLS.CAFile), CertFile: cfg.Abs(cfg.NATS.TLS.CertFile), KeyFile: cfg.Abs(cfg.NATS.TLS.KeyFile),
+	}
+}
+
+func busOptions(cfg *config.Config, log zerolog.Logger) publish.Options {
+	return publish.Options{
+		Streams: publish.Streams{
+			JobsMaxAge: cfg.NATS.JobsMaxAge, AttemptsMaxBytes: int64(cfg.NATS.AttemptsMaxBytes), Replicas: cfg.NATS.Replicas,
+		},
+		AttemptQueue: cfg.Limits.AttemptQueue, Timeout: cfg.Limits.PublishTimeout, Log: log,
+	}
+}
+
+// verifiers makes what callbacks are verified with out of the configured keys.
+func verifiers(cfg *config.Config) ([]callback.Source, error) {
+	sources := make([]callback.Source, 0, len(cfg.Sources))
+	for name, s := range cfg.Sources {
+		keys := make([]*verify.Key, 0, len(s.SignatureKeys))
+		for _, k := range s.SignatureKeys {
+			key, err := verify.NewKey(k.Name, k.Value.Bytes(), verify.Window{NotBefore: k.NotBefore, NotAfter: k.NotAfter})
+			if err != nil {
+				return nil, fmt.Errorf("source %s: %w", name, err)
+			}
+			keys = append(keys, key)
+		}
+		v, err := verify.New(keys...)
+		if err != nil {
+			return nil, fmt.Errorf("source %s: %w", name, err)
+		}
+		sources = append(sources, callback.Source{Name: name, Verifier: v})
+	}
+	return sources, nil
+}
