@@ -102,7 +102,7 @@ func (l *loader) override(layer map[string]any, s setting, name string) {
 	o := origin{file: "environment " + name}
 	value := l.env[name]
 	if isSecret(s.part) && value == "" {
-		l.faultAt(o, path, "is empty", "a secret, or no such variable")
+		l.spoil(o, path, "is empty", "a secret, or no such variable")
 		return
 	}
 	for i, key := range s.keys[:len(s.keys)-1] {
@@ -116,6 +116,7 @@ func (l *loader) override(layer map[string]any, s setting, name string) {
 			l.at[above] = o
 		}
 	}
+	maps.DeleteFunc(l.at, func(p string, _ origin) bool { return within(p, path) })
 	l.at[path] = o
 	if s.part.shape == listShape {
 		layer[s.keys[len(s.keys)-1]] = l.list(s.part.elem, path, value, o)

@@ -111,6 +111,7 @@ func TestEnvironmentNamesOfSources(t *testing.T) {
 		{"empty secret", crm, "RECEIVER_PRIVATE_TOKEN=", "environment RECEIVER_PRIVATE_TOKEN: private.token: is empty; allowed: a secret, or no such variable"},
 		{"empty keys", crm, "RECEIVER_SOURCES_CRM_SIGNATURE_KEYS=", "environment RECEIVER_SOURCES_CRM_SIGNATURE_KEYS: sources.crm.signature_keys: is empty"},
 		{"one empty key", crm, "RECEIVER_SOURCES_CRM_SIGNATURE_KEYS=a,,b", "environment RECEIVER_SOURCES_CRM_SIGNATURE_KEYS: sources.crm.signature_keys[1].value: is empty"},
+		{"one empty key over the file's", crm, "RECEIVER_SOURCES_CRM_SIGNATURE_KEYS=,b", "environment RECEIVER_SOURCES_CRM_SIGNATURE_KEYS: sources.crm.signature_keys[0].value: is empty"},
 		{"source without key", "log: {}\n", "RECEIVER_SOURCES_CRM_HUB=x", "environment RECEIVER_SOURCES_CRM_HUB: sources.crm.signature_keys: there is no signature key"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

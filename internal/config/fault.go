@@ -52,22 +52,29 @@ type origin struct {
 type report struct {
 	file     string
 	at       map[string]origin
+	spoilt   []string // the paths whose values are wrong, and told to be
 	faults   []Fault
 	warnings []Fault
 }
 
-// fault records what is wrong at a path, unless a fault at, above or beneath
-// it is known already: one mistake is told once.
+// fault records that the value at a path is wrong, unless the same was said of
+// a value at, above or beneath it: one mistake is told once.
 func (r *report) fault(path, wrong, allowed string) {
-	for _, f := range r.faults {
-		if within(path, f.Path) || within(f.Path, path) {
+	for _, s := range r.spoilt {
+		if within(path, s) || within(s, path) {
 			return
 		}
 	}
-	r.faultAt(r.origin(path), path, wrong, allowed)
+	r.spoil(r.origin(path), path, wrong, allowed)
 }
 
-// faultAt records a fault at a known place.
+// spoil records that the value at a known place is wrong.
+func (r *report) spoil(o origin, path, wrong, allowed string) {
+	r.spoilt = append(r.spoilt, path)
+	r.faultAt(o, path, wrong, allowed)
+}
+
+// faultAt records a fault that says nothing of the value that path has.
 func (r *report) faultAt(o origin, path, wrong, allowed string) {
 	r.faults = append(r.faults, Fault{File: o.file, Line: o.line, Path: path, Wrong: wrong, Allowed: allowed})
 }

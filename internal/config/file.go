@@ -113,7 +113,7 @@ func (l *loader) plain(path string, n *yaml.Node) bool {
 		wrong = "begins with a YAML tag (!…); they are not supported"
 	}
 	if wrong != "" {
-		l.faultAt(origin{l.file, n.Line}, path, wrong, "the value itself, quoted if it begins with such a sign")
+		l.spoil(origin{l.file, n.Line}, path, wrong, "the value itself, quoted if it begins with such a sign")
 	}
 	return wrong == ""
 }
@@ -237,7 +237,7 @@ func (l *loader) wrongKind(path string, n *yaml.Node, allowed string) {
 	if !ok {
 		o = origin{l.file, n.Line}
 	}
-	l.faultAt(o, path, found, allowed)
+	l.spoil(o, path, found, allowed)
 }
 
 // shown is a key as a fault may repeat it.

@@ -30,8 +30,8 @@ func Find(explicit string) (string, error) {
 			return path, err
 		}
 	}
-	return "", fmt.Errorf("no configuration: neither %s exists; name one with --config or %s: %w",
-		strings.Join(candidates, " nor "), pathVariable, fs.ErrNotExist)
+	return "", fmt.Errorf("no configuration: there is no %s; name one with --config or %s: %w",
+		strings.Join(candidates, " and no "), pathVariable, fs.ErrNotExist)
 }
 
 func named(path, by string) (string, error) {

@@ -20,7 +20,7 @@ func TestFind(t *testing.T) {
 
 	user := filepath.Join(home, "receiver", "config.yaml")
 	_, err := config.Find("")
-	if err == nil || !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "neither config.yaml nor "+user+" exists") {
+	if err == nil || !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "there is no config.yaml and no "+user+";") {
 		t.Errorf("Find in empty folders = %v, want where it looked", err)
 	}
 	for _, step := range []struct{ make, want string }{{user, user}, {filepath.Join(here, "config.yaml"), "config.yaml"}} {

@@ -147,6 +147,13 @@ func TestExternalHasNoSyncOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestAnyFreePortMayBeAskedForTwice(t *testing.T) {
+	load(t, crm+`public: {address: ":0"}
+private: {address: "127.0.0.1:0"}
+nats: {embedded: {address: "127.0.0.1:0"}}
+`)
+}
+
 func TestAbs(t *testing.T) {
 	c := load(t, crm)
 	absolute := filepath.Join(c.Dir, "x")

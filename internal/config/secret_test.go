@@ -124,3 +124,17 @@ func TestAbsoluteSecretFile(t *testing.T) {
 		t.Errorf("token = %q, want abc", got)
 	}
 }
+
+func TestReadSecretFile(t *testing.T) {
+	for content, want := range map[string]string{"k": "k", "k\n": "k", "k\r\n": "k", "k\n\n": "k\n", " k": " k"} {
+		got, err := config.ReadSecretFile(write(t, "k", content))
+		if err != nil || got.Reveal() != want {
+			t.Errorf("ReadSecretFile(%q) = %q, %v, want %q", content, got.Reveal(), err, want)
+		}
+	}
+	for _, path := range []string{write(t, "k", ""), write(t, "k", "\n"), t.TempDir(), "none"} {
+		if got, err := config.ReadSecretFile(path); err == nil || !got.Empty() || !strings.Contains(err.Error(), path) {
+			t.Errorf("ReadSecretFile(%s) = %v, %v, want an error that names it", path, got, err)
+		}
+	}
+}
