@@ -114,6 +114,7 @@ func TestHeadersStaySmall(t *testing.T) {
 	word := strings.Repeat("é", job.MaxText/2)
 	for _, tt := range []struct{ name, members, cut string }{
 		{"a payload", `"callback-payload":{"a":"` + long + `"},"error":"short"`, "payload"},
+		{"a payload that grows in ASCII", `"callback-payload":"` + strings.Repeat("é", 8<<10) + `"`, "payload"},
 		{"an error", `"callback-payload":{"a":1},"error":"` + long + `"`, "payload error"},
 		{"all three", `"callback-payload":["` + long + `"],"error":"` + long + `","infoMessage":"` + long + `"`, "payload error message"},
 	} {
@@ -132,8 +133,10 @@ func TestHeadersStaySmall(t *testing.T) {
 			if err != nil || !reflect.DeepEqual(got.Job, e.Job) {
 				t.Errorf("ParseEvent with the data: %v, and the view is not whole again", err)
 			}
-			if got, err = job.ParseEvent(e.Subject(), h, nil); err != nil || !reflect.DeepEqual(got.Job, v) {
-				t.Errorf("ParseEvent without the data: %v, and the view is not that of the header", err)
+			for _, data := range []string{``, `{"id":"other","status":"RUNNING"}`, `{"id":"` + word + `","status":"RUNNING"}`} {
+				if got, err = job.ParseEvent(e.Subject(), h, []byte(data)); err != nil || !reflect.DeepEqual(got.Job, v) {
+					t.Errorf("ParseEvent with data %.9q: %v, and the view is not that of the header", data, err)
+				}
 			}
 		})
 	}

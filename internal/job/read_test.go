@@ -79,6 +79,16 @@ func TestReadBothGenerations(t *testing.T) {
 	}
 }
 
+func TestReadBoundsShortTexts(t *testing.T) {
+	long, short := strings.Repeat("x", job.MaxText+1), strings.Repeat("y", job.MaxText)
+	got := read(t, `{"id":"1","status":"`+long+`","jobStatus":"`+short+`","object_name":"`+long+`","objectName":"`+short+`",
+		"job_direction":"`+long+`","fileFormat":"`+long+`","bulk_start_time":"`+long+`","error":"`+long+`","message":"`+long+`"}`)
+	want := job.View{ID: "1", Status: short, Object: short, Error: long, Message: long}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("Read = %s\nwant   %s", dump(t, got), dump(t, want))
+	}
+}
+
 // OC: (b) row 1, section 5.1 `id`.
 func TestReadID(t *testing.T) {
 	long := strings.Repeat("9", job.MaxID)
@@ -218,6 +228,7 @@ func TestReadRefuses(t *testing.T) {
 		{"null", `null`, job.ErrNotJSON},
 		{"a string", `"COMPLETED"`, job.ErrNotJSON},
 		{"an array", `[{"id":"1","status":"COMPLETED"}]`, job.ErrNotJSON},
+		{"an array and more", `[] {"id":"1","status":"COMPLETED"}`, job.ErrNotJSON},
 		{"a byte order mark", "\ufeff" + `{"id":"1","status":"COMPLETED"}`, job.ErrNotJSON},
 		{"UTF-16", "\x00{\x00}", job.ErrNotJSON},
 		{"cut short", `{"id":"1","status":"COMPL`, job.ErrNotJSON},
@@ -256,6 +267,7 @@ func TestReadRefuses(t *testing.T) {
 		{"an empty object", `{}`, job.ErrNoID},
 		{"no status", `{"id":"1"}`, job.ErrNoStatus},
 		{"a blank status", `{"id":"1","status":" \t"}`, job.ErrNoStatus},
+		{"a status too long to be one", `{"id":"1","status":"` + strings.Repeat("x", job.MaxText+1) + `"}`, job.ErrNoStatus},
 		{"a status that is no text", `{"id":"1","status":{"code":"COMPLETED"}}`, job.ErrNoStatus},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -65,7 +65,7 @@ func parseToken(token string) (string, error) {
 		}
 		return token, nil
 	}
-	id, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	id, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil || Token(string(id)) != token {
 		return "", fmt.Errorf("token %q is not the encoding of a job id", token)
 	}
