@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -87,10 +88,19 @@ func setMix(f *Faults, v string) error {
 		if err != nil {
 			return err
 		}
+		f.Mix = append(f.Mix, one)
+	}
+	return checkMix(f.Mix)
+}
+
+func checkMix(mix []Faults) error {
+	for _, one := range mix {
 		if one.Mix != nil || one.Rate != 0 {
 			return errors.New("no mix inside a mix")
 		}
-		f.Mix = append(f.Mix, one)
+		if one.String() == "" {
+			return errors.New("an alternative without faults is written callback=once")
+		}
 	}
 	return nil
 }
@@ -101,13 +111,9 @@ func getMix(f Faults) []string {
 	}
 	texts := make([]string, len(f.Mix))
 	for i, one := range f.Mix {
-		texts[i] = strings.ReplaceAll(one.String(), ",", "+")
+		texts[i] = strings.ReplaceAll(cmp.Or(one.String(), "callback=once"), ",", "+")
 	}
-	// A single alternative in good order would otherwise read as the bare dial.
-	if text := strings.Join(texts, "/"); text != "" {
-		return []string{text}
-	}
-	return []string{"callback=once"}
+	return []string{strings.Join(texts, "/")}
 }
 
 func setRate(f *Faults, v string) error {

@@ -228,6 +228,7 @@ func TestShapesVary(t *testing.T) {
 	for _, c := range r.hook.all() {
 		body := number(t, c.body)
 		seen[fmt.Sprintf("id is %T", body["id"])] = true
+		seen[fmt.Sprintf("chunked %v", c.length < 0)] = true
 		seen["content type "+c.header.Get("Content-Type")] = true
 		seen[fmt.Sprintf("starts %.3q", c.body)] = true
 		for _, spot := range []string{"callback-payload", "callbackPayload", "metadata"} {
@@ -239,7 +240,7 @@ func TestShapesVary(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"id is string", "id is json.Number", "callback-payload", "callbackPayload", "metadata",
+	for _, want := range []string{"chunked true", "chunked false", "id is string", "id is json.Number", "callback-payload", "callbackPayload", "metadata",
 		"content type ", "content type text/plain", "content type application/json", `starts "{\n "`, `starts "{\n\t"`} {
 		if !seen[want] {
 			t.Errorf("never seen: %s, of %v", want, seen)

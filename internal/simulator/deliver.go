@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -128,8 +129,8 @@ func (p *Platform) attempt(ctx context.Context, d *delivery) bool {
 
 // withoutURL takes the address off a client's error: it may hold a secret.
 func withoutURL(err error) error {
-	if inner, ok := err.(*url.Error); ok {
-		return inner.Err
+	if outer, ok := errors.AsType[*url.Error](err); ok {
+		return outer.Err
 	}
 	return err
 }
@@ -148,6 +149,9 @@ func (p *Platform) request(ctx context.Context, d *delivery) (*http.Request, Del
 	r := (&http.Request{Method: http.MethodPost, URL: d.job.target, Header: http.Header{}}).WithContext(ctx)
 	r.Body, _ = body()
 	r.GetBody, r.ContentLength = body, int64(len(record.Body))
+	if d.job.style.chunked {
+		r.ContentLength = -1
+	}
 	r.Header.Set("User-Agent", Banner)
 	r.Header.Set("Elements-Webhook-Id", record.WebhookID)
 	if d.contentType != "" {

@@ -51,7 +51,7 @@ type Signature struct {
 
 // Answer is a fault of the API's own answers.
 type Answer struct {
-	Code  int // 400 to 599; 0 drops the connection
+	Code  int // 400 to 599; 0 drops the connection, which Go's client hides by repeating a GET if it was a kept one
 	Times int // so many requests; AllRequests for every one
 }
 

@@ -43,6 +43,7 @@ type style struct {
 	instanceKey int  // instanceId, instance_id or neither in the creation answer
 	epochTimes  bool // times as milliseconds
 	webhookOnce bool // one Elements-Webhook-Id for all attempts of a callback
+	chunked     bool // callbacks come without a Content-Length
 }
 
 // faultsFor settles the dials of one job: its own, or drawn ones, over the platform's.
@@ -67,7 +68,7 @@ func (p *Platform) enter(o order, f Faults) *job {
 		style: style{
 			numericID: dice.IntN(2) == 0, payloadSpot: dice.IntN(3), errorTexts: dice.IntN(2) == 0,
 			resultShape: dice.IntN(2), instanceKey: dice.IntN(3), epochTimes: dice.IntN(2) == 0,
-			webhookOnce: dice.IntN(2) == 0,
+			webhookOnce: dice.IntN(2) == 0, chunked: dice.IntN(4) == 0,
 		},
 	}
 	if f.ID != "" {

@@ -55,7 +55,7 @@ var errUnknownDial = errors.New("there is no such dial")
 // errFaults carries the list of dials, once, however deep in a mix the fault is.
 type errFaults struct{ what string }
 
-func (e errFaults) Error() string { return e.what + "; the dials are:\n" + dialHelp() }
+func (e errFaults) Error() string { return e.what + "; the dials are:\n" + Dials() }
 
 func wrongDial(part string, err error) error {
 	if inner, ok := errors.AsType[errFaults](err); ok {
@@ -64,7 +64,8 @@ func wrongDial(part string, err error) error {
 	return errFaults{fmt.Sprintf("fault %q: %v", part, err)}
 }
 
-func dialHelp() string {
+// Dials lists every dial of the text form and what it takes, one per line.
+func Dials() string {
 	var b strings.Builder
 	for _, d := range dials() {
 		fmt.Fprintf(&b, "  %-17s %s\n", d.name, d.takes)
@@ -130,12 +131,7 @@ func (s *setter) setMixes(raw json.RawMessage) error {
 	if err := json.Unmarshal(raw, &s.f.Mix); err != nil {
 		return err
 	}
-	for _, one := range s.f.Mix {
-		if one.Mix != nil || one.Rate != 0 {
-			return errors.New("no mix inside a mix")
-		}
-	}
-	return nil
+	return checkMix(s.f.Mix)
 }
 
 // texts are the values a JSON value stands for.

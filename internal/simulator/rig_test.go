@@ -81,6 +81,8 @@ func (r *rig) try(method, path string, body io.Reader, headers ...string) (answe
 		name, value, _ := strings.Cut(h, ": ")
 		request.Header.Set(name, value)
 	}
+	// On a kept connection net/http would repeat a dropped GET by itself.
+	request.Close = true
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return answer{}, err
@@ -184,6 +186,7 @@ func (r *rig) ended() {
 type callback struct {
 	body   []byte
 	header http.Header
+	length int64 // Content-Length, -1 when chunked
 }
 
 // hook is a receiver whose answers a test chooses.
@@ -205,7 +208,7 @@ func newHook(t *testing.T) *hook {
 
 func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	raw, _ := io.ReadAll(r.Body)
-	c := callback{raw, r.Header.Clone()}
+	c := callback{raw, r.Header.Clone(), r.ContentLength}
 	h.mu.Lock()
 	h.got = append(h.got, c)
 	n, answer := len(h.got), h.answer

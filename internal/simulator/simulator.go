@@ -22,7 +22,6 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/base64"
-	"math/big"
 	mrand "math/rand/v2"
 	"net/http"
 	"slices"
@@ -122,7 +121,7 @@ func New(o Options) *Platform {
 	p := &Platform{
 		o: o, key: o.SignatureKey, wrongKey: rand.Text(), client: callbackClient(o.Client), life: newLife(),
 		left: slices.Clone(o.Faults.HTTP), jobs: map[string]*job{}, stopped: map[string]bool{},
-		changed: make(chan struct{}), lastID: firstID(),
+		changed: make(chan struct{}), lastID: 1_000_000_000 + mrand.Int64N(8_000_000_000),
 	}
 	p.instance = 100_000 + p.dice().Int64N(900_000)
 	p.mux = p.routes()
@@ -154,14 +153,6 @@ func randomSecret() string {
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw) // never fails, see crypto/rand
 	return base64.StdEncoding.EncodeToString(raw)
-}
-
-func firstID() int64 {
-	n, err := rand.Int(rand.Reader, big.NewInt(8_000_000_000))
-	if err != nil {
-		return time.Now().UnixNano() % 8_000_000_000
-	}
-	return 1_000_000_000 + n.Int64()
 }
 
 // dice makes the source of one answer's free choices.
