@@ -18,6 +18,7 @@ const longestRetry = 73 * time.Hour
 // check holds the rules that relate values to each other.
 func (l *loader) check(c *Config) {
 	l.checkSources(c.Sources)
+	l.checkTokens(c)
 	l.checkListeners(c)
 	l.checkLimits(&c.Limits)
 	if c.NATS.Mode == ModeExternal {
@@ -28,6 +29,24 @@ func (l *loader) check(c *Config) {
 	if c.NATS.JobsMaxAge < longestRetry {
 		l.warn("nats.jobs_max_age", fmt.Sprintf("is shorter than the %s in which the platform may repeat a callback: a late repeat would count as new",
 			shortDuration(longestRetry)))
+	}
+}
+
+// minTokenSecret is that of package callback.
+const minTokenSecret = 16
+
+func (l *loader) checkTokens(c *Config) {
+	if n := len(c.TokenSecret.Bytes()); n > 0 && n < minTokenSecret {
+		l.fault("token_secret", "is too short to make tokens with", fmt.Sprintf("at least %d bytes", minTokenSecret))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
+		s := c.Sources[name]
+		if s.CallbackToken == TokenRequired && c.TokenSecret.Empty() {
+			l.fault("sources."+name+".callback_token", "is required, but there is no token_secret to make tokens with", "a token_secret, or optional")
+		}
+		if s.BasicAuth.Username.Empty() != s.BasicAuth.Password.Empty() {
+			l.fault("sources."+name+".basic_auth", "gives only one of username and password", "both or neither")
+		}
 	}
 }
 

@@ -31,6 +31,16 @@ import (
 	"time"
 )
 
+// Values of Source.CallbackToken.
+const (
+	// TokenRequired refuses callbacks without a token in their address.
+	TokenRequired = "required"
+	// TokenOptional checks the token of those that have one.
+	TokenOptional = "optional"
+	// TokenOff gives the platform addresses without a token and looks at none.
+	TokenOff = "off"
+)
+
 // Values of NATS.Mode and NATS.Sync.
 const (
 	ModeEmbedded = "embedded"
@@ -54,11 +64,14 @@ type Config struct {
 	// Sources are the connector instances that may call back, by name
 	// ([a-z0-9-]{1,32}).
 	Sources map[string]Source `key:"sources"`
-	Public  Public            `key:"public"`
-	Private Private           `key:"private"`
-	Limits  Limits            `key:"limits"`
-	NATS    NATS              `key:"nats"`
-	Log     Log               `key:"log"`
+	// TokenSecret is what the tokens of callback addresses are made with, the same
+	// on every replica; empty means that none are made.
+	TokenSecret Secret  `key:"token_secret"`
+	Public      Public  `key:"public"`
+	Private     Private `key:"private"`
+	Limits      Limits  `key:"limits"`
+	NATS        NATS    `key:"nats"`
+	Log         Log     `key:"log"`
 }
 
 // Source is one connector instance of the platform. It can always receive;
@@ -79,8 +92,19 @@ type Source struct {
 	SignatureKeys []SignatureKey `key:"signature_keys"`
 	// CallbackBaseURL is this receiver's public address as the platform reaches
 	// it, without a trailing slash; empty when jobs are submitted elsewhere.
-	CallbackBaseURL string   `key:"callback_base_url" form:"https"`
-	Timeouts        Timeouts `key:"timeouts"`
+	CallbackBaseURL string `key:"callback_base_url" form:"https"`
+	// CallbackToken is TokenRequired, TokenOptional or TokenOff.
+	CallbackToken string `key:"callback_token" default:"optional" oneof:"required,optional,off"`
+	// BasicAuth is asked of callbacks in addition to the signature. OC: (b) row 28.
+	BasicAuth BasicAuth `key:"basic_auth"`
+	Timeouts  Timeouts  `key:"timeouts"`
+}
+
+// BasicAuth is what the platform presents on callbacks when the instance has
+// event.notification.basic.username and .password set. Both or neither are given.
+type BasicAuth struct {
+	Username Secret `key:"username"`
+	Password Secret `key:"password"`
 }
 
 // SignatureKey is one key a source signs its callbacks with.
@@ -89,7 +113,8 @@ type SignatureKey struct {
 	Name string `key:"name" form:"key name"`
 	// Value is never empty and never only white space. Its bytes are the HMAC key.
 	Value Secret `key:"value" short:"true"`
-	// NotBefore and NotAfter bound when the key counts; zero means unbounded.
+	// NotBefore and NotAfter bound when the key is expected to be in use; zero means
+	// unbounded. Outside it still verifies, with a warning: only removing it ends it.
 	NotBefore time.Time `key:"not_before"`
 	NotAfter  time.Time `key:"not_after"`
 }

@@ -33,7 +33,7 @@ func complaints(t *testing.T, text string, files map[string]string, env ...strin
 const key = "    signature_keys: [{value: s3cret}]\n"
 
 func TestFaults(t *testing.T) {
-	const topKeys = "sources, public, private, limits, nats, log"
+	const topKeys = "sources, token_secret, public, private, limits, nats, log"
 	for _, row := range []struct{ name, text, want string }{
 		{"the brief's example", "sources:\n  crm:\n" + key + "    base_url: http://api.example.com\n",
 			`config.yaml:4: sources.crm.base_url: "http://api.example.com" is not https; allowed: https://…, or http:// on loopback; without credentials, query or fragment`},
@@ -90,6 +90,11 @@ func TestFaults(t *testing.T) {
 		{"URL without scheme", "sources:\n  crm:\n" + key + "    base_url: example.com\n", `config.yaml:4: sources.crm.base_url: "example.com" has no scheme or no host; `},
 		{"URL with a wild port", "sources:\n  crm:\n" + key + "    base_url: https://example.com:66000\n", `config.yaml:4: sources.crm.base_url: "https://example.com:66000" has an impossible port; `},
 		{"empty URL", "sources:\n  crm:\n" + key + "    base_url: \"\"\n", "config.yaml:4: sources.crm.base_url: is empty; allowed: https://"},
+
+		{"short token secret", "token_secret: fifteen-bytes-!\n", "config.yaml:1: token_secret: is too short to make tokens with; allowed: at least 16 bytes"},
+		{"tokens without secret", "sources:\n  crm:\n" + key + "    callback_token: required\n", "config.yaml:4: sources.crm.callback_token: is required, but there is no token_secret to make tokens with; allowed: a token_secret, or optional"},
+		{"another token rule", "sources:\n  crm:\n" + key + "    callback_token: yes\n", `config.yaml:4: sources.crm.callback_token: "yes" is not known; allowed: required, optional, off`},
+		{"user without password", "sources:\n  crm:\n" + key + "    basic_auth: {username: sap}\n", "config.yaml:4: sources.crm.basic_auth: gives only one of username and password; allowed: both or neither"},
 
 		{"address", "public: {address: 8080}\n", `config.yaml:1: public.address: "8080" is not host:port; allowed: host:port, such as 127.0.0.1:8080 or :8080`},
 		{"port", "public: {address: \":65536\"}\n", `config.yaml:1: public.address: ":65536" is not host:port`},

@@ -80,6 +80,7 @@ func TestSourceDefaults(t *testing.T) {
 	want := config.Source{
 		BaseURL:       "https://api.openconnectors.us2.ext.hana.ondemand.com/elements/api-v2",
 		SignatureKeys: []config.SignatureKey{{Name: "key-1", Value: config.NewSecret("s3cret")}},
+		CallbackToken: config.TokenOptional,
 		Timeouts:      config.Timeouts{Request: 30 * time.Second, Upload: time.Hour},
 	}
 	if !reflect.DeepEqual(got, want) {
