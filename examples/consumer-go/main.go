@@ -1,0 +1,103 @@
+// Command consumer-go prints one line for every finished job and acknowledges it. It
+// shows how a program that is not ours reads our events: NATS's client and the
+// standard library are all it takes. It never writes to the stream.
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+func main() {
+	url := flag.String("url", cmp.Or(os.Getenv("NATS_URL"), nats.DefaultURL), "address of the NATS server")
+	durable := flag.String("durable", "consumer-go", "name by which the server knows how far we have come")
+	count := flag.Int("count", 0, "stop after this many events; 0 means never")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, *url, *durable, *count)
+	stop()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintf(os.Stderr, "consumer-go: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, url, durable string, count int) error {
+	nc, err := nats.Connect(url, nats.Name(durable))
+	if err != nil {
+		return fmt.Errorf("connecting to %s: %w", url, err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	// A durable consumer survives us: the server keeps our place, and gives again what
+	// we did not acknowledge.
+	consumer, err := js.CreateOrUpdateConsumer(ctx, "JOBS", jetstream.ConsumerConfig{
+		Durable: durable, FilterSubject: "jobs.*.*.finished", AckPolicy: jetstream.AckExplicitPolicy,
+	})
+	if err != nil {
+		return fmt.Errorf("consumer %s of the stream JOBS: %w", durable, err)
+	}
+	// One at a time: what is fetched and not acknowledged comes again only after half a minute.
+	events, err := consumer.Messages(jetstream.PullMaxMessages(1))
+	if err != nil {
+		return err
+	}
+	defer events.Stop()
+	for n := 0; count == 0 || n < count; n++ {
+		msg, err := events.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		if err := handle(msg); err != nil {
+			// It will not get better by being delivered again.
+			return errors.Join(err, msg.TermWithReason(err.Error()))
+		}
+		// DoubleAck waits until the server has noted it, so that leaving now loses nothing.
+		if err := msg.DoubleAck(ctx); err != nil {
+			return fmt.Errorf("acknowledging %s: %w", msg.Subject(), err)
+		}
+	}
+	return nil
+}
+
+// view is the part of the header receiver-job that is of interest here.
+type view struct {
+	ID      string
+	Object  string
+	Status  string
+	Records *int64 // absent when the platform did not say
+	Failed  *int64
+}
+
+// handle is where the work goes. An event may come again after a crash between the
+// work and the acknowledgement: ce-id tells.
+func handle(msg jetstream.Msg) error {
+	h := msg.Headers()
+	var v view
+	if err := json.Unmarshal([]byte(h.Get("receiver-job")), &v); err != nil {
+		return fmt.Errorf("receiver-job of %s: %w", msg.Subject(), err)
+	}
+	fmt.Printf("%s %s object=%s status=%s rows=%s failed=%s source=%s id=%s\n",
+		v.ID, h.Get("ce-result"), v.Object, v.Status, number(v.Records), number(v.Failed), h.Get("ce-source"), h.Get("ce-id"))
+	return nil
+}
+
+func number(n *int64) string {
+	if n == nil {
+		return "?"
+	}
+	return fmt.Sprint(*n)
+}

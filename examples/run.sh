@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Shows both consumers at work: makes one finished event with `receiver demo`, serves the store that it left behind,
+# and has each consumer print the event. Exits 0 only if both did. Needs Go, and Node with npm for the second.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+work=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || { kill "$server" && wait "$server" || true; }; rm -rf "$work"' EXIT
+
+go build -o "$work/" ./cmd/receiver ./examples/consumer-go
+"$work/receiver" demo --keep "$work/demo" --once >/dev/null
+"$work/receiver" --config "$work/demo/config.yaml" serve 2>"$work/serve.log" &
+server=$!
+
+address=$(awk '/^nats:/ { nats = 1 } nats && $1 == "address:" { print $2; exit }' "$work/demo/config.yaml")
+for ((i = 0; ; i++)); do
+  (: <"/dev/tcp/${address%:*}/${address#*:}") 2>/dev/null && break
+  kill -0 "$server" 2>/dev/null && [ "$i" -lt 100 ] || { echo "receiver serve did not start:"; cat "$work/serve.log"; exit 1; }
+  sleep 0.1
+done
+export NATS_URL=nats://$address
+
+# check NAME WANT COMMAND... wants the command to end and its output to match.
+check() {
+  local name=$1 want=$2 line
+  shift 2
+  line=$(timeout 30 "$@") || { echo "$name: exit status $?"; exit 1; }
+  echo "$name: $line"
+  [[ $line =~ $want ]] || { echo "$name: the line does not match $want"; exit 1; }
+}
+
+event='^[0-9A-Za-z_-]+ succeeded object=contact status=COMPLETED rows=10 failed=0 source=demo id=[0-9A-Za-z_-]+\.finished'
+check consumer-go "$event\$" "$work/consumer-go" -count 1
+(cd examples/consumer-js && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+export KEY_FILE=$work/demo/signature.key
+check consumer-js "$event signature=verified\$" node examples/consumer-js/consumer.mjs --count 1
