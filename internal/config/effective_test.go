@@ -47,6 +47,10 @@ limits: {idle_timeout: 10m, header: 20000}
         not_before: ""
         not_after: ""
     callback_base_url: ""
+    callback_token: optional
+    basic_auth:
+      username: ""
+      password: ""
     timeouts:
       request: 30s
       upload: 1h
@@ -62,9 +66,14 @@ limits: {idle_timeout: 10m, header: 20000}
         not_before: ""
         not_after: 2027-01-01T00:00:00+01:00
     callback_base_url: ""
+    callback_token: optional
+    basic_auth:
+      username: ""
+      password: ""
     timeouts:
       request: 1m30s
       upload: 1h
+token_secret: ""
 public:
   address: 127.0.0.1:8080
   trusted_proxies:
