@@ -129,7 +129,7 @@ func demoConfig(folder string) (*config.Config, error) {
 	t := template.Must(template.New("config").Parse(demoTemplate))
 	err := t.Execute(&text, map[string]string{
 		"Public": addresses[0], "Private": addresses[1], "NATS": addresses[2], "Platform": addresses[3],
-		"Element": rand.Text(), "User": rand.Text(),
+		"Element": rand.Text(), "User": rand.Text(), "Token": rand.Text(),
 	})
 	path := filepath.Join(folder, "config.yaml")
 	if err == nil {

@@ -93,13 +93,9 @@ func (d *demonstration) submit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	url, err := callbackURL(demoSource, d.source)
-	if err != nil {
-		return err
-	}
-	d.submitted, err = upload(ctx, client, d.in.bus, demoSource, submit.Upload{
+	d.submitted, err = upload(ctx, d.cfg, client, d.in.bus, demoSource, submit.Upload{
 		Object: "contact", FileName: "sample.csv", File: bytes.NewReader(sampleCSV), Size: int64(len(sampleCSV)),
-		CallbackPayload: json.RawMessage(`{"order":4711}`), CallbackURL: url,
+		CallbackPayload: json.RawMessage(`{"order":4711}`),
 	})
 	if err != nil {
 		return err
@@ -242,11 +238,7 @@ func (d *demonstration) count(ctx context.Context) error {
 
 // post sends a callback as anybody could.
 func (d *demonstration) post(ctx context.Context, signature string, body []byte) (int, []byte, error) {
-	url, err := callbackURL(demoSource, d.source)
-	if err != nil {
-		return 0, nil, err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.delivery.URL, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, fmt.Errorf("making a callback: %w", err)
 	}

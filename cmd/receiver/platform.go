@@ -1,8 +1,7 @@
 package main
 
 import (
-	"fmt"
-
+	"receiver/internal/callback"
 	"receiver/internal/config"
 	"receiver/internal/submit"
 )
@@ -35,10 +34,17 @@ func (a *app) client(sourceName string) (*submit.Client, string, *config.Config,
 	return client, name, cfg, err
 }
 
-// callbackURL is the address given to the platform for the callbacks of a source.
-func callbackURL(name string, s config.Source) (string, error) {
+// callbackURL is the address given to the platform for the callbacks of one
+// submission. It ends in a token if there is a secret to make one with.
+func callbackURL(cfg *config.Config, name, object, submission string) (string, error) {
+	s := cfg.Sources[name]
 	if s.CallbackBaseURL == "" {
 		return "", usagef("source %s has no callback_base_url: without it the platform cannot call back", name)
 	}
-	return fmt.Sprintf("%s/callbacks/%s", s.CallbackBaseURL, name), nil
+	address := s.CallbackBaseURL + "/callbacks/" + name
+	maker, err := tokens(cfg)
+	if err != nil || maker == nil || s.CallbackToken == config.TokenOff {
+		return address, err
+	}
+	return address + "/" + maker.Make(callback.Grant{Source: name, Object: object, Submission: submission}), nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"receiver/internal/config"
 	"receiver/internal/job"
 	"receiver/internal/publish"
 	"receiver/internal/submit"
@@ -70,10 +72,6 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 	if err != nil {
 		return err
 	}
-	url, err := callbackURL(name, cfg.Sources[name])
-	if err != nil {
-		return err
-	}
 	file, size, err := a.openFile(f.file)
 	if err != nil {
 		return err
@@ -86,10 +84,10 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 	}
 	defer done()
 	bar := a.progress(size)
-	stored, err := upload(ctx, client, bus, name, submit.Upload{
+	stored, err := upload(ctx, cfg, client, bus, name, submit.Upload{
 		Object: f.object, FileName: filepath.Base(f.file), File: file, Size: size, Path: f.path,
 		Metadata: json.RawMessage(f.metadata), CallbackPayload: json.RawMessage(f.payload),
-		CallbackURL: url, Progress: func(sent int64) { _ = bar.Set64(sent) },
+		Progress: func(sent int64) { _ = bar.Set64(sent) },
 	})
 	_ = bar.Finish()
 	if err != nil {
@@ -101,10 +99,15 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 	return a.follow(ctx, follow{bus: bus, client: client, source: name, id: stored.Job.ID, timeout: cfg.Sources[name].Timeouts.Upload})
 }
 
-// upload hands a file to the platform and publishes the job's submitted event.
-func upload(ctx context.Context, c *submit.Client, bus *publish.Bus, source string, u submit.Upload) (job.Stored, error) {
+// upload hands a file to the platform, with the address to call back, and publishes
+// the job's submitted event.
+func upload(ctx context.Context, cfg *config.Config, c *submit.Client, bus *publish.Bus, source string, u submit.Upload) (_ job.Stored, err error) {
+	id := rand.Text()
+	if u.CallbackURL, err = callbackURL(cfg, source, u.Object, id); err != nil {
+		return job.Stored{}, err
+	}
 	s := submit.Submission{
-		Source: source, Object: u.Object, Direction: "UPLOAD", File: u.FileName, Bytes: max(u.Size, 0),
+		ID: id, Source: source, Object: u.Object, Direction: "UPLOAD", File: u.FileName, Bytes: max(u.Size, 0),
 		Metadata: u.Metadata, Payload: u.CallbackPayload, Submitted: time.Now().UTC(),
 	}
 	created, err := c.Upload(ctx, u)

@@ -160,8 +160,24 @@ func busOptions(cfg *config.Config, log zerolog.Logger) publish.Options {
 	}
 }
 
+// tokens returns the maker and reader of tokens, or nil if no secret is configured.
+func tokens(cfg *config.Config) (*callback.Tokens, error) {
+	if cfg.TokenSecret.Empty() {
+		return nil, nil
+	}
+	t, err := callback.NewTokens(cfg.TokenSecret.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("token_secret: %w", err)
+	}
+	return t, nil
+}
+
 // verifiers makes what callbacks are verified with out of the configured keys.
 func verifiers(cfg *config.Config) ([]callback.Source, error) {
+	tokens, err := tokens(cfg)
+	if err != nil {
+		return nil, err
+	}
 	sources := make([]callback.Source, 0, len(cfg.Sources))
 	for name, s := range cfg.Sources {
 		keys := make([]*verify.Key, 0, len(s.SignatureKeys))
@@ -176,7 +192,14 @@ func verifiers(cfg *config.Config) ([]callback.Source, error) {
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", name, err)
 		}
-		sources = append(sources, callback.Source{Name: name, Verifier: v})
+		source := callback.Source{
+			Name: name, Verifier: v, TokenRequired: s.CallbackToken == config.TokenRequired,
+			Username: s.BasicAuth.Username.Reveal(), Password: s.BasicAuth.Password.Reveal(),
+		}
+		if s.CallbackToken != config.TokenOff {
+			source.Tokens = tokens
+		}
+		sources = append(sources, source)
 	}
 	return sources, nil
 }

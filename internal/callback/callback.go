@@ -9,6 +9,7 @@ package callback
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -45,6 +46,10 @@ type Store interface {
 type Request struct {
 	// Source is the source that the address names, as it came.
 	Source string
+	// Token is what follows the source in the address; empty if nothing does.
+	Token string
+	// Username and Password are the request's Basic credentials; empty if it has none.
+	Username, Password string
 	// Signatures are the values of the signature header.
 	Signatures []string
 	// Body is the raw body, whole. Accept does not keep it after it returns, unless
@@ -72,7 +77,8 @@ const (
 type Outcome struct {
 	// Kind is Accepted, Duplicate or Unrecognised; empty unless authentic and stored.
 	Kind string
-	// Reason is why it was refused: a reason of verify, or job.UnknownSource.
+	// Reason is why it was refused: a reason of verify or of this package, or
+	// job.UnknownSource.
 	Reason string
 	// Key made the signature; nil unless authentic.
 	Key *verify.Key
@@ -88,7 +94,25 @@ type Source struct {
 	Name string
 	// Verifier holds the source's keys.
 	Verifier *verify.Verifier
+	// Tokens reads the tokens in addresses; nil means that none are looked at.
+	Tokens *Tokens
+	// TokenRequired refuses callbacks to an address without a token.
+	TokenRequired bool
+	// Username and Password, if Username is not empty, are asked of callbacks in
+	// addition to the signature, never instead. OC: (b) row 28.
+	Username, Password string
 }
+
+// The reasons for refusing what is signed. The body alone is signed, so a signature
+// cannot tell that a callback came by the right way.
+const (
+	// BadCredentials: the Basic credentials are missing or others than configured.
+	BadCredentials = "bad_credentials"
+	// MissingToken: the address has no token, and the source requires one.
+	MissingToken = "missing_token"
+	// MismatchToken: the token is not of our making, or that of another submission.
+	MismatchToken = "mismatch_token"
+)
 
 // Options says how callbacks are judged.
 type Options struct {
@@ -137,8 +161,14 @@ func (r *Receiver) SetSources(sources []Source) {
 // request: what is authentic must be stored even if the platform has hung up.
 func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 	source, verdict := r.verify(q)
-	if !verdict.Accepted() {
-		return r.refuse(q, source, verdict)
+	switch {
+	case source == nil:
+		return r.refuse(q, job.NoSource, job.UnknownSource)
+	case !verdict.Accepted():
+		return r.refuse(q, source.Name, string(verdict.Reason))
+	}
+	if reason := source.admit(q); reason != "" {
+		return r.refuse(q, source.Name, reason)
 	}
 	out := Outcome{Key: verdict.Key}
 	e := event(q, source, verdict.Key)
@@ -176,11 +206,33 @@ func (r *Receiver) verify(q Request) (*Source, verify.Verdict) {
 	return &source, source.Verifier.Verify(q.Signatures, q.Body)
 }
 
-func (r *Receiver) refuse(q Request, s *Source, v verify.Verdict) (Outcome, error) {
-	a := attempt(q, job.NoSource, job.UnknownSource, receipt(q, nil), "")
-	if s != nil {
-		a.Source, a.Verdict = s.Name, string(v.Reason)
-	} else {
+// admit checks what stands around the signed bytes, and returns why the callback is
+// refused, or nothing.
+func (s *Source) admit(q Request) string {
+	if s.Username != "" {
+		user := hmac.Equal([]byte(q.Username), []byte(s.Username))
+		password := hmac.Equal([]byte(q.Password), []byte(s.Password))
+		if !user || !password {
+			return BadCredentials
+		}
+	}
+	switch {
+	case s.Tokens == nil:
+		return ""
+	case q.Token == "" && s.TokenRequired:
+		return MissingToken
+	case q.Token == "":
+		return ""
+	}
+	if _, ok := s.Tokens.Read(s.Name, q.Token); !ok {
+		return MismatchToken
+	}
+	return ""
+}
+
+func (r *Receiver) refuse(q Request, source, reason string) (Outcome, error) {
+	a := attempt(q, source, reason, receipt(q, nil), "")
+	if source == job.NoSource {
 		a.Claimed = q.Source[:min(len(q.Source), 64)]
 	}
 	if len(q.Body) > r.attemptBody {
@@ -188,7 +240,7 @@ func (r *Receiver) refuse(q Request, s *Source, v verify.Verdict) (Outcome, erro
 	} else {
 		a.Body = append([]byte(nil), q.Body...) // it outlives the request
 	}
-	return Outcome{Reason: a.Verdict, Dropped: !r.store.Offer(a)}, ErrUnauthorized
+	return Outcome{Reason: reason, Dropped: !r.store.Offer(a)}, ErrUnauthorized
 }
 
 // event reads an authentic callback. Whatever it is, there is an event for it.

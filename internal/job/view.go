@@ -39,6 +39,8 @@ type View struct {
 	// milliseconds, else its own text.
 	Started string `json:"started,omitempty"`
 	Ended   string `json:"ended,omitempty"`
+	// Submission is our own id of the submission; only in the submitted event.
+	Submission string `json:"submission,omitempty"`
 	// Payload is the callback payload given at submission, any JSON.
 	Payload json.RawMessage `json:"payload,omitempty"`
 	// Cut names the fields that a header had no room for: payload, error or message.

@@ -11,6 +11,9 @@ import (
 // Submission is what we know of a job that we handed to the platform. Its JSON is
 // the data of the job's submitted event.
 type Submission struct {
+	// ID is our own name of the submission, made before the upload; the token in its
+	// callback address speaks for it.
+	ID     string `json:"submission"`
 	Job    string `json:"job"`
 	Source string `json:"source"`
 	Object string `json:"object"`
@@ -38,7 +41,7 @@ func (s Submission) Event(c Created) (job.Event, error) {
 		Kind: job.Submitted, Source: s.Source, Time: s.Submitted, Evidence: job.ByUs, Data: data,
 		Job: job.View{
 			ID: c.ID, Status: c.Status, Object: s.Object, Direction: s.Direction,
-			Instance: c.InstanceID, Payload: s.Payload,
+			Instance: c.InstanceID, Payload: s.Payload, Submission: s.ID,
 		},
 	}, nil
 }

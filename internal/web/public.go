@@ -38,10 +38,12 @@ type Public struct {
 // OC: section 6.4.
 const retryAfter = "5"
 
-// NewPublic returns the public door: POST /callbacks/{source} and GET /healthz.
+// NewPublic returns the public door: POST /callbacks/{source}, the same with /{token},
+// and GET /healthz.
 func NewPublic(p Public) http.Handler {
 	e := newEcho(p.TrustedProxies, p.Log)
 	e.POST("/callbacks/:source", p.callback)
+	e.POST("/callbacks/:source/:token", p.callback)
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
 	return e
 }
@@ -76,8 +78,9 @@ func (p Public) callback(c echo.Context) error {
 	// What is authentic is stored even if the caller hangs up meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), p.PublishTimeout)
 	defer cancel()
+	username, password, _ := r.BasicAuth()
 	out, err := p.Receiver.Accept(ctx, callback.Request{
-		Source: c.Param("source"), Signatures: r.Header.Values(verify.Header), Body: body,
+		Source: c.Param("source"), Token: c.Param("token"), Username: username, Password: password, Signatures: r.Header.Values(verify.Header), Body: body,
 		ContentType: r.Header.Get(echo.HeaderContentType),
 		Remote:      c.RealIP(), Received: start.UTC(), Headers: headerJSON(r),
 	})
