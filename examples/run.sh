@@ -16,7 +16,11 @@ server=$!
 address=$(awk '/^nats:/ { nats = 1 } nats && $1 == "address:" { print $2; exit }' "$work/demo/config.yaml")
 for ((i = 0; ; i++)); do
   (: <"/dev/tcp/${address%:*}/${address#*:}") 2>/dev/null && break
-  kill -0 "$server" 2>/dev/null && [ "$i" -lt 100 ] || { echo "receiver serve did not start:"; cat "$work/serve.log"; exit 1; }
+  if ! kill -0 "$server" 2>/dev/null || [ "$i" -ge 100 ]; then
+    echo "receiver serve did not start:"
+    cat "$work/serve.log"
+    exit 1
+  fi
   sleep 0.1
 done
 export NATS_URL=nats://$address
