@@ -57,6 +57,9 @@ type Config struct {
 	// Dir is the absolute folder that relative paths in the configuration start
 	// from: the file's, or the working folder without a file.
 	Dir string
+	// Files are the absolute paths of all that was read: the file, if there is one,
+	// and every secret file.
+	Files []string
 	// Warnings are worth a person's look but stop nothing. One line each, in the
 	// order of the file, in the form of a Fault, without secrets.
 	Warnings []string

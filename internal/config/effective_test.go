@@ -98,7 +98,7 @@ limits:
 func TestEffectiveLoadsAgainWhereItHoldsNoSecret(t *testing.T) {
 	want := load(t, "nats: {mode: external, urls: [nats://a]}\npublic: {trusted_proxies: [\"::1\"]}\nlimits: {read_timeout: 100ms, read_header_timeout: 1ms}\n")
 	got := load(t, effective(t, want))
-	got.File, got.Dir = want.File, want.Dir
+	got.File, got.Dir, got.Files = want.File, want.Dir, want.Files
 	for i := range got.Warnings {
 		got.Warnings[i], want.Warnings[i] = "", ""
 	}
@@ -123,7 +123,7 @@ func TestManualIsTheDefault(t *testing.T) {
 	if dir, _ := filepath.Abs("../.."); c.Dir != dir {
 		t.Errorf("Dir = %q, want %q", c.Dir, dir)
 	}
-	c.File, c.Dir, c.Warnings = "", "", nil
+	c.File, c.Dir, c.Files, c.Warnings = "", "", nil, nil
 	if want := config.Default(); !reflect.DeepEqual(*c, want) {
 		t.Errorf("config.yaml = %+v\nwant the defaults %+v", *c, want)
 	}

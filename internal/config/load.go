@@ -33,6 +33,7 @@ type loader struct {
 	parts map[string]*part // of every leaf, by path
 	// secretVars are the variables that the file names by env:.
 	secretVars map[string]bool
+	files      []string // absolute, of all that was read
 }
 
 // Load reads the file, lays the environment over it, follows secret references
@@ -53,7 +54,7 @@ func Load(o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.File, c.Dir = o.Path, l.dir
+	c.File, c.Dir, c.Files = o.Path, l.dir, l.files
 	settle(c)
 	l.check(c)
 	for _, w := range l.ordered(l.warnings) {
@@ -85,6 +86,9 @@ func newLoader(o Options) (*loader, error) {
 		env:        map[string]string{},
 		parts:      map[string]*part{},
 		secretVars: map[string]bool{},
+	}
+	if o.Path != "" {
+		l.files = []string{filepath.Join(dir, filepath.Base(o.Path))}
 	}
 	for _, entry := range o.Env {
 		name, value, _ := strings.Cut(entry, "=")

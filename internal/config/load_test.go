@@ -132,7 +132,7 @@ limits: {body: 63MiB, header: 2048}
 func TestEmptyTextsOfYAML(t *testing.T) {
 	for _, text := range []string{"", "\n# nothing\n", "---\n", "sources:\nnats:\nlog: {level: }\n", "\ufeffsources: {}\n"} {
 		c := load(t, text)
-		c.File, c.Dir, c.Warnings = "", "", nil
+		c.File, c.Dir, c.Files, c.Warnings = "", "", nil, nil
 		if want := config.Default(); !reflect.DeepEqual(*c, want) {
 			t.Errorf("Load(%q) = %+v, want the defaults", text, *c)
 		}

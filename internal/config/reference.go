@@ -75,6 +75,7 @@ func (l *loader) fromFile(path string) (string, *problem) {
 	if path == "" {
 		return "", &problem{"file: names no file", "file:PATH"}
 	}
+	l.files = append(l.files, resolve(l.dir, path))
 	value, err := readBounded(resolve(l.dir, path), maxSecret)
 	if err != nil {
 		return "", &problem{fmt.Sprintf("secret file %q cannot be read: %v", path, err),
