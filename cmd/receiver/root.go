@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -109,11 +110,7 @@ func (a *app) load() (*config.Config, error) {
 
 // source returns the named source of the configuration; an empty name means the only one.
 func source(c *config.Config, name string) (string, config.Source, error) {
-	names := make([]string, 0, len(c.Sources))
-	for n := range c.Sources {
-		names = append(names, n)
-	}
-	slices.Sort(names)
+	names := names(c)
 	if name == "" && len(names) == 1 {
 		name = names[0]
 	}
@@ -128,6 +125,9 @@ func source(c *config.Config, name string) (string, config.Source, error) {
 	}
 	return "", s, usagef("%s configures no source %q; there is: %s", c.File, name, strings.Join(names, ", "))
 }
+
+// names returns the names of the configured sources, sorted.
+func names(c *config.Config) []string { return slices.Sorted(maps.Keys(c.Sources)) }
 
 // logger returns the log that the configuration asks for, on talk.
 func (a *app) logger(l config.Log) zerolog.Logger {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -12,7 +13,10 @@ func newServe(a *app) *cobra.Command {
 		Short: "Accept callbacks until told to stop",
 		Long: `serve opens the public listener for callbacks and the private one for operators, and
 publishes verified events until SIGTERM or SIGINT. Then it takes no more callbacks,
-finishes those in flight, and stops the store last: nothing acknowledged is lost.`,
+finishes those in flight, and stops the store last: nothing acknowledged is lost.
+
+Sources and keys are read again on SIGHUP and whenever the configuration or a secret
+file changes. A configuration with faults is reported and changes nothing.`,
 		Example: "  receiver serve\n  receiver --config /etc/receiver/config.yaml serve",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,13 +34,28 @@ finishes those in flight, and stops the store last: nothing acknowledged is lost
 			}
 			log.Info().Str("public", "http://"+in.public.addr).Str("private", "http://"+in.private.addr).
 				Str("nats", in.natsURL()).Int("sources", len(cfg.Sources)).Msg("listening")
-			err = in.wait(cmd.Context())
+			err = a.serve(cmd.Context(), in)
 			log.Info().Msg("stopping")
 			err = errors.Join(err, in.stop())
 			log.Info().Msg("stopped")
 			return err
 		},
 	}
+}
+
+// serve goes on until ctx is done or a listener fails.
+func (a *app) serve(ctx context.Context, in *instance) error {
+	r, err := newReloader(in)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watching := make(chan error, 1)
+	go func() { watching <- r.watch(ctx) }()
+	err = in.wait(ctx)
+	cancel()
+	return errors.Join(err, <-watching)
 }
 
 // natsURL is where consumers connect to.

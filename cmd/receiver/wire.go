@@ -23,6 +23,7 @@ type instance struct {
 	log             zerolog.Logger
 	server          *publish.Server // nil unless embedded
 	bus             *publish.Bus
+	receiver        *callback.Receiver
 	public, private *door
 }
 
@@ -45,19 +46,19 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	if in.server, in.bus, err = openStore(ctx, cfg, log); err != nil {
 		return in, err
 	}
-	sources, err := verifiers(cfg)
+	judged, err := sources(cfg)
 	if err != nil {
 		return in, err
 	}
-	receiver, err := callback.New(callback.Options{
-		Sources: sources, Store: in.bus, AttemptBody: int(cfg.Limits.AttemptBody),
+	in.receiver, err = callback.New(callback.Options{
+		Sources: judged, Store: in.bus, AttemptBody: int(cfg.Limits.AttemptBody),
 	})
 	if err != nil {
 		return in, err
 	}
 	metrics := web.NewMetrics(in.bus.Dropped)
 	public := web.NewPublic(web.Public{
-		Receiver: receiver, BodyLimit: int64(cfg.Limits.Body), PublishTimeout: cfg.Limits.PublishTimeout,
+		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), PublishTimeout: cfg.Limits.PublishTimeout,
 		TrustedProxies: cfg.Public.TrustedProxies, Metrics: metrics, Log: log,
 	})
 	private := web.NewPrivate(web.Private{
@@ -172,13 +173,13 @@ func tokens(cfg *config.Config) (*callback.Tokens, error) {
 	return t, nil
 }
 
-// verifiers makes what callbacks are verified with out of the configured keys.
-func verifiers(cfg *config.Config) ([]callback.Source, error) {
+// sources makes what callbacks are judged by out of the configuration.
+func sources(cfg *config.Config) ([]callback.Source, error) {
 	tokens, err := tokens(cfg)
 	if err != nil {
 		return nil, err
 	}
-	sources := make([]callback.Source, 0, len(cfg.Sources))
+	all := make([]callback.Source, 0, len(cfg.Sources))
 	for name, s := range cfg.Sources {
 		keys := make([]*verify.Key, 0, len(s.SignatureKeys))
 		for _, k := range s.SignatureKeys {
@@ -199,7 +200,7 @@ func verifiers(cfg *config.Config) ([]callback.Source, error) {
 		if s.CallbackToken != config.TokenOff {
 			source.Tokens = tokens
 		}
-		sources = append(sources, source)
+		all = append(all, source)
 	}
-	return sources, nil
+	return all, nil
 }

@@ -82,6 +82,9 @@ type Outcome struct {
 	Reason string
 	// Key made the signature; nil unless authentic.
 	Key *verify.Key
+	// Outside is true when Key made the signature before or after it was expected to
+	// be in use. It verifies all the same: the platform signs no time to judge by.
+	Outside bool
 	// Event is the event that holds what the callback told, be it new or not.
 	Event job.Stored
 	// Dropped is true when a refused attempt could not be queued to be recorded.
@@ -170,7 +173,7 @@ func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 	if reason := source.admit(q); reason != "" {
 		return r.refuse(q, source.Name, reason)
 	}
-	out := Outcome{Key: verdict.Key}
+	out := Outcome{Key: verdict.Key, Outside: !verdict.Key.InWindow(q.Received)}
 	e := event(q, source, verdict.Key)
 	stored, err := r.store.Publish(ctx, e)
 	if err != nil {

@@ -19,6 +19,7 @@ type Metrics struct {
 	callbacks *prometheus.CounterVec
 	rejected  *prometheus.CounterVec
 	keys      *prometheus.CounterVec
+	outside   *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
 }
 
@@ -39,13 +40,17 @@ func NewMetrics(dropped func() uint64) *Metrics {
 			Name: "receiver_verifications_total",
 			Help: "Accepted signatures by source and key; an old key that still counts is still in use at the platform.",
 		}, []string{"source", "key", "fingerprint"}),
+		outside: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "receiver_verifications_outside_window_total",
+			Help: "Accepted signatures by keys before their not_before or after their not_after.",
+		}, []string{"source", "key", "fingerprint"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "receiver_callback_duration_seconds",
 			Help:    "Time from the request's headers to the decision, by whether it was authentic.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
 		}, []string{"authentic"}),
 	}
-	m.registry.MustRegister(m.callbacks, m.rejected, m.keys, m.duration,
+	m.registry.MustRegister(m.callbacks, m.rejected, m.keys, m.outside, m.duration,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "receiver_attempts_dropped_total",
@@ -74,6 +79,9 @@ func (m *Metrics) callback(source string, out callback.Outcome, err error, took 
 	if out.Key != nil {
 		authentic = "true"
 		m.keys.WithLabelValues(source, out.Key.Name(), out.Key.Fingerprint()).Inc()
+		if out.Outside {
+			m.outside.WithLabelValues(source, out.Key.Name(), out.Key.Fingerprint()).Inc()
+		}
 	}
 	m.duration.WithLabelValues(authentic).Observe(took.Seconds())
 }

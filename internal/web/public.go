@@ -108,6 +108,9 @@ func (p Public) reject(c echo.Context, code int, why string) error {
 }
 
 func (p Public) log(c echo.Context, out callback.Outcome, err error, start time.Time, size int) {
+	if out.Outside {
+		p.Log.Warn().Str("key", out.Key.String()).Msg("a key outside its window still verifies; remove it to end it")
+	}
 	event := p.Log.Info()
 	if errors.Is(err, callback.ErrUnavailable) {
 		event = p.Log.Error().Err(err)
