@@ -118,7 +118,6 @@ func (s *Sealer) seal(ctx context.Context) (Checkpoint, error) {
 		case !errors.Is(err, ErrConflict):
 			return Checkpoint{}, err
 		default:
-			s.front = nil
 			if conflicts++; conflicts > maxConflicts {
 				return Checkpoint{}, fmt.Errorf("sealing %s: lost to other sealers %d times: %w", s.log.o.Origin, conflicts, err)
 			}
@@ -311,9 +310,6 @@ func (s *Sealer) sweep(ctx context.Context) error {
 		if tree.N > s.head.Tree.N {
 			waiting = append(waiting, tree)
 			continue
-		}
-		if tree == s.head.Tree {
-			continue // accept finished it
 		}
 		if err := s.remove(ctx, stageName(tree)); err != nil {
 			return err

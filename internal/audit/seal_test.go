@@ -18,6 +18,12 @@ import (
 // store, with none of our tiles.
 func wantTree(t testing.TB, s *memStream, first uint64, n int64) tlog.Tree {
 	t.Helper()
+	return wantTrees(t, s, first, n)(n)
+}
+
+// wantTrees does that for every size up to n.
+func wantTrees(t testing.TB, s *memStream, first uint64, n int64) func(size int64) tlog.Tree {
+	t.Helper()
 	var hashes []tlog.Hash
 	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		var out []tlog.Hash
@@ -38,15 +44,17 @@ func wantTree(t testing.TB, s *memStream, first uint64, n int64) tlog.Tree {
 		}
 		hashes = append(hashes, stored...)
 	}
-	root, err := tlog.TreeHash(n, reader)
-	if err != nil {
-		t.Fatal(err)
+	return func(size int64) tlog.Tree {
+		root, err := tlog.TreeHash(size, reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tlog.Tree{N: size, Hash: root}
 	}
-	return tlog.Tree{N: n, Hash: root}
 }
 
 func TestSealMakesTheTreeOfTheStream(t *testing.T) {
-	for _, n := range []int{0, 1, 2, 255, 256, 257, 511, 512, 1000, 65536, 65537} {
+	for _, n := range []int{0, 1, 2, 255, 256, 257, 511, 512, 1000, 65537} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			w := newWorld(t, n)
 			cp := w.seal(t)
@@ -76,11 +84,10 @@ func TestSealStoresTheTilesOfTheSpec(t *testing.T) {
 	if got := w.store.names(); !slices.Equal(got, want) {
 		t.Errorf("stored %d names, want %d\ngot  %v\nwant %v", len(got), len(want), got, want)
 	}
+	t.Run("Tile", w.testTile)
 }
 
-func TestTileNames(t *testing.T) {
-	w := newWorld(t, 70000)
-	w.seal(t)
+func (w *world) testTile(t *testing.T) {
 	rows := []struct {
 		name string
 		size int // bytes; 0 means fs.ErrNotExist
@@ -220,6 +227,7 @@ func TestSealersRacing(t *testing.T) {
 func (w *world) checkHistory(t testing.TB) {
 	t.Helper()
 	size := int64(-1)
+	want := wantTrees(t, w.stream, 1, int64(w.stream.last))
 	for _, signed := range w.cps.history {
 		cp, err := audit.OpenCheckpoint(signed, testKeys(t))
 		if err != nil {
@@ -229,8 +237,8 @@ func (w *world) checkHistory(t testing.TB) {
 			t.Errorf("checkpoint of %d after one of %d", cp.Tree.N, size)
 		}
 		size = cp.Tree.N
-		if want := wantTree(t, w.stream, 1, size); cp.Tree != want {
-			t.Errorf("checkpoint of %d has root %s, want %s", size, cp.Tree.Hash, want.Hash)
+		if cp.Tree != want(size) {
+			t.Errorf("checkpoint of %d has root %s, want %s", size, cp.Tree.Hash, want(size).Hash)
 		}
 	}
 }

@@ -1,0 +1,95 @@
+package audit
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// maxTargets bounds the leaves that a misplaced record is compared with.
+const maxTargets = 256
+
+// judgeRecords names every record that is not as it was sealed.
+func (v *verification) judgeRecords(p *leafPass, vd verdict) {
+	targets := p.targets()
+	for _, d := range p.disputes {
+		v.judgeDispute(p, d, vd, targets)
+	}
+	for _, i := range slices.Sorted(maps.Keys(p.missing)) {
+		if !p.missing[i].known && vd.reproduced {
+			v.report.Absent++ // the root holds with the absent leaf in its place
+			continue
+		}
+		v.fault(v.log.seq(i), Missing, "its leaf is sealed, its record is gone")
+	}
+}
+
+// judgeDispute decides for one tile whether the tile or its records are wrong.
+func (v *verification) judgeDispute(p *leafPass, d dispute, vd verdict, targets map[int64]tlog.Hash) {
+	t, _ := tileIn(tlog.Tile{H: tileHeight, N: d.n}, v.base.N)
+	if d.stored == nil {
+		v.fault(0, BadTile, "%s: %s", tileName(t), d.why)
+		return
+	}
+	if bytes.Equal(vd.pick(d), d.derived) {
+		v.fault(0, BadTile, "%s: it does not match the checkpoint; the records do", tileName(t))
+		return
+	}
+	for at := range t.W {
+		sealed, now := hashAt(d.stored, at), hashAt(d.derived, at)
+		if sealed != now {
+			v.report.Records--
+			v.judgeRecord(p, d.n<<tileHeight+int64(at), sealed, now, targets)
+		}
+	}
+}
+
+func (v *verification) judgeRecord(p *leafPass, i int64, sealed, now tlog.Hash, targets map[int64]tlog.Hash) {
+	seq := v.log.seq(i)
+	if sealed == absentHash(v.log.o.Stream, seq) {
+		v.fault(seq, Extra, "it was sealed as absent")
+		return
+	}
+	if r, ok := p.suspects[i]; ok {
+		if _, err := r.LeafHash(); err != nil {
+			v.fault(seq, Changed, "%v", err)
+			return
+		}
+		if was, ok := v.sealedElsewhere(r, targets); ok {
+			v.fault(seq, Reordered, "this record was sealed as sequence %d", was)
+			return
+		}
+	}
+	v.fault(seq, Changed, "its leaf hash is %s, sealed was %s", now, sealed)
+}
+
+// sealedElsewhere reports under which other sequence exactly this record was sealed.
+func (v *verification) sealedElsewhere(r Record, targets map[int64]tlog.Hash) (uint64, bool) {
+	for j, sealed := range targets {
+		r.Seq = v.log.seq(j)
+		if hash, err := r.LeafHash(); err == nil && hash == sealed {
+			return r.Seq, true
+		}
+	}
+	return 0, false
+}
+
+// targets are the sealed hashes that no record in its place has.
+func (p *leafPass) targets() map[int64]tlog.Hash {
+	found := make(map[int64]tlog.Hash)
+	for _, i := range slices.Sorted(maps.Keys(p.missing)) {
+		if g := p.missing[i]; g.known && len(found) < maxTargets {
+			found[i] = g.hash
+		}
+	}
+	for _, d := range p.disputes {
+		for at := range len(d.stored) / tlog.HashSize {
+			if sealed := hashAt(d.stored, at); sealed != hashAt(d.derived, at) && len(found) < maxTargets {
+				found[d.n<<tileHeight+int64(at)] = sealed
+			}
+		}
+	}
+	return found
+}

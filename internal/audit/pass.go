@@ -1,0 +1,210 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Bounds on what is remembered of a log that is badly damaged.
+const (
+	maxDisputes     = 1024     // tiles, 16 KiB each
+	maxMissing      = 100_000  // sequences
+	maxSuspects     = 256      // records that differ, kept to see where they belong,
+	maxSuspectBytes = 32 << 20 // and their bytes
+)
+
+// leafPass reads the stream once and compares each record with the stored leaf hash.
+type leafPass struct {
+	v        *verification
+	size     int64  // leaves to compare
+	next     int64  // index of the leaf awaited
+	stored   []byte // hashes of the current tile as stored; nil when unusable
+	why      string // then, why
+	derived  []byte // the same as the records have it
+	replay   *replay
+	disputes []dispute
+	overflow bool          // there were more disputes than are remembered
+	missing  map[int64]gap // leaves without a record that should have one
+	suspects map[int64]Record
+	bytes    int
+}
+
+// gap is a leaf whose record is not there.
+type gap struct {
+	hash  tlog.Hash // what was sealed,
+	known bool      // if the storage tells
+}
+
+func newLeafPass(v *verification) *leafPass {
+	return &leafPass{
+		v: v, size: v.base.N, replay: newReplay(v.good),
+		missing: make(map[int64]gap), suspects: make(map[int64]Record),
+	}
+}
+
+func (p *leafPass) run(ctx context.Context) error {
+	l := p.v.log
+	to := max(p.v.lastSeq, l.seq(p.size)-1)
+	err := readHashed(ctx, l.o.Source, l.o.First, to, p.v.o.Reverify, func(r hashed) error { return p.record(ctx, r) })
+	if damage := new(DamageError); errors.As(err, &damage) {
+		for _, place := range damage.Places {
+			p.v.fault(0, Unreadable, "%s", place)
+		}
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading stream %s: %w", l.o.Stream, err)
+	}
+	for p.next < p.size {
+		if err := p.leaf(ctx, nil); err != nil {
+			return err
+		}
+	}
+	p.progress()
+	return nil
+}
+
+func (p *leafPass) progress() {
+	if p.v.o.Progress != nil {
+		p.v.o.Progress(p.next, p.size)
+	}
+}
+
+// record takes one record in the order of reading.
+func (p *leafPass) record(ctx context.Context, r hashed) error {
+	p.origin(r)
+	first := p.v.log.o.First
+	switch i := int64(r.Seq - first); {
+	case r.Seq < first:
+		p.v.fault(r.Seq, Extra, "it stands before the first sequence of the log, %d", first)
+		return nil
+	case r.Seq-first > math.MaxInt64 || i >= p.size:
+		p.unsealed(r)
+		return nil
+	case i < p.next:
+		return p.late(ctx, i, r)
+	default:
+		for p.next < i {
+			if err := p.leaf(ctx, nil); err != nil {
+				return err
+			}
+		}
+		return p.leaf(ctx, &r)
+	}
+}
+
+// origin books what Reverify said.
+func (p *leafPass) origin(r hashed) {
+	switch {
+	case p.v.o.Reverify == nil:
+	case r.hmac == nil:
+		p.v.report.Reverified++
+	case errors.Is(r.hmac, ErrNotChecked):
+		p.v.report.NotChecked++
+	default:
+		p.v.fault(r.Seq, BadHMAC, "%v", r.hmac)
+	}
+}
+
+func (p *leafPass) unsealed(r hashed) {
+	if by := p.v.o.SealedBy; !by.IsZero() && !r.Time.Before(by) {
+		p.v.report.Unsealed++
+		return
+	}
+	p.v.fault(r.Seq, Unsealed, "the newest checkpoint ends at sequence %d", p.v.log.seq(p.size)-1)
+}
+
+// late takes a record whose turn has passed.
+func (p *leafPass) late(ctx context.Context, i int64, r hashed) error {
+	if _, ok := p.missing[i]; !ok {
+		p.v.fault(r.Seq, Extra, "a second record with this sequence")
+		return nil
+	}
+	delete(p.missing, i)
+	p.v.report.Records++
+	p.v.fault(r.Seq, Reordered, "it is read after sequence %d", p.v.log.seq(p.next)-1)
+	data, why, err := p.v.leafTile(ctx, i>>tileHeight)
+	if err != nil {
+		return err
+	}
+	if why == "" && hashAt(data, int(i%tileWidth)) != r.hash {
+		p.v.fault(r.Seq, Changed, "its leaf hash is %s, sealed was %s", r.hash, hashAt(data, int(i%tileWidth)))
+	}
+	return nil
+}
+
+// leaf compares the awaited leaf with its record, or notes that there is none.
+func (p *leafPass) leaf(ctx context.Context, r *hashed) error {
+	at := int(p.next % tileWidth)
+	if at == 0 {
+		var err error
+		if p.stored, p.why, err = p.v.leafTile(ctx, p.next>>tileHeight); err != nil {
+			return err
+		}
+		p.derived = make([]byte, 0, tileWidth*tlog.HashSize)
+	}
+	var hash tlog.Hash
+	if r == nil {
+		hash = p.miss(at)
+	} else {
+		hash = r.hash
+		p.found(at, r)
+	}
+	p.derived = append(p.derived, hash[:]...)
+	p.next++
+	if p.next%tileWidth == 0 || p.next == p.size {
+		return p.endTile()
+	}
+	return nil
+}
+
+// miss notes that the awaited leaf has no record, and returns the hash to go on with.
+func (p *leafPass) miss(at int) tlog.Hash {
+	v, seq := p.v, p.v.log.seq(p.next)
+	absent := absentHash(v.log.o.Stream, seq)
+	g := gap{hash: absent}
+	if p.stored != nil {
+		g = gap{hash: hashAt(p.stored, at), known: true}
+	}
+	switch {
+	case g.known && g.hash == absent:
+		v.report.Absent++
+	case seq < v.o.From || seq > v.o.To:
+		v.report.Outside++
+	case len(p.missing) < maxMissing:
+		p.missing[p.next] = g
+	default:
+		v.report.Omitted++
+	}
+	return g.hash
+}
+
+// found notes a record that is there.
+func (p *leafPass) found(at int, r *hashed) {
+	p.v.report.Records++
+	differs := p.stored != nil && hashAt(p.stored, at) != r.hash
+	if differs && len(p.suspects) < maxSuspects && p.bytes+len(r.Data) <= maxSuspectBytes {
+		p.suspects[p.next] = r.Record
+		p.bytes += len(r.Data)
+	}
+}
+
+// endTile hands the tile to the replay, and remembers it if the two versions differ.
+func (p *leafPass) endTile() error {
+	d := dispute{n: (p.next - 1) >> tileHeight, stored: p.stored, why: p.why, derived: p.derived}
+	if !bytes.Equal(d.stored, d.derived) {
+		if len(p.disputes) < maxDisputes {
+			p.disputes = append(p.disputes, d)
+		} else {
+			p.overflow = true
+			p.v.judgeDispute(p, d, verdict{pick: dispute.guess}, nil)
+		}
+	}
+	p.progress()
+	return p.replay.add(d.guess())
+}

@@ -1,0 +1,210 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// replay grows a tree again from level-0 tiles.
+type replay struct {
+	front *frontier
+	marks []int64             // sizes at which to note the root, ascending
+	roots map[int64]tlog.Hash // the roots noted
+	upper []tileData          // the tiles above level 0
+}
+
+// newReplay returns a replay that notes the root at every size of good.
+func newReplay(good []signedKept) *replay {
+	r := &replay{roots: make(map[int64]tlog.Hash)}
+	for _, k := range good {
+		r.marks = append(r.marks, k.tree.N)
+	}
+	r.marks = slices.Compact(r.marks)
+	r.front = &frontier{full: func(t tileData) error {
+		if t.tile.L > 0 {
+			r.upper = append(r.upper, t)
+		}
+		return nil
+	}}
+	return r
+}
+
+// add appends the leaves of one level-0 tile.
+func (r *replay) add(data []byte) error {
+	for i := range len(data) / tlog.HashSize {
+		if err := r.mark(); err != nil {
+			return err
+		}
+		if err := r.front.append(hashAt(data, i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *replay) mark() error {
+	for len(r.marks) > 0 && r.marks[0] == r.front.size {
+		tree, err := r.front.tree()
+		if err != nil {
+			return err
+		}
+		r.roots[tree.N] = tree.Hash
+		r.marks = r.marks[1:]
+	}
+	return nil
+}
+
+// end notes what is left and returns the whole tree.
+func (r *replay) end() (tlog.Tree, error) {
+	if err := r.mark(); err != nil {
+		return tlog.Tree{}, err
+	}
+	for _, t := range r.front.partial() {
+		if t.tile.L > 0 {
+			r.upper = append(r.upper, t)
+		}
+	}
+	return r.front.tree()
+}
+
+// dispute is a level-0 tile over which the storage and the records disagree.
+type dispute struct {
+	n       int64
+	stored  []byte // nil when it is missing or malformed
+	why     string // then, which of the two
+	derived []byte // made from the records; where there is none, from stored
+}
+
+// guess is the version to try first: a changed record is likelier than a changed tile.
+func (d dispute) guess() []byte {
+	if d.stored == nil {
+		return d.derived
+	}
+	return d.stored
+}
+
+// verdict says which version of the disputed tiles is right.
+type verdict struct {
+	replay     *replay
+	reproduced bool // the replay ends in the tree that is compared with
+	pick       func(dispute) []byte
+}
+
+// settle looks for versions of the disputed tiles that reproduce the tree: the stored ones,
+// the ones derived from the records, or for each the one that the tile above it names.
+func (v *verification) settle(ctx context.Context, p *leafPass) (verdict, error) {
+	tree, err := p.replay.end()
+	if err != nil {
+		return verdict{}, err
+	}
+	// Where two were signed for this size, it is compared with the one it is of.
+	for _, k := range v.good {
+		if k.tree == tree {
+			v.base = tree
+		}
+	}
+	first := verdict{p.replay, tree == v.base, dispute.guess}
+	if first.reproduced || len(p.disputes) == 0 || p.overflow {
+		return first, nil
+	}
+	parents, err := v.pickByParent(ctx, p)
+	if err != nil {
+		return verdict{}, err
+	}
+	picks := []func(dispute) []byte{
+		func(d dispute) []byte { return d.derived },
+		func(d dispute) []byte { return parents(d, d.guess()) },
+		func(d dispute) []byte { return parents(d, d.derived) },
+	}
+	for _, pick := range picks {
+		r, tree, err := v.replayWith(ctx, p, pick)
+		if err != nil {
+			return verdict{}, err
+		}
+		if tree == v.base {
+			return verdict{r, true, pick}, nil
+		}
+	}
+	return first, nil
+}
+
+func (v *verification) replayWith(ctx context.Context, p *leafPass, pick func(dispute) []byte) (*replay, tlog.Tree, error) {
+	disputed := make(map[int64]dispute)
+	for _, d := range p.disputes {
+		disputed[d.n] = d
+	}
+	r := newReplay(v.good)
+	for n := int64(0); n<<tileHeight < v.base.N; n++ {
+		data, _, err := v.leafTile(ctx, n)
+		if d, ok := disputed[n]; ok {
+			data, err = pick(d), nil
+		}
+		if err == nil {
+			err = r.add(data)
+		}
+		if err != nil {
+			return nil, tlog.Tree{}, err
+		}
+	}
+	tree, err := r.end()
+	return r, tree, err
+}
+
+// pickByParent returns a func that picks the version of a tile whose root stands in the
+// stored tile above, and otherwise the one given.
+func (v *verification) pickByParent(ctx context.Context, p *leafPass) (func(d dispute, otherwise []byte) []byte, error) {
+	named := make(map[int64][]byte)
+	for _, d := range p.disputes {
+		above, ok := tileIn(tlog.Tile{H: tileHeight, L: 1, N: d.n >> tileHeight}, v.base.N)
+		if !ok || len(d.derived) < tileWidth*tlog.HashSize {
+			continue
+		}
+		data, why, err := v.log.storedTile(ctx, above)
+		if err != nil {
+			return nil, err
+		}
+		i := int(d.n % tileWidth)
+		if why != "" || i >= above.W {
+			continue
+		}
+		for _, version := range [][]byte{d.guess(), d.derived} {
+			root, err := tileRoot(tileData{tlog.Tile{H: tileHeight, N: d.n, W: tileWidth}, version})
+			if err == nil && root == hashAt(data, i) {
+				named[d.n] = version
+				break
+			}
+		}
+	}
+	return func(d dispute, otherwise []byte) []byte {
+		if version, ok := named[d.n]; ok {
+			return version
+		}
+		return otherwise
+	}, nil
+}
+
+// leafTile reads level-0 tile n of the tree that is compared with. When the storage has
+// none that is usable, data is nil and why says so.
+func (v *verification) leafTile(ctx context.Context, n int64) (data []byte, why string, err error) {
+	t, _ := tileIn(tlog.Tile{H: tileHeight, N: n}, v.base.N)
+	return v.log.storedTile(ctx, t)
+}
+
+// storedTile is tile for those who report what is wrong with it.
+func (l *Log) storedTile(ctx context.Context, t tlog.Tile) (data []byte, why string, err error) {
+	data, err = l.tile(ctx, t)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, "it is missing", nil
+	case errors.Is(err, ErrTile):
+		return nil, "it has the wrong length", nil
+	case err == nil && bytes.Equal(data, nil):
+		return nil, "it is empty", nil
+	}
+	return data, "", err
+}
