@@ -133,6 +133,28 @@ func TestTimesSendsAtOnce(t *testing.T) {
 	}
 }
 
+// What is sent in order stays in order: the second callback waits for the first one's answer.
+func TestProgressAndConflictKeepTheirOrder(t *testing.T) {
+	for _, dials := range []string{"progress", "conflict"} {
+		r := start(t, simulator.Options{})
+		second := make(chan struct{})
+		r.hook.answers(func(n int, _ callback) int {
+			if n == 2 {
+				close(second)
+				return 200
+			}
+			select {
+			case <-second:
+				t.Errorf("%s: the second callback came before the first was answered", dials)
+			case <-time.After(50 * time.Millisecond):
+			}
+			return 200
+		})
+		r.submit(dials)
+		r.quiet()
+	}
+}
+
 func TestEarlyComesBeforeThePostIsAnswered(t *testing.T) {
 	r := start(t, simulator.Options{JobDuration: time.Hour, TimeScale: 1})
 	r.submit("callback=early")
@@ -228,6 +250,11 @@ func TestShapesVary(t *testing.T) {
 	for _, c := range r.hook.all() {
 		body := number(t, c.body)
 		seen[fmt.Sprintf("id is %T", body["id"])] = true
+		for _, stranger := range []string{"simulated", "links", "x-ordinal"} {
+			if _, ok := body[stranger]; ok {
+				seen[stranger] = true
+			}
+		}
 		seen[fmt.Sprintf("chunked %v", c.length < 0)] = true
 		seen["content type "+c.header.Get("Content-Type")] = true
 		seen[fmt.Sprintf("starts %.3q", c.body)] = true
@@ -240,7 +267,7 @@ func TestShapesVary(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"chunked true", "chunked false", "id is string", "id is json.Number", "callback-payload", "callbackPayload", "metadata",
+	for _, want := range []string{"simulated", "links", "x-ordinal", "chunked true", "chunked false", "id is string", "id is json.Number", "callback-payload", "callbackPayload", "metadata",
 		"content type ", "content type text/plain", "content type application/json", `starts "{\n "`, `starts "{\n\t"`} {
 		if !seen[want] {
 			t.Errorf("never seen: %s, of %v", want, seen)

@@ -213,6 +213,7 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.got = append(h.got, c)
 	n, answer := len(h.got), h.answer
 	h.mu.Unlock()
+	w.Header().Set("Location", "/elsewhere") // for those who follow redirects
 	w.WriteHeader(answer(n, c))
 }
 
