@@ -1,0 +1,97 @@
+package main_test
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// signatureKey signs the callbacks of the tests' own source.
+const signatureKey = "the-signature-key-of-the-tests"
+
+// ports are those of one receiver and of the platform that it submits to.
+type ports struct{ public, private, nats, platform string }
+
+func newPorts() (ports, error) {
+	var p ports
+	for _, port := range []*string{&p.public, &p.private, &p.nats, &p.platform} {
+		n, err := freePort()
+		if err != nil {
+			return p, err
+		}
+		*port = n
+	}
+	return p, nil
+}
+
+var taken = struct {
+	sync.Mutex
+	ports map[int64]bool
+}{ports: map[int64]bool{}}
+
+// freePort returns a port that nobody listens on, each only once. It lies below those that
+// the kernel gives away by itself, so that it stays free until a process listens on it.
+func freePort() (string, error) {
+	taken.Lock()
+	defer taken.Unlock()
+	for range 1000 {
+		n, err := rand.Int(rand.Reader, big.NewInt(10_000))
+		if err != nil {
+			return "", err
+		}
+		port := 20_000 + n.Int64()
+		if taken.ports[port] {
+			continue
+		}
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		taken.ports[port] = true
+		return fmt.Sprint(port), ln.Close()
+	}
+	return "", fmt.Errorf("no free port among 1000 tried")
+}
+
+// writeConfig makes a folder in which receiver runs without a flag, with one source, demo.
+func writeConfig(dir string, p ports, more ...string) error {
+	text := fmt.Sprintf(`sources:
+  demo:
+    base_url: http://127.0.0.1:%s/elements/api-v2
+    hub: marketing
+    element_token: the-element-token-of-the-tests
+    user_secret: the-user-secret-of-the-tests
+    signature_keys:
+      - name: first
+        value: file:signature.key
+    callback_base_url: http://127.0.0.1:%s
+token_secret: the-token-secret-of-the-tests
+public:
+  address: 127.0.0.1:%s
+private:
+  address: 127.0.0.1:%s
+`, p.platform, p.public, p.public, p.private)
+	if len(more) == 0 {
+		more = []string{"nats:\n  embedded:\n    address: 127.0.0.1:" + p.nats + "\n"}
+	}
+	text += strings.Join(more, "")
+	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "signature.key"), []byte(signatureKey+"\n"), 0o600)
+}
+
+// sign returns the signature header's value for a body, as the platform makes it. OC: (a) rows 23 to 25.
+func sign(key string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write(body)
+	return "sha256=" + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
