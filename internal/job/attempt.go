@@ -39,6 +39,15 @@ const (
 	UnknownSource = "unknown_source"
 	// Duplicate: authentic, and its event is there already.
 	Duplicate = "duplicate"
+	// Late: as Duplicate, but of the callback and our own question to the platform one
+	// told the end of the job first, and this is the other.
+	Late = "late"
+	// Quarantined: authentic, about a job that was not submitted here, at a source that
+	// wants to look at such first. Releasing it makes it an event.
+	Quarantined = "quarantined"
+	// Unconfirmed: authentic, but the platform, asked again, did not say the same. The
+	// job is being watched until it says how it ended.
+	Unconfirmed = "unconfirmed"
 )
 
 // Subject returns `attempts.<source>.<verdict>`.

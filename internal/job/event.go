@@ -39,6 +39,10 @@ type Event struct {
 	Evidence Evidence
 	// Reason says why an Unrecognised event is one.
 	Reason string
+	// Unexpected is true when nothing told, when the event was made, that the job was
+	// submitted here. A callback can overtake the answer to its submission, so only the
+	// job's submitted event, or none for good, settles it.
+	Unexpected bool
 	// Receipt is the callback that the event came by; nil for other evidence.
 	Receipt *Receipt
 	// ContentType is the media type of Data; empty means application/json.
@@ -103,6 +107,12 @@ func (e Event) Header() map[string][]string {
 	h.set("ce-result", string(e.Job.Result))
 	h.set("ce-status", percentEncode(e.Job.Status))
 	h.set("ce-reason", e.Reason)
+	if e.Unexpected {
+		h.set("ce-expected", "false")
+	}
+	if until := e.FilesUntil(); !until.IsZero() {
+		h.set("ce-filesuntil", until.Format(time.RFC3339))
+	}
 	contentType := e.ContentType
 	if contentType == "" {
 		contentType = "application/json"
@@ -116,6 +126,25 @@ func (e Event) Header() map[string][]string {
 		h.set(headerBody, BodySHA256(e.Data))
 	}
 	return h.byName
+}
+
+// Retention is how long the platform keeps a job's files, errors and status at most.
+//
+// OC: section 1.4.
+const Retention = 3 * 24 * time.Hour
+
+// FilesUntil returns when, at the latest, the files of a job that finished are gone
+// from the platform, counted from its end as the platform says, or else from when we
+// heard of it. It is zero for other kinds of event.
+func (e Event) FilesUntil() time.Time {
+	if e.Kind != Finished {
+		return time.Time{}
+	}
+	end := e.Time
+	if said, err := time.Parse(time.RFC3339, e.Job.Ended); err == nil && said.Before(end) {
+		end = said
+	}
+	return end.UTC().Add(Retention)
 }
 
 // BodySHA256 returns the SHA-256 of a body in hexadecimal, by which bodies are named.
@@ -136,7 +165,7 @@ func ParseEvent(subject string, header map[string][]string, data []byte) (Event,
 	e := Event{
 		Kind: kind, Source: source,
 		Evidence: Evidence(get("ce-evidence")), Reason: get("ce-reason"),
-		Receipt: parseReceipt(get), Data: data,
+		Receipt: parseReceipt(get), Data: data, Unexpected: get("ce-expected") == "false",
 	}
 	if e.ContentType, err = url.PathUnescape(get("ce-datacontenttype")); err != nil {
 		return Event{}, fmt.Errorf("message on %q: ce-datacontenttype: %w", subject, err)

@@ -24,6 +24,7 @@ func TestEventHeader(t *testing.T) {
 		"ce-subject":               "42114492",
 		"ce-datacontenttype":       "application/json",
 		"ce-evidence":              "callback",
+		"ce-filesuntil":            "2026-11-26T12:30:00Z",
 		"ce-result":                "partial",
 		"ce-status":                "COMPLETED",
 		"receiver-job":             `{"id":"42114492","status":"COMPLETED","result":"partial","object":"contact","direction":"UPLOAD","records":2,"failed":1,"fileFormat":"csv","instance":"425904"}`,
@@ -61,7 +62,7 @@ func TestEventRoundTrip(t *testing.T) {
 	for _, e := range []job.Event{
 		finished(t, []byte(notification)),
 		{Kind: job.Progress, Source: "demo", Job: full, Time: at, Evidence: job.ByCallback, Receipt: receipt, ContentType: "text/plain; charset=\"utf-8\"", Data: []byte("{}")},
-		{Kind: job.Finished, Source: "demo", Job: full, Time: at, Evidence: job.ByPoll, ContentType: "application/json", Data: []byte("{}")},
+		{Kind: job.Finished, Source: "demo", Job: full, Time: at, Evidence: job.ByPoll, Unexpected: true, ContentType: "application/json", Data: []byte("{}")},
 		{Kind: job.Submitted, Source: "a-b-9", Job: job.View{ID: "1"}, Time: at, Evidence: job.ByUs, ContentType: "application/json"},
 		{Kind: job.Unrecognised, Source: "demo", Time: at, Evidence: job.ByCallback, Receipt: receipt, Reason: job.ErrNotJSON.Error(), ContentType: "caf\u00e9/%", Data: []byte("\xff")},
 	} {

@@ -29,7 +29,7 @@ type headers struct {
 }
 
 // mostHeaders is how many headers an event has at most.
-const mostHeaders = 20
+const mostHeaders = 22
 
 func newHeaders() *headers {
 	return &headers{byName: make(map[string][]string, mostHeaders), values: make([]string, 0, mostHeaders)}

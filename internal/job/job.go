@@ -14,8 +14,8 @@ import "strings"
 // Kind is what an event says about a job. It is the last token of the subject.
 type Kind string
 
-// The kinds of event. Submitted, Finished, Overdue and Errors exist at most once
-// for a job; Progress and Conflict once for each distinct status.
+// The kinds of event. Submitted, Finished, Overdue, Lost and Errors exist at most
+// once for a job; Progress and Conflict once for each distinct status.
 const (
 	// Submitted: we handed the job to the platform.
 	Submitted Kind = "submitted"
@@ -25,6 +25,9 @@ const (
 	Finished Kind = "finished"
 	// Overdue: the job should have ended by now and has not.
 	Overdue Kind = "overdue"
+	// Lost: after everything the platform might still know of the job's end was gone,
+	// we stopped asking. A callback can still end it.
+	Lost Kind = "lost"
 	// Conflict: after Finished, authentic word of another outcome arrived.
 	Conflict Kind = "conflict"
 	// Errors: the texts of the rows that failed.
@@ -35,7 +38,7 @@ const (
 
 func (k Kind) valid() bool {
 	switch k {
-	case Submitted, Progress, Finished, Overdue, Conflict, Errors, Unrecognised:
+	case Submitted, Progress, Finished, Overdue, Lost, Conflict, Errors, Unrecognised:
 		return true
 	}
 	return false

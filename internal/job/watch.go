@@ -1,0 +1,72 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Watch is the state of our asking the platform about one job that has not ended. It is
+// one message of the stream WATCH, on the subject `watch.<source>.<job>`, and its JSON is
+// the message's data: whoever looks there sees what the last question brought. Each
+// question puts a new message in the place of the old.
+type Watch struct {
+	Source string `json:"source"`
+	Job    string `json:"job"`
+	Object string `json:"object,omitempty"`
+	// Since is when the job was submitted, or first worth asking about.
+	Since time.Time `json:"since"`
+	// Next is when the platform is asked next, and Last when it was asked last.
+	Next time.Time `json:"next"`
+	Last time.Time `json:"last,omitzero"`
+	// Looks counts the questions, Failures those of them that got no usable answer.
+	Looks    int `json:"looks,omitempty"`
+	Failures int `json:"failures,omitempty"`
+	// Step is how far the schedule's pauses have grown; it falls back to zero when the
+	// next question is brought forward.
+	Step int `json:"step,omitempty"`
+	// Status is the platform's last word.
+	Status string `json:"status,omitempty"`
+	// Error is why the last question got no usable answer; empty if it got one.
+	Error string `json:"error,omitempty"`
+	// Overdue is true once the job's overdue event is published.
+	Overdue bool `json:"overdue,omitempty"`
+	// Sequence is the message's place in the stream; zero of one that is not stored yet.
+	Sequence uint64 `json:"-"`
+}
+
+// WatchSubject returns `watch.<source>.<job>`.
+func WatchSubject(source, id string) string { return "watch." + source + "." + Token(id) }
+
+// Data returns the data of the watch's message.
+func (w Watch) Data() []byte {
+	data, err := json.Marshal(w)
+	if err != nil {
+		// Only a time beyond the year 9999 can do this.
+		w.Since, w.Next, w.Last = time.Time{}, time.Time{}, time.Time{}
+		data, _ = json.Marshal(w)
+	}
+	return data
+}
+
+// ParseWatch undoes WatchSubject and Data. It returns an error for a message that this
+// program did not write.
+func ParseWatch(subject string, data []byte) (Watch, error) {
+	parts := strings.Split(subject, ".")
+	if len(parts) != 3 || parts[0] != "watch" || !ValidSource(parts[1]) {
+		return Watch{}, fmt.Errorf("subject %q is not watch.<source>.<job>", subject)
+	}
+	id, err := parseToken(parts[2])
+	if err != nil {
+		return Watch{}, fmt.Errorf("subject %q: %w", subject, err)
+	}
+	var w Watch
+	if err := json.Unmarshal(data, &w); err != nil {
+		return Watch{}, fmt.Errorf("message on %q: %w", subject, err)
+	}
+	if w.Source != parts[1] || w.Job != id {
+		return Watch{}, fmt.Errorf("message on %q is about job %q of source %q", subject, w.Job, w.Source)
+	}
+	return w, nil
+}
