@@ -20,7 +20,7 @@ func TestNewRefuses(t *testing.T) {
 		{"no user", func(o *submit.Options) { o.User = "" }, []string{"user secret is missing"}},
 		{"everything at once", func(o *submit.Options) { *o = submit.Options{} }, []string{"base URL", "element", "user"}},
 		{"line break in a secret", func(o *submit.Options) { o.Element += "\r\nX: y" }, []string{"element secret holds"}},
-		{"second pair in a secret", func(o *submit.Options) { o.User += ", Element x" }, []string{"user secret holds"}},
+		{"second pair in a secret", func(o *submit.Options) { o.User += ",Element" }, []string{"user secret holds"}},
 		{"control character", func(o *submit.Options) { o.Organization = "abc\x00" }, []string{"organization secret holds"}},
 		{"clear text to the internet", func(o *submit.Options) { o.BaseURL = "http://api.example/x" }, []string{"https"}},
 		{"host that only begins like loopback", func(o *submit.Options) { o.BaseURL = "http://127.0.0.1.example" }, []string{"https"}},
@@ -148,7 +148,10 @@ func TestRedirectedGet(t *testing.T) {
 	var seen []string
 	var home *httptest.Server
 	note := func(r *http.Request) {
-		seen = append(seen, r.URL.Path+" "+r.Header.Get("Authorization")+r.Header.Get("Referer"))
+		seen = append(seen, r.URL.Path+" "+r.Header.Get("Authorization"))
+		if from := r.Header.Get("Referer"); from != "" && r.URL.Path != "/same" {
+			t.Errorf("%s was told where we came from: %s", r.URL.Path, from)
+		}
 	}
 	away := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		note(r)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"receiver/internal/submit"
@@ -142,5 +143,20 @@ func TestAnswersThatCannotBeUsed(t *testing.T) {
 			}
 			mustHide(t, "the error", err.Error())
 		})
+	}
+}
+
+// What the platform sends without end is not read without end.
+func TestAnswersAreNotReadWithoutEnd(t *testing.T) {
+	for _, code := range []int{200, 400} {
+		body := &endless{left: 64 << 20, read: new(atomic.Int64)}
+		o := options("http://localhost")
+		o.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(body), Request: r}, nil
+		})}
+		_, err := newClient(t, o).Status(t.Context(), "1")
+		if n := body.read.Load(); err == nil || n > 9<<20 {
+			t.Errorf("Status() answered %d = %v after reading %d bytes, want an error after 9 MiB at most", code, err, n)
+		}
 	}
 }

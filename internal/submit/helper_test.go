@@ -90,6 +90,11 @@ func (a canned) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.code, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(a.body)), Request: r}, nil
 }
 
+// roundTrip is a transport made of a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 func cannedClient(t testing.TB, body []byte) *submit.Client {
 	o := options("http://localhost")
 	o.HTTP = &http.Client{Transport: canned{200, body}}

@@ -62,7 +62,8 @@ func TestStatus(t *testing.T) {
 			`{"id":"42114492","status":"CANCELED","object":"o","direction":"DOWNLOAD","records":3,"failed":1,"message":"m","created":"2018-11-21T19:50:26.619Z","finished":"2018-11-21T19:50:27.804Z"}`,
 		},
 		{"counts as text, id beyond a float", `{"id":9007199254740993,"status":"X","recordsCount":"12","recordsFailedCount":""}`, `{"id":"9007199254740993","status":"X","records":12}`},
-		{"what makes no sense is left out", `{"id":null,"status":"X","recordsCount":-1,"recordsFailedCount":1.5,"createdDate":"soon","completionTime":1e20,"fileFormat":null}`, `{"id":"77","status":"X"}`},
+		{"what makes no sense is left out", `{"id":null,"status":"X","recordsCount":-1,"recordsFailedCount":1.5,"createdDate":"soon","completionTime":1e17,"fileFormat":null}`, `{"id":"77","status":"X"}`},
+		{"id longer than any", `{"id":1e400,"status":"X"}`, `{"id":"77","status":"X"}`},
 		{"no id", `{"batchId":3,"status":"RUNNING","numOfLeadsProcessed":4,"numOfRowsFailed":1}`, `{"id":"77","status":"RUNNING","records":4,"failed":1}`},
 		{"status that is no text", `{"status":{"a": 1}}`, `{"id":"77","status":"{\"a\":1}"}`},
 	} {
@@ -84,6 +85,7 @@ func TestCancel(t *testing.T) {
 		{"status in the answer", `{"id":"5","status":"CANCELLATION_PENDING"}`, "CANCELLATION_PENDING"},
 		{"nothing in the answer", ``, "CANCELLED"},
 		{"words in the answer", `cancelled!`, "CANCELLED"},
+		{"no status in the answer", `{"id":"5"}`, "CANCELLED"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var asked []string

@@ -48,6 +48,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		{"POST never after 429", query, 429, 1, 1, submit.ErrTooMany},
 		{"POST never after a broken connection", query, broken, 1, 1, submit.ErrMayExist},
 		{"POST never after an answer cut off", query, cut, 1, 1, submit.ErrMayExist},
+		{"POST never after 502", query, 502, 1, 1, submit.ErrMayExist},
 		{"POST never after 504", query, 504, 1, 1, submit.ErrMayExist},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -244,6 +245,59 @@ func TestTimeoutOfOneTry(t *testing.T) {
 	o.Retries.Tries = 100 // a busy machine may need more than one
 	if _, err := newClient(t, o).Status(t.Context(), "1"); err != nil {
 		t.Errorf("Status() with a second try = %v, want nil", err)
+	}
+}
+
+// Uploads and results have the long timeout, everything else the short one; and no
+// request outlives the call that made it.
+func TestWhichTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var last context.Context
+		o := options("http://localhost")
+		o.Timeout, o.UploadTimeout, o.Retries.Tries = time.Second, time.Hour, 1
+		o.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			last = r.Context()
+			select {
+			case <-time.After(time.Minute):
+				return canned{200, []byte(done)}.RoundTrip(r)
+			case <-last.Done():
+				return nil, context.Cause(last)
+			}
+		})}
+		c := newClient(t, o)
+		_, status := c.Status(t.Context(), "1")
+		_, query := c.Query(t.Context(), submit.Query{Q: "q"})
+		_, upload := c.Upload(t.Context(), submit.Upload{Object: "c", FileName: "f", File: strings.NewReader("")})
+		if status == nil || query == nil || upload != nil {
+			t.Errorf("after a minute Status() = %v, Query() = %v, Upload() = %v, want two timeouts and nil", status, query, upload)
+		}
+		rows, err := c.OpenResult(t.Context(), "1", "contact", "text/csv")
+		if err != nil || last.Err() != nil {
+			t.Fatalf("OpenResult() = %v, its request %v; want both alive", err, last.Err())
+		}
+		_ = rows.Close()
+		if last.Err() == nil {
+			t.Error("the request of a closed result is still alive")
+		}
+	})
+}
+
+// A connection that was kept may be dead without our knowing, and a POST written
+// to it in doubt.
+func TestPostHasAConnectionOfItsOwn(t *testing.T) {
+	seen := map[string]string{}
+	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if before, known := seen[r.RemoteAddr]; known {
+			t.Errorf("a %s came on the connection of a %s", r.Method, before)
+		}
+		seen[r.RemoteAddr] = r.Method
+		_, _ = io.WriteString(w, done)
+	})
+	_, status := c.Status(t.Context(), "1")
+	_, first := c.Query(t.Context(), submit.Query{Q: "q"})
+	_, second := c.Query(t.Context(), submit.Query{Q: "q"})
+	if status != nil || first != nil || second != nil || len(seen) != 3 {
+		t.Errorf("got %v, %v, %v on %d connections, want nil on 3", status, first, second, len(seen))
 	}
 }
 

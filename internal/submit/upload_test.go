@@ -22,15 +22,15 @@ const csv = "name,mail\nNorm,norm@acme.com\n"
 
 // sent is what the platform sees of an upload.
 type sent struct {
-	uri, callback string
-	length        int64
-	parts         []string // name, file name and content of each
+	uri, callback, expect string
+	length                int64
+	parts                 []string // name, file name and content of each
 }
 
 // recording answers uploads and keeps what it saw of the last.
 func recording(t *testing.T, got *sent) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		*got = sent{uri: r.Method + " " + r.RequestURI, callback: r.Header.Get("Elements-Async-Callback-Url"), length: r.ContentLength}
+		*got = sent{uri: r.Method + " " + r.RequestURI, callback: r.Header.Get("Elements-Async-Callback-Url"), expect: r.Header.Get("Expect"), length: r.ContentLength}
 		parts, err := r.MultipartReader()
 		if err != nil {
 			t.Errorf("MultipartReader() = %v", err)
@@ -94,6 +94,9 @@ func TestUploadOnTheWire(t *testing.T) {
 				}
 				if known := got.length > 0; known != (size >= 0) {
 					t.Errorf("Content-Length = %d for a file of size %d", got.length, size)
+				}
+				if asks := got.expect != ""; asks != (size < 0) {
+					t.Errorf("Expect = %q for a file of size %d: only what may be big asks first", got.expect, size)
 				}
 				if len(progress) != len(csv) || progress[len(csv)-1] != int64(len(csv)) || !slices.IsSorted(progress) {
 					t.Errorf("progress = %v, want every byte up to %d", progress, len(csv))
@@ -179,27 +182,42 @@ func TestRefusedUploadSendsNothing(t *testing.T) {
 	}
 }
 
-// After Upload has returned, the file and the progress function are left alone.
+// An answer may come before the end of the file. Once Upload has returned, no new
+// Read of the file begins, and one still under way is not reported.
 func TestUploadLetsGo(t *testing.T) {
-	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.ReadFull(r.Body, make([]byte, 1<<16))
-		w.Header().Set("Connection", "close")
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	began, release, rest := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	file := &endless{left: 1 << 20, read: new(atomic.Int64)}
+	blocking := readFunc(func(p []byte) (int, error) {
+		close(began) // a second Read would panic
+		<-release
+		return file.Read(p[:1])
 	})
-	var over atomic.Bool
-	_, err := c.Upload(t.Context(), submit.Upload{
-		Object: "c", FileName: "f.csv", Size: 1 << 30, File: &endless{left: 1 << 30},
-		Progress: func(int64) {
-			if over.Load() {
-				t.Error("Progress was called after Upload had returned")
-			}
-		},
+	o := options("http://localhost")
+	o.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		go func() {
+			_, err := io.Copy(io.Discard, r.Body)
+			rest <- err
+		}()
+		<-began
+		return &http.Response{StatusCode: 413, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+	})}
+	_, err := newClient(t, o).Upload(t.Context(), submit.Upload{
+		Object: "c", FileName: "f.csv", Size: 1 << 20, File: blocking,
+		Progress: func(n int64) { t.Errorf("Progress(%d) was called after Upload had returned", n) },
 	})
-	over.Store(true)
-	if err == nil {
-		t.Error("Upload() = nil, want an error")
+	var refused *submit.Error
+	if !errors.As(err, &refused) || refused.Code != 413 {
+		t.Errorf("Upload() = %v, want the 413", err)
+	}
+	close(release)
+	if err := <-rest; err == nil || file.read.Load() != 1 {
+		t.Errorf("the body ended with %v after %d bytes of the file, want an error after 1", err, file.read.Load())
 	}
 }
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
 // endless gives left bytes without holding any.
 type endless struct {
