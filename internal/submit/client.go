@@ -6,8 +6,8 @@
 // holds a file in memory; it never sends a POST twice once a byte of it may have
 // arrived; and neither its errors nor its values print a secret or a callback URL.
 //
-// Comments marked "OC:" cite open-connectors-contract.md (read 2026-05): table
-// (a) is what is documented, table (b) what was chosen where nothing is.
+// Comments marked "OC:" cite open-connectors-contract.md: table (a) is what is
+// documented, table (b) what was chosen where nothing is.
 package submit
 
 import (

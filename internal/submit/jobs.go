@@ -13,7 +13,8 @@ import (
 // Jobs yields the jobs the platform knows, page by page and in its order. A
 // non-empty where filters them, as in "job_status='RUNNING'" (fields object_name,
 // job_status, job_direction, record_count). Each keeps its NotificationURL, by
-// which a job whose callback never came can be found. The first error ends it.
+// which a job whose callback never came can be found. The first error ends it,
+// and so do 10,000 pages.
 //
 // The path has no hub, which is how it is documented. OC: (a) row 18.
 func (c *Client) Jobs(ctx context.Context, where string) iter.Seq2[Status, error] {

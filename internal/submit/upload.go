@@ -38,9 +38,10 @@ type Upload struct {
 
 // Upload sends a file in constant memory and returns the job the platform made of
 // it. It is repeated only while no connection can be made. An error with
-// ErrMayExist in its chain leaves open whether there is a job; any other means
-// that there is none. When Upload returns early, because ctx is done or the
-// platform answers before the end, one Read of File may still be under way.
+// ErrMayExist in its chain leaves open whether there is a job; after any other the
+// platform was not reached, or refused. When Upload returns early, because ctx is
+// done or the platform answers before the end, one Read of File may still be under
+// way.
 //
 // OC: (a) rows 5, 6 and 9.
 func (c *Client) Upload(ctx context.Context, u Upload) (Created, error) {
