@@ -32,6 +32,9 @@ func TestEventsShowsWhatIsWritten(t *testing.T) {
 			wantNamed(t, manual, "the header", header)
 		}
 	}
+	for header := range (job.Event{Unexpected: true}).Header() {
+		wantNamed(t, manual, "the header", header)
+	}
 }
 
 func TestEventsNamesEveryWord(t *testing.T) {
@@ -40,14 +43,14 @@ func TestEventsNamesEveryWord(t *testing.T) {
 		"the stream": {publish.JobsStream, publish.AttemptsStream, publish.PayloadBucket},
 		"the kind": {
 			string(job.Submitted), string(job.Progress), string(job.Finished), string(job.Overdue),
-			string(job.Conflict), string(job.Errors), string(job.Unrecognised),
+			string(job.Lost), string(job.Conflict), string(job.Errors), string(job.Unrecognised),
 		},
 		"the result":   {string(job.Succeeded), string(job.Partial), string(job.Failed), string(job.Cancelled)},
 		"the evidence": {string(job.ByCallback), string(job.ByPoll), string(job.ByUs)},
 		"the verdict": {
 			string(verify.Missing), string(verify.Ambiguous), string(verify.UnsupportedAlgorithm), string(verify.Malformed),
 			string(verify.Mismatch), callback.BadCredentials, callback.MissingToken, callback.MismatchToken,
-			job.UnknownSource, job.Duplicate,
+			job.UnknownSource, job.Duplicate, job.Late, job.Quarantined, job.Unconfirmed,
 		},
 		"the reason": {
 			job.ErrNotJSON.Error(), job.ErrTrailing.Error(), job.ErrDuplicateKey.Error(), job.ErrTooDeep.Error(),
