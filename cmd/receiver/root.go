@@ -47,7 +47,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use or configuration.`,
 	root.SetOut(a.out)
 	root.SetErr(a.talk)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w; see `%s --help`", err, c.CommandPath())
+		return usagef("%w%s; see `%s --help`", err, flagMeant(c, err), c.CommandPath())
 	})
 	root.PersistentFlags().StringVar(&a.config, "config", "",
 		"configuration file (default config.yaml, then receiver/config.yaml in the user's configuration folder)")

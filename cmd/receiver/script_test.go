@@ -178,7 +178,7 @@ func tellsNoSecret(ts *testscript.TestScript, text string) {
 		ts.Check(err)
 		for _, file := range files {
 			for _, secret := range secretsOf(ts, file) {
-				if strings.Contains(text, secret) {
+				if secret != "" && strings.Contains(text, secret) {
 					ts.Fatalf("a secret of %s was printed", file)
 				}
 			}
