@@ -6,19 +6,22 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/nats-io/nats.go"
+
 	"receiver/internal/job"
 )
 
-// Record stores an attempt and waits for the acknowledgement. Its error is
-// ErrUnavailable.
+// Record stores an attempt and waits for the acknowledgement. A body too large for a
+// message is left out, its size and digest stay: attempts, which anyone can repeat, are
+// bounded by their stream and must not grow anything else. Its error is ErrUnavailable.
 func (b *Bus) Record(ctx context.Context, a job.Attempt) error {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	msg, err := b.message(ctx, a.Subject(), a.Header(), a.Body)
-	if err != nil {
-		return err
+	msg := &nats.Msg{Subject: a.Subject(), Header: a.Header(), Data: a.Body}
+	if !b.fits(b.attempts, msg) {
+		msg.Data = nil
 	}
-	if _, err = b.publish(ctx, msg); err != nil {
+	if _, err := b.publish(ctx, msg); err != nil {
 		return fmt.Errorf("recording an attempt: %w", err)
 	}
 	return nil
@@ -50,7 +53,9 @@ func startAttemptQueue(b *Bus, size int) *attemptQueue {
 	go func() {
 		defer close(q.done)
 		for a := range q.waiting {
-			if err := b.Record(ctx, a); err != nil {
+			if ctx.Err() != nil {
+				q.dropped.Add(1)
+			} else if err := b.Record(ctx, a); err != nil {
 				q.dropped.Add(1)
 				b.opts.Log.Warn().Err(err).Str("subject", a.Subject()).Msg("attempt not recorded")
 			}
@@ -73,7 +78,8 @@ func (q *attemptQueue) offer(a job.Attempt) bool {
 	return false
 }
 
-// stop takes no more and waits until what was taken is stored, or ctx is done.
+// stop takes no more and waits until what was taken is stored; when ctx is done, the
+// rest is dropped.
 func (q *attemptQueue) stop(ctx context.Context) error {
 	q.mu.Lock()
 	if !q.closed {
@@ -86,6 +92,8 @@ func (q *attemptQueue) stop(ctx context.Context) error {
 	case <-q.done:
 		return nil
 	case <-ctx.Done():
+		q.cancel()
+		<-q.done
 		return fmt.Errorf("storing the attempts that wait: %w", ctx.Err())
 	}
 }

@@ -50,10 +50,22 @@ func connect(ctx context.Context, url string, o Options, opts []nats.Option) (*B
 	return b, nil
 }
 
+// pingInterval is how often a silent server is asked for a sign of life; after the
+// second answer that does not come the connection counts as lost.
+const pingInterval = 10 * time.Second
+
 func baseOptions(o Options) []nats.Option {
 	return []nats.Option{
 		nats.Name("receiver"),
 		nats.MaxReconnects(-1),
+		// A cluster that refuses us for a moment, such as while its accounts are being
+		// changed, must not be given up for ever.
+		nats.IgnoreAuthErrorAbort(),
+		// A server that takes nothing in holds up every write behind the first; cut
+		// the connection to it then, and find out about a silent one before long.
+		nats.FlusherTimeout(o.withDefaults().Timeout),
+		nats.ReconnectOnFlusherError(),
+		nats.PingInterval(pingInterval),
 		nats.ReconnectWait(250 * time.Millisecond),
 		// A message kept for a lost connection could be stored long after its
 		// callback was answered 503; better to fail at once and be called again.

@@ -86,7 +86,8 @@ func start(opts *server.Options, log zerolog.Logger) (*server.Server, error) {
 	logger := &serverLog{log: log}
 	ns.SetLoggerV2(logger, false, false, false)
 	ns.Start()
-	if !ns.ReadyForConnections(startTimeout) {
+	// What is fatal, such as a port in use, is known by now; waiting would not help.
+	if logger.fatal.Load() || !ns.ReadyForConnections(startTimeout) {
 		ns.Shutdown()
 		ns.WaitForShutdown()
 		return nil, fmt.Errorf("starting the embedded NATS server on %s: %s", opts.StoreDir, logger.lastError())
@@ -133,8 +134,7 @@ func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {
 		ServerName: "receiver", JetStream: true, StoreDir: e.Folder, SyncAlways: e.SyncAlways,
 		MaxPayload: int32(maxPayload), NoSigs: true, DontListen: e.Address == "",
 	}
-	var err error
-	if opts.Nkeys, opts.NoAuthUser, err = users(owner); err != nil {
+	if err := admit(opts, owner); err != nil {
 		return nil, err
 	}
 	if opts.DontListen {
@@ -152,36 +152,6 @@ func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {
 		opts.Port = server.RANDOM_PORT
 	}
 	return opts, nil
-}
-
-// The embedded server knows two users. The owner is this program, in every process
-// that can read the key in the folder. The guest is whoever connects without a name:
-// consumers and the nats CLI. A guest may read and consume everything, and have
-// streams and buckets of its own, but cannot write, change or remove what is ours, so
-// that no other process of the machine can forge an event.
-func users(owner nkeys.KeyPair) (all []*server.NkeyUser, guest string, err error) {
-	public, err := owner.PublicKey()
-	if err != nil {
-		return nil, "", fmt.Errorf("reading the owner's key: %w", err)
-	}
-	nobody, err := nkeys.CreateUser() // never signs: the guest is let in without
-	if err == nil {
-		guest, err = nobody.PublicKey()
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("making the guest's key: %w", err)
-	}
-	return []*server.NkeyUser{{Nkey: public}, {Nkey: guest, Permissions: guestPermissions()}}, guest, nil
-}
-
-func guestPermissions() *server.Permissions {
-	denied := []string{"jobs.>", "attempts.>", "watch.>", "$O." + PayloadBucket + ".>"}
-	for _, stream := range []string{JobsStream, AttemptsStream, "OBJ_" + PayloadBucket} {
-		for _, verb := range []string{"CREATE", "UPDATE", "DELETE", "PURGE", "RESTORE", "MSG.DELETE"} {
-			denied = append(denied, "$JS.API.STREAM."+verb+"."+stream)
-		}
-	}
-	return &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}
 }
 
 const ownerFile = "owner.nk"

@@ -1,10 +1,10 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,13 +24,26 @@ import (
 func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	msg, err := b.message(ctx, e.Subject(), e.Header(), e.Data)
+	msg := &nats.Msg{Subject: e.Subject(), Header: e.Header(), Data: e.Data}
+	object, err := b.shrink(ctx, msg)
 	if err != nil {
 		return job.Stored{}, err
 	}
+	stored, err := b.store(ctx, e, msg)
+	switch {
+	case err == nil && stored.Existed && object != "":
+		b.removePayload(ctx, object) // the event that is there has its own
+	case err != nil && !errors.Is(err, ErrUnavailable):
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return stored, err
+}
+
+func (b *Bus) store(ctx context.Context, e job.Event, msg *nats.Msg) (job.Stored, error) {
 	switch e.Kind {
 	case job.Unrecognised:
-		ack, err := b.publish(ctx, msg, jetstream.WithMsgID(e.ID()))
+		// An id is unique within its source only, and the window is the whole stream's.
+		ack, err := b.publish(ctx, msg, jetstream.WithMsgID(e.Source+"."+e.ID()))
 		if err != nil {
 			return job.Stored{}, err
 		}
@@ -42,9 +55,9 @@ func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 }
 
 func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *nats.Msg) (job.Stored, error) {
-	ack, err := b.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(0))
+	seq, err := b.gatherer.publish(ctx, msg)
 	if err == nil {
-		return job.Stored{Event: e, Sequence: ack.Sequence}, nil
+		return job.Stored{Event: e, Sequence: seq}, nil
 	}
 	if !isTaken(err) {
 		return job.Stored{}, err
@@ -76,6 +89,19 @@ func (b *Bus) publishDistinct(ctx context.Context, e job.Event, msg *nats.Msg) (
 		if !isTaken(err) {
 			return job.Stored{}, err
 		}
+		if err := pause(ctx, lagPause); err != nil {
+			return job.Stored{}, fmt.Errorf("%w: others publish on %s: %v", ErrUnavailable, msg.Subject, err)
+		}
+	}
+}
+
+// pause returns after d, or with an error as soon as ctx is done.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
 	}
 }
 
@@ -103,52 +129,13 @@ func (b *Bus) publish(ctx context.Context, msg *nats.Msg, opts ...jetstream.Publ
 // another last sequence than expected: somebody was there before.
 func isTaken(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == errWrongLastSequence
+	return errors.As(err, &api) && (api.ErrorCode == errWrongLastSequence || api.ErrorCode == errBeingWritten)
 }
 
-// errWrongLastSequence is JetStream's code for a failed expectation of the last
-// sequence; nats.go has no name for it. nats-server errors.json, JSStreamWrongLastSequenceErrF.
-const errWrongLastSequence jetstream.ErrorCode = 10071
-
-// dataRef is the header that stands for a body kept in the object store.
-const dataRef = "receiver-data-ref"
-
-const dataRefPrefix = "nats-object:" + PayloadBucket + "/"
-
-// headerRoom is what a message's headers and protocol line may need beside its body.
-const headerRoom = 64 << 10
-
-// message makes the message, with a body that the server would refuse for its size
-// put into the object store first and named by its digest.
-func (b *Bus) message(ctx context.Context, subject string, header map[string][]string, data []byte) (*nats.Msg, error) {
-	if int64(len(data))+headerRoom > b.nc.MaxPayload() {
-		name := job.BodySHA256(data)
-		if err := b.putPayload(ctx, name, data); err != nil {
-			return nil, err
-		}
-		header[dataRef] = []string{dataRefPrefix + name}
-		data = nil
-	}
-	return &nats.Msg{Subject: subject, Header: header, Data: data}, nil
-}
-
-func (b *Bus) putPayload(ctx context.Context, name string, data []byte) error {
-	replicas := max(b.opts.Streams.Replicas, 1)
-	store, err := b.js.ObjectStore(ctx, PayloadBucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		store, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: PayloadBucket, Replicas: replicas,
-			Description: "bodies larger than a message, named by their SHA-256",
-		})
-		if errors.Is(err, jetstream.ErrBucketExists) {
-			store, err = b.js.ObjectStore(ctx, PayloadBucket)
-		}
-	}
-	if err == nil {
-		_, err = store.Put(ctx, jetstream.ObjectMeta{Name: name}, bytes.NewReader(data))
-	}
-	if err != nil {
-		return fmt.Errorf("%w: storing a body of %d bytes in bucket %s: %v", ErrUnavailable, len(data), PayloadBucket, err)
-	}
-	return nil
-}
+// JetStream's codes for a failed expectation of the last sequence; nats.go has no
+// names for them. nats-server errors.json, JSStreamWrongLastSequenceErrF and, for a
+// subject whose message the replicas have not agreed on yet, …ConstantErr.
+const (
+	errWrongLastSequence jetstream.ErrorCode = 10071
+	errBeingWritten      jetstream.ErrorCode = 10164
+)

@@ -48,27 +48,44 @@ func claimFolder(folder string) (*claim, error) {
 		}
 		return nil, fmt.Errorf("%w: %s", ErrInUse, folder)
 	}
-	return &claim{lock: lock, address: filepath.Join(folder, addressFile)}, nil
+	c := &claim{lock: lock, address: filepath.Join(folder, addressFile)}
+	// What a killed process left would be taken for ours until we have announced our
+	// own, and its port may be anybody's by now.
+	if err := os.Remove(c.address); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.release()
+		return nil, fmt.Errorf("removing the address of an earlier server: %w", err)
+	}
+	return c, nil
 }
 
 // announce leaves the address of the running server for other commands.
 func (c *claim) announce(url string) error {
-	if err := os.WriteFile(c.address, []byte(url), 0o600); err != nil {
+	half := c.address + ".new" // nobody reads half an address
+	err := os.WriteFile(half, []byte(url), 0o600)
+	if err == nil {
+		err = os.Rename(half, c.address)
+	}
+	if err != nil {
 		return fmt.Errorf("writing the address of the embedded NATS server: %w", err)
 	}
 	return nil
 }
 
 func (c *claim) release() {
-	_ = os.Remove(c.address) // stale is harmless: it is read only while the lock is held
+	_ = os.Remove(c.address) // who finds it all the same also finds that nobody holds the lock
 	_ = c.lock.Unlock()
 }
 
 // Attach connects, as the owner, to the server that another process runs on a
 // folder. It returns ErrNotRunning if there is none.
 func Attach(ctx context.Context, folder string, o Options) (*Bus, error) {
-	if running, err := inUse(folder); err != nil || !running {
-		return nil, errors.Join(err, fmt.Errorf("%w on %s", ErrNotRunning, folder))
+	release, err := share(folder)
+	if err == nil {
+		release()
+		return nil, fmt.Errorf("%w on %s", ErrNotRunning, folder)
+	}
+	if !errors.Is(err, ErrInUse) {
+		return nil, err
 	}
 	url, err := os.ReadFile(filepath.Join(folder, addressFile))
 	if err != nil {
@@ -91,19 +108,22 @@ func Attach(ctx context.Context, folder string, o Options) (*Bus, error) {
 // ErrNotRunning is returned by Attach when no server runs on the folder.
 var ErrNotRunning = errors.New("no receiver runs")
 
-func inUse(folder string) (bool, error) {
-	if _, err := os.Stat(filepath.Join(folder, lockFile)); errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+// share keeps the folder from being claimed until release is called. It returns
+// ErrInUse if it is claimed already, and leaves no trace in the folder.
+func share(folder string) (release func(), err error) {
+	path := filepath.Join(folder, lockFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil // nobody ever ran here
 	}
-	lock := flock.New(filepath.Join(folder, lockFile))
+	lock := flock.New(path)
 	ok, err := lock.TryRLock()
 	if err != nil {
-		return false, fmt.Errorf("looking at the lock of %s: %w", folder, err)
+		return nil, fmt.Errorf("looking at the lock of %s: %w", folder, err)
 	}
-	if ok {
-		_ = lock.Unlock()
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrInUse, folder)
 	}
-	return !ok, nil
+	return func() { _ = lock.Unlock() }, nil
 }
 
 // ErrNoStore is returned by Inspect when nothing was ever stored in the folder.
@@ -111,18 +131,19 @@ var ErrNoStore = errors.New("the folder holds no streams")
 
 // Inspect runs a server, without a port, on a private copy of the folder's streams,
 // for reading. Opening the folder itself would let the server expire and repair what
-// is in it, and evidence must not change by being looked at. The copy goes with Stop.
+// is in it, and evidence must not change by being looked at. The copy goes with Stop;
+// in it, events past the age that JOBS keeps them for are gone.
 // It returns ErrInUse if another process runs on the folder.
 func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 	source := filepath.Join(folder, "jetstream")
 	if _, err := os.Stat(source); err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrNoStore, folder)
 	}
-	lock := flock.New(filepath.Join(folder, lockFile))
-	if ok, err := lock.TryRLock(); err != nil || !ok {
-		return nil, errors.Join(err, fmt.Errorf("%w: %s", ErrInUse, folder))
+	release, err := share(folder)
+	if err != nil {
+		return nil, err
 	}
-	defer lock.Unlock() //nolint:errcheck // the copy is made; there is nothing to do about it
+	defer release()
 	temp, err := os.MkdirTemp("", "receiver-inspect-")
 	if err != nil {
 		return nil, fmt.Errorf("making room for a private copy: %w", err)

@@ -10,8 +10,9 @@ import (
 // serverLog carries the messages of the embedded server to ours. Its notices are
 // for debugging here; what it warns of and its errors keep their level.
 type serverLog struct {
-	log  zerolog.Logger
-	last atomic.Value // string: the last error, to explain a failed start
+	log   zerolog.Logger
+	last  atomic.Value // string: the last error, to explain a failed start
+	fatal atomic.Bool  // the server gave up
 }
 
 func (l *serverLog) lastError() string {
@@ -43,5 +44,8 @@ func (l *serverLog) Errorf(format string, v ...any) {
 	l.put(l.log.Error(), format, v)
 }
 
-// Fatalf does as Errorf; the server then fails to become ready, which Start reports.
-func (l *serverLog) Fatalf(format string, v ...any) { l.Errorf(format, v...) }
+// Fatalf does as Errorf, and Start fails; the server would end the process here.
+func (l *serverLog) Fatalf(format string, v ...any) {
+	l.Errorf(format, v...)
+	l.fatal.Store(true)
+}

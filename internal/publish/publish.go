@@ -39,6 +39,9 @@ type Options struct {
 	// AttemptQueue is how many refused attempts may wait to be stored; more are
 	// dropped and counted. Default 1,024.
 	AttemptQueue int
+	// OneByOne stores every event by a write of its own instead of gathering those that
+	// come at the same time. For comparison.
+	OneByOne bool
 	// Timeout bounds a write or a read whose context has no deadline. Default 5 s.
 	Timeout time.Duration
 	// Log receives what goes wrong outside of any call, such as a lost connection.
@@ -58,6 +61,11 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// ackPatience is how long a publish without an answer takes up one of MaxPending,
+// whoever waited for it having given up before: a cluster that changes its leader may
+// never answer. It bounds a write with a longer deadline, too.
+const ackPatience = time.Minute
+
 // Bus is a connection to the streams. It is made by Server.Open or Dial, is safe
 // for concurrent use, and must be closed.
 type Bus struct {
@@ -66,13 +74,16 @@ type Bus struct {
 	js       jetstream.JetStream
 	jobs     jetstream.Stream
 	attempts jetstream.Stream
+	watch    jetstream.Stream
 	queue    *attemptQueue
+	gatherer *gatherer
 }
 
 func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {
 	b := &Bus{opts: o.withDefaults(), nc: nc}
 	b.js, err = jetstream.New(nc,
 		jetstream.WithPublishAsyncMaxPending(b.opts.MaxPending),
+		jetstream.WithPublishAsyncTimeout(ackPatience),
 		jetstream.WithDefaultTimeout(b.opts.Timeout))
 	if err != nil {
 		return nil, fmt.Errorf("using JetStream: %w", err)
@@ -81,13 +92,18 @@ func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {
 		return nil, err
 	}
 	b.queue = startAttemptQueue(b, b.opts.AttemptQueue)
+	b.gatherer = startGatherer(b, !o.OneByOne && b.jobs.CachedInfo().Config.AllowAtomicPublish)
 	return b, nil
 }
 
 // Close stores the attempts that still wait, lets acknowledgements in flight come
-// in, and closes the connection. Ctx bounds all of it.
+// in, and closes the connection. Ctx, or Options.Timeout if it has no deadline, bounds
+// all of it; what is not stored by then is dropped and counted.
 func (b *Bus) Close(ctx context.Context) error {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
 	err := b.queue.stop(ctx)
+	b.gatherer.stop()
 	select {
 	case <-b.js.PublishAsyncComplete():
 	case <-ctx.Done():

@@ -37,10 +37,8 @@ func (b *Bus) last(ctx context.Context, subject string) (job.Stored, error) {
 		if !errors.Is(err, jetstream.ErrMsgNotFound) {
 			return job.Stored{}, fmt.Errorf("%w: reading back %s: %v", ErrUnavailable, subject, err)
 		}
-		select {
-		case <-ctx.Done():
+		if pause(ctx, lagPause) != nil {
 			return job.Stored{}, fmt.Errorf("%w: reading back %s: %v", ErrUnavailable, subject, err)
-		case <-time.After(lagPause):
 		}
 	}
 }
@@ -94,26 +92,6 @@ func (b *Bus) stored(ctx context.Context, raw *jetstream.RawStreamMsg) (job.Stor
 		return job.Stored{}, fmt.Errorf("reading sequence %d of %s: %w", raw.Sequence, JobsStream, err)
 	}
 	return job.Stored{Event: e, Sequence: raw.Sequence}, nil
-}
-
-// payload returns the body that a message stands for.
-func (b *Bus) payload(ctx context.Context, header map[string][]string, data []byte) ([]byte, error) {
-	ref := header[dataRef]
-	if len(ref) == 0 {
-		return data, nil
-	}
-	name, ok := strings.CutPrefix(ref[0], dataRefPrefix)
-	if !ok {
-		return nil, fmt.Errorf("%s %q is not %s<sha256>", dataRef, ref[0], dataRefPrefix)
-	}
-	store, err := b.js.ObjectStore(ctx, PayloadBucket)
-	if err == nil {
-		data, err = store.GetBytes(ctx, name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: reading %s: %v", ErrUnavailable, ref[0], err)
-	}
-	return data, nil
 }
 
 // Watch says which messages Messages gives.

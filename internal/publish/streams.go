@@ -16,6 +16,8 @@ const (
 	JobsStream = "JOBS"
 	// AttemptsStream holds refused, duplicate and late callbacks.
 	AttemptsStream = "ATTEMPTS"
+	// WatchStream holds one message for each job that is being asked after.
+	WatchStream = "WATCH"
 	// PayloadBucket holds bodies that are too large for a message of a server that
 	// we do not run. Objects are named by the SHA-256 of their bytes.
 	PayloadBucket = "PAYLOADS"
@@ -55,7 +57,11 @@ func (s Streams) desired() []jetstream.StreamConfig {
 	jobs.AllowAtomicPublish = true
 	attempts.Name, attempts.Subjects, attempts.MaxBytes = AttemptsStream, []string{"attempts.>"}, s.AttemptsMaxBytes
 	attempts.Description = "callbacks that made no event: refused, duplicate, late"
-	return []jetstream.StreamConfig{jobs, attempts}
+	watch := base
+	watch.Name, watch.Subjects = WatchStream, []string{"watch.>"}
+	watch.Retention, watch.MaxMsgsPerSubject = jetstream.WorkQueuePolicy, 1
+	watch.Description = "jobs without an end, and when the platform is asked after each"
+	return []jetstream.StreamConfig{jobs, attempts, watch}
 }
 
 // ErrStream is returned when a stream exists that cannot keep our promises, such as
@@ -71,10 +77,13 @@ func (b *Bus) ensureStreams(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if want.Name == JobsStream {
+		switch want.Name {
+		case JobsStream:
 			b.jobs = s
-		} else {
+		case AttemptsStream:
 			b.attempts = s
+		case WatchStream:
+			b.watch = s
 		}
 	}
 	return nil
@@ -117,7 +126,7 @@ func compare(want, got jetstream.StreamConfig) (breaking, limits []string) {
 	diff(&breaking, "subjects", want.Subjects, got.Subjects)
 	diff(&breaking, "retention", want.Retention, got.Retention)
 	diff(&breaking, "max_msgs_per_subject", want.MaxMsgsPerSubject, got.MaxMsgsPerSubject)
-	if want.Name == JobsStream {
+	if want.Name != AttemptsStream {
 		diff(&breaking, "max_bytes", want.MaxBytes, got.MaxBytes)
 		diff(&breaking, "max_msgs", want.MaxMsgs, got.MaxMsgs)
 	} else {

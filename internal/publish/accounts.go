@@ -1,0 +1,114 @@
+package publish
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+)
+
+// The embedded server knows two users, each in an account of its own. The owner is
+// this program, in every process that can read the key in the folder. The guest is
+// whoever connects without a name: consumers and the nats CLI. A guest may read JOBS
+// and consume it by its usual name, see new events on `jobs.>`, and have streams and
+// buckets of its own, but cannot write, change or remove what is ours, so that no
+// other process of the machine can forge an event.
+//
+// Denied subjects alone would not do that. Inside one account, whoever asks JetStream
+// anything may name `jobs.…` as the address for the answer, which the stream then takes
+// for an event, and may answer our own questions. Between accounts an answer goes back
+// to where the question came from and nowhere else.
+const (
+	ownerAccount = "RECEIVER"
+	guestAccount = "GUESTS"
+)
+
+// guestAPI are the requests about JOBS that guests may make, by the subject after
+// `$JS.API.`; streamed ones have many answers. Nothing here writes to a stream. What a
+// push consumer delivers would stay in the owner's account, so guests pull. ATTEMPTS is
+// not for guests: strangers write it, and a consumer of it could deliver into JOBS.
+var guestAPI = []struct {
+	subject  string
+	streamed bool
+}{
+	{"STREAM.INFO.JOBS", false},
+	{"STREAM.MSG.GET.JOBS", false},
+	{"DIRECT.GET.JOBS", true},
+	{"DIRECT.GET.JOBS.>", true},
+	{"CONSUMER.*.JOBS", false},
+	{"CONSUMER.*.JOBS.>", false},
+	{"CONSUMER.DURABLE.CREATE.JOBS.*", false},
+	{"CONSUMER.MSG.NEXT.JOBS.*", true},
+}
+
+// accounts returns the two accounts in the server's configuration language. Requests
+// about JOBS change their prefix on the way from the guests, whose own streams answer
+// to the usual one.
+func accounts() string {
+	const usual, ours = "$JS.API.", "$JS.receiver.API."
+	exports, imports, renamed := new(strings.Builder), new(strings.Builder), new(strings.Builder)
+	for _, r := range guestAPI {
+		answers := ""
+		if r.streamed {
+			answers = ", response: stream"
+		}
+		fmt.Fprintf(exports, "{service: %q%s}\n", ours+r.subject, answers)
+		fmt.Fprintf(imports, "{service: {account: %s, subject: %q}}\n", ownerAccount, ours+r.subject)
+		fmt.Fprintf(renamed, "%q: %q\n", usual+r.subject, ours+strings.ReplaceAll(r.subject, "*", "$1"))
+	}
+	return fmt.Sprintf(`accounts {
+  %[1]s {
+    jetstream: enabled
+    exports: [ {stream: "jobs.>"}, {service: "$JS.ACK.JOBS.>"}
+%[3]s]
+    mappings { %[6]q: %[7]q }
+  }
+  %[2]s {
+    jetstream: enabled
+    imports: [ {stream: {account: %[1]s, subject: "jobs.>"}}, {service: {account: %[1]s, subject: "$JS.ACK.JOBS.>"}}
+%[4]s]
+    mappings {
+%[5]s}
+  }
+}`, ownerAccount, guestAccount, exports, imports, renamed, ours+">", usual+">")
+}
+
+// admit lets the owner, by its key, and the guest, without one, into their accounts.
+func admit(opts *server.Options, owner nkeys.KeyPair) error {
+	if err := opts.ProcessConfigString(accounts()); err != nil {
+		return fmt.Errorf("configuring the accounts of the embedded NATS server: %w", err)
+	}
+	public, err := owner.PublicKey()
+	if err != nil {
+		return fmt.Errorf("reading the owner's key: %w", err)
+	}
+	nobody, err := nkeys.CreateUser() // never signs: the guest is let in without
+	if err == nil {
+		opts.NoAuthUser, err = nobody.PublicKey()
+	}
+	if err != nil {
+		return fmt.Errorf("making the guest's key: %w", err)
+	}
+	for _, a := range opts.Accounts {
+		switch a.Name {
+		case ownerAccount:
+			opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{Nkey: public, Account: a})
+		case guestAccount:
+			opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{Nkey: opts.NoAuthUser, Account: a, Permissions: guestPermissions()})
+		}
+	}
+	return nil
+}
+
+// guestPermissions deny guests what their account could not reach anyway, so that who
+// tries is told, and no guest can show another one an event that is none.
+func guestPermissions() *server.Permissions {
+	denied := []string{"jobs.>", "attempts.>", "watch.>"}
+	for _, stream := range []string{JobsStream, AttemptsStream, "OBJ_" + PayloadBucket} {
+		for _, verb := range []string{"CREATE", "UPDATE", "DELETE", "PURGE", "RESTORE", "MSG.DELETE"} {
+			denied = append(denied, "$JS.API.STREAM."+verb+"."+stream)
+		}
+	}
+	return &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}
+}

@@ -1,0 +1,127 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
+)
+
+// dataRef is the header that stands for a body kept in the object store: the bucket
+// and the object's name.
+const dataRef = "receiver-data-ref"
+
+const dataRefPrefix = "nats-object:" + PayloadBucket + "/"
+
+// headerRoom is what a message's headers and protocol line may need beside its body.
+const headerRoom = 64 << 10
+
+// envelope is what JetStream and the protocol put around headers and body at most.
+const envelope = 1 << 10
+
+// fits reports whether the stream and the server take a message of this size.
+func (b *Bus) fits(s jetstream.Stream, msg *nats.Msg) bool {
+	size := int64(len(msg.Data) + envelope)
+	for name, values := range msg.Header {
+		for _, v := range values {
+			size += int64(len(name) + len(v) + len(": \r\n"))
+		}
+	}
+	limit := b.nc.MaxPayload()
+	if most := int64(s.CachedInfo().Config.MaxMsgSize); most > 0 {
+		limit = min(limit, most)
+	}
+	return size <= limit
+}
+
+// shrink puts the body of an event that is too large for a message into the object
+// store, and a reference in its place. It returns the object's name, if there is one.
+//
+// Each object is written once, under a name of its own, and referred to by one event:
+// the object store cannot replace one without a moment in which a failure loses both.
+func (b *Bus) shrink(ctx context.Context, msg *nats.Msg) (object string, err error) {
+	if len(msg.Data) == 0 || b.fits(b.jobs, msg) {
+		return "", nil
+	}
+	object = job.BodySHA256(msg.Data) + "." + rand.Text()
+	if err := b.putPayload(ctx, object, msg.Data); err != nil {
+		return "", err
+	}
+	msg.Header[dataRef] = []string{dataRefPrefix + object}
+	msg.Data = nil
+	return object, nil
+}
+
+func (b *Bus) putPayload(ctx context.Context, name string, data []byte) error {
+	store, err := b.payloads(ctx)
+	if err == nil {
+		chunk := min(128<<10, uint32(b.nc.MaxPayload()/2))
+		meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: chunk}}
+		_, err = store.Put(ctx, meta, bytes.NewReader(data))
+	}
+	if err != nil {
+		return fmt.Errorf("%w: storing a body of %d bytes in bucket %s: %v", ErrUnavailable, len(data), PayloadBucket, err)
+	}
+	return nil
+}
+
+// payloads opens the bucket, creating it when it is first needed. It keeps objects a
+// day longer than JOBS keeps the events that refer to them.
+func (b *Bus) payloads(ctx context.Context) (jetstream.ObjectStore, error) {
+	store, err := b.js.ObjectStore(ctx, PayloadBucket)
+	if !errors.Is(err, jetstream.ErrBucketNotFound) {
+		return store, err
+	}
+	cfg := jetstream.ObjectStoreConfig{
+		Bucket: PayloadBucket, Replicas: max(b.opts.Streams.Replicas, 1),
+		Description: "bodies larger than a message, named by their SHA-256",
+	}
+	if age := b.jobs.CachedInfo().Config.MaxAge; age > 0 {
+		cfg.TTL = age + 24*time.Hour
+	}
+	store, err = b.js.CreateObjectStore(ctx, cfg)
+	if errors.Is(err, jetstream.ErrBucketExists) {
+		return b.js.ObjectStore(ctx, PayloadBucket)
+	}
+	return store, err
+}
+
+// removePayload removes an object that nothing refers to. One that stays goes with
+// the bucket's age.
+func (b *Bus) removePayload(ctx context.Context, name string) {
+	store, err := b.js.ObjectStore(ctx, PayloadBucket)
+	if err == nil {
+		err = store.Delete(ctx, name)
+	}
+	if err != nil {
+		b.opts.Log.Warn().Err(err).Str("object", name).Msg("spare body not removed")
+	}
+}
+
+// payload returns the body that a message stands for.
+func (b *Bus) payload(ctx context.Context, header map[string][]string, data []byte) ([]byte, error) {
+	ref := header[dataRef]
+	if len(ref) == 0 {
+		return data, nil
+	}
+	name, ok := strings.CutPrefix(ref[0], dataRefPrefix)
+	if !ok {
+		return nil, fmt.Errorf("%s %q is not %s<name>", dataRef, ref[0], dataRefPrefix)
+	}
+	store, err := b.js.ObjectStore(ctx, PayloadBucket)
+	if err == nil {
+		data, err = store.GetBytes(ctx, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading %s: %v", ErrUnavailable, ref[0], err)
+	}
+	return data, nil
+}

@@ -1,0 +1,146 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
+)
+
+// The durable consumers that replicas share.
+const (
+	// WatchConsumer hands out what is due on WATCH.
+	WatchConsumer = "receiver-watch"
+	// ReactConsumer hands out new events on JOBS to whoever reacts to them.
+	ReactConsumer = "receiver-react"
+)
+
+// The defaults of Watches and React.
+const (
+	defaultWorkers  = 8
+	defaultPatience = 2 * time.Minute
+)
+
+// Watches hands each watch to do, at once and then each time after as long as do says,
+// on any one of the replicas that call it. Zero means that the watch is over: it is
+// removed. It returns with ctx, after the last do has returned, or when the stream
+// cannot be read; calling it again goes on. When ctx ends, what do is doing then is left
+// to another replica.
+//
+// This replica does at most so many at once as workers says; zero means 8. What took
+// longer than patience is given to another, since this one must have died; patience is
+// the same for all replicas, and zero means 2 minutes.
+func (b *Bus) Watches(ctx context.Context, workers int, patience time.Duration, do func(context.Context, job.Watch) time.Duration) error {
+	return b.share(ctx, workers, WatchStream, jetstream.ConsumerConfig{
+		Durable: WatchConsumer, AckWait: patience, Description: "asks the platform after jobs that have not ended",
+	}, func(ctx context.Context, msg jetstream.Msg, meta *jetstream.MsgMetadata) (time.Duration, error) {
+		watch, err := job.ParseWatch(msg.Subject(), msg.Data())
+		if err != nil {
+			return 0, err
+		}
+		watch.Sequence = meta.Sequence.Stream
+		return do(ctx, watch), nil
+	})
+}
+
+// reactKinds are the kinds of event that something may have to be done about.
+var reactKinds = []job.Kind{job.Submitted, job.Progress, job.Finished}
+
+// React hands every event of the kinds submitted, progress and finished, without its
+// data, to do, on any one of the replicas that call it, from the first that there ever
+// was. The number says how often it was handed out, this time included; do returns when
+// it wants it again, or zero when it is done with it. As for the rest, see Watches.
+func (b *Bus) React(ctx context.Context, workers int, patience time.Duration, do func(context.Context, job.Stored, uint64) time.Duration) error {
+	cfg := jetstream.ConsumerConfig{
+		Durable: ReactConsumer, AckWait: patience, HeadersOnly: true,
+		Description: "starts watches and fetches the errors of rows",
+	}
+	for _, k := range reactKinds {
+		cfg.FilterSubjects = append(cfg.FilterSubjects, "jobs.*.*."+string(k))
+	}
+	return b.share(ctx, workers, JobsStream, cfg, func(ctx context.Context, msg jetstream.Msg, meta *jetstream.MsgMetadata) (time.Duration, error) {
+		e, err := job.ParseEvent(msg.Subject(), msg.Headers(), nil)
+		if err != nil {
+			return 0, err
+		}
+		return do(ctx, job.Stored{Event: e, Sequence: meta.Sequence.Stream, Existed: true}, meta.NumDelivered), nil
+	})
+}
+
+// task does what a message asks for and returns when it is wanted again. An error means
+// that the message is none of ours.
+type task func(context.Context, jetstream.Msg, *jetstream.MsgMetadata) (time.Duration, error)
+
+// share works off a durable consumer together with all who call it.
+func (b *Bus) share(ctx context.Context, workers int, stream string, cfg jetstream.ConsumerConfig, do task) error {
+	if workers == 0 {
+		workers = defaultWorkers
+	}
+	if cfg.AckWait == 0 {
+		cfg.AckWait = defaultPatience
+	}
+	// What waits for its time counts as handed out, so there must be no limit to that.
+	cfg.AckPolicy, cfg.MaxAckPending, cfg.MaxDeliver = jetstream.AckExplicitPolicy, -1, -1
+	consumer, err := b.js.CreateOrUpdateConsumer(ctx, stream, cfg)
+	if err != nil {
+		return fmt.Errorf("opening consumer %s of stream %s: %w", cfg.Durable, stream, err)
+	}
+	it, err := consumer.Messages(jetstream.PullMaxMessages(workers))
+	if err != nil {
+		return fmt.Errorf("reading consumer %s of stream %s: %w", cfg.Durable, stream, err)
+	}
+	defer context.AfterFunc(ctx, it.Drain)()
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer it.Stop()
+	slots := make(chan struct{}, workers)
+	for {
+		slots <- struct{}{}
+		msg, err := it.Next()
+		if err != nil {
+			if ctx.Err() != nil && errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+				return ctx.Err()
+			}
+			return fmt.Errorf("reading consumer %s of stream %s: %w", cfg.Durable, stream, err)
+		}
+		working.Go(func() {
+			defer func() { <-slots }()
+			b.perform(ctx, msg, do)
+		})
+	}
+}
+
+// perform does one task and tells the server when it is wanted again. When the server
+// cannot be told, it hands the task out again after the consumer's patience.
+func (b *Bus) perform(ctx context.Context, msg jetstream.Msg, do task) {
+	err := b.settle(ctx, msg, do)
+	if err != nil {
+		b.opts.Log.Warn().Err(err).Str("subject", msg.Subject()).Msg("task not settled; it is done again")
+	}
+}
+
+func (b *Bus) settle(ctx context.Context, msg jetstream.Msg, do task) error {
+	if ctx.Err() != nil {
+		return msg.Nak() // another replica takes it at once
+	}
+	var again time.Duration
+	meta, err := msg.Metadata()
+	if err == nil {
+		again, err = do(ctx, msg, meta)
+	}
+	switch {
+	case err != nil:
+		b.opts.Log.Error().Err(err).Str("subject", msg.Subject()).Msg("message that is none of ours; left aside")
+		return msg.Term()
+	case again <= 0:
+		return msg.Ack()
+	case ctx.Err() != nil:
+		return msg.Nak()
+	}
+	return msg.NakWithDelay(again)
+}
