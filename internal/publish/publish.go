@@ -75,6 +75,7 @@ type Bus struct {
 	jobs     jetstream.Stream
 	attempts jetstream.Stream
 	watch    jetstream.Stream
+	watch    jetstream.Stream
 	queue    *attemptQueue
 	gatherer *gatherer
 }
