@@ -75,7 +75,6 @@ type Bus struct {
 	jobs     jetstream.Stream
 	attempts jetstream.Stream
 	watch    jetstream.Stream
-	watch    jetstream.Stream
 	queue    *attemptQueue
 	gatherer *gatherer
 }
