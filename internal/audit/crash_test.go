@@ -64,8 +64,8 @@ func (c *crashing) Store(ctx context.Context, data []byte, rev uint64) (next uin
 func TestSealSurvivesACrashAtEveryCall(t *testing.T) {
 	after := map[string]func(s *memStream){
 		"nothing happens":           func(*memStream) {},
-		"the newest record expires": func(s *memStream) { s.remove(530) },
-		"more records come":         func(s *memStream) { s.add(300) },
+		"the newest record expires": func(s *memStream) { s.remove(270) },
+		"more records come":         func(s *memStream) { s.add(30) },
 	}
 	for name, happen := range after {
 		for _, applied := range []bool{false, true} {
@@ -86,9 +86,9 @@ func crashOnce(t *testing.T, at int, applied bool, happen func(*memStream)) bool
 	t.Helper()
 	w := newWorld(t, 250)
 	w.seal(t)
-	w.stream.add(280)
+	w.stream.add(20)
 	dying := &crashing{store: w.store, cps: w.cps, at: at, after: applied}
-	_, err := newSealer(t, w.openLog(t, dying, dying), audit.SealerOptions{Batch: 200}).Seal(t.Context())
+	_, err := newSealer(t, w.openLog(t, dying, dying), audit.SealerOptions{Batch: 12}).Seal(t.Context())
 	if err != nil && !errors.Is(err, errCrash) {
 		t.Fatalf("crash at call %d: error %v", at, err)
 	}
@@ -96,14 +96,14 @@ func crashOnce(t *testing.T, at int, applied bool, happen func(*memStream)) bool
 	// What is sealed now is promised, whatever happens to the stream.
 	promised, _ := audit.ReadCheckpoint(w.cps.current)
 	reference := &memStream{}
-	reference.add(530)
+	reference.add(270)
 	happen(w.stream)
 	happen(reference)
-	if promised.Tree.N == 530 {
-		reference.records[530] = testRecord(530)
+	if promised.Tree.N == 270 {
+		reference.records[270] = testRecord(270)
 	}
 
-	if r := w.verify(t, audit.VerifyOptions{To: 529}); !r.Proved {
+	if r := w.verify(t, audit.VerifyOptions{To: 269}); !r.Proved {
 		t.Errorf("crash at call %d: before anybody repairs it, the log is not proved: %v", at, r.Faults)
 	}
 	cp := w.seal(t)

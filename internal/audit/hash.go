@@ -35,13 +35,10 @@ func (c *chunk) full() bool { return len(c.records) >= chunkCount || c.bytes >= 
 
 func (c *chunk) work(check func(Record) error) {
 	defer close(c.done)
-	var leaf []byte
+	var h leafHasher
 	for i := range c.records {
 		r := &c.records[i]
-		var err error
-		if leaf, err = r.AppendLeaf(leaf[:0]); err == nil {
-			r.hash = tlog.RecordHash(leaf)
-		}
+		r.hash, _ = h.hash(r.Record)
 		if check != nil {
 			r.hmac = check(r.Record)
 		}

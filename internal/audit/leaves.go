@@ -19,6 +19,7 @@ var ErrSource = errors.New("stream reading is not consistent")
 func (l *Log) sealable(ctx context.Context, from, to uint64, yield func(tlog.Hash) error) error {
 	next := from
 	var gaps [][2]uint64
+	var hasher leafHasher
 	absent := func(until uint64) error {
 		if next < until {
 			gaps = append(gaps, [2]uint64{next, until - 1})
@@ -38,7 +39,7 @@ func (l *Log) sealable(ctx context.Context, from, to uint64, yield func(tlog.Has
 			return err
 		}
 		next++
-		h, err := r.LeafHash()
+		h, err := hasher.hash(r)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -79,11 +78,11 @@ func (p *leafPass) progress() {
 func (p *leafPass) record(ctx context.Context, r hashed) error {
 	p.origin(r)
 	first := p.v.log.o.First
-	switch i := int64(r.Seq - first); {
+	switch i, ok := leafIndex(first, r.Seq); {
 	case r.Seq < first:
 		p.v.fault(r.Seq, Extra, "it stands before the first sequence of the log, %d", first)
 		return nil
-	case r.Seq-first > math.MaxInt64 || i >= p.size:
+	case !ok || i >= p.size:
 		p.unsealed(r)
 		return nil
 	case i < p.next:

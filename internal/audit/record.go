@@ -1,10 +1,10 @@
 package audit
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -59,11 +59,20 @@ func (r Record) AppendLeaf(dst []byte) ([]byte, error) {
 // LeafHash returns the hash of r's leaf in the tree: SHA-256 of a zero byte and the leaf
 // encoding (RFC 6962 section 2.1). The error is ErrUnencodable.
 func (r Record) LeafHash() (tlog.Hash, error) {
-	leaf, err := r.AppendLeaf(nil)
+	var h leafHasher
+	return h.hash(r)
+}
+
+// leafHasher hashes leaves as tlog.RecordHash does, in one buffer for all of them.
+type leafHasher struct{ buf []byte }
+
+func (h *leafHasher) hash(r Record) (tlog.Hash, error) {
+	leaf, err := r.AppendLeaf(append(h.buf[:0], 0))
+	h.buf = leaf
 	if err != nil {
 		return tlog.Hash{}, err
 	}
-	return tlog.RecordHash(leaf), nil
+	return sha256.Sum256(leaf), nil
 }
 
 // AbsentLeaf returns the leaf that stands for a sequence number whose message was already
@@ -92,7 +101,7 @@ func absentHash(stream string, seq uint64) tlog.Hash {
 
 func appendHeader(dst []byte, header map[string][]string) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(header)))
-	for _, name := range slices.Sorted(maps.Keys(header)) {
+	for _, name := range headerNames(header) {
 		dst = appendString(dst, name)
 		dst = binary.BigEndian.AppendUint32(dst, uint32(len(header[name])))
 		for _, v := range header[name] {
@@ -100,6 +109,16 @@ func appendHeader(dst []byte, header map[string][]string) []byte {
 		}
 	}
 	return dst
+}
+
+// headerNames returns the names in ascending order of their bytes.
+func headerNames(header map[string][]string) []string {
+	names := make([]string, 0, len(header))
+	for name := range header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 func appendString[T string | []byte](dst []byte, s T) []byte {

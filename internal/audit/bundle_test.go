@@ -1,0 +1,323 @@
+package audit_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"receiver/internal/audit"
+)
+
+// awkward is a record whose strings are hard to write as JSON.
+func awkward(seq uint64) audit.Record {
+	r := testRecord(seq)
+	r.Header = map[string][]string{
+		"plain":       {"a", "", "b"},
+		"none":        {},
+		"<&>\u2028\"": {"\x00\x1f\x7f\t\\"},
+		"latin \xe9":  {"\xff", "caf\u00e9", "\ufffd"},
+	}
+	r.Data = []byte{0, 0xff, '\r', '\n'}
+	return r
+}
+
+// bundled returns an encoded bundle of two records out of 300, one of them awkward.
+func bundled(t testing.TB) []byte {
+	t.Helper()
+	w := newWorld(t, 300)
+	w.stream.change(270, func(r *audit.Record) { *r = awkward(270) })
+	w.seal(t)
+	b, err := w.log.Prove(t.Context(), 270, 3, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestBundleProvesItsRecords(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 256, 257, 600} {
+		w := newWorld(t, n)
+		cp := w.seal(t)
+		for _, seq := range []uint64{1, uint64(n/2 + 1), uint64(n)} {
+			b, err := w.log.Prove(t.Context(), seq)
+			if err != nil {
+				t.Fatalf("Prove(%d) of %d: %v", seq, n, err)
+			}
+			c, err := b.Check(testKeys(t), nil)
+			if err != nil || c.Checkpoint.Tree != cp.Tree {
+				t.Errorf("Check of %d of %d: %v, %v", seq, n, c.Checkpoint.Tree, err)
+			}
+		}
+	}
+}
+
+func TestBundleSurvivesItsEncoding(t *testing.T) {
+	b, err := audit.ParseBundle(bundled(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Check(testKeys(t), nil); err != nil {
+		t.Errorf("Check: %v", err)
+	}
+	if len(b.Entries) != 2 || b.First != 1 {
+		t.Fatalf("bundle of %d records from %d on, want 2 from 1 on", len(b.Entries), b.First)
+	}
+	for i, want := range []audit.Record{testRecord(3), awkward(270)} {
+		got := b.Entries[i].Record
+		got.Header["none"], want.Header["none"] = nil, nil // nil and empty are the same
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("record %d = %+v, want %+v", i, got, want)
+		}
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, bundled(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := audit.ParseBundle(compact.Bytes()); err != nil {
+		t.Errorf("without white space: %v", err)
+	}
+}
+
+func TestBundleAtAnOlderCosignedCheckpoint(t *testing.T) {
+	w := newWorld(t, 260)
+	old := w.seal(t)
+	witness := newWitnessKey("witness.example/w1")
+	text, _, _ := strings.Cut(string(old.Note), "\n\n")
+	keys := testKeys(t, witness.vkey())
+	cosigned, err := audit.OpenCheckpoint(signedNote(t, text+"\n", testSigner(t), witness), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.stream.add(500)
+	w.seal(t)
+	b, err := w.log.ProveAt(t.Context(), cosigned, 258)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := b.Check(keys, nil)
+	if err != nil || len(c.Checkpoint.Cosignatures) != 1 || c.Checkpoint.Tree.N != 260 {
+		t.Errorf("Check = %+v, %v, want one cosignature on 260 leaves", c.Checkpoint, err)
+	}
+	if _, err := w.log.ProveAt(t.Context(), cosigned, 261); !errors.Is(err, audit.ErrNotSealed) {
+		t.Errorf("a record after that checkpoint: error %v, want ErrNotSealed", err)
+	}
+}
+
+func TestProveRefuses(t *testing.T) {
+	rows := []struct {
+		name   string
+		change func(w *world)
+		seqs   []uint64
+		want   error
+	}{
+		{"nothing", func(*world) {}, nil, audit.ErrNoRecord},
+		{"before the first", func(*world) {}, []uint64{0}, audit.ErrNoRecord},
+		{"deleted", func(w *world) { w.stream.remove(5) }, []uint64{5}, audit.ErrNoRecord},
+		{"not sealed yet", func(w *world) { w.stream.add(1) }, []uint64{1, 301}, audit.ErrNotSealed},
+		{"never there", func(*world) {}, []uint64{1 << 63}, audit.ErrNotSealed},
+		{"changed", func(w *world) { w.stream.change(5, func(r *audit.Record) { r.Data = nil }) }, []uint64{5}, audit.ErrProof},
+		{"its tile changed", func(w *world) { w.store.files["tile/0/000"][0] ^= 1 }, []uint64{5}, audit.ErrTile},
+		{"its tile missing", func(w *world) { delete(w.store.files, "tile/0/000") }, []uint64{5}, audit.ErrTile},
+		{"no checkpoint", func(w *world) { w.cps.set(nil) }, []uint64{5}, audit.ErrNoCheckpoint},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t, 300)
+			w.seal(t)
+			row.change(w)
+			if _, err := w.log.Prove(t.Context(), row.seqs...); !errors.Is(err, row.want) {
+				t.Errorf("Prove(%v): error %v, want %v", row.seqs, err, row.want)
+			}
+		})
+	}
+}
+
+func TestBundleCheckRefuses(t *testing.T) {
+	stranger, _ := audit.GenerateKey("test")
+	strangerKeys, err := audit.ParseKeys([]string{stranger.VerifierKey(testOrigin)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse := errors.New("no key made this signature")
+	rows := []struct {
+		name     string
+		edit     func(b *audit.Bundle)
+		keys     audit.Keys
+		reverify func(audit.Record) error
+		want     error
+	}{
+		{"another key", nil, strangerKeys, nil, audit.ErrSignature},
+		{"no key", nil, audit.Keys{}, nil, audit.ErrSignature},
+		{"no record", func(b *audit.Bundle) { b.Entries = nil }, testKeys(t), nil, audit.ErrBundle},
+		{"a record twice", func(b *audit.Bundle) { b.Entries[1] = b.Entries[0] }, testKeys(t), nil, audit.ErrBundle},
+		{"another body", func(b *audit.Bundle) { b.Entries[0].Data = []byte("x") }, testKeys(t), nil, audit.ErrProof},
+		{"another time", func(b *audit.Bundle) { b.Entries[0].Time = start }, testKeys(t), nil, audit.ErrProof},
+		{"another sequence", func(b *audit.Bundle) { b.Entries[0].Seq = 4 }, testKeys(t), nil, audit.ErrProof},
+		{"sequence and first shifted", func(b *audit.Bundle) { b.First++; b.Entries[0].Seq++ }, testKeys(t), nil, audit.ErrProof},
+		{"sequence beyond the tree", func(b *audit.Bundle) { b.Entries[1].Seq = 301 }, testKeys(t), nil, audit.ErrProof},
+		{"sequence before the first", func(b *audit.Bundle) { b.First = 4 }, testKeys(t), nil, audit.ErrProof},
+		{"another stream", func(b *audit.Bundle) { b.Entries[0].Stream = "ATTEMPTS" }, testKeys(t), nil, audit.ErrProof},
+		{"no stream", func(b *audit.Bundle) { b.Entries[0].Stream = "" }, testKeys(t), nil, audit.ErrProof},
+		{"proof cut", func(b *audit.Bundle) { b.Entries[0].Proof = b.Entries[0].Proof[1:] }, testKeys(t), nil, audit.ErrProof},
+		{"proof changed", func(b *audit.Bundle) { b.Entries[0].Proof[2][0] ^= 1 }, testKeys(t), nil, audit.ErrProof},
+		{"checkpoint changed", func(b *audit.Bundle) { b.Checkpoint[25] ^= 1 }, testKeys(t), nil, audit.ErrSignature},
+		{"refused by reverify", nil, testKeys(t), func(audit.Record) error { return refuse }, refuse},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			b, err := audit.ParseBundle(bundled(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if row.edit != nil {
+				row.edit(&b)
+			}
+			if _, err := b.Check(row.keys, row.reverify); !errors.Is(err, row.want) {
+				t.Errorf("Check: error %v, want %v", err, row.want)
+			}
+		})
+	}
+}
+
+func TestBundleCheckCountsWhatWasReverified(t *testing.T) {
+	b, err := audit.ParseBundle(bundled(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := b.Check(testKeys(t), func(r audit.Record) error {
+		if r.Seq == 3 {
+			return audit.ErrNotChecked
+		}
+		return nil
+	})
+	if err != nil || c.Reverified != 1 || c.NotChecked != 1 {
+		t.Errorf("Check = %d reverified, %d not checked, %v, want 1 and 1", c.Reverified, c.NotChecked, err)
+	}
+}
+
+func TestParseBundleRefuses(t *testing.T) {
+	good := string(bundled(t))
+	replace := func(old, new string) string {
+		if !strings.Contains(good, old) {
+			t.Fatalf("the bundle has no %s", old)
+		}
+		return strings.Replace(good, old, new, 1)
+	}
+	rows := map[string]string{
+		"nothing":                "",
+		"null":                   "null",
+		"an array":               "[]",
+		"another format":         replace("receiver-evidence/v1", "receiver-evidence/v2"),
+		"an unknown key":         replace(`"first_sequence"`, `"more": 1, "first_sequence"`),
+		"a key in another case":  replace(`"first_sequence"`, `"First_sequence"`),
+		"a key twice":            replace(`"sequence": 3,`, `"sequence": 4, "sequence": 3,`),
+		"a key missing":          replace(`"first_sequence": 1,`, ""),
+		"keys in another order":  strings.Replace(replace(`"first_sequence": 1,`, ""), `"format"`, `"first_sequence": 1, "format"`, 1),
+		"something after":        good + "{}",
+		"a zero before":          replace(`"sequence": 3,`, `"sequence": 03,`),
+		"an exponent":            replace(`"sequence": 3,`, `"sequence": 3e0,`),
+		"a fraction":             replace(`"sequence": 3,`, `"sequence": 3.0,`),
+		"a negative number":      replace(`"sequence": 3,`, `"sequence": -3,`),
+		"a number as a string":   replace(`"sequence": 3,`, `"sequence": "3",`),
+		"another time zone":      replace(`:02.123456789Z"`, `:02.123456789+00:00"`),
+		"a comma in the time":    replace(`:02.123456789Z"`, `:02,123456789Z"`),
+		"a short fraction":       replace(`:02.123456789Z"`, `:02.12345678Z"`),
+		"an escape not needed":   replace(`"JOBS"`, `"\u004aOBS"`),
+		"null for text":          replace(`"JOBS"`, `null`),
+		"base64 for plain text":  replace(`"JOBS"`, `{"base64":"Sk9CUw=="}`),
+		"base64 across lines":    replace(`"data": "ey`, `"data": "e\ny`),
+		"base64 unpadded":        replace(`"AP8NCg=="`, `"AP8NCg"`),
+		"base64 trailing bits":   replace(`"AP8NCg=="`, `"AP8NCh=="`),
+		"null for data":          replace(`"AP8NCg=="`, `null`),
+		"a lone surrogate":       replace("\ufffd", `\ud800`),
+		"bytes that are no text": replace("\ufffd", "\xff"),
+		"header without a name":  replace(`"header": [`, `"header": [[],`),
+		"header names unsorted":  replace(`"none"`, `"zone"`),
+		"header name twice":      replace(`"none"`, `"plain"`),
+		"header as an object":    replace(`"header": [`, `"header": {}, "x": [`),
+		"deeply nested":          strings.Repeat("[", 100000),
+	}
+	for name, data := range rows {
+		if _, err := audit.ParseBundle([]byte(data)); !errors.Is(err, audit.ErrBundle) {
+			t.Errorf("%s: error %v, want ErrBundle", name, err)
+		}
+	}
+}
+
+// passes reports whether the data is a bundle that proves something.
+func passes(data []byte, keys audit.Keys) bool {
+	b, err := audit.ParseBundle(data)
+	if err != nil {
+		return false
+	}
+	_, err = b.Check(keys, nil)
+	return err == nil
+}
+
+// sameBundle reports whether two texts differ in white space at most.
+func sameBundle(a, b []byte) bool {
+	var x, y bytes.Buffer
+	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
+}
+
+func TestNoByteOfABundleCanBeChanged(t *testing.T) {
+	good, keys := bundled(t), testKeys(t)
+	for i := range good {
+		for _, bits := range []byte{0x01, 0x04, 0x20, 0x80} {
+			bad := bytes.Clone(good)
+			bad[i] ^= bits
+			if passes(bad, keys) && !sameBundle(bad, good) {
+				t.Errorf("byte %d changed from %q to %q: the bundle still passes", i, good[i], bad[i])
+			}
+		}
+		cut := append(bytes.Clone(good[:i]), good[i+1:]...)
+		if passes(cut, keys) && !sameBundle(cut, good) {
+			t.Errorf("byte %d (%q) removed: the bundle still passes", i, good[i])
+		}
+	}
+}
+
+// FuzzBundle: no input makes it panic, and none passes but the bundle that the log signed.
+// A signature line of an unknown key is the one thing that can be added: signed notes must
+// ignore those, and Check reports no cosignature for them.
+func FuzzBundle(f *testing.F) {
+	good, keys := bundled(f), testKeys(f)
+	f.Add(good)
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, good); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(compact.Bytes())
+	want, err := audit.ParseBundle(good)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b, err := audit.ParseBundle(data)
+		if err != nil {
+			return
+		}
+		c, err := b.Check(keys, nil)
+		if err != nil {
+			return
+		}
+		if len(c.Checkpoint.Cosignatures) != 0 || !strings.Contains(string(b.Checkpoint), string(want.Checkpoint[:len(want.Checkpoint)-1])) {
+			t.Fatalf("accepted checkpoint %q", b.Checkpoint)
+		}
+		for _, e := range b.Entries {
+			known := e.Seq == want.Entries[0].Seq && fmt.Sprint(e) == fmt.Sprint(want.Entries[0]) ||
+				e.Seq == want.Entries[1].Seq && fmt.Sprint(e) == fmt.Sprint(want.Entries[1])
+			if !known {
+				t.Fatalf("accepted a record that was never sealed: %+v", e)
+			}
+		}
+	})
+}
