@@ -27,7 +27,7 @@ import (
 //	waitlog NAME PATTERN             waits for a match in its standard error;
 //	                                 named groups become variables
 //	waitout NAME PATTERN             the same, in its standard output
-//	stop NAME SIGNAL N               ends it by SIGNAL, - for none, with exit code N;
+//	end NAME SIGNAL N                ends it by SIGNAL, - for none, with exit code N;
 //	                                 stdout and stderr are then all that it printed
 //	post [-X M] [-H H]… [-key FILE] [-chunked] URL [FILE]
 //	                                 sends a request and prints the answer
@@ -57,7 +57,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": codeCommand, "start": startCommand, "stop": stopCommand,
+			"code": codeCommand, "start": startCommand, "end": endCommand,
 			"waitlog": waitCommand(func(p *process) *output { return p.log }),
 			"waitout": waitCommand(func(p *process) *output { return p.out }),
 			"post":    postCommand, "digest": digestCommand, "alone": aloneCommand,
@@ -151,8 +151,8 @@ func waitCommand(of func(*process) *output) func(*testscript.TestScript, bool, [
 
 var signals = map[string]syscall.Signal{"-": 0, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
 
-func stopCommand(ts *testscript.TestScript, neg bool, args []string) {
-	const usage = "stop NAME INT|TERM|KILL|- N"
+func endCommand(ts *testscript.TestScript, neg bool, args []string) {
+	const usage = "end NAME INT|TERM|KILL|- N"
 	use(ts, neg, len(args) == 3, usage)
 	s, ok := signals[args[1]]
 	use(ts, neg, ok, usage)
