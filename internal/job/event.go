@@ -21,6 +21,9 @@ const (
 	ByCallback Evidence = "callback"
 	// ByPoll: the platform's answer to our own authenticated question.
 	ByPoll Evidence = "poll"
+	// ByVendorQueue: a callback that the platform had given up to send, read from its
+	// queue by our own authenticated question. It carries no signature.
+	ByVendorQueue Evidence = "vendor-queue"
 	// ByUs: our own doing or observation.
 	ByUs Evidence = "receiver"
 )

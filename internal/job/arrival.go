@@ -1,0 +1,44 @@
+package job
+
+import (
+	"strings"
+	"time"
+)
+
+// Arrival is what the headers of a message of JOBS or ATTEMPTS say of the callback
+// that it came by. It is read without the body, so that whole streams can be counted.
+type Arrival struct {
+	// Source is the configured source, or NoSource.
+	Source string
+	// Verdict is the verdict on an attempt; empty for an event.
+	Verdict string
+	// Job is the id of the job that an event is about; empty for an attempt.
+	Job string
+	// Key and Fingerprint are those of the key that made the signature; both are empty
+	// unless it verified.
+	Key, Fingerprint string
+	// Body is the SHA-256 of the raw body in hexadecimal.
+	Body string
+	// Received is when the whole body had arrived.
+	Received time.Time
+}
+
+// Authentic reports whether a configured key had made the signature.
+func (a Arrival) Authentic() bool { return a.Fingerprint != "" }
+
+// ReadArrival reads the headers of a message, and reports false for one that came by no
+// callback or that this program did not write.
+func ReadArrival(subject string, header map[string][]string) (Arrival, bool) {
+	get := getter(header)
+	received, err := time.Parse(time.RFC3339Nano, get(headerReceived))
+	if err != nil {
+		return Arrival{}, false
+	}
+	a := Arrival{Key: get(headerKey), Fingerprint: get(headerFingerprint), Body: get(headerBody), Received: received}
+	if rest, ok := strings.CutPrefix(subject, "attempts."); ok {
+		a.Source, a.Verdict, ok = strings.Cut(rest, ".")
+		return a, ok && (ValidSource(a.Source) || a.Source == NoSource)
+	}
+	a.Source, a.Job, _, err = ParseSubject(subject)
+	return a, err == nil
+}
