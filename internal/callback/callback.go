@@ -71,11 +71,17 @@ const (
 	Duplicate = "duplicate"
 	// Unrecognised: it is no job notification; kept as such.
 	Unrecognised = "unrecognised"
+	// Late: as Duplicate, but we had asked the platform before it called.
+	Late = job.Late
+	// Quarantined: about a job that nobody submitted here; an attempt, until released.
+	Quarantined = job.Quarantined
+	// Unconfirmed: the platform, asked again, did not say the same; an attempt.
+	Unconfirmed = job.Unconfirmed
 )
 
 // Outcome is what became of one callback.
 type Outcome struct {
-	// Kind is Accepted, Duplicate or Unrecognised; empty unless authentic and stored.
+	// Kind is one of the words above; empty unless authentic and stored.
 	Kind string
 	// Reason is why it was refused: a reason of verify or of this package, or
 	// job.UnknownSource.
@@ -85,7 +91,8 @@ type Outcome struct {
 	// Outside is true when Key made the signature before or after it was expected to
 	// be in use. It verifies all the same: the platform signs no time to judge by.
 	Outside bool
-	// Event is the event that holds what the callback told, be it new or not.
+	// Event is the event that holds what the callback told, be it new or not. It has no
+	// sequence, and is not stored, when the callback was put aside as an attempt.
 	Event job.Stored
 	// Dropped is true when a refused attempt could not be queued to be recorded.
 	Dropped bool
@@ -104,6 +111,17 @@ type Source struct {
 	// Username and Password, if Username is not empty, are asked of callbacks in
 	// addition to the signature, never instead. OC: (b) row 28.
 	Username, Password string
+	// Expected reports whether the job of that id was submitted here; nil means that
+	// nobody asks. It is asked once for each callback, before it is stored, and its
+	// error is as good as the store's.
+	Expected func(ctx context.Context, id string) (bool, error)
+	// Quarantine puts callbacks about jobs that are not expected aside as attempts.
+	Quarantine bool
+	// Confirm reports whether the platform itself says what a callback told of the end
+	// of a job; nil means that the callback's word is enough. Whoever says no sees to it
+	// that the truth is found out: the callback is put aside as an attempt.
+	// OC: (b) row 5.
+	Confirm func(ctx context.Context, told job.View) (bool, error)
 }
 
 // The reasons for refusing what is signed. The body alone is signed, so a signature
@@ -175,29 +193,52 @@ func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 	}
 	out := Outcome{Key: verdict.Key, Outside: !verdict.Key.InWindow(q.Received)}
 	e := event(q, source, verdict.Key)
+	aside, err := source.examine(ctx, &e)
+	switch {
+	case err != nil:
+		return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case aside != "":
+		out.Event.Event = e
+		return r.record(ctx, q, out, e, aside)
+	}
+	return r.keep(ctx, q, out, e)
+}
+
+// keep makes an event of what an authentic callback told, if it told something new.
+func (r *Receiver) keep(ctx context.Context, q Request, out Outcome, e job.Event) (Outcome, error) {
 	stored, err := r.store.Publish(ctx, e)
+	if err == nil && stored.Existed && e.Kind == job.Finished && !stored.Job.SameOutcome(e.Job) {
+		// The first word stands; another is evidence of its own, and no duplicate.
+		e.Kind = job.Conflict
+		stored, err = r.store.Publish(ctx, e)
+	}
 	if err != nil {
 		return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if stored.Existed && e.Kind == job.Finished && !stored.Job.SameOutcome(e.Job) {
-		// The first word stands; another is evidence of its own, and no duplicate.
-		e.Kind = job.Conflict
-		if stored, err = r.store.Publish(ctx, e); err != nil {
-			return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-	}
 	out.Event = stored
 	switch {
+	case stored.Existed && stored.Evidence == job.ByPoll:
+		return r.record(ctx, q, out, e, Late)
 	case stored.Existed:
-		out.Kind = Duplicate
-		if err := r.store.Record(ctx, attempt(q, e.Source, job.Duplicate, e.Receipt, stored.ID())); err != nil {
-			return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
+		return r.record(ctx, q, out, e, Duplicate)
 	case e.Kind == job.Unrecognised:
 		out.Kind = Unrecognised
 	default:
 		out.Kind = Accepted
 	}
+	return out, nil
+}
+
+// record keeps an authentic callback, read as e, as an attempt.
+func (r *Receiver) record(ctx context.Context, q Request, out Outcome, e job.Event, kind string) (Outcome, error) {
+	there := ""
+	if out.Event.Existed {
+		there = out.Event.ID()
+	}
+	if err := r.store.Record(ctx, attempt(q, e.Source, kind, e.Receipt, there)); err != nil {
+		return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	out.Kind = kind
 	return out, nil
 }
 
@@ -231,6 +272,28 @@ func (s *Source) admit(q Request) string {
 		return MismatchToken
 	}
 	return ""
+}
+
+// examine asks what is to be asked about an authentic callback before it is stored,
+// notes the answer in its event, and returns the verdict under which it is put aside, or
+// nothing.
+func (s *Source) examine(ctx context.Context, e *job.Event) (aside string, err error) {
+	if s.Expected != nil && e.Kind != job.Unrecognised {
+		expected, err := s.Expected(ctx, e.Job.ID)
+		if err != nil {
+			return "", err
+		}
+		if e.Unexpected = !expected; e.Unexpected && s.Quarantine {
+			return Quarantined, nil
+		}
+	}
+	if s.Confirm != nil && e.Kind == job.Finished {
+		confirmed, err := s.Confirm(ctx, e.Job)
+		if err != nil || !confirmed {
+			return Unconfirmed, err
+		}
+	}
+	return "", nil
 }
 
 func (r *Receiver) refuse(q Request, source, reason string) (Outcome, error) {
