@@ -47,6 +47,7 @@ comes. A subject that begins with attempts. shows refused and duplicate callback
 				return err
 			}
 			defer done()
+			a.say("watching %s; Ctrl-C ends it", subject)
 			return a.watch(cmd.Context(), bus, publish.Watch{Subjects: []string{subject}, Since: from, Follow: true}, count)
 		},
 	}

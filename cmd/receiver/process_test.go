@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a test waits for anything that another process does.
-const patience = 30 * time.Second
+const patience = 20 * time.Second
 
 // process is a program run beside the test, with what it has printed so far.
 type process struct {

@@ -135,7 +135,7 @@ func openStore(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*pu
 		SyncAlways: cfg.NATS.Sync == config.SyncAlways, MaxBody: int(cfg.Limits.Body), Log: log,
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, portTaken(cfg.NATS.Embedded.Address, err)
 	}
 	bus, err := server.Open(ctx, busOptions(cfg, log))
 	if err != nil {
@@ -143,6 +143,18 @@ func openStore(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*pu
 		return nil, nil, err
 	}
 	return server, bus, nil
+}
+
+// portTaken explains why the embedded server did not start if that is its port.
+func portTaken(address string, err error) error {
+	if errors.Is(err, publish.ErrInUse) {
+		return err
+	}
+	ln, taken := net.Listen("tcp", address)
+	if taken == nil {
+		return errors.Join(err, ln.Close())
+	}
+	return fmt.Errorf("opening the NATS listener: %w; change nats.embedded.address, or end what uses it", taken)
 }
 
 func external(cfg *config.Config) publish.External {
