@@ -35,8 +35,7 @@ type Streams struct {
 	Replicas int
 }
 
-// Desired returns the configuration of each stream, by its limits.
-func (s Streams) desired() []jetstream.StreamConfig {
+func (s Streams) withDefaults() Streams {
 	if s.JobsMaxAge == 0 {
 		s.JobsMaxAge = 90 * 24 * time.Hour
 	}
@@ -46,11 +45,22 @@ func (s Streams) desired() []jetstream.StreamConfig {
 	if s.Replicas == 0 {
 		s.Replicas = 1
 	}
-	base := jetstream.StreamConfig{
+	return s
+}
+
+// base is what all streams have in common: messages stay, on disk, without limits.
+func (s Streams) base() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
 		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage,
 		Replicas: s.Replicas, Discard: jetstream.DiscardOld, AllowDirect: true,
 		MaxMsgs: -1, MaxBytes: -1, MaxMsgSize: -1, MaxMsgsPerSubject: -1, MaxConsumers: -1,
 	}
+}
+
+// desired returns the configuration of each stream of the callbacks, by its limits.
+func (s Streams) desired() []jetstream.StreamConfig {
+	s = s.withDefaults()
+	base := s.base()
 	jobs, attempts := base, base
 	jobs.Name, jobs.Subjects, jobs.MaxAge = JobsStream, []string{"jobs.>"}, s.JobsMaxAge
 	jobs.Description = "verified events of bulk jobs; one finished event for each job"
@@ -62,6 +72,15 @@ func (s Streams) desired() []jetstream.StreamConfig {
 	watch.Retention, watch.MaxMsgsPerSubject = jetstream.WorkQueuePolicy, 1
 	watch.Description = "jobs without an end, and when the platform is asked after each"
 	return []jetstream.StreamConfig{jobs, attempts, watch}
+}
+
+// checkpoints returns the configuration of the stream of the checkpoints. All are kept:
+// the more there are, the narrower a rewriting of history is pinned down.
+func (s Streams) checkpoints() jetstream.StreamConfig {
+	c := s.withDefaults().base()
+	c.Name, c.Subjects, c.AllowDirect = CheckpointsStream, []string{"checkpoints.>"}, false
+	c.Description = "signed checkpoints of the logs over the streams"
+	return c
 }
 
 // ErrStream is returned when a stream exists that cannot keep our promises, such as

@@ -1,0 +1,204 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The stream and the bucket of the evidence; see internal/audit.
+const (
+	// CheckpointsStream holds every signed checkpoint, on `checkpoints.<name>.<stream>`.
+	CheckpointsStream = "CHECKPOINTS"
+	// TilesBucket holds the tiles of the Merkle trees, by their C2SP names.
+	TilesBucket = "TILES"
+)
+
+// LastSequence returns the sequence of the newest message that a stream ever stored,
+// 0 if there never was one. It is the leader's word.
+func (b *Bus) LastSequence(ctx context.Context, stream string) (uint64, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	s, err := b.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, fmt.Errorf("%w: asking for stream %s: %v", ErrUnavailable, stream, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
+// Range calls yield with each message of a stream whose sequence is from from to to, in
+// order, as it stands there: a body in the object store is not fetched. An error of
+// yield ends it and is returned. The messages come from the stream's leader, so that
+// none is left out by a replica that lags.
+func (b *Bus) Range(ctx context.Context, stream string, from, to uint64, yield func(Message) error) error {
+	s, err := b.js.Stream(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("%w: asking for stream %s: %v", ErrUnavailable, stream, err)
+	}
+	if from > to || s.CachedInfo().State.LastSeq < from {
+		return nil
+	}
+	consumer, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+	})
+	if err != nil {
+		return fmt.Errorf("%w: reading stream %s: %v", ErrUnavailable, stream, err)
+	}
+	if info, err := consumer.Info(ctx); err != nil || info.NumPending == 0 {
+		return err
+	}
+	it, err := consumer.Messages(jetstream.PullMaxMessages(rangeBatch))
+	if err != nil {
+		return fmt.Errorf("%w: reading stream %s: %v", ErrUnavailable, stream, err)
+	}
+	defer it.Stop()
+	defer context.AfterFunc(ctx, it.Stop)()
+	for {
+		msg, err := it.Next()
+		if err != nil {
+			return fmt.Errorf("%w: reading stream %s: %v", ErrUnavailable, stream, errors.Join(err, context.Cause(ctx)))
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return fmt.Errorf("reading stream %s: %w", stream, err)
+		}
+		if meta.Sequence.Stream > to {
+			return nil
+		}
+		m := Message{
+			Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp, Header: msg.Headers(), Data: msg.Data(),
+		}
+		if err := yield(m); err != nil {
+			return err
+		}
+		if meta.Sequence.Stream == to || meta.NumPending == 0 {
+			return nil
+		}
+	}
+}
+
+// rangeBatch is how many messages are asked for at once.
+const rangeBatch = 4096
+
+// Tiles is a place for named data, kept in the object store.
+type Tiles struct {
+	store jetstream.ObjectStore
+}
+
+// Tiles opens the bucket of the tiles, creating it if it is missing.
+func (b *Bus) Tiles(ctx context.Context) (Tiles, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	store, err := b.js.ObjectStore(ctx, TilesBucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) && !b.opts.ReadOnly {
+		store, err = b.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
+			Bucket: TilesBucket, Replicas: max(b.opts.Streams.Replicas, 1),
+			Description: "tiles of the Merkle trees over the streams",
+		})
+	}
+	if err != nil {
+		return Tiles{}, fmt.Errorf("opening bucket %s: %w", TilesBucket, err)
+	}
+	return Tiles{store}, nil
+}
+
+// Get returns the data under name; without any, the error is fs.ErrNotExist.
+func (t Tiles) Get(ctx context.Context, name string) ([]byte, error) {
+	data, err := t.store.GetBytes(ctx, name)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return nil, fmt.Errorf("%s in bucket %s: %w", name, TilesBucket, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s from bucket %s: %w", name, TilesBucket, err)
+	}
+	return data, nil
+}
+
+// Put stores data under name, in place of what was there.
+func (t Tiles) Put(ctx context.Context, name string, data []byte) error {
+	if _, err := t.store.PutBytes(ctx, name, data); err != nil {
+		return fmt.Errorf("%w: writing %s to bucket %s: %v", ErrUnavailable, name, TilesBucket, err)
+	}
+	return nil
+}
+
+// Delete removes name; that there is nothing to remove is no error.
+func (t Tiles) Delete(ctx context.Context, name string) error {
+	if err := t.store.Delete(ctx, name); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+		return fmt.Errorf("%w: removing %s from bucket %s: %v", ErrUnavailable, name, TilesBucket, err)
+	}
+	return nil
+}
+
+// ErrChanged is returned by Checkpoints.Store when another checkpoint was stored since.
+var ErrChanged = errors.New("another checkpoint was stored since")
+
+// Checkpoints are the checkpoints of one log: messages on one subject, of which the
+// newest is in force and the sequence is the revision.
+type Checkpoints struct {
+	bus     *Bus
+	stream  jetstream.Stream
+	subject string
+}
+
+// Checkpoints opens the checkpoints of the log over a stream, of the receiver called
+// name.
+func (b *Bus) Checkpoints(ctx context.Context, name, stream string) (Checkpoints, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	s, err := b.ensureStream(ctx, b.opts.Streams.checkpoints())
+	if err != nil {
+		return Checkpoints{}, err
+	}
+	return Checkpoints{bus: b, stream: s, subject: strings.Join([]string{"checkpoints", name, stream}, ".")}, nil
+}
+
+// Load returns the newest checkpoint and its revision; nil and 0 when there is none.
+func (c Checkpoints) Load(ctx context.Context) ([]byte, uint64, error) {
+	// Not a direct get: the leader's word counts here.
+	info, err := c.stream.Info(ctx, jetstream.WithSubjectFilter(c.subject))
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: asking for the checkpoints on %s: %v", ErrUnavailable, c.subject, err)
+	}
+	if info.State.Subjects[c.subject] == 0 {
+		return nil, 0, nil
+	}
+	m, err := c.stream.GetLastMsgForSubject(ctx, c.subject)
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: reading the newest checkpoint on %s: %v", ErrUnavailable, c.subject, err)
+	}
+	return m.Data, m.Sequence, nil
+}
+
+// Store adds a checkpoint if the newest still has the given revision, and returns its
+// own; else the error is ErrChanged.
+func (c Checkpoints) Store(ctx context.Context, checkpoint []byte, revision uint64) (uint64, error) {
+	msg := &nats.Msg{Subject: c.subject, Data: checkpoint}
+	ack, err := c.bus.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision))
+	if isTaken(err) {
+		return 0, fmt.Errorf("%w: %v", ErrChanged, err)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+// All calls yield with every checkpoint that is kept, oldest first.
+func (c Checkpoints) All(ctx context.Context, yield func(Message) error) error {
+	last, err := c.bus.LastSequence(ctx, CheckpointsStream)
+	if err != nil {
+		return err
+	}
+	return c.bus.Range(ctx, CheckpointsStream, 1, last, func(m Message) error {
+		if m.Subject != c.subject {
+			return nil
+		}
+		return yield(m)
+	})
+}
