@@ -106,6 +106,13 @@ func (v *Verifier) Verify(values []string, body []byte) Verdict {
 	return Verdict{Key: by}
 }
 
+// WellFormed reports whether the values of the signature header have the form that
+// Verify asks for, whatever they sign.
+func WellFormed(values []string) bool {
+	_, reason := parse(values)
+	return reason == ""
+}
+
 const scheme = "sha256"
 
 // encodedLen is the length of the padded base64 of one digest.

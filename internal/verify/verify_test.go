@@ -44,6 +44,28 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// A header is well formed exactly when Verify has nothing to find fault with but the
+// digest in it.
+func TestWellFormed(t *testing.T) {
+	right := "sha256=jHdbRx5EZAsOfTwAPJOGkNUzQMVVdu5VJlxcsk+G6jQ="
+	for _, tt := range []struct {
+		name   string
+		values []string
+		want   bool
+	}{
+		{"the published signature", []string{right}, true},
+		{"another digest", []string{"sha256=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}, true},
+		{"none", nil, false},
+		{"two", []string{right, right}, false},
+		{"another algorithm", []string{"sha1=2ft3EQbtnGuxCM39AvbPeLh1Vbs="}, false},
+		{"hexadecimal", []string{"sha256=8c775b471e44640b0e7d3c003c938690d53340c55576ee55265c5cb24f86ea34"}, false},
+	} {
+		if got := verify.WellFormed(tt.values); got != tt.want {
+			t.Errorf("%s: WellFormed(%q) = %v, want %v", tt.name, tt.values, got, tt.want)
+		}
+	}
+}
+
 func TestVerdictNamesTheKeyThatMatched(t *testing.T) {
 	older, newer := newKey(t, "2025", "older key"), newKey(t, "2026", "newer key")
 	v := newVerifier(t, newer, older)
