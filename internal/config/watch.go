@@ -24,7 +24,7 @@ func Watch(ctx context.Context, files []string, changed func() []string) error {
 	if err != nil {
 		return fmt.Errorf("watching the configuration: %w", err)
 	}
-	defer w.Close() //nolint:errcheck // nothing is written through it
+	defer w.Close()
 	if err := watchFolders(w, files); err != nil {
 		return err
 	}
@@ -37,8 +37,10 @@ func Watch(ctx context.Context, files []string, changed func() []string) error {
 			return nil
 		case <-w.Events:
 			settled.Reset(settleTime)
-		case <-w.Errors:
-			settled.Reset(settleTime) // events may be lost: look
+		case err := <-w.Errors:
+			if err != nil { // events may be lost: look
+				settled.Reset(settleTime)
+			}
 		case <-settled.C:
 			now := digest(files)
 			if now == last {
@@ -69,7 +71,7 @@ func digest(files []string) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	for _, f := range files {
 		content, err := readBounded(f, maxFile)
-		fmt.Fprintf(h, "%q %v %d\n", f, err == nil, len(content))
+		h.Write(fmt.Appendf(nil, "%q %v %d\n", f, err == nil, len(content)))
 		h.Write(content)
 	}
 	h.Sum(sum[:0])

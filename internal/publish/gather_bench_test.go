@@ -38,7 +38,7 @@ func benchmarkPublish(b *testing.B, callers, duplicates int, oneByOne bool) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer bus.Close(context.Background()) //nolint:errcheck // the figures are taken
+	defer bus.Close(context.Background())
 	if _, err := bus.Publish(b.Context(), event(job.Finished, "0", "COMPLETED")); err != nil {
 		b.Fatal(err)
 	}

@@ -102,14 +102,14 @@ func TestResultForms(t *testing.T) {
 
 func TestJSONRowsAsCSV(t *testing.T) {
 	r := start(t, simulator.Options{})
-	id := r.submitRows(`[{"b":"x,y","a":1},{"c":[1]}]`, "")
+	r.submitRows(`[{"b":"x,y","a":1},{"c":[1]}]`, "")
 	r.quiet()
 	// The file is named rows.csv: its name wins over what is in it, so this is a bad header row.
 	if got := r.Jobs()[0]; got.Records != 1 || got.Failed != 1 {
 		t.Errorf("JSON named .csv gave %d rows, %d failed, want 1 and 1", got.Records, got.Failed)
 	}
 	body, kind := form("file", "rows.json", "[{\"b\":\"x,y\",\"a\":1},\n{\"c\":[1]}]")
-	id = fmt.Sprint(number(t, r.call(http.MethodPost, "/bulk/contact", body, kind).body)["id"])
+	id := fmt.Sprint(number(t, r.call(http.MethodPost, "/bulk/contact", body, kind).body)["id"])
 	r.ended()
 	if got, want := string(r.get("/bulk/"+id+"/contact", "Accept: text/csv").body), "a,b,c\n1,\"x,y\",\n,,[1]\n"; got != want {
 		t.Errorf("CSV of JSON rows = %q, want %q", got, want)

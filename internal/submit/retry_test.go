@@ -74,7 +74,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 				t.Errorf("slept %d times, want %d", len(slept.taken), tc.tries-1)
 			}
 			var refused *submit.Error
-			if _, any := tc.fails.(*submit.Error); any && errors.As(err, &refused) && !errors.Is(err, submit.ErrMayExist) {
+			if errors.As(tc.fails, &refused) && errors.As(err, &refused) && !errors.Is(err, submit.ErrMayExist) {
 				return
 			}
 			if !errors.Is(err, tc.fails) {
