@@ -32,6 +32,7 @@ import (
 //	post [-X M] [-H H]… [-key FILE] [-chunked] URL [FILE]
 //	                                 sends a request and prints the answer
 //	digest FOLDER                    prints name, mode and SHA-256 of every file
+//	readenv FILE                     takes K=V lines as variables
 //	alone                            keeps out other scripts that say so
 //
 // Nothing that a program prints may hold a secret of its configuration: that is looked
@@ -60,7 +61,7 @@ func TestScripts(t *testing.T) {
 			"code": codeCommand, "start": startCommand, "end": endCommand,
 			"waitlog": waitCommand(func(p *process) *output { return p.log }),
 			"waitout": waitCommand(func(p *process) *output { return p.out }),
-			"post":    postCommand, "digest": digestCommand, "alone": aloneCommand,
+			"post":    postCommand, "digest": digestCommand, "alone": aloneCommand, "readenv": readenvCommand,
 		},
 	})
 }
@@ -233,4 +234,13 @@ func aloneCommand(ts *testscript.TestScript, neg bool, args []string) {
 	use(ts, neg, len(args) == 0, "alone")
 	demoPorts.Lock()
 	ts.Defer(demoPorts.Unlock)
+}
+
+func readenvCommand(ts *testscript.TestScript, neg bool, args []string) {
+	use(ts, neg, len(args) == 1, "readenv FILE")
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		use(ts, neg, ok, "readenv FILE, of K=V lines")
+		ts.Setenv(name, value)
+	}
 }

@@ -180,7 +180,7 @@ const pollEvery = 5 * time.Second
 // follow waits for the finished event of a job and, as a second way, asks the
 // platform: whoever waits shall not wait for a callback that was lost.
 func (a *app) follow(ctx context.Context, f follow) error {
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("no end within %v", f.timeout))
 	defer cancel()
 	events := make(chan job.Stored, 1)
 	go func() {
@@ -208,7 +208,7 @@ func (a *app) follow(ctx context.Context, f follow) error {
 				return a.end(view, "the platform says so; no callback has come yet")
 			}
 		case <-ctx.Done():
-			return fmt.Errorf("job %s did not end in time: %w; it goes on, see `receiver jobs show %s`", f.id, ctx.Err(), f.id)
+			return fmt.Errorf("waiting for job %[1]s: %[2]w; it goes on, see `receiver jobs show %[1]s`", printable(f.id), context.Cause(ctx))
 		}
 	}
 }
