@@ -56,13 +56,15 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	if err != nil {
 		return in, err
 	}
-	metrics := web.NewMetrics(in.bus.Dropped)
+	metrics, patience := web.NewMetrics(in.bus.Dropped), callback.NewPatience()
+	metrics.ShowPatience(in.receiver, patience)
 	public := web.NewPublic(web.Public{
 		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), PublishTimeout: cfg.Limits.PublishTimeout,
-		TrustedProxies: cfg.Public.TrustedProxies, Metrics: metrics, Log: log,
+		TrustedProxies: cfg.Public.TrustedProxies, Metrics: metrics, Patience: patience, Log: log,
 	})
 	private := web.NewPrivate(web.Private{
-		Token: cfg.Private.Token.Reveal(), Ready: in.bus.Ready, Metrics: metrics, Log: log,
+		Token: cfg.Private.Token.Reveal(), Ready: in.bus.Ready, Metrics: metrics,
+		Receiver: in.receiver, Patience: patience, Log: log,
 	})
 	// The private door opens first, so that whoever watches sees the public one open.
 	if in.private, err = open("private", cfg.Private.Address, private, cfg.Limits); err != nil {

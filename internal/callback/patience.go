@@ -2,6 +2,9 @@ package callback
 
 import (
 	"hash/maphash"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -187,4 +190,11 @@ func (f failure) next() (at, overdue time.Time) {
 func (r *Receiver) Knows(source string) bool {
 	_, ok := (*r.sources.Load())[source]
 	return ok
+}
+
+// Sources returns the sources in force, by name. They hold credentials.
+func (r *Receiver) Sources() []Source {
+	all := slices.Collect(maps.Values(*r.sources.Load()))
+	slices.SortFunc(all, func(a, b Source) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }

@@ -2,6 +2,7 @@ package callback_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -108,12 +109,20 @@ func TestTriesPatience(t *testing.T) {
 	}
 }
 
-func TestKnows(t *testing.T) {
+func TestSourcesInForce(t *testing.T) {
 	r, err := callback.New(callback.Options{Sources: []callback.Source{{Name: "crm"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !r.Knows("crm") || r.Knows("other") {
-		t.Errorf("Knows = %v of crm and %v of other, want true and false", r.Knows("crm"), r.Knows("other"))
+	r.SetSources([]callback.Source{{Name: "erp"}, {Name: "b"}, {Name: "a"}})
+	if !r.Knows("erp") || r.Knows("crm") {
+		t.Errorf("Knows = %v of erp and %v of crm, want true and false", r.Knows("erp"), r.Knows("crm"))
+	}
+	var names []string
+	for _, s := range r.Sources() {
+		names = append(names, s.Name)
+	}
+	if want := []string{"a", "b", "erp"}; !slices.Equal(names, want) {
+		t.Errorf("Sources() = %v, want %v", names, want)
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/rs/zerolog"
+
+	"receiver/internal/callback"
 )
 
 // Private says how the private door is kept.
@@ -20,19 +22,25 @@ type Private struct {
 	Ready func(context.Context) error
 	// Metrics are served at /metrics; it must be set.
 	Metrics *Metrics
-	Log     zerolog.Logger
+	// Receiver and Patience are served at /v1/sources; without them there is no such address.
+	Receiver *callback.Receiver
+	Patience *callback.Patience
+	Log      zerolog.Logger
 }
 
 // readyTimeout bounds how long a question for readiness may take.
 const readyTimeout = 2 * time.Second
 
-// NewPrivate returns the private door: GET /healthz, /readyz and /metrics.
+// NewPrivate returns the private door: GET /healthz, /readyz, /metrics and /v1/sources.
 func NewPrivate(p Private) http.Handler {
 	e := newEcho(nil, p.Log)
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
 	g := e.Group("", p.authorize)
 	g.GET("/readyz", p.ready)
 	g.GET("/metrics", echo.WrapHandler(p.Metrics.handler()))
+	if p.Receiver != nil && p.Patience != nil {
+		g.GET("/v1/sources", p.sources(time.Now()))
+	}
 	return e
 }
 

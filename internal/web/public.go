@@ -28,6 +28,8 @@ type Public struct {
 	TrustedProxies []netip.Prefix
 	// Metrics counts what happens; it must be set.
 	Metrics *Metrics
+	// Patience notes which answers try the platform's; nil notes none.
+	Patience *callback.Patience
 	// Log gets one line for each callback.
 	Log zerolog.Logger
 }
@@ -85,6 +87,7 @@ func (p Public) callback(c echo.Context) error {
 		Remote:      c.RealIP(), Received: start.UTC(), Headers: headerJSON(r),
 	})
 	p.Metrics.callback(c.Param("source"), out, err, time.Since(start))
+	p.settle(c.Param("source"), body, out, err)
 	p.log(c, out, err, start, len(body))
 	return respond(c, out, err)
 }
@@ -103,6 +106,7 @@ func respond(c echo.Context, out callback.Outcome, err error) error {
 // reject answers what no verification was tried on.
 func (p Public) reject(c echo.Context, code int, why string) error {
 	p.Metrics.rejected.WithLabelValues(http.StatusText(code)).Inc()
+	p.turnedAway(c, code)
 	p.Log.Info().Str("remote", c.RealIP()).Int("status", code).Msg("callback rejected")
 	return c.JSON(code, message{why})
 }
