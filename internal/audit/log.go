@@ -43,21 +43,31 @@ type Source interface {
 	Records(ctx context.Context, from, to uint64, yield func(Record) error) error
 }
 
+// StorageReader is the half of Storage that reading a log needs.
+type StorageReader interface {
+	// Get returns the data under name. Without any, the error is fs.ErrNotExist.
+	Get(ctx context.Context, name string) ([]byte, error)
+}
+
 // Storage holds tiles and stages by name. Names are slash-separated and need no escaping
 // (letters, digits, "/", ".", "-"). A Put is whole or not at all, replaces what was there,
 // and is durable when it returns.
 type Storage interface {
-	// Get returns the data under name. Without any, the error is fs.ErrNotExist.
-	Get(ctx context.Context, name string) ([]byte, error)
+	StorageReader
 	Put(ctx context.Context, name string, data []byte) error
 	// Delete removes name; that there is nothing to remove is no error.
 	Delete(ctx context.Context, name string) error
 }
 
-// CheckpointStore holds the newest checkpoint of one log and changes it by compare-and-set.
-type CheckpointStore interface {
+// CheckpointReader is the half of CheckpointStore that reading a log needs.
+type CheckpointReader interface {
 	// Load returns the checkpoint and its revision; nil and 0 when there is none.
 	Load(ctx context.Context) (checkpoint []byte, revision uint64, err error)
+}
+
+// CheckpointStore holds the newest checkpoint of one log and changes it by compare-and-set.
+type CheckpointStore interface {
+	CheckpointReader
 	// Store replaces the checkpoint if its revision still is the one given, and returns the
 	// new revision. Otherwise the error is ErrConflict.
 	Store(ctx context.Context, checkpoint []byte, revision uint64) (uint64, error)
@@ -65,13 +75,16 @@ type CheckpointStore interface {
 
 // LogOptions names one log and the stores it lives in.
 type LogOptions struct {
-	Origin      string          // of its checkpoints, see Origin; its last element is Stream
-	Stream      string          // every record must say it belongs to it
-	First       uint64          // sequence of leaf 0; 0 means 1. Never changes in a log's life
-	Source      Source          // must be set
-	Storage     Storage         // must be set
-	Checkpoints CheckpointStore // must be set
-	Keys        Keys            // at least one log key named Origin
+	Origin string // of its checkpoints, see Origin; its last element is Stream
+	Stream string // every record must say it belongs to it
+	First  uint64 // sequence of leaf 0; 0 means 1. Never changes in a log's life
+	Source Source // must be set
+	Keys   Keys   // at least one log key named Origin
+
+	// Storage and Checkpoints must be set. To be sealed, a log needs them to be a Storage and
+	// a CheckpointStore.
+	Storage     StorageReader
+	Checkpoints CheckpointReader
 }
 
 // Log is one tamper-evident log: leaf i stands for sequence First+i of the stream. It holds

@@ -17,11 +17,11 @@ func (l *Log) Tile(ctx context.Context, name string) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("tile %q: %w", name, fs.ErrNotExist)
 	}
-	size, err := l.claimedSize(ctx)
+	tree, err := l.claimed(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if current, ok := tileIn(t, size); !ok || current.W < t.W {
+	if current, _ := tileIn(t, tree.N); current.W < t.W {
 		return nil, fmt.Errorf("tile %q: %w", name, fs.ErrNotExist)
 	}
 	return l.tile(ctx, t)
@@ -45,26 +45,23 @@ func (l *Log) tile(ctx context.Context, t tlog.Tile) ([]byte, error) {
 	return nil, err
 }
 
+// tileElsewhere looks for the hashes of a tile that is not stored under its own name.
 func (l *Log) tileElsewhere(ctx context.Context, t tlog.Tile) ([]byte, error) {
-	note, _, err := l.o.Checkpoints.Load(ctx)
+	tree, err := l.claimed(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("loading checkpoint: %w", err)
+		return nil, err
 	}
-	// The size is only a hint where to look; whoever uses the hashes proves them.
-	cp, err := ReadCheckpoint(note)
-	if err != nil {
-		return nil, fmt.Errorf("tile %s: %w", tileName(t), fs.ErrNotExist)
-	}
-	wider, ok := tileIn(t, cp.Tree.N)
-	if !ok || wider.W < t.W {
-		return nil, fmt.Errorf("tile %s: %w", tileName(t), fs.ErrNotExist)
-	}
-	if wider.W > t.W {
+	current, _ := tileIn(t, tree.N)
+	full := tlog.Tile{H: tileHeight, L: t.L, N: t.N, W: tileWidth}
+	for _, wider := range []tlog.Tile{current, full} {
+		if wider.W <= t.W {
+			continue
+		}
 		if data, err := l.get(ctx, wider, t.W); !errors.Is(err, fs.ErrNotExist) {
 			return data, err
 		}
 	}
-	staged, err := l.readStage(ctx, cp.Tree)
+	staged, err := l.readStage(ctx, tree)
 	if err != nil {
 		return nil, err
 	}
@@ -86,16 +83,18 @@ func (l *Log) get(ctx context.Context, t tlog.Tile, width int) ([]byte, error) {
 	return data[:width*tlog.HashSize], nil
 }
 
-func (l *Log) claimedSize(ctx context.Context) (int64, error) {
+// claimed returns the tree of the stored checkpoint, or an empty one if it cannot be read.
+// It is not verified: it only tells where tiles are, and whoever uses them proves them.
+func (l *Log) claimed(ctx context.Context) (tlog.Tree, error) {
 	note, _, err := l.o.Checkpoints.Load(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("loading checkpoint: %w", err)
+		return tlog.Tree{}, fmt.Errorf("loading checkpoint: %w", err)
 	}
 	cp, err := ReadCheckpoint(note)
 	if err != nil {
-		return 0, nil // without a readable checkpoint no tile is part of the log
+		return tlog.Tree{}, nil
 	}
-	return cp.Tree.N, nil
+	return cp.Tree, nil
 }
 
 // proofs returns a reader of a tree's hashes, each proved to belong to the tree before it

@@ -38,9 +38,11 @@ type SealerOptions struct {
 // A leaf is sealed once its checkpoint is stored; before that its tiles are, in a stage. A
 // crash at any point leaves a log that the next Seal continues from, with the same leaves.
 type Sealer struct {
-	log    *Log
-	signer note.Signer
-	batch  int64
+	log         *Log
+	storage     Storage
+	checkpoints CheckpointStore
+	signer      note.Signer
+	batch       int64
 
 	mu      sync.Mutex
 	refused error        // set once, when the log was seen to contradict itself
@@ -63,7 +65,12 @@ func NewSealer(l *Log, o SealerOptions) (*Sealer, error) {
 	if o.Batch <= 0 {
 		o.Batch = defaultBatch
 	}
-	s := &Sealer{log: l, signer: o.Signer, batch: int64(o.Batch)}
+	storage, ok1 := l.o.Storage.(Storage)
+	checkpoints, ok2 := l.o.Checkpoints.(CheckpointStore)
+	if !ok1 || !ok2 {
+		return nil, fmt.Errorf("log %s can only be read: its stores cannot be written to", l.o.Origin)
+	}
+	s := &Sealer{log: l, storage: storage, checkpoints: checkpoints, signer: o.Signer, batch: int64(o.Batch)}
 	for _, signed := range o.Known {
 		cp, err := l.open(signed)
 		if err != nil {
@@ -179,7 +186,7 @@ func (s *Sealer) finish(ctx context.Context, tree tlog.Tree) error {
 	if err := staged.prove(ctx, s.log, tree); err != nil {
 		return err
 	}
-	if err := staged.publish(ctx, s.log); err != nil {
+	if err := staged.publish(ctx, s.storage); err != nil {
 		return err
 	}
 	return s.remove(ctx, stageName(tree))
@@ -226,7 +233,7 @@ func (s *Sealer) advance(ctx context.Context, size int64) error {
 		return err
 	}
 	if len(staged) > 0 {
-		if err := s.log.o.Storage.Put(ctx, stageName(tree), staged.encode()); err != nil {
+		if err := s.storage.Put(ctx, stageName(tree), staged.encode()); err != nil {
 			return fmt.Errorf("writing %s: %w", stageName(tree), err)
 		}
 	}
@@ -234,7 +241,7 @@ func (s *Sealer) advance(ctx context.Context, size int64) error {
 	if err != nil {
 		return err
 	}
-	rev, err := s.log.o.Checkpoints.Store(ctx, cp.Note, s.rev)
+	rev, err := s.checkpoints.Store(ctx, cp.Note, s.rev)
 	if err != nil {
 		s.litter = append(s.litter, tree)
 		return fmt.Errorf("storing checkpoint of %s: %w", s.log.o.Origin, err)
@@ -287,7 +294,7 @@ func (s *Sealer) proveGrowth(ctx context.Context, old, tree tlog.Tree, staged st
 // settle gives the tiles of a stored checkpoint their places and clears away what they
 // replace. Its failure loses nothing: finish does the same from the stage.
 func (s *Sealer) settle(ctx context.Context, old, tree tlog.Tree, staged stage) error {
-	if err := staged.publish(ctx, s.log); err != nil {
+	if err := staged.publish(ctx, s.storage); err != nil {
 		return err
 	}
 	for _, t := range obsolete(old.N, tree.N) {
@@ -320,7 +327,7 @@ func (s *Sealer) sweep(ctx context.Context) error {
 }
 
 func (s *Sealer) remove(ctx context.Context, name string) error {
-	if err := s.log.o.Storage.Delete(ctx, name); err != nil {
+	if err := s.storage.Delete(ctx, name); err != nil {
 		return fmt.Errorf("removing %s: %w", name, err)
 	}
 	return nil

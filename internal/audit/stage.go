@@ -98,9 +98,9 @@ func (s stage) prove(ctx context.Context, l *Log, tree tlog.Tree) error {
 
 // publish writes every tile to its place. The content is settled by the checkpoint, so
 // writing one twice, or late, or by two sealers at once, changes nothing.
-func (s stage) publish(ctx context.Context, l *Log) error {
+func (s stage) publish(ctx context.Context, storage Storage) error {
 	for _, d := range s {
-		if err := l.o.Storage.Put(ctx, tileName(d.tile), d.data); err != nil {
+		if err := storage.Put(ctx, tileName(d.tile), d.data); err != nil {
 			return fmt.Errorf("writing %s: %w", tileName(d.tile), err)
 		}
 	}

@@ -1,0 +1,129 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// ExportOptions bound an export.
+type ExportOptions struct {
+	// From and To are the first and the last sequence to export; 0 means the log's first, and
+	// the last one sealed. What is not sealed is never exported.
+	From, To uint64
+
+	// Kept are other checkpoints to put into the folder.
+	Kept []Kept
+
+	// Progress is called now and then with the number of records written; nil means nobody is.
+	Progress func(records int64)
+}
+
+// Export writes the records of a range, all tiles and the newest checkpoint into a new
+// folder at path, in the layout of docs/evidence.md. The folder must not exist, or be
+// empty. When it returns, records and checkpoints are on disk. What it holds is what the
+// stream holds: verify the folder before anything is removed from the stream.
+func (l *Log) Export(ctx context.Context, path string, o ExportOptions) error {
+	cp, err := l.Checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	end := l.seq(cp.Tree.N) - 1
+	if o.To == 0 || o.To > end {
+		o.To = end
+	}
+	info := folderInfo{
+		Format: exportFormat, Origin: l.o.Origin, Stream: l.o.Stream, First: l.o.First,
+		From: max(o.From, l.o.First), To: o.To,
+	}
+	if err := makeFolder(path); err != nil {
+		return fmt.Errorf("exporting to %s: %w", path, err)
+	}
+	if err := l.exportAll(ctx, path, info, cp, o); err != nil {
+		return fmt.Errorf("exporting to %s: %w", path, err)
+	}
+	return nil
+}
+
+// makeFolder makes the folder and refuses one that already holds something.
+func makeFolder(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(path)
+	if err == nil && len(entries) > 0 {
+		err = errors.New("the folder is not empty")
+	}
+	if err != nil {
+		return err
+	}
+	return os.Mkdir(filepath.Join(path, folderRecords), 0o700)
+}
+
+func (l *Log) exportAll(ctx context.Context, path string, info folderInfo, cp Checkpoint, o ExportOptions) error {
+	if err := l.exportRecords(ctx, path, info, o.Progress); err != nil {
+		return err
+	}
+	if err := l.exportTiles(ctx, path, cp.Tree.N); err != nil {
+		return err
+	}
+	var kept []byte
+	for _, k := range o.Kept {
+		kept = appendNote(kept, k.Note)
+	}
+	about, err := json.MarshalIndent(info, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := writeDurably(filepath.Join(path, folderKept), kept); err != nil {
+		return err
+	}
+	if err := writeDurably(filepath.Join(path, folderLog), append(about, '\n')); err != nil {
+		return err
+	}
+	// Last of all, because it says that everything else is there.
+	return writeDurably(filepath.Join(path, folderCheckpoint), cp.Note)
+}
+
+func (l *Log) exportRecords(ctx context.Context, path string, info folderInfo, progress func(int64)) error {
+	if info.To < info.From {
+		return nil
+	}
+	w := &leafWriter{dir: filepath.Join(path, folderRecords), info: info}
+	written := int64(0)
+	err := l.o.Source.Records(ctx, info.From, info.To, func(r Record) error {
+		written++
+		if progress != nil && written%1024 == 0 {
+			progress(written)
+		}
+		return w.write(r)
+	})
+	if progress != nil {
+		progress(written)
+	}
+	return errors.Join(err, w.close())
+}
+
+// exportTiles writes every tile of the tree. Thousands of small files are not forced to
+// disk one by one; a lost one is found by the Verify that follows an export.
+func (l *Log) exportTiles(ctx context.Context, path string, size int64) error {
+	for _, t := range tlog.NewTiles(tileHeight, 0, size) {
+		data, err := l.tile(ctx, t)
+		if err != nil {
+			return tileError(ctx, "reading tiles", err)
+		}
+		name := filepath.Join(path, filepath.FromSlash(tileName(t)))
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package audit_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"receiver/internal/audit"
+)
+
+// threeCheckpoints are of one log at three sizes.
+func threeCheckpoints(t testing.TB) []audit.Checkpoint {
+	t.Helper()
+	w := newWorld(t, 0)
+	var all []audit.Checkpoint
+	for _, k := range w.keptAt(t, 1, 2, 300) {
+		cp, err := audit.OpenCheckpoint(k.Note, testKeys(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, cp)
+	}
+	return all
+}
+
+func TestCheckpointFileKeepsEverything(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "JOBS.checkpoints")
+	if _, err := audit.ReadCheckpointFile(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("before there is one: error %v, want fs.ErrNotExist", err)
+	}
+	all := threeCheckpoints(t)
+	for i, cp := range all {
+		f, err := audit.OpenCheckpointFile(path) // every time as after a restart
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := last(all[:i]); string(f.Last()) != want {
+			t.Errorf("Last = %q, want %q", f.Last(), want)
+		}
+		for range 2 { // the second time changes nothing
+			if err := f.Publish(t.Context(), cp); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if string(f.Last()) != string(cp.Note) {
+			t.Errorf("Last = %q, want %q", f.Last(), cp.Note)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := audit.ReadCheckpointFile(path)
+	if err != nil || len(kept) != 3 {
+		t.Fatalf("%d notes, %v, want 3", len(kept), err)
+	}
+	for i, k := range kept {
+		if string(k.Note) != string(all[i].Note) || !strings.HasPrefix(k.Where, path) {
+			t.Errorf("note %d at %s = %q, want %q", i, k.Where, k.Note, all[i].Note)
+		}
+	}
+}
+
+func last(all []audit.Checkpoint) string {
+	if len(all) == 0 {
+		return ""
+	}
+	return string(all[len(all)-1].Note)
+}
+
+// A crash may cut an append anywhere. What was whole before stays, what follows is whole.
+func TestCheckpointFileAfterACutAppend(t *testing.T) {
+	all := threeCheckpoints(t)
+	first, second := string(all[0].Note)+"\n", string(all[1].Note)+"\n"
+	path := filepath.Join(t.TempDir(), "JOBS.checkpoints")
+	for cut := range len(second) {
+		if err := os.WriteFile(path, []byte(first+second[:cut]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{string(all[0].Note)}
+		if cut == len(second)-1 { // only the empty line behind it is missing
+			want = append(want, string(all[1].Note))
+		}
+		if got := notes(t, path); !slices.Equal(got, want) {
+			t.Errorf("cut to %d: notes %q, want %q", cut, got, want)
+		}
+		f, err := audit.OpenCheckpointFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(f.Last()); got != want[len(want)-1] {
+			t.Errorf("cut to %d: Last = %q, want %q", cut, got, want[len(want)-1])
+		}
+		if err := errors.Join(f.Publish(t.Context(), all[2]), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got := notes(t, path); !slices.Equal(got, append(want, string(all[2].Note))) {
+			t.Errorf("cut to %d: notes %q", cut, got)
+		}
+	}
+}
+
+func notes(t testing.TB, path string) []string {
+	t.Helper()
+	kept, err := audit.ReadCheckpointFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, k := range kept {
+		all = append(all, string(k.Note))
+	}
+	return all
+}
+
+// Damage in the middle costs one note, and is not passed over.
+func TestCheckpointFileWithDamageInside(t *testing.T) {
+	all := threeCheckpoints(t)
+	path := filepath.Join(t.TempDir(), "JOBS.checkpoints")
+	text := string(all[0].Note) + "\n" + "garbage\n\n" + string(all[1].Note) + "\n" + string(all[2].Note) + "\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var good []bool
+	for _, note := range notes(t, path) {
+		_, err := audit.OpenCheckpoint([]byte(note), testKeys(t))
+		good = append(good, err == nil)
+	}
+	if want := []bool{true, false, true}; !slices.Equal(good, want) {
+		t.Errorf("notes that hold = %v, want %v", good, want)
+	}
+}
+
+func TestCheckpointDirHoldsOneFileEach(t *testing.T) {
+	dir := audit.CheckpointDir{Path: t.TempDir()}
+	all := threeCheckpoints(t)
+	for _, cp := range append(all, all...) {
+		if err := dir.Publish(t.Context(), cp); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := all[0]
+	other.Origin = audit.Origin("test", "ATTEMPTS")
+	if err := dir.Publish(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := dir.Read(testOrigin)
+	if err != nil || len(kept) != 3 {
+		t.Fatalf("%d checkpoints, %v, want 3", len(kept), err)
+	}
+	for i, k := range kept {
+		if string(k.Note) != string(all[i].Note) {
+			t.Errorf("checkpoint %d = %q, want %q", i, k.Note, all[i].Note)
+		}
+	}
+	files, _ := os.ReadDir(dir.Path)
+	if len(files) != 4 {
+		t.Errorf("%d files, want 4", len(files))
+	}
+	gone := audit.CheckpointDir{Path: filepath.Join(dir.Path, "gone")}
+	if err := gone.Publish(t.Context(), all[0]); err == nil {
+		t.Error("publishing into a folder that does not exist: no error")
+	}
+	if _, err := gone.Read(testOrigin); err == nil {
+		t.Error("reading a folder that does not exist: no error")
+	}
+}
