@@ -26,6 +26,7 @@ func (l *loader) check(c *Config) {
 	} else {
 		l.checkEmbedded(&c.NATS)
 	}
+	l.checkAudit(&c.Audit)
 	if c.NATS.JobsMaxAge < longestRetry {
 		l.warn("nats.jobs_max_age", fmt.Sprintf("is shorter than the %s in which the platform may repeat a callback: a late repeat would count as new",
 			shortDuration(longestRetry)))
@@ -141,6 +142,23 @@ func (l *loader) checkPair(c *Config) {
 	}
 	if _, err := tls.LoadX509KeyPair(c.Abs(t.CertFile), c.Abs(t.KeyFile)); err != nil {
 		l.fault("nats.tls.cert_file", "does not work with nats.tls.key_file: "+err.Error(), "a PEM certificate and its private key")
+	}
+}
+
+func (l *loader) checkAudit(c *Audit) {
+	if c.Key.Empty() && len(c.Anchors) > 0 {
+		l.warn("audit.anchors", "are told nothing, because there is no audit.key to seal with")
+	}
+	for i, a := range c.Anchors {
+		path := fmt.Sprintf("audit.anchors[%d]", i)
+		switch {
+		case (a.Directory == "") == (a.Witness == ""):
+			l.fault(path, "names not exactly one place", "either directory, or witness and key")
+		case a.Witness != "" && a.Key == "":
+			l.fault(path+".key", "is empty, so the witness's cosignatures could not be verified", "its verifier key")
+		case a.Directory != "" && a.Key != "":
+			l.fault(path+".key", "is given, but a directory has no key", "no such key")
+		}
 	}
 }
 

@@ -74,6 +74,7 @@ type Config struct {
 	Private     Private `key:"private"`
 	Limits      Limits  `key:"limits"`
 	NATS        NATS    `key:"nats"`
+	Audit       Audit   `key:"audit"`
 	Log         Log     `key:"log"`
 }
 
@@ -204,6 +205,34 @@ type Embedded struct {
 	Folder Path `key:"folder" default:"receiver-data"`
 	// Address is the client listener, always on loopback; port 0 takes a free one.
 	Address string `key:"address" default:"127.0.0.1:4222" form:"loopback"`
+}
+
+// Audit says how the streams are sealed into tamper-evident logs.
+type Audit struct {
+	// Name is this installation's in the origins of its logs, receiver/<name>/<stream>.
+	Name string `key:"name" default:"receiver" form:"log name"`
+	// Key signs the checkpoints; empty means that nothing is sealed.
+	Key Secret `key:"key" form:"log key"`
+	// VerifierKeys are public keys that are believed besides that of Key: earlier ones.
+	VerifierKeys []string `key:"verifier_keys" form:"verifier key"`
+	// CheckpointFile is where each replica keeps every checkpoint it has seen.
+	CheckpointFile Path `key:"checkpoint_file" default:"receiver-checkpoints"`
+	// Interval is the longest that a record stays unsealed.
+	Interval time.Duration `key:"interval" default:"1s" min:"100ms" max:"1h"`
+	// Anchors are told of checkpoints every AnchorInterval.
+	Anchors        []Anchor      `key:"anchors"`
+	AnchorInterval time.Duration `key:"anchor_interval" default:"1m" min:"1s" max:"24h"`
+}
+
+// Anchor is a place out of reach of who could rewrite the streams: either a directory or
+// a witness.
+type Anchor struct {
+	// Directory holds one file for each checkpoint.
+	Directory Path `key:"directory" short:"true"`
+	// Witness is the URL of a C2SP tlog-witness, and Key the verifier key of its
+	// cosignatures.
+	Witness string `key:"witness" form:"https"`
+	Key     string `key:"key" form:"verifier key"`
 }
 
 // Log says how the program logs.

@@ -11,6 +11,11 @@ import (
 	"receiver/internal/config"
 )
 
+const (
+	logKey     = "audit:\n  key: PRIVATE+KEY+receiver/test+b3caf33f+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n"
+	witnessKey = "w.example.com+a3e00fe2+BNy/co4C1Hn1p+INwJrfUlgz7W55dSZReusH/GhUhJ/G"
+)
+
 // complaints loads text as config.yaml, in a folder with the given files, and
 // returns the lines of the error without the folder.
 func complaints(t *testing.T, text string, files map[string]string, env ...string) []string {
@@ -33,7 +38,7 @@ func complaints(t *testing.T, text string, files map[string]string, env ...strin
 const key = "    signature_keys: [{value: s3cret}]\n"
 
 func TestFaults(t *testing.T) {
-	const topKeys = "sources, token_secret, public, private, limits, nats, log"
+	const topKeys = "sources, token_secret, public, private, limits, nats, audit, log"
 	for _, row := range []struct{ name, text, want string }{
 		{"the brief's example", "sources:\n  crm:\n" + key + "    base_url: http://api.example.com\n",
 			`config.yaml:4: sources.crm.base_url: "http://api.example.com" is not https; allowed: https://…, or http:// on loopback; without credentials, query or fragment`},
@@ -129,6 +134,18 @@ func TestFaults(t *testing.T) {
 		{"half a pair", "nats: {mode: external, urls: [nats://a], tls: {cert_file: config.yaml}}\n", "config.yaml:1: nats.tls.key_file: is empty, but nats.tls.cert_file is given"},
 		{"other half", "nats: {mode: external, urls: [nats://a], tls: {key_file: config.yaml}}\n", "config.yaml:1: nats.tls.cert_file: is empty, but nats.tls.key_file is given"},
 		{"no pair", "nats: {mode: external, urls: [nats://a], tls: {cert_file: config.yaml, key_file: config.yaml}}\n", "config.yaml:1: nats.tls.cert_file: does not work with nats.tls.key_file: "},
+
+		{"log's name", "audit: {name: My_Receiver}\n", `config.yaml:1: audit.name: "My_Receiver" is not such a name; allowed: 1 to 32 of a-z 0-9 -`},
+		{"another secret as log key", "audit:\n  key: hunter2\n", "config.yaml:2: audit.key: the secret is no log key; allowed: the text that `receiver audit init` writes into its file"},
+		{"log key in two pieces", "audit: {key: \"PRIVATE+KEY+receiver/hunter2 x+b3caf33f+AQAB\"}\n", "config.yaml:1: audit.key: the secret is no log key"},
+		{"secret as verifier key", "audit: {verifier_keys: [abc]}\n", `config.yaml:1: audit.verifier_keys[0]: "abc" is not such a name; allowed: name+hash+base64, as `},
+		{"hasty sealing", "audit: {interval: 10ms}\n", "config.yaml:1: audit.interval: 10ms is too small; "},
+		{"no checkpoint file", "audit: {checkpoint_file: \"\"}\n", "config.yaml:1: audit.checkpoint_file: is empty"},
+		{"anchor nowhere", logKey + "  anchors:\n  - {}\n", "config.yaml:4: audit.anchors[0]: names not exactly one place; allowed: either directory, or witness and key"},
+		{"anchor in two places", logKey + "  anchors:\n  - {directory: a, witness: https://w.example.com}\n", "config.yaml:4: audit.anchors[0]: names not exactly one place"},
+		{"witness without key", logKey + "  anchors:\n  - witness: https://w.example.com\n", "config.yaml:4: audit.anchors[0].key: is empty, so the witness's cosignatures could not be verified; allowed: its verifier key"},
+		{"directory with key", logKey + "  anchors:\n  - {directory: a, key: " + witnessKey + "}\n", "config.yaml:4: audit.anchors[0].key: is given, but a directory has no key"},
+		{"witness by http", logKey + "  anchors:\n  - {witness: \"http://w.example.com\", key: " + witnessKey + "}\n", `config.yaml:4: audit.anchors[0].witness: "http://w.example.com" is not https`},
 
 		{"level", "log: {level: loud}\n", `config.yaml:1: log.level: "loud" is not known; allowed: trace, debug, info, warn, error`},
 		{"long value", "log: {level: " + strings.Repeat("x", 500) + "}\n", "config.yaml:1: log.level: \"" + strings.Repeat("x", 80) + "…\" is not known"},
@@ -252,6 +269,7 @@ func TestWarnings(t *testing.T) {
 			[]string{"config.yaml:2: sources.crm: has only one of element_token and user_secret: submitting needs both"}},
 		{"everybody trusted", crm + "public: {trusted_proxies: [0.0.0.0/0]}\n", []string{"config.yaml:2: public.trusted_proxies[0]: believes X-Forwarded-For from anyone"}},
 		{"idle settings", crm + "nats: {mode: embedded, urls: [nats://a]}\n", []string{"config.yaml:2: nats.mode: is embedded, so nats.urls, nats.credentials_file and nats.tls are not used"}},
+		{"anchors without a key", crm + "audit: {anchors: [{directory: a}]}\n", []string{"config.yaml:2: audit.anchors: are told nothing, because there is no audit.key to seal with"}},
 		{"short memory", crm + "nats: {jobs_max_age: 72h}\n", []string{"config.yaml:2: nats.jobs_max_age: is shorter than the 73h in which the platform may repeat a callback: a late repeat would count as new"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

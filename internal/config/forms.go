@@ -26,6 +26,20 @@ var forms = map[string]form{
 	"word":     matching(`^[A-Za-z0-9_-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 _ -"),
 	"key name": matching(`^[A-Za-z0-9._-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 . _ -"),
 	"header":   {"printable ASCII without spaces", readHeader},
+
+	"log name":     matching(`^[a-z0-9-]{1,32}$`, "1 to 32 of a-z 0-9 -"),
+	"log key":      {"the text that `receiver audit init` writes into its file", readLogKey},
+	"verifier key": matching(`^[^\s+]{1,128}\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$`, "name+hash+base64, as `receiver audit keys` or the witness's operator prints it"),
+}
+
+var logKey = regexp.MustCompile(`^PRIVATE\+KEY\+[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$`)
+
+// readLogKey tells a log key from another secret that was given in its place.
+func readLogKey(text string) (string, string) {
+	if !logKey.MatchString(text) {
+		return "", "is no log key"
+	}
+	return text, ""
 }
 
 func matching(pattern, allowed string) form {

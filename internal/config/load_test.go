@@ -61,6 +61,7 @@ func TestDefaultIsWhatTheIssueAsksFor(t *testing.T) {
 		c.Limits.Body, c.Limits.Header, c.Limits.ReadHeaderTimeout, c.Limits.ReadTimeout, c.Limits.WriteTimeout,
 		c.Limits.IdleTimeout, c.Limits.PublishTimeout, c.Limits.ShutdownTimeout, c.Limits.AttemptBody, c.Limits.AttemptQueue,
 		c.NATS.Mode, len(c.NATS.URLs), c.NATS.Embedded, c.NATS.Sync, c.NATS.Replicas, c.NATS.JobsMaxAge, c.NATS.AttemptsMaxBytes,
+		c.Audit.Name, c.Audit.Key.Empty(), len(c.Audit.VerifierKeys), c.Audit.CheckpointFile, c.Audit.Interval, len(c.Audit.Anchors), c.Audit.AnchorInterval,
 		c.Log,
 	}
 	want := []any{
@@ -68,6 +69,7 @@ func TestDefaultIsWhatTheIssueAsksFor(t *testing.T) {
 		config.ByteSize(8 << 20), config.ByteSize(16 << 10), 5 * time.Second, 30 * time.Second, 30 * time.Second,
 		time.Minute, 5 * time.Second, 20 * time.Second, config.ByteSize(64 << 10), 1024,
 		"embedded", 0, config.Embedded{Folder: "receiver-data", Address: "127.0.0.1:4222"}, "always", 1, 90 * 24 * time.Hour, config.ByteSize(1 << 30),
+		"receiver", true, 0, config.Path("receiver-checkpoints"), time.Second, 0, time.Minute,
 		config.Log{Level: "info", Format: "auto"},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -126,6 +128,36 @@ limits: {body: 63MiB, header: 2048}
 	}
 	if want := time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC); !k[0].NotAfter.Equal(want) {
 		t.Errorf("not_after = %v, want %v", k[0].NotAfter, want)
+	}
+}
+
+func TestAuditIsRead(t *testing.T) {
+	c := load(t, crm+logKey+`  name: eu-1
+  verifier_keys: [`+witnessKey+`]
+  checkpoint_file: /var/lib/checkpoints
+  interval: 5s
+  anchors:
+    - directory: write-once
+    - witness: https://w.example.com/
+      key: `+witnessKey+`
+  anchor_interval: 1h
+`)
+	got := c.Audit
+	if !strings.HasPrefix(got.Key.Reveal(), "PRIVATE+KEY+receiver/test+") {
+		t.Errorf("key = %v, want the log key", got.Key)
+	}
+	got.Key = config.Secret{}
+	want := config.Audit{
+		Name: "eu-1", VerifierKeys: []string{witnessKey}, CheckpointFile: "/var/lib/checkpoints", Interval: 5 * time.Second,
+		Anchors:        []config.Anchor{{Directory: "write-once"}, {Witness: "https://w.example.com", Key: witnessKey}},
+		AnchorInterval: time.Hour,
+	}
+	if !reflect.DeepEqual(got, want) || len(c.Warnings) > 0 {
+		t.Errorf("audit = %+v, warnings %q, want %+v and none", got, c.Warnings, want)
+	}
+	env := load(t, crm, "RECEIVER_AUDIT_ANCHORS=/a,b", "RECEIVER_AUDIT_VERIFIER_KEYS="+witnessKey)
+	if want := []config.Anchor{{Directory: "/a"}, {Directory: "b"}}; !reflect.DeepEqual(env.Audit.Anchors, want) || len(env.Audit.VerifierKeys) != 1 {
+		t.Errorf("from the environment: %+v, want the directories %+v and one verifier key", env.Audit, want)
 	}
 }
 
