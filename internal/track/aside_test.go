@@ -1,0 +1,181 @@
+package track_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+	"receiver/internal/track"
+)
+
+func TestConfirm(t *testing.T) {
+	n := func(i int64) *int64 { return &i }
+	whole := job.View{ID: "1", Status: "COMPLETED", Result: job.Succeeded, Records: n(2), Failed: n(0)}
+	bare := job.View{ID: "1", Status: "COMPLETED", Result: job.Succeeded}
+	aborted := job.View{ID: "1", Status: "ABORTED", Result: job.Failed}
+	for _, tt := range []struct {
+		name   string
+		mode   track.Confirm
+		told   job.View
+		answer string
+		asked  int
+		want   bool
+	}{
+		{"always, the same", track.ConfirmAlways, whole, completed, 1, true},
+		{"always, spelt otherwise", track.ConfirmAlways, whole, `{"id":"ID","jobStatus":"success"}`, 1, true},
+		{"always, not over", track.ConfirmAlways, whole, running, 1, false},
+		{"always, another end", track.ConfirmAlways, aborted, completed, 1, false},
+		{"always, with failed rows", track.ConfirmAlways, bare, `{"id":"ID","status":"COMPLETED","recordsFailedCount":1}`, 1, false},
+		{"always, no answer", track.ConfirmAlways, whole, "503 down", 1, false},
+		{"unsigned, all is signed", track.ConfirmUnsigned, whole, running, 0, true},
+		{"unsigned, the count is not", track.ConfirmUnsigned, bare, completed, 1, true},
+		{"unsigned, the count is not, and differs", track.ConfirmUnsigned, bare, `{"id":"ID","status":"COMPLETED","recordsFailedCount":1}`, 1, false},
+		{"unsigned, no count is needed", track.ConfirmUnsigned, aborted, running, 0, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bus := open(t, start(t))
+			p := says(tt.answer)
+			w, err := track.New(p.options(bus))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := w.Confirm("demo", tt.mode)(t.Context(), tt.told)
+			if got != tt.want || err != nil {
+				t.Errorf("Confirm = %v, %v, want %v", got, err, tt.want)
+			}
+			if asked := p.questions("1"); asked != tt.asked {
+				t.Errorf("asked %d times, want %d", asked, tt.asked)
+			}
+			watch, watched, err := bus.Watched(t.Context(), "demo", "1")
+			if err != nil || watched == tt.want {
+				t.Errorf("watched is %v, %v, want %v", watched, err, !tt.want)
+			}
+			if watched && watch.Next.After(time.Now()) {
+				t.Errorf("asked after at %v, want at once", watch.Next)
+			}
+		})
+	}
+	w, err := track.New(says(running).options(open(t, start(t))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.Confirm("demo", track.ConfirmNever) != nil || w.Confirm("demo", "") != nil {
+		t.Error("Confirm never is not nil")
+	}
+}
+
+func TestExpectedIsWhatWasSubmitted(t *testing.T) {
+	bus := open(t, start(t))
+	o := says(running).options(bus)
+	o.Known = func(_, id string) bool { return id == "known" }
+	w, err := track.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publishAll(t, bus, submitted("1"), callback(t, job.Finished, `{"id":"2","status":"COMPLETED"}`))
+	for id, want := range map[string]bool{"1": true, "2": false, "3": false, "known": true} {
+		if got, err := w.Expected("demo")(t.Context(), id); got != want || err != nil {
+			t.Errorf("Expected(%s) = %v, %v, want %v", id, got, err, want)
+		}
+	}
+}
+
+func TestRelease(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before []job.Event
+		aside  []string
+		want   []string // events afterwards
+	}{
+		{
+			name: "an end", aside: []string{`{"id":"1","status":"COMPLETED"}`},
+			want: []string{"finished succeeded by callback"},
+		},
+		{
+			name: "the whole way", aside: []string{`{"id":"1","status":"RUNNING"}`, `{"id":"2","status":"RUNNING"}`, `{"id":"1","status":"COMPLETED"}`},
+			want: []string{"progress by callback", "finished succeeded by callback"},
+		},
+		{
+			name: "twice the same", aside: []string{`{"id":"1","status":"COMPLETED"}`, `{"id":"1","status":"COMPLETED"}`},
+			want: []string{"finished succeeded by callback"},
+		},
+		{
+			name: "another end", aside: []string{`{"id":"1","status":"COMPLETED"}`, `{"id":"1","status":"ABORTED"}`},
+			want: []string{"finished succeeded by callback", "conflict failed by callback"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bus := open(t, start(t))
+			w, err := track.New(says(running).options(bus))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, body := range tt.aside {
+				putAside(t, bus, body)
+			}
+			for _, existed := range []bool{false, true} {
+				events, err := w.Release(t.Context(), "demo", "1")
+				if err != nil || len(events) == 0 || events[0].Existed != existed {
+					t.Fatalf("Release = %v, %v, want events with Existed %v", events, err, existed)
+				}
+				if e := events[0]; e.Receipt == nil || e.Receipt.Key != "k" || !existed && !e.Unexpected {
+					t.Errorf("released %+v, want the callback as it came, unexpected", e)
+				}
+			}
+			awaitHistory(t, bus, "1", tt.want...)
+			if got := history(t, bus, "2"); len(got) != 0 {
+				t.Errorf("another job has the events %q, want none", got)
+			}
+		})
+	}
+}
+
+func TestReleaseOfNothing(t *testing.T) {
+	bus := open(t, start(t))
+	w, err := track.New(says(running).options(bus))
+	if err != nil {
+		t.Fatal(err)
+	}
+	putAside(t, bus, `{"id":"2","status":"COMPLETED"}`)
+	if events, err := w.Release(t.Context(), "demo", "1"); !errors.Is(err, track.ErrNotAside) {
+		t.Errorf("Release = %v, %v, want ErrNotAside", events, err)
+	}
+}
+
+// A callback that overtook the answer to its submission was put aside; it is taken back
+// when the submission is heard of, or, if that came in between, with the first look.
+func TestWhatIsSubmittedAfterAllIsReleased(t *testing.T) {
+	bus := open(t, start(t))
+	p := says(running)
+	o := p.options(bus)
+	o.Quarantine = func(string) bool { return true }
+	run(t, o)
+
+	putAside(t, bus, `{"id":"1","status":"COMPLETED"}`)
+	publishAll(t, bus, submitted("1"))
+	awaitHistory(t, bus, "1", "submitted by receiver", "finished succeeded by callback")
+
+	publishAll(t, bus, submitted("2"))
+	eventually(t, "the watch to begin", func() bool {
+		_, ok, _ := bus.Watched(t.Context(), "demo", "2")
+		return ok
+	})
+	putAside(t, bus, `{"id":"2","status":"COMPLETED"}`)
+	awaitNoWatch(t, bus, "2")
+	got := history(t, bus, "2")
+	if last := got[len(got)-1]; last != "finished succeeded by callback" {
+		t.Errorf("job 2 ended as %q, want by the callback that was put aside", last)
+	}
+}
+
+func putAside(t *testing.T, bus *publish.Bus, body string) {
+	t.Helper()
+	if err := bus.Record(t.Context(), job.Attempt{
+		Source: "demo", Verdict: job.Quarantined, Receipt: job.Receipt{Received: time.Now(), Key: "k"},
+		Body: []byte(body), Size: int64(len(body)), SHA256: job.BodySHA256([]byte(body)),
+	}); err != nil {
+		t.Fatal(err)
+	}
+}

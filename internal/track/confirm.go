@@ -1,0 +1,75 @@
+package track
+
+import (
+	"context"
+
+	"receiver/internal/job"
+)
+
+// Confirm says which callbacks are held against what the platform itself says.
+type Confirm string
+
+// The ways to confirm. Reading back costs a call for each job while the platform waits
+// for the answer to its callback; it finds out a stolen signature key, and a callback
+// that is wrong.
+const (
+	// ConfirmNever takes the signed word as it is.
+	ConfirmNever Confirm = "never"
+	// ConfirmUnsigned reads back when what decides on the result is not in the signed
+	// body: a job that ran to its end, without the number of rows that failed.
+	ConfirmUnsigned Confirm = "unsigned-fields"
+	// ConfirmAlways reads back every end of a job.
+	ConfirmAlways Confirm = "always"
+)
+
+func (c Confirm) asks(told job.View) bool {
+	switch c {
+	case ConfirmAlways:
+		return true
+	case ConfirmUnsigned:
+		class := told.Class()
+		return told.Failed == nil && (class == job.Success || class == job.Warning)
+	}
+	return false
+}
+
+// Confirm returns a func that reports whether the platform says the same of the end of
+// a job as a callback told; nil if that is never asked. When the platform says something
+// else, is slow or cannot be asked, the func has the job watched, beginning at once, and
+// reports false: its end comes by the watch. An error is that of the store.
+func (w *Watcher) Confirm(source string, c Confirm) func(context.Context, job.View) (bool, error) {
+	if c == "" || c == ConfirmNever {
+		return nil
+	}
+	return func(ctx context.Context, told job.View) (bool, error) {
+		if !c.asks(told) {
+			return true, nil
+		}
+		_, view, err := w.ask(ctx, source, told.ID, w.o.ConfirmTimeout)
+		outcome := "confirmed"
+		switch {
+		case err != nil:
+			outcome = "unanswered"
+		case !view.SameOutcome(told):
+			outcome = "different"
+		}
+		w.o.Count("confirm", source, outcome)
+		if outcome == "confirmed" {
+			return true, nil
+		}
+		w.o.Log.Warn().Err(err).Str("source", source).Str("job", told.ID).Str("told", told.Status).Str("says", view.Status).
+			Msg("callback not confirmed by the platform; the job is being watched")
+		return false, w.Hurry(ctx, source, told.ID)
+	}
+}
+
+// Expected returns a func that reports whether a job of a source was submitted here, at
+// the cost of one look into the store at most.
+func (w *Watcher) Expected(source string) func(context.Context, string) (bool, error) {
+	return func(ctx context.Context, id string) (bool, error) {
+		if w.o.Known(source, id) {
+			return true, nil
+		}
+		return w.o.Store.Has(ctx, source, id, job.Submitted)
+	}
+}

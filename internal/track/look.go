@@ -1,0 +1,226 @@
+package track
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"receiver/internal/job"
+)
+
+// busyPause is how long a watch waits whose source is being asked as often as it may.
+const busyPause = 200 * time.Millisecond
+
+// turn is what becomes of a watch that is handed out: how long it is wanted back after,
+// or zero if it is over or another message has taken its place.
+func (w *Watcher) turn(ctx context.Context, watch job.Watch) time.Duration {
+	if wait := watch.Next.Sub(w.o.Now()); wait > 0 {
+		return wait
+	}
+	if !w.enter(watch.Source) {
+		return jittered(busyPause)
+	}
+	defer w.leave(watch.Source)
+	if err := w.look(ctx, watch); err != nil {
+		if ctx.Err() == nil {
+			w.o.Log.Warn().Err(err).Str("source", watch.Source).Str("job", watch.Job).Msg("job not asked after; tried again")
+		}
+		return jittered(storePause)
+	}
+	return 0
+}
+
+// look asks after a job once and writes down what came of it: its end, or the watch with
+// the time of the next question. Its error is that of the store, never the platform's.
+func (w *Watcher) look(ctx context.Context, watch job.Watch) error {
+	known, err := w.before(ctx, watch)
+	if err != nil || rank(known.State) >= rank(Finished) {
+		return err
+	}
+	if watch.Object == "" {
+		watch.Object = known.View.Object
+	}
+	body, view, err := w.ask(ctx, watch.Source, watch.Job, w.o.Timeout)
+	if ctx.Err() != nil {
+		return ctx.Err() // we are being stopped; that says nothing about the platform
+	}
+	now := w.o.Now()
+	watch.Looks, watch.Last, watch.Error = watch.Looks+1, now, ""
+	switch {
+	case err != nil:
+		watch.Failures, watch.Error = watch.Failures+1, cut(err.Error())
+	case view.Class().Terminal():
+		return w.finish(ctx, polled(job.Finished, watch, known, view, body))
+	default:
+		if err := w.progress(ctx, watch, polled(job.Progress, watch, known, view, body)); err != nil {
+			return err
+		}
+		watch.Status = view.Status
+	}
+	return w.goOn(ctx, watch, now)
+}
+
+// before returns what is known of a job before the platform is asked.
+func (w *Watcher) before(ctx context.Context, watch job.Watch) (Job, error) {
+	w.takeBack(ctx, watch)
+	events, err := w.o.Store.Job(ctx, watch.Source, watch.Job)
+	return Fold(events), err
+}
+
+// ask reads the platform's status of a job.
+func (w *Watcher) ask(ctx context.Context, source, id string, timeout time.Duration) (body []byte, view job.View, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	body, err = w.o.Status(ctx, source, id)
+	outcome := ""
+	if err != nil {
+		outcome = w.o.Classify(err)
+	} else if view, err = read(id, body); err != nil {
+		outcome = "unreadable"
+	} else {
+		outcome = outcomeOf(view)
+	}
+	w.o.Count("look", source, outcome)
+	return body, view, err
+}
+
+func outcomeOf(v job.View) string {
+	switch c := v.Class(); {
+	case c.Terminal():
+		return "finished"
+	case c == job.Running:
+		return "running"
+	}
+	return "unknown"
+}
+
+// read reads the status of the job of that id. One old form of the answer leaves the id
+// out, since it is what was asked for.
+func read(id string, body []byte) (job.View, error) {
+	v, err := job.Read(body)
+	if errors.Is(err, job.ErrNoID) {
+		v, err = job.Read(withID(id, body))
+	}
+	switch {
+	case err != nil:
+		return job.View{}, fmt.Errorf("the platform's status cannot be read: %w", err)
+	case v.ID != id:
+		return job.View{}, fmt.Errorf("the platform was asked after job %q and answers about %q", id, v.ID)
+	}
+	return v, nil
+}
+
+func withID(id string, body []byte) []byte {
+	rest := bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("{")))
+	name, err := json.Marshal(id)
+	if err != nil || len(rest) == 0 {
+		return body
+	}
+	if rest[0] != '}' {
+		rest = append([]byte(","), rest...)
+	}
+	return append(append([]byte(`{"jobId":`), name...), rest...)
+}
+
+// maxError bounds what is kept of an error's text.
+const maxError = 512
+
+func cut(s string) string { return s[:min(len(s), maxError)] }
+
+// polled makes an event of what the platform answered.
+func polled(k job.Kind, watch job.Watch, known Job, v job.View, body []byte) job.Event {
+	return job.Event{
+		Kind: k, Source: watch.Source, Job: v, Time: watch.Last, Evidence: job.ByPoll,
+		Unexpected: !known.Expected, Data: body,
+	}
+}
+
+// progress publishes a status that is not the end. Publishing tells whether it is new;
+// the watch only spares the question.
+func (w *Watcher) progress(ctx context.Context, watch job.Watch, e job.Event) error {
+	if e.Job.SameOutcome(job.View{Status: watch.Status}) {
+		return nil
+	}
+	_, err := w.o.Store.Publish(ctx, e)
+	return err
+}
+
+// finish publishes the end of a job. Should a callback have been faster, that one
+// stands, and ours is recorded beside it.
+func (w *Watcher) finish(ctx context.Context, e job.Event) error {
+	stored, err := w.tell(ctx, e)
+	if err != nil {
+		return err
+	}
+	log := w.o.Log.Info().Str("source", e.Source).Str("subject", stored.Subject()).Uint64("seq", stored.Sequence)
+	if !stored.Existed {
+		log.Str("result", string(e.Job.Result)).Msg("learnt by asking")
+		return nil
+	}
+	if stored.Evidence != job.ByCallback {
+		return nil // told by an earlier question that was broken off
+	}
+	w.o.Count("late", e.Source, "poll")
+	log.Msg("learnt by asking, but the callback was faster")
+	return w.o.Store.Record(ctx, job.Attempt{
+		Source: e.Source, Verdict: job.Late, Receipt: job.Receipt{Received: e.Time}, Event: stored.ID(),
+		Body: e.Data, Size: int64(len(e.Data)), SHA256: job.BodySHA256(e.Data),
+	})
+}
+
+// tell publishes what is the end of a job, or one of another kind if there is an end
+// already and it is another.
+func (w *Watcher) tell(ctx context.Context, e job.Event) (job.Stored, error) {
+	stored, err := w.o.Store.Publish(ctx, e)
+	if err == nil && stored.Existed && e.Kind == job.Finished && !stored.Job.SameOutcome(e.Job) {
+		w.o.Count("conflict", e.Source, string(e.Evidence))
+		e.Kind = job.Conflict
+		stored, err = w.o.Store.Publish(ctx, e)
+	}
+	return stored, err
+}
+
+// goOn says what has become of a job that has not ended, and when it is asked after next.
+func (w *Watcher) goOn(ctx context.Context, watch job.Watch, now time.Time) error {
+	plan := w.plan(watch.Source, watch.Object)
+	if !watch.Overdue && !now.Before(plan.overdue(watch)) {
+		watch.Overdue = true
+		if err := w.say(ctx, job.Overdue, watch, "job is overdue"); err != nil {
+			return err
+		}
+	}
+	if !now.Before(plan.end(watch)) {
+		return w.say(ctx, job.Lost, watch, "job is lost: nobody called, and the platform is not asked any more")
+	}
+	watch.Next = plan.next(watch, now)
+	watch.Step++
+	// If another message has taken this one's place meanwhile, that one goes on.
+	_, err := w.o.Store.PutWatch(ctx, watch)
+	return err
+}
+
+// say publishes our own word about a job. The event's data is the watch as it stands.
+func (w *Watcher) say(ctx context.Context, k job.Kind, watch job.Watch, message string) error {
+	stored, err := w.o.Store.Publish(ctx, job.Event{
+		Kind: k, Source: watch.Source, Time: watch.Last, Evidence: job.ByUs, Data: watch.Data(),
+		Job: job.View{ID: watch.Job, Status: watch.Status, Object: watch.Object},
+	})
+	if err != nil || stored.Existed {
+		return err
+	}
+	w.o.Count(string(k), watch.Source, outcomeOfWatch(watch))
+	w.o.Log.Warn().Str("source", watch.Source).Str("job", watch.Job).Uint64("seq", stored.Sequence).
+		Str("status", watch.Status).Int("looks", watch.Looks).Int("failures", watch.Failures).Str("last_error", watch.Error).Msg(message)
+	return nil
+}
+
+// outcomeOfWatch says whether the platform could be asked last time.
+func outcomeOfWatch(w job.Watch) string {
+	if w.Error != "" {
+		return "unanswered"
+	}
+	return "answered"
+}

@@ -1,0 +1,77 @@
+package track
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"receiver/internal/job"
+)
+
+// Plan says when the platform is asked after a job. The zero value of a field means the
+// default that its comment names.
+type Plan struct {
+	// Expected is how long a job takes as a rule: the first question is asked then,
+	// counted from the submission. Default 10 minutes.
+	Expected time.Duration
+	// Retry is the pause after the first question. It doubles with each further one, up
+	// to Cap. Defaults 1 minute and 15 minutes.
+	Retry, Cap time.Duration
+	// Deadline is when a job without an end is overdue, counted from the submission.
+	// Default 6 hours.
+	Deadline time.Duration
+	// Slow is the pause between questions after a job which is overdue. Default 1 hour.
+	Slow time.Duration
+	// Retention is how long asking goes on after the deadline; then the job is lost.
+	// Default 3 days, which is how long the platform keeps what it knows at most.
+	Retention time.Duration
+}
+
+func (p Plan) withDefaults() Plan {
+	for _, f := range []struct {
+		value    *time.Duration
+		standard time.Duration
+	}{
+		{&p.Expected, 10 * time.Minute}, {&p.Retry, time.Minute}, {&p.Cap, 15 * time.Minute},
+		{&p.Deadline, 6 * time.Hour}, {&p.Slow, time.Hour}, {&p.Retention, job.Retention},
+	} {
+		if *f.value == 0 {
+			*f.value = f.standard
+		}
+	}
+	return p
+}
+
+// first is when a job submitted at that time is asked after first.
+func (p Plan) first(since time.Time) time.Time { return since.Add(jittered(p.Expected)) }
+
+// overdue and end are when a watch's job becomes overdue and when it is lost.
+func (p Plan) overdue(w job.Watch) time.Time { return w.Since.Add(p.Deadline) }
+func (p Plan) end(w job.Watch) time.Time     { return w.Since.Add(p.Deadline + p.Retention) }
+
+// next is when the job is asked after once more. The deadline and the end are never
+// slept through.
+func (p Plan) next(w job.Watch, now time.Time) time.Time {
+	pause := p.Retry
+	for range w.Step {
+		if pause >= p.Cap {
+			break
+		}
+		pause *= 2
+	}
+	pause = min(pause, p.Cap)
+	limit := p.overdue(w)
+	if w.Overdue {
+		pause, limit = p.Slow, p.end(w)
+	}
+	next := now.Add(jittered(pause))
+	if next.After(limit) && limit.After(now) {
+		return limit
+	}
+	return next
+}
+
+// jittered returns d, longer by chance by up to a fifth, so that jobs which were
+// submitted together are not asked after together for ever.
+func jittered(d time.Duration) time.Duration {
+	return d + rand.N(d/5+1) //nolint:gosec // nobody gains by guessing when we ask
+}

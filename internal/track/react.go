@@ -1,0 +1,85 @@
+package track
+
+import (
+	"context"
+	"time"
+
+	"receiver/internal/job"
+)
+
+// react does what a new event asks for, and returns when it wants the event again.
+func (w *Watcher) react(ctx context.Context, e job.Stored, tries uint64) time.Duration {
+	again, err := w.respond(ctx, e, tries)
+	if err == nil {
+		return again
+	}
+	if ctx.Err() == nil {
+		w.o.Log.Warn().Err(err).Str("subject", e.Subject()).Uint64("seq", e.Sequence).Msg("event not reacted to; tried again")
+	}
+	return jittered(storePause)
+}
+
+// respond is react with the errors of the store.
+func (w *Watcher) respond(ctx context.Context, e job.Stored, tries uint64) (time.Duration, error) {
+	switch {
+	case e.Kind == job.Submitted:
+		return 0, w.submitted(ctx, e)
+	case e.Kind == job.Progress && e.Evidence == job.ByCallback && e.Job.Class() == job.Unknown:
+		// Nobody can say what the word means, but the platform can say more.
+		return 0, w.Hurry(ctx, e.Source, e.Job.ID)
+	case e.Kind == job.Finished && e.Job.Failed != nil && *e.Job.Failed > 0:
+		return w.fetchRows(ctx, e, tries)
+	}
+	return 0, nil
+}
+
+// submitted begins the watch of a job, and takes back that a callback which was faster
+// was put aside.
+func (w *Watcher) submitted(ctx context.Context, e job.Stored) error {
+	plan := w.plan(e.Source, e.Job.Object)
+	watch := job.Watch{
+		Source: e.Source, Job: e.Job.ID, Object: e.Job.Object, Since: e.Time, Next: plan.first(e.Time), Status: e.Job.Status,
+	}
+	if !w.o.Now().Before(plan.end(watch)) {
+		return nil // a stream that was here long before us
+	}
+	if _, err := w.o.Store.PutWatch(ctx, watch); err != nil {
+		return err
+	}
+	w.takeBack(ctx, watch)
+	return nil
+}
+
+// skew is how far the clocks of those who submit and of those who store may differ.
+const skew = time.Minute
+
+// takeBack releases the callbacks about a submitted job that were put aside because they
+// overtook the answer to its submission. What fails is tried again at the next look.
+func (w *Watcher) takeBack(ctx context.Context, watch job.Watch) {
+	if !w.o.Quarantine(watch.Source) {
+		return
+	}
+	if _, err := w.release(ctx, watch.Source, watch.Job, watch.Since.Add(-skew)); err != nil && ctx.Err() == nil {
+		w.o.Log.Warn().Err(err).Str("source", watch.Source).Str("job", watch.Job).Msg("quarantined callbacks not released")
+	}
+}
+
+// Hurry has the platform asked after a job at once, on whichever replica, and begins to
+// watch the job if nobody does. It returns when that is stored; an error is that of the
+// store.
+func (w *Watcher) Hurry(ctx context.Context, source, id string) error {
+	for {
+		now := w.o.Now()
+		watch, there, err := w.o.Store.Watched(ctx, source, id)
+		if err != nil {
+			return err
+		}
+		if !there {
+			watch = job.Watch{Source: source, Job: id, Since: now}
+		}
+		watch.Next, watch.Step = now, 0
+		if done, err := w.o.Store.PutWatch(ctx, watch); done || err != nil {
+			return err
+		}
+	}
+}

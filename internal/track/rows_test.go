@@ -1,0 +1,111 @@
+package track_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"receiver/internal/job"
+	"receiver/internal/track"
+)
+
+func TestErrorsOfRowsAreFetchedOnce(t *testing.T) {
+	row := track.Row{Text: "bad e-mail", Raw: json.RawMessage(`{"status":"bad e-mail"}`)}
+	const finished = `{"id":"ID","status":"COMPLETED","recordsCount":9,"recordsFailedCount":%d}`
+	for _, tt := range []struct {
+		name      string
+		failed    int
+		heard     time.Duration // ago
+		rows      func(id string, n int) ([]track.Row, error)
+		want      int // errors in the event; -1 if there is none
+		truncated bool
+		counted   string
+	}{
+		{name: "none failed", failed: 0, want: -1},
+		{name: "some failed", failed: 2, rows: gives(2, row), want: 2, counted: "errors demo published"},
+		{
+			name: "the platform fails first", failed: 2, want: 2, counted: "errors demo 503",
+			rows: func(_ string, n int) ([]track.Row, error) {
+				if n < 3 {
+					return []track.Row{row}, errors.New("503 broken off")
+				}
+				return []track.Row{row, row}, nil
+			},
+		},
+		{
+			name: "the platform has them later", failed: 1, want: 1, counted: "errors demo the",
+			rows: func(_ string, n int) ([]track.Row, error) { return gives(min(n-1, 1), row)("", n) },
+		},
+		{name: "the platform names none", failed: 1, rows: gives(0, row), want: 0, counted: "errors demo published"},
+		{name: "more than is kept", failed: 500, rows: gives(500, row), want: 30, truncated: true},
+		{name: "a row that is no JSON", failed: 1, rows: gives(1, track.Row{Text: "x", Raw: json.RawMessage("{")}), want: 1},
+		{name: "gone", failed: 1, heard: 100 * time.Hour, rows: gives(1, row), want: -1, counted: "errors demo gone"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bus := open(t, start(t))
+			p := says(completed)
+			p.rows = tt.rows
+			o := p.options(bus)
+			o.MaxErrors = 1000
+			e := callback(t, job.Finished, strings.ReplaceAll(fmt.Sprintf(finished, tt.failed), "ID", "1"))
+			e.Time = e.Time.Add(-tt.heard)
+			publishAll(t, bus, e)
+			_, stop := run(t, o)
+			want := []string{"finished " + string(e.Job.Result) + " by callback"}
+			if tt.want >= 0 {
+				want = append(want, "errors by poll")
+			}
+			awaitHistory(t, bus, "1", want...)
+			eventually(t, "it to be counted", func() bool { return tt.counted == "" || p.count(tt.counted) > 0 })
+			awaitNothingPending(t, bus)
+			stop()
+			if got := history(t, bus, "1"); !slices.Equal(got, want) {
+				t.Fatalf("the job has the events %q, want %q", got, want)
+			}
+			if tt.want >= 0 {
+				checkRows(t, bus, tt.want, tt.truncated)
+			}
+		})
+	}
+}
+
+func checkRows(t *testing.T, bus track.Events, want int, truncated bool) {
+	t.Helper()
+	events, err := bus.Job(t.Context(), "demo", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := events[len(events)-1]
+	rows, err := track.ParseRows(e.Data)
+	if err != nil || rows.Count != want || len(rows.Rows) != want || rows.Truncated != truncated || rows.Job != "1" || rows.Source != "demo" {
+		t.Errorf("ParseRows = %+v, %v, want %d errors, truncated %v", rows, err, want, truncated)
+	}
+	if got := track.Fold(events).Errors; got == nil || got.Count != want || got.Truncated != truncated || got.Sequence != e.Sequence {
+		t.Errorf("Fold(…).Errors = %+v, want %d errors of sequence %d", got, want, e.Sequence)
+	}
+}
+
+// gives is a platform that lists so many rows.
+func gives(n int, row track.Row) func(string, int) ([]track.Row, error) {
+	return func(string, int) ([]track.Row, error) { return slices.Repeat([]track.Row{row}, n), nil }
+}
+
+func TestErrorsOfRowsAreNotFetchedAgain(t *testing.T) {
+	s := start(t)
+	bus := open(t, s)
+	p := says(completed)
+	p.rows = gives(1, track.Row{Text: "x"})
+	e := callback(t, job.Finished, `{"id":"1","status":"COMPLETED","recordsCount":2,"recordsFailedCount":1}`)
+	there := e
+	there.Kind, there.Data = job.Errors, []byte(`{"count":1,"rows":[{"text":"x"}]}`)
+	publishAll(t, bus, e, there)
+	run(t, p.options(bus))
+	awaitNothingPending(t, bus)
+	if n := p.questions("1 rows"); n != 0 {
+		t.Errorf("asked %d times for errors that are there, want 0", n)
+	}
+}

@@ -1,0 +1,311 @@
+package track_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+	"receiver/internal/track"
+)
+
+const (
+	running   = `{"id":"ID","status":"RUNNING"}`
+	completed = `{"id":"ID","status":"COMPLETED","recordsCount":2,"recordsFailedCount":0}`
+)
+
+// Each row is one job, submitted, and the answers of the platform to one question after
+// the other. The watch ends in every one.
+func TestEveryJobReachesItsEnd(t *testing.T) {
+	short := quick
+	short.Deadline, short.Retention = 30*time.Millisecond, time.Minute
+	shorter := short
+	shorter.Retention = 40 * time.Millisecond
+	bus := open(t, start(t))
+	for _, tt := range []struct {
+		id      string // says what is promised
+		plan    track.Plan
+		answers []string
+		want    []string
+		counted []string // each at least once
+	}{
+		{
+			id: "no-callback", plan: quick, answers: []string{completed},
+			want:    []string{"submitted by receiver", "finished succeeded by poll"},
+			counted: []string{"look demo finished"},
+		},
+		{
+			id: "takes-its-time", plan: quick, answers: []string{running, running, `{"id":"ID","status":"running"}`, completed},
+			want:    []string{"submitted by receiver", "progress by poll", "finished succeeded by poll"},
+			counted: []string{"look demo running"},
+		},
+		{
+			id: "nothing-new-is-no-progress", plan: quick, answers: []string{`{"id":"ID","status":"CREATED"}`, completed},
+			want: []string{"submitted by receiver", "finished succeeded by poll"},
+		},
+		{
+			id: "unknown-is-no-end", plan: quick, answers: []string{`{"id":"ID","status":"PONDERING"}`, `{"id":"ID","status":"ABORTED"}`},
+			want:    []string{"submitted by receiver", "progress by poll", "finished failed by poll"},
+			counted: []string{"look demo unknown"},
+		},
+		{
+			id: "platform-trouble-ends-nothing", plan: quick,
+			answers: []string{"401 no", "404 gone", "429 slow down", "503 down", `{"hello":1}`, `{"id":"another","status":"COMPLETED"}`, completed},
+			want:    []string{"submitted by receiver", "finished succeeded by poll"},
+			counted: []string{"look demo 401", "look demo 404", "look demo 429", "look demo 503", "look demo unreadable"},
+		},
+		{
+			id: "answer-without-id", plan: quick, answers: []string{`{ "status" : "CANCELLED" } `},
+			want: []string{"submitted by receiver", "finished cancelled by poll"},
+		},
+		{
+			id: "overdue-once-then-finished", plan: short,
+			answers: append(slices.Repeat([]string{running}, 8), completed),
+			want:    []string{"submitted by receiver", "progress by poll", "overdue by receiver", "finished succeeded by poll"},
+			counted: []string{"overdue demo answered"},
+		},
+		{
+			id: "lost-when-nobody-knows", plan: shorter, answers: []string{"404 gone"},
+			want:    []string{"submitted by receiver", "overdue by receiver", "lost by receiver"},
+			counted: []string{"overdue demo unanswered", "lost demo unanswered"},
+		},
+	} {
+		t.Run(tt.id, func(t *testing.T) {
+			p := says(tt.answers...)
+			o := p.options(bus)
+			o.Plan = func(string, string) track.Plan { return tt.plan }
+			_, stop := run(t, o)
+			publishAll(t, bus, submitted(tt.id))
+			awaitHistory(t, bus, tt.id, tt.want...)
+			awaitNoWatch(t, bus, tt.id)
+			stop()
+			for _, name := range tt.counted {
+				if p.count(name) == 0 {
+					t.Errorf("nothing counted as %q", name)
+				}
+			}
+		})
+	}
+}
+
+func TestAFinishedJobIsNotAskedAfter(t *testing.T) {
+	bus := open(t, start(t))
+	p := says(completed)
+	publishAll(t, bus, submitted("1"), callback(t, job.Finished, `{"id":"1","status":"COMPLETED"}`))
+	_, stop := run(t, p.options(bus))
+	awaitNothingPending(t, bus)
+	awaitNoWatch(t, bus, "1")
+	stop()
+	awaitHistory(t, bus, "1", "submitted by receiver", "finished succeeded by callback")
+	if n := p.questions("1"); n != 0 {
+		t.Errorf("asked %d times after a job that had ended, want 0", n)
+	}
+}
+
+// awaitNothingPending waits until the first watch was begun, or ended already.
+func awaitNothingPending(t *testing.T, bus *publish.Bus) {
+	t.Helper()
+	publishAll(t, bus, submitted("last"))
+	awaitHistory(t, bus, "last", "submitted by receiver", "finished succeeded by poll")
+}
+
+func TestACallbackThatIsFasterStands(t *testing.T) {
+	bus := open(t, start(t))
+	for _, tt := range []struct {
+		id, callback, status string
+		want                 []string
+		late                 int
+	}{
+		{
+			"same", `{"id":"same","status":"COMPLETED"}`, `{"id":"same","status":"SUCCESS"}`,
+			[]string{"submitted by receiver", "finished succeeded by callback"}, 1,
+		},
+		{
+			"other", `{"id":"other","status":"COMPLETED"}`, `{"id":"other","status":"ABORTED"}`,
+			[]string{"submitted by receiver", "finished succeeded by callback", "conflict failed by poll"}, 0,
+		},
+	} {
+		t.Run(tt.id, func(t *testing.T) {
+			p := newPlatform(func(context.Context, string, int) (string, error) {
+				publishAll(t, bus, callback(t, job.Finished, tt.callback)) // between our question and its answer
+				return tt.status, nil
+			})
+			before := len(attempts(t, bus, job.Late))
+			_, stop := run(t, p.options(bus))
+			publishAll(t, bus, submitted(tt.id))
+			awaitHistory(t, bus, tt.id, tt.want...)
+			awaitNoWatch(t, bus, tt.id)
+			stop()
+			late := attempts(t, bus, job.Late)[before:]
+			if len(late) != tt.late || tt.late == 1 && late[0] != tt.status {
+				t.Errorf("recorded as late %q, want %d", late, tt.late)
+			}
+		})
+	}
+}
+
+func TestAWatchShowsWhatThePlatformAnswered(t *testing.T) {
+	bus := open(t, start(t))
+	p := says(running, "503 down for "+strings.Repeat("maintenance ", 100))
+	run(t, p.options(bus))
+	publishAll(t, bus, submitted("1"))
+	var w job.Watch
+	eventually(t, "three failures", func() bool {
+		w, _, _ = bus.Watched(t.Context(), "demo", "1")
+		return w.Failures >= 3
+	})
+	if w.Looks != w.Failures+1 || w.Status != "RUNNING" || !strings.HasPrefix(w.Error, "503 down") || len(w.Error) > 512 || w.Last.IsZero() {
+		t.Errorf("watch = %+v, want one look that told RUNNING and then failures", w)
+	}
+}
+
+func TestHurryBringsAQuestionForward(t *testing.T) {
+	s := start(t)
+	here, there := open(t, s), open(t, s)
+	far := quick
+	far.Expected, far.Retry, far.Cap, far.Deadline = time.Hour, time.Hour, time.Hour, 9*time.Hour
+	p := says(completed)
+	o := p.options(there)
+	o.Plan = func(string, string) track.Plan { return far }
+	run(t, o)
+	idle, err := track.New(p.options(here)) // on another replica, which itself asks nobody
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, id string
+		do       func()
+	}{
+		{"of a watch", "watched", func() {
+			publishAll(t, here, submitted("watched"))
+			eventually(t, "the watch to begin", func() bool {
+				_, ok, _ := here.Watched(t.Context(), "demo", "watched")
+				return ok
+			})
+			if err := idle.Hurry(t.Context(), "demo", "watched"); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"of a job that nobody watches", "unwatched", func() {
+			if err := idle.Hurry(t.Context(), "demo", "unwatched"); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"by an unknown status", "unknown", func() {
+			publishAll(t, here, callback(t, job.Progress, `{"id":"unknown","status":"PONDERING"}`))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.do()
+			eventually(t, "the end of the job", func() bool {
+				return slices.Contains(history(t, here, tt.id), "finished succeeded by poll")
+			})
+			awaitNoWatch(t, here, tt.id)
+		})
+	}
+	publishAll(t, here, submitted("waits"), callback(t, job.Progress, `{"id":"waits","status":"RUNNING"}`))
+	eventually(t, "the watch to begin", func() bool {
+		_, ok, _ := here.Watched(t.Context(), "demo", "waits")
+		return ok
+	})
+	if n := p.questions("waits"); n != 0 {
+		t.Errorf("asked %d times after a job whose status is known, want 0 before its time", n)
+	}
+}
+
+func TestASourceThatHangsHoldsUpNoOther(t *testing.T) {
+	bus := open(t, start(t))
+	p := newPlatform(func(ctx context.Context, id string, _ int) (string, error) {
+		if strings.HasPrefix(id, "hangs") {
+			<-ctx.Done()
+			return "", errors.New("timeout")
+		}
+		return strings.ReplaceAll(completed, "ID", id), nil
+	})
+	o := p.options(bus)
+	o.Workers, o.PerSource = 4, 2
+	run(t, o)
+	for i := range 8 {
+		e := submitted(fmt.Sprint("hangs-", i))
+		e.Source = "slow"
+		publishAll(t, bus, e)
+	}
+	eventually(t, "the source to hang", func() bool { return p.questions("hangs-0")+p.questions("hangs-1")+p.questions("hangs-2") > 0 })
+	publishAll(t, bus, submitted("1"))
+	awaitHistory(t, bus, "1", "submitted by receiver", "finished succeeded by poll")
+}
+
+// One of two replicas is stopped in the middle of its questions. Every job ends once all
+// the same, and none waits for the stopped one.
+func TestReplicasShareTheWork(t *testing.T) {
+	s := start(t)
+	a, b := open(t, s), open(t, s)
+	const jobs = 60
+	p := newPlatform(func(ctx context.Context, id string, n int) (string, error) {
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+		if n < 3 {
+			return strings.ReplaceAll(running, "ID", id), nil
+		}
+		return strings.ReplaceAll(completed, "ID", id), nil
+	})
+	_, stop := run(t, p.options(a))
+	run(t, p.options(b))
+	for i := range jobs {
+		publishAll(t, b, submitted(fmt.Sprint(i)))
+	}
+	eventually(t, "a third of the jobs to be asked after", func() bool {
+		asked := 0
+		for i := range jobs {
+			asked += min(p.questions(fmt.Sprint(i)), 1)
+		}
+		return asked > jobs/3
+	})
+	stop()
+	for i := range jobs {
+		id := fmt.Sprint(i)
+		awaitHistory(t, b, id, "submitted by receiver", "progress by poll", "finished succeeded by poll")
+		awaitNoWatch(t, b, id)
+	}
+}
+
+func TestOldSubmissionsAreLeftAlone(t *testing.T) {
+	bus := open(t, start(t))
+	p := says(completed)
+	old := submitted("old")
+	old.Time = time.Now().Add(-time.Hour)
+	publishAll(t, bus, old)
+	run(t, p.options(bus))
+	awaitNothingPending(t, bus)
+	if n := p.questions("old"); n != 0 || len(history(t, bus, "old")) != 1 {
+		t.Errorf("asked %d times after a job that is past its end, and it has %q", n, history(t, bus, "old"))
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	bus := open(t, start(t))
+	whole := says(completed).options(bus)
+	for _, tt := range []struct {
+		name   string
+		change func(*track.Options)
+	}{
+		{"no store", func(o *track.Options) { o.Store = nil }},
+		{"no status", func(o *track.Options) { o.Status = nil }},
+		{"no rows", func(o *track.Options) { o.Rows = nil }},
+		{"patience within the time of a question", func(o *track.Options) { o.Patience = 2 * o.Timeout }},
+	} {
+		o := whole
+		tt.change(&o)
+		if _, err := track.New(o); err == nil {
+			t.Errorf("%s: New = nil error", tt.name)
+		}
+	}
+}
