@@ -76,7 +76,7 @@ func cosignatureTime(sig note.Signature) (time.Time, bool) {
 func mergeSignatures(cp Checkpoint, lines []byte, witness note.Verifier, keys Keys) (Checkpoint, error) {
 	answer, err := note.Open(append([]byte(cp.text()+"\n"), lines...), note.VerifierList(witness))
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("cosignature of %s: %w", witness.Name(), err)
+		return Checkpoint{}, fmt.Errorf("cosignature of %s: %w: %v", witness.Name(), ErrWitness, err)
 	}
 	signed, err := note.Open(cp.Note, nil)
 	if unverified := new(note.UnverifiedNoteError); errors.As(err, &unverified) {
