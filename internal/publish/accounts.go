@@ -24,6 +24,13 @@ const (
 	guestAccount = "GUESTS"
 )
 
+// The prefix of requests to JetStream, and the one under which the owner's account
+// answers guests about JOBS: under the usual one they reach their own streams.
+const (
+	usualAPI = "$JS.API."
+	ownerAPI = "$JS.receiver.API."
+)
+
 // guestAPI are the requests about JOBS that guests may make, by the subject after
 // `$JS.API.`; streamed ones have many answers. Nothing here writes to a stream. What a
 // push consumer delivers would stay in the owner's account, so guests pull. ATTEMPTS is
@@ -42,20 +49,18 @@ var guestAPI = []struct {
 	{"CONSUMER.MSG.NEXT.JOBS.*", true},
 }
 
-// accounts returns the two accounts in the server's configuration language. Requests
-// about JOBS change their prefix on the way from the guests, whose own streams answer
-// to the usual one.
+// accounts returns the two accounts in the server's configuration language. The guests'
+// requests about JOBS have their prefix changed before they reach anything.
 func accounts() string {
-	const usual, ours = "$JS.API.", "$JS.receiver.API."
 	exports, imports, renamed := new(strings.Builder), new(strings.Builder), new(strings.Builder)
 	for _, r := range guestAPI {
 		answers := ""
 		if r.streamed {
 			answers = ", response: stream"
 		}
-		fmt.Fprintf(exports, "{service: %q%s}\n", ours+r.subject, answers)
-		fmt.Fprintf(imports, "{service: {account: %s, subject: %q}}\n", ownerAccount, ours+r.subject)
-		fmt.Fprintf(renamed, "%q: %q\n", usual+r.subject, ours+strings.ReplaceAll(r.subject, "*", "$1"))
+		fmt.Fprintf(exports, "{service: %q%s}\n", ownerAPI+r.subject, answers)
+		fmt.Fprintf(imports, "{service: {account: %s, subject: %q}}\n", ownerAccount, ownerAPI+r.subject)
+		fmt.Fprintf(renamed, "%q: %q\n", usualAPI+r.subject, ownerAPI+strings.ReplaceAll(r.subject, "*", "$1"))
 	}
 	return fmt.Sprintf(`accounts {
   %[1]s {
@@ -71,7 +76,7 @@ func accounts() string {
     mappings {
 %[5]s}
   }
-}`, ownerAccount, guestAccount, exports, imports, renamed, ours+">", usual+">")
+}`, ownerAccount, guestAccount, exports, imports, renamed, ownerAPI+">", usualAPI+">")
 }
 
 // admit lets the owner, by its key, and the guest, without one, into their accounts.
@@ -101,13 +106,20 @@ func admit(opts *server.Options, owner nkeys.KeyPair) error {
 	return nil
 }
 
-// guestPermissions deny guests what their account could not reach anyway, so that who
+// guestPermissions deny guests the consumer by which replicas share the work on new
+// events. They also deny what the guests' account could not reach anyway, so that who
 // tries is told, and no guest can show another one an event that is none.
 func guestPermissions() *server.Permissions {
-	denied := []string{"jobs.>", "attempts.>", "watch.>"}
-	for _, stream := range []string{JobsStream, AttemptsStream, "OBJ_" + PayloadBucket} {
+	denied := []string{"jobs.>", "attempts.>", "watch.>", "$JS.ACK." + JobsStream + "." + ReactConsumer + ".>"}
+	for _, stream := range []string{JobsStream, AttemptsStream, WatchStream, "OBJ_" + PayloadBucket} {
 		for _, verb := range []string{"CREATE", "UPDATE", "DELETE", "PURGE", "RESTORE", "MSG.DELETE"} {
-			denied = append(denied, "$JS.API.STREAM."+verb+"."+stream)
+			denied = append(denied, usualAPI+"STREAM."+verb+"."+stream)
+		}
+	}
+	consumer := JobsStream + "." + ReactConsumer
+	for _, api := range []string{usualAPI, ownerAPI} {
+		for _, verb := range []string{"*", "MSG.NEXT", "DURABLE.CREATE"} {
+			denied = append(denied, api+"CONSUMER."+verb+"."+consumer, api+"CONSUMER."+verb+"."+consumer+".>")
 		}
 	}
 	return &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}

@@ -1,0 +1,318 @@
+package publish_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+)
+
+// A guest is whoever connects to Server.URL without a name.
+
+func TestAGuestReadsAndConsumes(t *testing.T) {
+	s := start(t, t.TempDir())
+	b := open(t, s)
+	nc, js := guest(t, s)
+	live, err := nc.SubscribeSync("jobs.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flush(t, nc)
+	want := store(t, b, event(job.Finished, "1", "COMPLETED"))
+	store(t, b, event(job.Progress, "2", "RUNNING"))
+
+	t.Run("as it happens", func(t *testing.T) {
+		msg, err := live.NextMsg(5 * time.Second)
+		if err != nil || msg.Subject != want.Subject() {
+			t.Errorf("NextMsg = %v, %v, want one on %s", msg, err, want.Subject())
+		}
+	})
+	t.Run("by durable consumer", func(t *testing.T) {
+		c, err := js.CreateOrUpdateConsumer(t.Context(), publish.JobsStream, jetstream.ConsumerConfig{
+			Durable: "mine", FilterSubject: "jobs.*.*.finished", AckPolicy: jetstream.AckExplicitPolicy,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		msg, err := c.Next(jetstream.FetchMaxWait(5 * time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(msg.Data()); got != string(want.Data) || msg.Headers().Get("ce-id") != want.ID() {
+			t.Errorf("got %s %s, want %s %s", msg.Headers().Get("ce-id"), got, want.ID(), want.Data)
+		}
+		if err := msg.DoubleAck(t.Context()); err != nil {
+			t.Error(err)
+		}
+		info, err := c.Info(t.Context())
+		if err != nil || info.AckFloor.Stream != want.Sequence || info.NumPending != 0 {
+			t.Errorf("consumer after the acknowledgement: %+v, %v, want the floor at %d", info, err, want.Sequence)
+		}
+	})
+	t.Run("in order", func(t *testing.T) {
+		c, err := js.OrderedConsumer(t.Context(), publish.JobsStream, jetstream.OrderedConsumerConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, subject := range []string{want.Subject(), "jobs.demo.2.progress"} {
+			if msg, err := c.Next(jetstream.FetchMaxWait(5 * time.Second)); err != nil || msg.Subject() != subject {
+				t.Errorf("Next = %v, %v, want %s", msg, err, subject)
+			}
+		}
+	})
+	t.Run("one by its subject", func(t *testing.T) {
+		stream, err := js.Stream(t.Context(), publish.JobsStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		msg, err := stream.GetLastMsgForSubject(t.Context(), want.Subject())
+		if err != nil || msg.Sequence != want.Sequence {
+			t.Errorf("GetLastMsgForSubject = %+v, %v, want sequence %d", msg, err, want.Sequence)
+		}
+	})
+	t.Run("with streams and buckets of its own", func(t *testing.T) {
+		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "MINE", Subjects: []string{"mine.>"}}); err != nil {
+			t.Error(err)
+		}
+		if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "mine"}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAGuestCannotChangeWhatIsOurs(t *testing.T) {
+	s := start(t, t.TempDir())
+	b := open(t, s)
+	store(t, b, event(job.Finished, "1", "COMPLETED"))
+	put(t, b, "1")
+	if err := b.Record(t.Context(), attempt("mismatch")); err != nil {
+		t.Fatal(err)
+	}
+	nc, js := guest(t, s)
+	denied := make(chan error, 8)
+	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err })
+	for stream, subject := range map[string]string{
+		publish.JobsStream: "jobs.demo.2.finished", publish.AttemptsStream: "attempts.demo.mismatch", publish.WatchStream: "watch.demo.2",
+	} {
+		for what, try := range map[string]func(context.Context) error{
+			"delete": func(ctx context.Context) error { return js.DeleteStream(ctx, stream) },
+			"purge":  func(ctx context.Context) error { return ask(ctx, nc, "$JS.API.STREAM.PURGE."+stream, `{}`) },
+			"delete a message of": func(ctx context.Context) error {
+				return ask(ctx, nc, "$JS.API.STREAM.MSG.DELETE."+stream, `{"seq":1}`)
+			},
+			"update": func(ctx context.Context) error {
+				_, err := js.UpdateStream(ctx, jetstream.StreamConfig{Name: stream, MaxAge: time.Second})
+				return err
+			},
+			"create": func(ctx context.Context) error {
+				_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: stream, Subjects: []string{"any"}})
+				return err
+			},
+			"restore":    func(ctx context.Context) error { return ask(ctx, nc, "$JS.API.STREAM.RESTORE."+stream, `{}`) },
+			"publish to": func(ctx context.Context) error { _, err := js.Publish(ctx, subject, nil); return err },
+		} {
+			// What is denied is not answered, and the denial comes before the flush is.
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			if err := try(ctx); err == nil {
+				t.Errorf("a guest could %s %s", what, stream)
+			}
+			cancel()
+			flush(t, nc)
+			select {
+			case err := <-denied:
+				if !errors.Is(err, nats.ErrPermissionViolation) {
+					t.Errorf("%s %s: told %v, want a permissions violation", what, stream, err)
+				}
+			case <-time.After(time.Second):
+				t.Errorf("%s %s: told nothing, want a permissions violation", what, stream)
+			}
+		}
+	}
+	for _, stream := range []string{publish.JobsStream, publish.AttemptsStream} {
+		if got := count(t, b, stream); got != 1 {
+			t.Errorf("%s holds %d messages after all, want 1", stream, got)
+		}
+	}
+	if _, ok, err := b.Watched(t.Context(), "demo", "1"); !ok || err != nil {
+		t.Errorf("Watched = %v, %v after all, want the watch", ok, err)
+	}
+}
+
+// TestAGuestCannotTakeOurWork tries the consumer by which replicas share new events.
+func TestAGuestCannotTakeOurWork(t *testing.T) {
+	s := start(t, t.TempDir())
+	b := open(t, s)
+	nc, js := guest(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	got, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- b.React(ctx, 1, time.Second, func(_ context.Context, e job.Stored, _ uint64) time.Duration {
+			got <- e.Job.ID
+			return 0
+		})
+	}()
+	store(t, b, event(job.Finished, "1", "COMPLETED"))
+	if id := <-got; id != "1" {
+		t.Fatalf("React gave job %s, want 1", id)
+	}
+	const ours = publish.JobsStream + "." + publish.ReactConsumer
+	for _, request := range []string{
+		"$JS.API.CONSUMER.DELETE." + ours,
+		"$JS.API.CONSUMER.MSG.NEXT." + ours,
+		"$JS.API.CONSUMER.PAUSE." + ours,
+		"$JS.receiver.API.CONSUMER.DELETE." + ours,
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		if answer, err := nc.RequestWithContext(ctx, request, []byte(`{}`)); err == nil && len(answer.Data) > 0 {
+			t.Errorf("%s was answered %s", request, answer.Data)
+		}
+		cancel()
+	}
+	short, done := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer done()
+	if _, err := js.CreateOrUpdateConsumer(short, publish.JobsStream, jetstream.ConsumerConfig{Durable: publish.ReactConsumer, FilterSubject: "jobs.none"}); err == nil {
+		t.Error("a guest could change our consumer")
+	}
+	store(t, b, event(job.Finished, "2", "COMPLETED"))
+	select {
+	case id := <-got:
+		if id != "2" {
+			t.Errorf("React gave job %s, want 2", id)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("a guest could take our consumer away")
+	}
+	cancel()
+	<-ended
+}
+
+// TestAGuestCannotForge goes the ways around the denied subjects: a guest has the
+// server itself send a message of its choice to the subject of an event.
+func TestAGuestCannotForge(t *testing.T) {
+	s := start(t, t.TempDir())
+	b := open(t, s)
+	nc, js := guest(t, s)
+	forged := nats.NewMsg("mine.forged")
+	forged.Header = event(job.Finished, "9", "COMPLETED").Header()
+	forged.Data = []byte(`{"id":"9","status":"COMPLETED"}`)
+	mine, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "MINE", Subjects: []string{"mine.>"}, AllowDirect: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.PublishMsg(t.Context(), forged); err != nil {
+		t.Fatal(err)
+	}
+	const subject = "jobs.demo.9.finished"
+	for what, try := range map[string]func() error{
+		"as the answer to a read": func() error {
+			return nc.PublishRequest("$JS.API.DIRECT.GET.MINE.mine.forged", subject, nil)
+		},
+		"as the answer to a publish":             func() error { return nc.PublishRequest("mine.more", subject, nil) },
+		"as the answer to a question about JOBS": func() error { return nc.PublishRequest("$JS.API.STREAM.INFO.JOBS", subject, nil) },
+		"as the answer to an acknowledgement": func() error {
+			return nc.PublishRequest("$JS.ACK.JOBS.none.1.1.1.1.0", subject, []byte("+ACK"))
+		},
+		"as what a consumer delivers": func() error {
+			// The server delivers to a subject that somebody asked for by its full name.
+			if _, err := nc.SubscribeSync(subject); err != nil {
+				return err
+			}
+			_, err := mine.CreatePushConsumer(t.Context(), jetstream.ConsumerConfig{DeliverSubject: subject})
+			return err
+		},
+		"as what a consumer of JOBS delivers": func() error {
+			_, err := js.CreatePushConsumer(t.Context(), publish.JobsStream, jetstream.ConsumerConfig{DeliverSubject: subject})
+			if err == nil {
+				return errors.New("JOBS may be delivered into itself")
+			}
+			return nil
+		},
+		"as what a stream republishes": func() error {
+			_, _ = js.CreateStream(t.Context(), jetstream.StreamConfig{ // some versions of the server refuse this
+				Name: "ECHO", Subjects: []string{"echo.*"},
+				RePublish: &jetstream.RePublish{Source: "echo.*", Destination: "jobs.demo.{{wildcard(1)}}.finished"},
+			})
+			return nc.Publish("echo.9", forged.Data)
+		},
+	} {
+		if err := try(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	// When the server has answered these, it has dealt with what came before them.
+	if _, err := js.Stream(t.Context(), "MINE"); err != nil {
+		t.Error(err)
+	}
+	if _, err := mine.GetMsg(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
+	store(t, b, event(job.Finished, "1", "COMPLETED"))
+	for m, err := range b.Messages(t.Context(), publish.Watch{}) {
+		if err != nil || m.Subject != "jobs.demo.1.finished" {
+			t.Errorf("JOBS holds %s %s %v, which a guest made", m.Subject, m.Data, err)
+		}
+	}
+}
+
+func guest(t *testing.T, s *publish.Server) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	nc, err := nats.Connect(s.URL(), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nc, js
+}
+
+// ask makes a request of JetStream; only a refusal is an error.
+func ask(ctx context.Context, nc *nats.Conn, subject, body string) error {
+	_, err := nc.RequestWithContext(ctx, subject, []byte(body))
+	return err
+}
+
+func flush(t *testing.T, nc *nats.Conn) {
+	t.Helper()
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func count(t *testing.T, b *publish.Bus, stream string) (n int) {
+	t.Helper()
+	for _, err := range b.Messages(t.Context(), publish.Watch{Stream: stream}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	return n
+}
+
+func store(t *testing.T, b *publish.Bus, e job.Event) job.Stored {
+	t.Helper()
+	got, err := b.Publish(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func attempt(verdict string) job.Attempt {
+	body := []byte("not for us")
+	return job.Attempt{
+		Source: "demo", Verdict: verdict, Receipt: job.Receipt{Received: time.Now()},
+		Body: body, Size: int64(len(body)), SHA256: job.BodySHA256(body),
+	}
+}
