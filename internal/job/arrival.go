@@ -12,7 +12,7 @@ type Arrival struct {
 	Source string
 	// Verdict is the verdict on an attempt; empty for an event.
 	Verdict string
-	// Job is the id of the job that an event is about; empty for an attempt.
+	// Job is the id of the job that it was about; empty if the headers do not tell.
 	Job string
 	// Key and Fingerprint are those of the key that made the signature; both are empty
 	// unless it verified.
@@ -37,6 +37,10 @@ func ReadArrival(subject string, header map[string][]string) (Arrival, bool) {
 	a := Arrival{Key: get(headerKey), Fingerprint: get(headerFingerprint), Body: get(headerBody), Received: received}
 	if rest, ok := strings.CutPrefix(subject, "attempts."); ok {
 		a.Source, a.Verdict, ok = strings.Cut(rest, ".")
+		// The id of the event that was there already begins with the job's token.
+		if token, _, found := strings.Cut(get(headerEvent), "."); found && token != string(Unrecognised) {
+			a.Job, _ = parseToken(token)
+		}
 		return a, ok && (ValidSource(a.Source) || a.Source == NoSource)
 	}
 	a.Source, a.Job, _, err = ParseSubject(subject)

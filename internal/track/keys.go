@@ -190,7 +190,11 @@ func warnings(u KeyUse, all []KeyUse, now time.Time) []string {
 	if next := successor(u, all); recent && next != nil && u.Last.After(next.First) {
 		w = append(w, fmt.Sprintf("still verifies, though %s is in use since %s", next.Name, next.First.UTC().Format(time.RFC3339)))
 	}
-	if u.Mismatches > 0 && !u.Last.IsZero() && !otherVerified(u, all) {
+	switch {
+	case u.Mismatches == 0 || otherVerified(u, all):
+	case u.Last.IsZero():
+		w = append(w, fmt.Sprintf("never verified anything, and %d signatures matched no key: is this the platform's?", u.Mismatches))
+	default:
 		w = append(w, fmt.Sprintf("%d signatures matched no key since its last use: forgeries, or another key at the platform", u.Mismatches))
 	}
 	return w
