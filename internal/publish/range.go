@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -36,16 +35,31 @@ func (b *Bus) LastSequence(ctx context.Context, stream string) (uint64, error) {
 // yield ends it and is returned. The messages come from the stream's leader, so that
 // none is left out by a replica that lags.
 func (b *Bus) Range(ctx context.Context, stream string, from, to uint64, yield func(Message) error) error {
+	return b.scan(ctx, stream, jetstream.OrderedConsumerConfig{OptStartSeq: from}, to, yield)
+}
+
+// Headers calls yield with every message that a stream holds now, in order, without its
+// data. Otherwise it is as Range.
+func (b *Bus) Headers(ctx context.Context, stream string, yield func(Message) error) error {
+	last, err := b.LastSequence(ctx, stream)
+	if err != nil {
+		return err
+	}
+	return b.scan(ctx, stream, jetstream.OrderedConsumerConfig{OptStartSeq: 1, HeadersOnly: true}, last, yield)
+}
+
+func (b *Bus) scan(
+	ctx context.Context, stream string, cfg jetstream.OrderedConsumerConfig, to uint64, yield func(Message) error,
+) error {
 	s, err := b.js.Stream(ctx, stream)
 	if err != nil {
 		return fmt.Errorf("%w: asking for stream %s: %v", ErrUnavailable, stream, err)
 	}
-	if from > to || s.CachedInfo().State.LastSeq < from {
+	if cfg.OptStartSeq > to || s.CachedInfo().State.LastSeq < cfg.OptStartSeq {
 		return nil
 	}
-	consumer, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
-	})
+	cfg.DeliverPolicy = jetstream.DeliverByStartSequencePolicy
+	consumer, err := s.OrderedConsumer(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("%w: reading stream %s: %v", ErrUnavailable, stream, err)
 	}
@@ -84,56 +98,6 @@ func (b *Bus) Range(ctx context.Context, stream string, from, to uint64, yield f
 
 // rangeBatch is how many messages are asked for at once.
 const rangeBatch = 4096
-
-// Tiles is a place for named data, kept in the object store.
-type Tiles struct {
-	store jetstream.ObjectStore
-}
-
-// Tiles opens the bucket of the tiles, creating it if it is missing.
-func (b *Bus) Tiles(ctx context.Context) (Tiles, error) {
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
-	store, err := b.js.ObjectStore(ctx, TilesBucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) && !b.opts.ReadOnly {
-		store, err = b.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: TilesBucket, Replicas: max(b.opts.Streams.Replicas, 1),
-			Description: "tiles of the Merkle trees over the streams",
-		})
-	}
-	if err != nil {
-		return Tiles{}, fmt.Errorf("opening bucket %s: %w", TilesBucket, err)
-	}
-	return Tiles{store}, nil
-}
-
-// Get returns the data under name; without any, the error is fs.ErrNotExist.
-func (t Tiles) Get(ctx context.Context, name string) ([]byte, error) {
-	data, err := t.store.GetBytes(ctx, name)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		return nil, fmt.Errorf("%s in bucket %s: %w", name, TilesBucket, fs.ErrNotExist)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s from bucket %s: %w", name, TilesBucket, err)
-	}
-	return data, nil
-}
-
-// Put stores data under name, in place of what was there.
-func (t Tiles) Put(ctx context.Context, name string, data []byte) error {
-	if _, err := t.store.PutBytes(ctx, name, data); err != nil {
-		return fmt.Errorf("%w: writing %s to bucket %s: %v", ErrUnavailable, name, TilesBucket, err)
-	}
-	return nil
-}
-
-// Delete removes name; that there is nothing to remove is no error.
-func (t Tiles) Delete(ctx context.Context, name string) error {
-	if err := t.store.Delete(ctx, name); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
-		return fmt.Errorf("%w: removing %s from bucket %s: %v", ErrUnavailable, name, TilesBucket, err)
-	}
-	return nil
-}
 
 // ErrChanged is returned by Checkpoints.Store when another checkpoint was stored since.
 var ErrChanged = errors.New("another checkpoint was stored since")
