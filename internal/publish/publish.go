@@ -44,6 +44,9 @@ type Options struct {
 	OneByOne bool
 	// Timeout bounds a write or a read whose context has no deadline. Default 5 s.
 	Timeout time.Duration
+	// LeaseTime is how long a lease outlives a holder that does not renew it; the first to
+	// need one settles it for all. Default 15 s.
+	LeaseTime time.Duration
 	// Log receives what goes wrong outside of any call, such as a lost connection.
 	Log zerolog.Logger
 }
@@ -57,6 +60,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 5 * time.Second
+	}
+	if o.LeaseTime == 0 {
+		o.LeaseTime = 15 * time.Second
 	}
 	return o
 }

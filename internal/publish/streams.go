@@ -71,7 +71,10 @@ func (s Streams) desired() []jetstream.StreamConfig {
 	watch.Name, watch.Subjects = WatchStream, []string{"watch.>"}
 	watch.Retention, watch.MaxMsgsPerSubject = jetstream.WorkQueuePolicy, 1
 	watch.Description = "jobs without an end, and when the platform is asked after each"
-	return []jetstream.StreamConfig{jobs, attempts, watch}
+	actions := base
+	actions.Name, actions.Subjects = ActionsStream, []string{"actions.>"}
+	actions.Description = "what was done to the installation, and by whom"
+	return []jetstream.StreamConfig{jobs, attempts, watch, actions}
 }
 
 // checkpoints returns the configuration of the stream of the checkpoints. All are kept:
@@ -145,6 +148,11 @@ func compare(want, got jetstream.StreamConfig) (breaking, limits []string) {
 	diff(&breaking, "subjects", want.Subjects, got.Subjects)
 	diff(&breaking, "retention", want.Retention, got.Retention)
 	diff(&breaking, "max_msgs_per_subject", want.MaxMsgsPerSubject, got.MaxMsgsPerSubject)
+	diff(&breaking, "no_ack", want.NoAck, got.NoAck)
+	diff(&breaking, "sealed", want.Sealed, got.Sealed)
+	diff(&breaking, "mirror", want.Mirror != nil, got.Mirror != nil)
+	diff(&breaking, "sources", len(want.Sources), len(got.Sources))
+	diff(&breaking, "subject_transform", want.SubjectTransform != nil, got.SubjectTransform != nil)
 	if want.Name != AttemptsStream {
 		diff(&breaking, "max_bytes", want.MaxBytes, got.MaxBytes)
 		diff(&breaking, "max_msgs", want.MaxMsgs, got.MaxMsgs)

@@ -1,0 +1,82 @@
+package job
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Action is something that somebody did to an installation rather than something that
+// was received by it. It is one message of the stream ACTIONS, on `actions.<what>`; its
+// JSON is the message's data.
+type Action struct {
+	// What was done: one of the constants below, or another word of ours.
+	What string `json:"what"`
+	// Time is when it was about to be done, by the clock of who did it.
+	Time time.Time `json:"time"`
+	// Operator is who did it, as they said or as the system calls them; empty for what
+	// the program does by itself.
+	Operator string `json:"operator,omitempty"`
+	// Reason is why, in the operator's words.
+	Reason string `json:"reason,omitempty"`
+	// Details are the facts, a JSON object; none of them is a secret.
+	Details json.RawMessage `json:"details,omitempty"`
+}
+
+// What can be done.
+const (
+	// ActionStart: a receiver started, with the configuration that its details tell.
+	ActionStart = "start"
+	// ActionReload: keys or sources were put into force while it ran.
+	ActionReload = "reload"
+	// ActionCancel: the platform was asked to cancel a job.
+	ActionCancel = "cancel"
+	// ActionRelease: a callback that was put aside was made an event.
+	ActionRelease = "release"
+	// ActionReverify: callbacks refused for a wrong key were let in after it was mended.
+	ActionReverify = "reverify"
+	// ActionExport: records were written into an archive.
+	ActionExport = "export"
+)
+
+var actionWord = regexp.MustCompile(`^[a-z_]{1,32}$`)
+
+// Subject returns `actions.<what>`.
+func (a Action) Subject() string { return "actions." + a.What }
+
+// Data returns the payload of the action's message. It is an error if What is no word of
+// lower case letters and underscores, or Details are no JSON object.
+func (a Action) Data() ([]byte, error) {
+	if !actionWord.MatchString(a.What) {
+		return nil, fmt.Errorf("action %q is not one word of a-z and _", a.What)
+	}
+	if len(a.Details) > 0 && !bytes.HasPrefix(bytes.TrimSpace(a.Details), []byte("{")) {
+		return nil, fmt.Errorf("the details of action %s are no JSON object", a.What)
+	}
+	a.Time = a.Time.UTC()
+	data, err := json.Marshal(a)
+	if err != nil {
+		return nil, fmt.Errorf("encoding action %s: %w", a.What, err)
+	}
+	return data, nil
+}
+
+// ParseAction undoes Subject and Data. It returns an error for a message that this program
+// did not write.
+func ParseAction(subject string, data []byte) (Action, error) {
+	what, ok := strings.CutPrefix(subject, "actions.")
+	if !ok || !actionWord.MatchString(what) {
+		return Action{}, fmt.Errorf("subject %q is not actions.<what>", subject)
+	}
+	var a Action
+	if err := json.Unmarshal(data, &a); err != nil {
+		return Action{}, fmt.Errorf("message on %q: %w", subject, err)
+	}
+	if a.What != what {
+		return Action{}, fmt.Errorf("message on %q tells of action %q", subject, a.What)
+	}
+	return a, nil
+}

@@ -1,0 +1,164 @@
+package publish_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"testing"
+	"time"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+)
+
+func TestTilesAreKeptByName(t *testing.T) {
+	s := start(t, t.TempDir())
+	b := open(t, s)
+	tiles, err := b.Tiles(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := bytes.Repeat([]byte("tile"), 600<<10) // more than a message holds
+	for _, step := range []struct {
+		what string
+		put  []byte // nil removes
+		want []byte // nil: there is none
+	}{
+		{"stored", []byte("first"), []byte("first")},
+		{"replaced", []byte("second"), []byte("second")},
+		{"large", large, large},
+		{"small again", []byte("third"), []byte("third")},
+		{"removed", nil, nil},
+		{"removed again", nil, nil},
+		{"back", []byte("fourth"), []byte("fourth")},
+	} {
+		if step.put != nil {
+			err = tiles.Put(t.Context(), "tile/0/x001/067.p/12", step.put)
+		} else {
+			err = tiles.Delete(t.Context(), "tile/0/x001/067.p/12")
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", step.what, err)
+		}
+		got, err := tiles.Get(t.Context(), "tile/0/x001/067.p/12")
+		if step.want == nil && !errors.Is(err, fs.ErrNotExist) || step.want != nil && (err != nil || !bytes.Equal(got, step.want)) {
+			t.Errorf("%s: Get = %d bytes, %v, want %d", step.what, len(got), err, len(step.want))
+		}
+	}
+	if err := tiles.Delete(t.Context(), "tile/0/x001/067.p/12"); err != nil {
+		t.Fatal(err)
+	}
+	if got := extent(t, b, "OBJ_"+publish.TilesBucket); got.Messages != 0 {
+		t.Errorf("a removed tile leaves %d messages behind, want none", got.Messages)
+	}
+}
+
+func TestReadersMakeNoTiles(t *testing.T) {
+	s := start(t, t.TempDir())
+	open(t, s)
+	reader := openWith(t, s, publish.Options{ReadOnly: true})
+	if _, err := reader.Tiles(t.Context()); !errors.Is(err, publish.ErrMissing) {
+		t.Errorf("Tiles of a reader = %v, want ErrMissing", err)
+	}
+	if _, err := reader.Checkpoints(t.Context(), "test", publish.JobsStream); !errors.Is(err, publish.ErrMissing) {
+		t.Errorf("Checkpoints of a reader = %v, want ErrMissing", err)
+	}
+}
+
+func TestCheckpointsAreStoredByCompareAndSet(t *testing.T) {
+	b := open(t, start(t, t.TempDir()))
+	jobs, err := b.Checkpoints(t.Context(), "test", publish.JobsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := b.Checkpoints(t.Context(), "test", publish.AttemptsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, rev, err := jobs.Load(t.Context()); got != nil || rev != 0 || err != nil {
+		t.Fatalf("Load of none = %q, %d, %v", got, rev, err)
+	}
+	first, err := jobs.Store(t.Context(), []byte("one"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Store(t.Context(), []byte("another log's"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := jobs.Store(t.Context(), []byte("forked"), 0); !errors.Is(err, publish.ErrChanged) {
+		t.Errorf("Store with an old revision = %v, want ErrChanged", err)
+	}
+	if _, err := jobs.Store(t.Context(), []byte("two"), first); err != nil {
+		t.Fatal(err)
+	}
+	if got, rev, err := jobs.Load(t.Context()); string(got) != "two" || rev <= first || err != nil {
+		t.Errorf("Load = %q, %d, %v, want two", got, rev, err)
+	}
+	var all []string
+	err = jobs.All(t.Context(), func(m publish.Message) error {
+		all = append(all, string(m.Data))
+		return nil
+	})
+	if err != nil || len(all) != 2 || all[0] != "one" || all[1] != "two" {
+		t.Errorf("All = %q, %v, want one and two", all, err)
+	}
+}
+
+func TestActionsAreRecorded(t *testing.T) {
+	b := open(t, start(t, t.TempDir()))
+	if got := extent(t, b, publish.ActionsStream); got != (publish.Extent{First: 0, Last: 0}) && got != (publish.Extent{First: 1}) {
+		t.Errorf("extent of nothing = %+v", got)
+	}
+	a := job.Action{What: job.ActionCancel, Time: time.Now(), Operator: "me"}
+	if seq, err := b.Act(t.Context(), a); seq != 1 || err != nil {
+		t.Fatalf("Act = %d, %v, want 1", seq, err)
+	}
+	if _, err := b.Act(t.Context(), job.Action{What: "cancel.all"}); err == nil {
+		t.Error("Act took an action that no subject can name")
+	}
+	got := extent(t, b, publish.ActionsStream)
+	if got.First != 1 || got.Last != 1 || got.Messages != 1 || got.Bytes == 0 {
+		t.Errorf("extent = %+v, want one message", got)
+	}
+	var read []job.Action
+	err := b.Range(t.Context(), publish.ActionsStream, 1, got.Last, func(m publish.Message) error {
+		r, err := job.ParseAction(m.Subject, m.Data)
+		read = append(read, r)
+		return err
+	})
+	if err != nil || len(read) != 1 || read[0].Operator != "me" {
+		t.Errorf("read back %+v, %v, want the action", read, err)
+	}
+	if _, err := b.Extent(t.Context(), "NOTHING"); !errors.Is(err, publish.ErrMissing) {
+		t.Errorf("Extent of no stream = %v, want ErrMissing", err)
+	}
+}
+
+// What waits in the queue of refusals is in the stream before the last sealing.
+func TestSettleStoresWhatWaits(t *testing.T) {
+	b := open(t, start(t, t.TempDir()))
+	const n = 50
+	for range n {
+		if !b.Offer(job.Attempt{Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Received: time.Now()}}) {
+			t.Fatal("Offer = false on a queue with room")
+		}
+	}
+	if err := b.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := extent(t, b, publish.AttemptsStream); got.Messages != n {
+		t.Errorf("%d attempts are stored after Settle, want %d", got.Messages, n)
+	}
+	if b.Offer(job.Attempt{Source: "demo", Verdict: "mismatch"}) {
+		t.Error("Offer = true after Settle")
+	}
+}
+
+func extent(t *testing.T, b *publish.Bus, stream string) publish.Extent {
+	t.Helper()
+	e, err := b.Extent(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}

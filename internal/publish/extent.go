@@ -1,0 +1,52 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrMissing is returned for a stream or a bucket that is not there.
+var ErrMissing = errors.New("there is no such stream")
+
+// Extent is what a stream holds at one moment.
+type Extent struct {
+	// First is the sequence of the oldest message that is there; one more than Last if
+	// there is none.
+	First uint64
+	// Last is the sequence of the newest message that ever was there.
+	Last uint64
+	// Messages and Bytes are how many are there, and what room they take.
+	Messages, Bytes uint64
+}
+
+// Extent returns what a stream holds, by its leader's word. The error is ErrMissing or
+// ErrUnavailable.
+func (b *Bus) Extent(ctx context.Context, stream string) (Extent, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	s, err := b.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return Extent{}, fmt.Errorf("%w: %s", ErrMissing, stream)
+	}
+	if err != nil {
+		return Extent{}, fmt.Errorf("%w: asking for stream %s: %v", ErrUnavailable, stream, err)
+	}
+	state := s.CachedInfo().State
+	return Extent{First: state.FirstSeq, Last: state.LastSeq, Messages: state.Msgs, Bytes: state.Bytes}, nil
+}
+
+// Settle takes no more refused attempts and returns when those that waited are stored, or
+// dropped because ctx is done. Close does so too; between the two the streams can be read
+// whole.
+func (b *Bus) Settle(ctx context.Context) error { return b.queue.stop(ctx) }
+
+// Body returns the body that a message of Range stands for: its data, or the object that
+// its headers refer to.
+func (b *Bus) Body(ctx context.Context, m Message) ([]byte, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	return b.payload(ctx, m.Header, m.Data)
+}

@@ -1,0 +1,117 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Tiles is a place for named data, kept in the object store.
+type Tiles struct {
+	store  jetstream.ObjectStore
+	stream jetstream.Stream // the one behind the store
+	chunk  uint32
+}
+
+// Tiles opens the bucket of the tiles, creating it if it is missing. Opening it for reading
+// only, the error is ErrMissing then.
+func (b *Bus) Tiles(ctx context.Context) (Tiles, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	store, err := b.js.ObjectStore(ctx, TilesBucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		if b.opts.ReadOnly {
+			return Tiles{}, fmt.Errorf("%w: bucket %s", ErrMissing, TilesBucket)
+		}
+		store, err = b.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
+			Bucket: TilesBucket, Replicas: max(b.opts.Streams.Replicas, 1),
+			Description: "tiles of the Merkle trees over the streams",
+		})
+	}
+	t := Tiles{store: store, chunk: uint32(b.nc.MaxPayload() - headerRoom)}
+	if err == nil {
+		t.stream, err = b.js.Stream(ctx, "OBJ_"+TilesBucket)
+	}
+	if err != nil {
+		return Tiles{}, fmt.Errorf("opening bucket %s: %w", TilesBucket, err)
+	}
+	return t, nil
+}
+
+// The subjects of an object: its description and its chunks. NATS ADR-20.
+func metaSubject(name string) string {
+	return "$O." + TilesBucket + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
+}
+
+func chunkSubject(nuid string) string { return "$O." + TilesBucket + ".C." + nuid }
+
+// Get returns the data under name. Without any, and where what is there is damaged, the
+// error is fs.ErrNotExist.
+func (t Tiles) Get(ctx context.Context, name string) ([]byte, error) {
+	info, err := t.store.GetInfo(ctx, name)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return nil, fmt.Errorf("%s in bucket %s: %w", name, TilesBucket, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading %s from bucket %s: %v", ErrUnavailable, name, TilesBucket, err)
+	}
+	if info.Chunks > 1 {
+		return t.getChunks(ctx, name)
+	}
+	// The store's own way makes a consumer for every object, which takes longer than all
+	// the rest of a verification.
+	chunk, err := t.stream.GetLastMsgForSubject(ctx, chunkSubject(info.NUID))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound), err == nil && uint64(len(chunk.Data)) != info.Size:
+		return nil, fmt.Errorf("%s in bucket %s is damaged: %w", name, TilesBucket, fs.ErrNotExist)
+	case err != nil:
+		return nil, fmt.Errorf("%w: reading %s from bucket %s: %v", ErrUnavailable, name, TilesBucket, err)
+	}
+	return chunk.Data, nil
+}
+
+func (t Tiles) getChunks(ctx context.Context, name string) ([]byte, error) {
+	data, err := t.store.GetBytes(ctx, name)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s from bucket %s: %w", name, TilesBucket, err)
+	}
+	return data, nil
+}
+
+// Put stores data under name, in place of what was there.
+func (t Tiles) Put(ctx context.Context, name string, data []byte) error {
+	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: t.chunk}}
+	if _, err := t.store.Put(ctx, meta, bytes.NewReader(data)); err != nil {
+		return fmt.Errorf("%w: writing %s to bucket %s: %v", ErrUnavailable, name, TilesBucket, err)
+	}
+	return nil
+}
+
+// Delete removes name; that there is nothing to remove is no error. Unlike the store's own
+// way it leaves no marker behind: names are removed every second, and are never asked for
+// again.
+func (t Tiles) Delete(ctx context.Context, name string) error {
+	info, err := t.store.GetInfo(ctx, name)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return nil
+	}
+	// In this order, so that a name never stands for chunks that are gone.
+	if err == nil {
+		err = t.stream.Purge(ctx, jetstream.WithPurgeSubject(metaSubject(name)))
+	}
+	if err == nil {
+		err = t.stream.Purge(ctx, jetstream.WithPurgeSubject(chunkSubject(info.NUID)))
+	}
+	if err != nil {
+		return fmt.Errorf("%w: removing %s from bucket %s: %v", ErrUnavailable, name, TilesBucket, err)
+	}
+	return nil
+}
