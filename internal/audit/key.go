@@ -66,8 +66,10 @@ func (k Key) VerifierKey(origin string) string {
 	return formatVerifierKey(origin, algEd25519, k.public())
 }
 
-// String and GoString hide the secret.
-func (k Key) String() string   { return "log key " + k.name }
+// String hides the secret.
+func (k Key) String() string { return "log key " + k.name }
+
+// GoString hides the secret.
 func (k Key) GoString() string { return k.String() }
 
 func (k Key) public() ed25519.PublicKey {

@@ -280,7 +280,7 @@ func TestSealRefusesAForkForGood(t *testing.T) {
 				t.Errorf("proof holds %d and %d leaves, want 10 and %d", fork.Known.Tree.N, fork.Found.Tree.N, row.found)
 			}
 			w.cps.set(known.Note)
-			if _, again := s.Seal(t.Context()); again != err {
+			if _, again := s.Seal(t.Context()); !errors.Is(again, err) {
 				t.Errorf("after the store was put right: error %v, want the same refusal", again)
 			}
 
@@ -325,7 +325,7 @@ func TestSealRefusesARewoundStream(t *testing.T) {
 				t.Fatalf("fresh sealer: error %v, want ErrRewound", err)
 			}
 			w.stream.last = 10
-			if _, again := fresh.Seal(t.Context()); again != err {
+			if _, again := fresh.Seal(t.Context()); !errors.Is(again, err) {
 				t.Errorf("second call: error %v, want the same refusal", again)
 			}
 			if row.name == "ends earlier" {

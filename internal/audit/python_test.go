@@ -1,0 +1,174 @@
+//go:build python
+
+package audit_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"receiver/internal/audit"
+)
+
+const platformKey = "MySecretEventSignatureKey"
+
+// checkInPython runs the independent checker and returns what it printed.
+func checkInPython(t *testing.T, bundle []byte, args ...string) (string, bool) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "bundle.json")
+	if err := os.WriteFile(path, bundle, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args = append([]string{"../../examples/check_bundle.py", path}, args...)
+	out, err := exec.CommandContext(t.Context(), "python3", args...).CombinedOutput()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatalf("running python3: %v", err)
+	}
+	return string(out), err == nil
+}
+
+// signedBundle is a bundle of a signed record, an awkward one and the last of 600.
+func signedBundle(t *testing.T) []byte {
+	t.Helper()
+	w := newWorld(t, 600)
+	mac := hmac.New(sha256.New, []byte(platformKey))
+	mac.Write(testRecord(3).Data)
+	signature := "sha256=" + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	w.stream.change(3, func(r *audit.Record) { r.Header["receiver-signature"] = []string{signature} })
+	w.stream.change(270, func(r *audit.Record) { *r = awkward(270) })
+	w.seal(t)
+	witness := newWitnessKey("witness.example/w1")
+	text, _, _ := strings.Cut(string(w.cps.current), "\n\n")
+	w.cps.set(signedNote(t, text+"\n", witness, testSigner(t)))
+	return proved(t, w, 3, 270, 600)
+}
+
+func proved(t *testing.T, w *world, seqs ...uint64) []byte {
+	t.Helper()
+	b, err := w.log.Prove(t.Context(), seqs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestPythonAgreesOnGoodBundles(t *testing.T) {
+	key := testKey(t).VerifierKey(testOrigin)
+	if out, ok := checkInPython(t, signedBundle(t), "--log-key", key); !ok || strings.Count(out, "in the log\n") != 3 {
+		t.Errorf("three records: %v\n%s", ok, out)
+	}
+	// Every shape of a small tree, and the leaf at every place of it.
+	for n := 1; n <= 9; n++ {
+		w := newWorld(t, n)
+		w.seal(t)
+		var all []uint64
+		for seq := range n {
+			all = append(all, uint64(seq+1))
+		}
+		if out, ok := checkInPython(t, proved(t, w, all...), "--log-key", key); !ok {
+			t.Errorf("%d records: %s", n, out)
+		}
+	}
+}
+
+func TestPythonChecksThePlatformsSignature(t *testing.T) {
+	b, err := audit.ParseBundle(signedBundle(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "signature.key")
+	rows := []struct {
+		name    string
+		key     string
+		entries []audit.Entry
+		want    string
+	}{
+		{"signed", platformKey, b.Entries[:1], "signed by the platform\n"},
+		{"key file with a newline", platformKey + "\n", b.Entries[:1], "signed by the platform\n"},
+		{"another key", platformKey + "x", b.Entries[:1], "NOT PROVED: " + testOrigin + ", sequence 3: in the log, but this key did not sign it\n"},
+		{"not signed", platformKey, b.Entries[1:], "NOT PROVED: " + testOrigin + ", sequence 270: in the log, but this key did not sign it\n"},
+	}
+	for _, row := range rows {
+		if err := os.WriteFile(file, []byte(row.key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		data, err := audit.Bundle{Checkpoint: b.Checkpoint, First: b.First, Entries: row.entries}.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, ok := checkInPython(t, data, "--log-key", testKey(t).VerifierKey(testOrigin), "--signature-key-file", file)
+		if ok == strings.HasPrefix(row.want, "NOT") || !strings.HasSuffix(out, row.want) {
+			t.Errorf("%s: %v, %q, want %q", row.name, ok, out, row.want)
+		}
+	}
+}
+
+func TestPythonRefusesWhatGoRefuses(t *testing.T) {
+	good, key := signedBundle(t), testKey(t).VerifierKey(testOrigin)
+	stranger, err := audit.GenerateKey("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace := func(old, new string) []byte {
+		if !bytes.Contains(good, []byte(old)) {
+			t.Fatalf("the bundle has no %s", old)
+		}
+		return bytes.Replace(good, []byte(old), []byte(new), 1)
+	}
+	signature := bytes.Clone(good)
+	signature[bytes.LastIndex(good, []byte("— "+testOrigin+" "))+60] ^= 1
+	rows := []struct {
+		name   string
+		bundle []byte
+		key    string
+	}{
+		{"another signature", signature, key},
+		{"another log key", good, stranger.VerifierKey(testOrigin)},
+		{"key of another log", good, testKey(t).VerifierKey(audit.Origin("test", "ATTEMPTS"))},
+		{"no key", good, "hello"},
+		{"another format", replace("evidence/v1", "evidence/v2"), key},
+		{"another size", replace(`\n600\n`, `\n601\n`), key},
+		{"another root", replace(`\n600\n`, `\n600\nA`), key},
+		{"another origin", replace(`"receiver/test/JOBS\n`, `"receiver/test/jobs\n`), key},
+		{"another body", replace(`"AP8NCg=="`, `"AP8NCw=="`), key},
+		{"another header", replace(`"plain"`, `"Plain"`), key},
+		{"a header value more", replace(`"none"`, `"none", ""`), key},
+		{"another subject", replace("jobs.demo.3.finished", "jobs.demo.4.finished"), key},
+		{"another stream", replace(`"stream": "JOBS"`, `"stream": "OBS"`), key},
+		{"another time", replace("02.123456789Z", "02.123456788Z"), key},
+		{"a time with more behind", replace("02.123456789Z", "02.123456789Z."), key},
+		{"another time zone", replace("02.123456789Z", "02.123456789+01:00"), key},
+		{"another sequence", replace(`"sequence": 3,`, `"sequence": 4,`), key},
+		{"a sequence beyond", replace(`"sequence": 3,`, `"sequence": 601,`), key},
+		{"a negative sequence", replace(`"sequence": 3,`, `"sequence": -1,`), key},
+		{"another first", replace(`"first_sequence": 1,`, `"first_sequence": 2,`), key},
+		{"a key twice", replace(`"sequence": 3,`, `"sequence": 3, "sequence": 3,`), key},
+		{"a key missing", replace(`"first_sequence": 1,`, ``), key},
+		{"no proof", replace(`"proof": [`, `"proof": [], "x": [`), key},
+		{"no record", replace(`"records": [`, `"records": [], "x": [`), key},
+		{"something after", append(bytes.Clone(good), '{'), key},
+		{"no JSON", []byte("hello"), key},
+		{"nothing", nil, key},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			if out, ok := checkInPython(t, row.bundle, "--log-key", row.key); ok || !strings.Contains(out, "NOT PROVED") {
+				t.Errorf("Python: %v, %s", ok, out)
+			}
+			if keys, err := audit.ParseKeys([]string{row.key}, nil); err == nil && passes(row.bundle, keys) {
+				t.Error("Go: it passes")
+			}
+		})
+	}
+}
