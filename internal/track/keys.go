@@ -193,9 +193,9 @@ func warnings(u KeyUse, all []KeyUse, now time.Time) []string {
 	switch {
 	case u.Mismatches == 0 || otherVerified(u, all):
 	case u.Last.IsZero():
-		w = append(w, fmt.Sprintf("never verified anything, and %d signatures matched no key: is this the platform's?", u.Mismatches))
+		w = append(w, fmt.Sprintf("never verified anything, and signatures that matched no key: %d; is this the platform's?", u.Mismatches))
 	default:
-		w = append(w, fmt.Sprintf("%d signatures matched no key since its last use: forgeries, or another key at the platform", u.Mismatches))
+		w = append(w, fmt.Sprintf("signatures that matched no key since its last use: %d; forgeries, or another key at the platform", u.Mismatches))
 	}
 	return w
 }

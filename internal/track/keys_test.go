@@ -93,7 +93,7 @@ func TestKeyWarnings(t *testing.T) {
 		{"the newer of two", []track.Key{key("b"), key("a")},
 			[]job.Arrival{verified("a", 90), verified("b", 50), verified("a", 20)}, track.KeyActive, ""},
 		{"signatures that match none since", []track.Key{key("a")}, []job.Arrival{verified("a", 9), mismatch(8), mismatch(7)},
-			track.KeyActive, "2 signatures matched no key since"},
+			track.KeyActive, "matched no key since its last use: 2;"},
 		{"signatures that match none before", []track.Key{key("a")}, []job.Arrival{mismatch(10), verified("a", 9)}, track.KeyActive, ""},
 		{"signatures that match none, but another key is in use", []track.Key{key("a"), key("b")},
 			[]job.Arrival{verified("a", 9), mismatch(8), verified("b", 7)}, track.KeyActive, ""},
