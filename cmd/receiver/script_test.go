@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			env.Setenv("GORACE", quickRace)
 			env.Setenv("PUBLIC", "http://127.0.0.1:"+p.public)
 			env.Setenv("PRIVATE", "http://127.0.0.1:"+p.private)
 			env.Setenv("NATS", "nats://127.0.0.1:"+p.nats)
@@ -107,7 +108,7 @@ func startCommand(ts *testscript.TestScript, neg bool, args []string) {
 	use(ts, neg, len(args) >= 2, usage)
 	name, args := args[0], args[1:]
 	var env []string
-	for _, v := range []string{"PATH", "HOME", "TMPDIR", "WORK"} {
+	for _, v := range []string{"PATH", "HOME", "TMPDIR", "WORK", "GORACE"} {
 		env = append(env, v+"="+ts.Getenv(v))
 	}
 	for len(args) > 0 && strings.Contains(args[0], "=") {
