@@ -184,12 +184,12 @@ func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 	source, verdict := r.verify(q)
 	switch {
 	case source == nil:
-		return r.refuse(q, job.NoSource, job.UnknownSource)
+		return r.refuse(q, job.NoSource, job.UnknownSource, nil)
 	case !verdict.Accepted():
-		return r.refuse(q, source.Name, string(verdict.Reason))
+		return r.refuse(q, source.Name, string(verdict.Reason), nil)
 	}
 	if reason := source.admit(q); reason != "" {
-		return r.refuse(q, source.Name, reason)
+		return r.refuse(q, source.Name, reason, verdict.Key)
 	}
 	out := Outcome{Key: verdict.Key, Outside: !verdict.Key.InWindow(q.Received)}
 	e := event(q, source, verdict.Key)
@@ -217,7 +217,7 @@ func (r *Receiver) keep(ctx context.Context, q Request, out Outcome, e job.Event
 	}
 	out.Event = stored
 	switch {
-	case stored.Existed && stored.Evidence == job.ByPoll:
+	case stored.Existed && (stored.Evidence == job.ByPoll || stored.Evidence == job.ByVendorQueue):
 		return r.record(ctx, q, out, e, Late)
 	case stored.Existed:
 		return r.record(ctx, q, out, e, Duplicate)
@@ -296,8 +296,9 @@ func (s *Source) examine(ctx context.Context, e *job.Event) (aside string, err e
 	return "", nil
 }
 
-func (r *Receiver) refuse(q Request, source, reason string) (Outcome, error) {
-	a := attempt(q, source, reason, receipt(q, nil), "")
+// refuse records why, and the key of a signature that was right: it is in use.
+func (r *Receiver) refuse(q Request, source, reason string, k *verify.Key) (Outcome, error) {
+	a := attempt(q, source, reason, receipt(q, k), "")
 	if source == job.NoSource {
 		a.Claimed = q.Source[:min(len(q.Source), 64)]
 	}
