@@ -1,0 +1,33 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Follow proves, as Seal does before it adds anything, that the stored checkpoint extends
+// every one this sealer knows of and that the stream still holds what it sealed last, and
+// returns it. It signs nothing: it is for replicas that leave the sealing to another. A log
+// without a checkpoint gives one of the empty tree that has no note.
+//
+// After *ForkError or ErrRewound neither Seal nor Follow goes on, as for Seal.
+func (s *Sealer) Follow(ctx context.Context) (Checkpoint, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused != nil {
+		return Checkpoint{}, s.refused
+	}
+	last, err := s.log.o.Source.Last(ctx)
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("asking stream %s for its last sequence: %w", s.log.o.Stream, err)
+	}
+	if err := s.catchUp(ctx, s.log.leaves(last)); err != nil {
+		s.front = nil
+		if fork := new(ForkError); errors.As(err, &fork) || errors.Is(err, ErrRewound) {
+			s.refused = err
+		}
+		return Checkpoint{}, err
+	}
+	return s.head, nil
+}
