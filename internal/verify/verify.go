@@ -8,11 +8,14 @@
 //   - what follows is the padded, canonical, standard base64 of 32 bytes;
 //   - those bytes equal the HMAC-SHA-256 of the body under a configured key.
 //
-// The package is pure: it reads no clock, no file and no network, never looks
-// inside the body, never returns or prints a key or the signature it expected,
-// and imports the standard library only. It cannot tell a replay from a first
+// The package is pure: it reads no clock, no file and no network, never returns or
+// prints a key or the signature it expected, and imports the standard library only.
+// Verify never looks inside the body. It cannot tell a replay from a first
 // delivery: the platform signs neither time nor nonce, so repeats are caught by
 // de-duplication, not here.
+//
+// Explain says to a person why a signature was refused. It stands in files of its own,
+// explain*.go, of which Verify uses nothing.
 //
 // OC: contract section 7, table (a) rows 23 to 27, table (b) rows 6 to 14.
 package verify

@@ -1,0 +1,154 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"hash"
+	"unicode/utf8"
+)
+
+// bom is the byte order mark of UTF-8, which editors put in front of files.
+const bom = "\xef\xbb\xbf"
+
+// keyForm is a key, or what a mistake makes of it.
+type keyForm struct {
+	of     Candidate
+	secret []byte
+	causes []cause
+	// macs are the HMACs under the key, by the size of their digest.
+	macs map[int]hash.Hash
+}
+
+// keyForms are the keys by the number of mistakes that it takes to come to them.
+type keyForms [3][]*keyForm
+
+// newKeyForms returns the forms of all keys, each only once, the likeliest first. A form
+// is never a part of a key that could be guessed: that would let a caller find a key
+// out piece by piece.
+func newKeyForms(q Question) keyForms {
+	var all keyForms
+	seen := map[string]bool{}
+	put := func(n int, of Candidate, secret []byte, causes []cause) {
+		if !seen[string(secret)] {
+			seen[string(secret)] = true
+			all[n] = append(all[n], &keyForm{of: of, secret: secret, causes: causes, macs: map[int]hash.Hash{}})
+		}
+	}
+	for _, c := range q.Keys {
+		if !c.blank() {
+			put(0, c, *c.secret, nil)
+		}
+	}
+	for _, c := range q.Others {
+		if !c.blank() {
+			put(1, c, *c.secret, []cause{{code: "key_of_other"}})
+		}
+	}
+	put(1, Candidate{}, []byte{}, []cause{{code: "key_empty"}})
+	for n := range len(all) - 1 {
+		for _, k := range all[n] {
+			if len(k.secret) == 0 {
+				continue
+			}
+			for _, m := range keyMistakes(k.secret) {
+				put(n+1, k.of, m.data, with(k.causes, m.code))
+			}
+		}
+	}
+	return all
+}
+
+// mistake is what a mistake made of some bytes.
+type mistake struct {
+	cause
+	data []byte
+}
+
+// keyMistakes returns what is commonly made of a key.
+func keyMistakes(k []byte) []mistake {
+	var all []mistake
+	put := func(code string, data []byte) {
+		if len(data) > 0 && !bytes.Equal(data, k) {
+			all = append(all, mistake{cause{code: code}, data})
+		}
+	}
+	around := func(before, after string) []byte { return []byte(before + string(k) + after) }
+	put("key_newline", around("", "\n"))
+	put("key_crlf", around("", "\r\n"))
+	put("key_trimmed", bytes.TrimRight(k, "\r\n"))
+	put("key_trimmed", bytes.TrimSpace(k))
+	put("key_spaces", around("", " "))
+	put("key_spaces", around(" ", ""))
+	put("key_spaces", around(" ", " "))
+	put("key_spaces", around("", "\t"))
+	put("key_base64_decoded", fromBase64(k))
+	put("key_hex_decoded", fromHex(k))
+	put("key_hex_case", otherCase(k))
+	put("key_base64_encoded", []byte(base64.StdEncoding.EncodeToString(k)))
+	put("key_hex_encoded", []byte(hex.EncodeToString(k)))
+	put("key_hex_encoded", bytes.ToUpper([]byte(hex.EncodeToString(k))))
+	put("key_quoted", around(`"`, `"`))
+	put("key_quoted", around(`'`, `'`))
+	put("key_unquoted", []byte(unquote(string(k))))
+	put("key_bom", around(bom, ""))
+	put("key_without_bom", bytes.TrimPrefix(k, []byte(bom)))
+	put("key_latin1", latin1(k))
+	put("key_cut", storable(k))
+	return all
+}
+
+// fromBase64 decodes any base64, or returns nil.
+func fromBase64(b []byte) []byte {
+	bare := bytes.TrimRight(b, "=")
+	for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		if data, err := e.DecodeString(string(bare)); err == nil {
+			return data
+		}
+	}
+	return nil
+}
+
+func fromHex(b []byte) []byte {
+	data, err := hex.DecodeString(string(b))
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// otherCase changes the case of hexadecimal digits, or returns nil.
+func otherCase(b []byte) []byte {
+	if fromHex(b) == nil {
+		return nil
+	}
+	if lower := bytes.ToLower(b); !bytes.Equal(lower, b) {
+		return lower
+	}
+	return bytes.ToUpper(b)
+}
+
+// latin1 encodes UTF-8 in Latin-1, or returns nil.
+//
+// OC: section 7 "key": the platform's Java sample uses the charset of its machine.
+func latin1(b []byte) []byte {
+	if !utf8.Valid(b) {
+		return nil
+	}
+	out := make([]byte, 0, len(b))
+	for _, r := range string(b) {
+		if r > 0xff {
+			return nil
+		}
+		out = append(out, byte(r))
+	}
+	return out
+}
+
+// storable cuts a key to what the platform can store, or returns nil. OC: (b) row 13.
+func storable(b []byte) []byte {
+	if r := []rune(string(b)); len(r) > MaxStorable && utf8.Valid(b) {
+		return []byte(string(r[:MaxStorable]))
+	}
+	return nil
+}
