@@ -1,0 +1,113 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Brief is what the headers of an event say that a list of jobs needs. It is read
+// without the event's data, and with as little work as can be: a list is made of all
+// the events there are.
+type Brief struct {
+	Source, ID string
+	Kind       Kind
+	// Sequence is the event's place in the stream; ReadBrief leaves it zero.
+	Sequence uint64
+	Time     time.Time
+	Status   string
+	Result   Result
+	Evidence Evidence
+	Object   string
+	// Records and Failed are those of the view; negative where it has none.
+	Records, Failed int64
+}
+
+// ReadBrief reads the headers of a message of the stream JOBS. It returns an error for
+// a message that this program did not write, and for an unrecognised event, which
+// belongs to no job.
+func ReadBrief(subject string, header map[string][]string) (Brief, error) {
+	rest, ok := strings.CutPrefix(subject, "jobs.")
+	source, rest, ok2 := strings.Cut(rest, ".")
+	token, kind, ok3 := strings.Cut(rest, ".")
+	id, err := parseToken(token)
+	b := Brief{Source: source, ID: id, Kind: Kind(kind), Records: -1, Failed: -1}
+	if !ok || !ok2 || !ok3 || err != nil || !b.Kind.valid() || b.Kind == Unrecognised {
+		return Brief{}, fmt.Errorf("subject %q is not jobs.<source>.<job>.<kind>", subject)
+	}
+	get := getter(header)
+	if b.Time, err = time.Parse(time.RFC3339Nano, get("ce-time")); err != nil {
+		return Brief{}, fmt.Errorf("message on %q: ce-time: %w", subject, err)
+	}
+	b.Status, b.Result, b.Evidence = get("ce-status"), Result(get("ce-result")), Evidence(get("ce-evidence"))
+	if strings.IndexByte(b.Status, '%') >= 0 {
+		if b.Status, err = url.PathUnescape(b.Status); err != nil {
+			return Brief{}, fmt.Errorf("message on %q: ce-status: %w", subject, err)
+		}
+	}
+	b.view(get(headerJob))
+	return b, nil
+}
+
+// view takes what is needed out of a view's JSON. It was written by View.header, so it
+// is well formed, its members stand in the order of the struct, and none of those that
+// are needed comes after the first text of the platform's own.
+func (b *Brief) view(text string) {
+	for text != "" && text != "}" {
+		name, rest, ok := strings.Cut(text[1:], `":`) // after { or ,
+		if !ok || name == "" {
+			return
+		}
+		value, after := member(rest)
+		switch name[1:] {
+		case "object":
+			b.Object = unquoted(value)
+		case "records":
+			b.Records = countOr(value, b.Records)
+		case "failed":
+			b.Failed = countOr(value, b.Failed)
+		case "error", "message", "payload":
+			return
+		}
+		text = after
+	}
+}
+
+// member splits a JSON text or number from what follows it.
+func member(s string) (value, rest string) {
+	if s == "" || s[0] != '"' {
+		i := strings.IndexAny(s, ",}")
+		if i < 0 {
+			return s, ""
+		}
+		return s[:i], s[i:]
+	}
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return s[:i+1], s[i+1:]
+		}
+	}
+	return s, ""
+}
+
+func unquoted(value string) string {
+	if strings.IndexByte(value, '\\') < 0 {
+		return strings.Trim(value, `"`)
+	}
+	var s string
+	_ = json.Unmarshal([]byte(value), &s) // what cannot be read is unknown
+	return s
+}
+
+func countOr(digits string, otherwise int64) int64 {
+	if n, err := strconv.ParseInt(digits, 10, 64); err == nil {
+		return n
+	}
+	return otherwise
+}
