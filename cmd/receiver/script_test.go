@@ -29,6 +29,7 @@ import (
 //	waitout NAME PATTERN             the same, in its standard output
 //	end NAME SIGNAL N                ends it by SIGNAL, - for none, with exit code N;
 //	                                 stdout and stderr are then all that it printed
+//	signal NAME SIGNAL               sends it a signal that does not end it
 //	post [-X M] [-H H]… [-key FILE] [-chunked] URL [FILE]
 //	                                 sends a request and prints the answer
 //	digest FOLDER                    prints name, mode and SHA-256 of every file
@@ -59,7 +60,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": codeCommand, "start": startCommand, "end": endCommand,
+			"code": codeCommand, "start": startCommand, "end": endCommand, "signal": signalCommand,
 			"waitlog": waitCommand(func(p *process) *output { return p.log }),
 			"waitout": waitCommand(func(p *process) *output { return p.out }),
 			"post":    postCommand, "digest": digestCommand, "alone": aloneCommand, "readenv": readenvCommand,
@@ -151,7 +152,7 @@ func waitCommand(of func(*process) *output) func(*testscript.TestScript, bool, [
 	}
 }
 
-var signals = map[string]syscall.Signal{"-": 0, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
+var signals = map[string]syscall.Signal{"-": 0, "HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
 
 func endCommand(ts *testscript.TestScript, neg bool, args []string) {
 	const usage = "end NAME INT|TERM|KILL|- N"
@@ -168,6 +169,11 @@ func endCommand(ts *testscript.TestScript, neg bool, args []string) {
 	tellsNoSecret(ts, p.out.String()+p.log.String())
 	fmt.Fprint(ts.Stdout(), p.out)
 	fmt.Fprint(ts.Stderr(), p.log)
+}
+
+func signalCommand(ts *testscript.TestScript, neg bool, args []string) {
+	use(ts, neg, len(args) == 2 && signals[args[1]] != 0, "signal NAME SIGNAL")
+	ts.Check(find(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
 }
 
 // secretSetting is a secret written out in a configuration.
