@@ -1,0 +1,132 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
+)
+
+// briefBatch is how many events Briefs gives at once at most, and briefBuffer how many
+// the server may be ahead of us.
+const (
+	briefBatch  = 512
+	briefBuffer = 16 * briefBatch
+)
+
+// Briefs gives the events of JOBS in order, from that sequence on, in batches, read from
+// their headers alone; a batch is the caller's. It ends with the last that was there
+// when it was called, or, when it follows, with ctx. What is no event of a job is left
+// out.
+func (b *Bus) Briefs(ctx context.Context, from uint64, follow bool) iter.Seq2[[]job.Brief, error] {
+	return func(yield func([]job.Brief, error) bool) {
+		if err := b.briefs(ctx, from, follow, yield); err != nil && ctx.Err() == nil {
+			yield(nil, fmt.Errorf("reading the headers of stream %s: %w", JobsStream, err))
+		}
+	}
+}
+
+func (b *Bus) briefs(ctx context.Context, from uint64, follow bool, yield func([]job.Brief, error) bool) error {
+	cfg := jetstream.OrderedConsumerConfig{HeadersOnly: true}
+	if from > 1 {
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
+	}
+	consumer, err := b.jobs.OrderedConsumer(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if !follow && consumer.CachedInfo().NumPending == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	reader := &briefReader{follow: follow, batches: make(chan briefs, 4), stop: ctx.Done()}
+	reading, err := consumer.Consume(reader.take, jetstream.PullMaxMessages(briefBuffer))
+	if err != nil {
+		return err
+	}
+	defer reading.Stop()
+	drained, err := reader.give(ctx, consumer, yield)
+	if err != nil || !drained {
+		return err
+	}
+	reading.Drain()
+	select {
+	case <-reading.Closed():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if len(reader.batch) > 0 {
+		yield(reader.batch, nil)
+	}
+	return nil
+}
+
+// briefs is a batch; last is true when the end of the stream was reached with it.
+type briefs struct {
+	events []job.Brief
+	last   bool
+}
+
+// briefReader gathers what the connection's goroutine delivers.
+type briefReader struct {
+	follow  bool
+	batch   []job.Brief
+	batches chan briefs
+	stop    <-chan struct{}
+}
+
+func (r *briefReader) take(msg jetstream.Msg) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return // no message of a stream
+	}
+	if e, err := job.ReadBrief(msg.Subject(), msg.Headers()); err == nil {
+		e.Sequence = meta.Sequence.Stream
+		if r.batch == nil {
+			r.batch = make([]job.Brief, 0, briefBatch)
+		}
+		r.batch = append(r.batch, e)
+	}
+	last := meta.NumPending == 0
+	if len(r.batch) < briefBatch && !last {
+		return
+	}
+	select {
+	case r.batches <- briefs{r.batch, last}:
+		r.batch = nil
+	case <-r.stop:
+	}
+}
+
+// give hands the batches on. Without follow it looks whether the end was reached when
+// nothing comes, as the last messages of a stream may go while it is read; then it
+// reports true, and what is left is in the reader.
+func (r *briefReader) give(ctx context.Context, consumer jetstream.Consumer, yield func([]job.Brief, error) bool) (drained bool, err error) {
+	var idle <-chan time.Time
+	for {
+		if !r.follow {
+			idle = time.After(endPause)
+		}
+		select {
+		case got := <-r.batches:
+			if len(got.events) > 0 && !yield(got.events, nil) || got.last && !r.follow {
+				return false, nil
+			}
+		case <-idle:
+			info, err := consumer.Info(ctx)
+			if err != nil {
+				return false, err
+			}
+			if info.NumPending == 0 && len(r.batches) == 0 {
+				return true, nil
+			}
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package publish_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"receiver/internal/job"
+)
+
+func TestBriefs(t *testing.T) {
+	b := open(t, start(t, t.TempDir()))
+	read := func(from uint64) (got []job.Brief) {
+		for batch, err := range b.Briefs(t.Context(), from, false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, batch...)
+		}
+		return got
+	}
+	if got := read(1); len(got) != 0 {
+		t.Errorf("Briefs of an empty stream gave %v", got)
+	}
+	const jobs = 700 // more than a batch
+	for i := range jobs {
+		if _, err := b.Publish(t.Context(), event(job.Submitted, fmt.Sprint(i), "CREATED")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Publish(t.Context(), unrecognised("x")); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		from, first uint64
+		want        int
+	}{{0, 1, jobs}, {1, 1, jobs}, {jobs, jobs, 1}, {jobs + 1, 0, 0}, {jobs + 2, 0, 0}} {
+		got := read(tt.from)
+		if len(got) != tt.want || len(got) > 0 && (got[0].Sequence != tt.first || got[len(got)-1].Sequence != jobs) {
+			t.Errorf("Briefs from %d gave %d events, want %d, those of sequences %d to %d", tt.from, len(got), tt.want, tt.first, jobs)
+		}
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	seen := 0
+	for batch, err := range b.Briefs(ctx, 1, true) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range batch {
+			if seen++; seen == jobs {
+				if _, err := b.Publish(t.Context(), event(job.Finished, "x", "ABORTED")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if e.Kind == job.Finished {
+				if e.ID != "x" || e.Status != "ABORTED" || e.Result != job.Failed || seen != jobs+1 {
+					t.Errorf("followed to %+v after %d events", e, seen)
+				}
+				return
+			}
+		}
+	}
+	t.Error("Briefs did not follow")
+}
