@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"receiver/internal/audit"
@@ -29,6 +30,35 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(benchRecords)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
+
+// BenchmarkVerifyFolder verifies an export of it on disk.
+func BenchmarkVerifyFolder(b *testing.B) {
+	w := newWorld(b, benchRecords)
+	w.seal(b)
+	dir := filepath.Join(b.TempDir(), "export")
+	if err := w.log.Export(b.Context(), dir, audit.ExportOptions{}); err != nil {
+		b.Fatal(err)
+	}
+	w.stream, w.store = nil, nil
+	for b.Loop() {
+		if r := verifyFolder(b, dir); !r.OK() {
+			b.Fatal(r.Faults)
+		}
+	}
+	b.ReportMetric(float64(benchRecords)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
+
+// BenchmarkSealOne seals one record at a time into a log of many.
+func BenchmarkSealOne(b *testing.B) {
+	w := newWorld(b, 100_000)
+	s := w.sealer(b)
+	for b.Loop() {
+		w.stream.add(1)
+		if _, err := s.Seal(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // BenchmarkLeafHash hashes one small record.

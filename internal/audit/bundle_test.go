@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"receiver/internal/audit"
 )
 
@@ -107,6 +109,33 @@ func TestBundleAtAnOlderCosignedCheckpoint(t *testing.T) {
 	}
 	if _, err := w.log.ProveAt(t.Context(), cosigned, 261); !errors.Is(err, audit.ErrNotSealed) {
 		t.Errorf("a record after that checkpoint: error %v, want ErrNotSealed", err)
+	}
+}
+
+func TestSealedHashOutlivesTheRecord(t *testing.T) {
+	w := newWorld(t, 300)
+	w.stream.remove(7)
+	w.seal(t)
+	w.stream.remove(5)
+	want, err := testRecord(5).LeafHash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := w.log.SealedHash(t.Context(), 5); err != nil || got != want {
+		t.Errorf("SealedHash(5) = %s, %v, want %s", got, err, want)
+	}
+	want = tlog.RecordHash(audit.AbsentLeaf("JOBS", 7))
+	if got, err := w.log.SealedHash(t.Context(), 7); err != nil || got != want {
+		t.Errorf("SealedHash(7) = %s, %v, want %s", got, err, want)
+	}
+	for seq, want := range map[uint64]error{0: audit.ErrNoRecord, 301: audit.ErrNotSealed} {
+		if _, err := w.log.SealedHash(t.Context(), seq); !errors.Is(err, want) {
+			t.Errorf("SealedHash(%d): error %v, want %v", seq, err, want)
+		}
+	}
+	w.store.files["tile/0/000"][4*32] ^= 1
+	if _, err := w.log.SealedHash(t.Context(), 5); !errors.Is(err, audit.ErrTile) {
+		t.Errorf("with its tile changed: error %v, want ErrTile", err)
 	}
 }
 

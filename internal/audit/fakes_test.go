@@ -2,7 +2,9 @@ package audit_test
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -84,17 +86,23 @@ func (s *memStream) Records(ctx context.Context, from, to uint64, yield func(aud
 	return ctx.Err()
 }
 
+// platformKey signs the bodies of test records.
+const platformKey = "MySecretEventSignatureKey"
+
 func testRecord(seq uint64) audit.Record {
+	data := fmt.Appendf(nil, `{"id":"%d","status":"COMPLETED"}`, seq)
+	mac := hmac.New(sha256.New, []byte(platformKey))
+	mac.Write(data)
 	return audit.Record{
 		Stream:  "JOBS",
 		Seq:     seq,
 		Subject: fmt.Sprintf("jobs.demo.%d.finished", seq),
 		Time:    start.Add(time.Duration(seq-1) * time.Second),
 		Header: map[string][]string{
-			"ce-id":                      {fmt.Sprintf("%d", seq)},
-			"Elements-Webhook-Signature": {"sha256=jHdbRx5EZAsOfTwAPJOGkNUzQMVVdu5VJlxcsk+G6jQ="},
+			"ce-id":              {fmt.Sprintf("%d.finished", seq)},
+			"receiver-signature": {"sha256=" + base64.StdEncoding.EncodeToString(mac.Sum(nil))},
 		},
-		Data: fmt.Appendf(nil, `{"id":"%d","status":"COMPLETED"}`, seq),
+		Data: data,
 	}
 }
 

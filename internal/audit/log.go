@@ -30,8 +30,8 @@ var (
 	ErrTile = errors.New("stored tiles do not match the checkpoint")
 )
 
-// Source reads one stream. Its answers must be the stream's own: a replica that lags and
-// leaves out a message that exists would have it sealed as absent.
+// Source reads one stream. Its answers must be those of the stream's leader: a replica that
+// lags would have messages that exist sealed as absent, or the stream taken for rewound.
 type Source interface {
 	// Last returns the sequence of the newest message the stream ever stored (also when it
 	// is deleted by now), and 0 when there never was one.

@@ -71,6 +71,28 @@ func (l *Log) entry(ctx context.Context, cp Checkpoint, seq uint64) (Entry, erro
 	return e, e.check(cp.Tree, l.o.First)
 }
 
+// SealedHash returns the leaf hash that is sealed for a sequence, proved against the newest
+// checkpoint. It is there after the record is gone; Record.LeafHash of the record that was
+// sealed, or the hash of AbsentLeaf, equals it. The errors are those of Prove.
+func (l *Log) SealedHash(ctx context.Context, seq uint64) (tlog.Hash, error) {
+	cp, err := l.Checkpoint(ctx)
+	if err != nil {
+		return tlog.Hash{}, err
+	}
+	i, ok := leafIndex(l.o.First, seq)
+	if !ok {
+		return tlog.Hash{}, fmt.Errorf("%s/%d: %w", l.o.Stream, seq, ErrNoRecord)
+	}
+	if i >= cp.Tree.N {
+		return tlog.Hash{}, fmt.Errorf("%s/%d: %w", l.o.Stream, seq, ErrNotSealed)
+	}
+	hashes, err := l.proofs(ctx, cp.Tree, nil).ReadHashes([]int64{tlog.StoredHashIndex(0, i)})
+	if err != nil {
+		return tlog.Hash{}, tileError(ctx, "reading tiles", err)
+	}
+	return hashes[0], nil
+}
+
 // check proves that the entry's record is in the tree, at the place of its sequence.
 func (e Entry) check(tree tlog.Tree, first uint64) error {
 	i, ok := leafIndex(first, e.Seq)

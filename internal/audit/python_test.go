@@ -4,9 +4,6 @@ package audit_test
 
 import (
 	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"os"
 	"os/exec"
@@ -16,8 +13,6 @@ import (
 
 	"receiver/internal/audit"
 )
-
-const platformKey = "MySecretEventSignatureKey"
 
 // checkInPython runs the independent checker and returns what it printed.
 func checkInPython(t *testing.T, bundle []byte, args ...string) (string, bool) {
@@ -38,10 +33,6 @@ func checkInPython(t *testing.T, bundle []byte, args ...string) (string, bool) {
 func signedBundle(t *testing.T) []byte {
 	t.Helper()
 	w := newWorld(t, 600)
-	mac := hmac.New(sha256.New, []byte(platformKey))
-	mac.Write(testRecord(3).Data)
-	signature := "sha256=" + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	w.stream.change(3, func(r *audit.Record) { r.Header["receiver-signature"] = []string{signature} })
 	w.stream.change(270, func(r *audit.Record) { *r = awkward(270) })
 	w.seal(t)
 	witness := newWitnessKey("witness.example/w1")

@@ -166,7 +166,7 @@ func TestParseLeafRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unsorted := bytes.Replace(good, []byte("Elements"), []byte("zlements"), 1)
+	unsorted := bytes.Replace(good, []byte("ce-id"), []byte("ze-id"), 1)
 	bad := map[string][]byte{
 		"nothing":        nil,
 		"only the tag":   []byte("receiver-leaf/v1\n"),

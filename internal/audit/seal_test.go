@@ -243,6 +243,37 @@ func (w *world) checkHistory(t testing.TB) {
 	}
 }
 
+// A new key takes over where the old one ended, as long as both are configured.
+func TestSealWithANewKey(t *testing.T) {
+	w := newWorld(t, 300)
+	w.seal(t)
+	w.stream.add(10)
+	key, err := audit.GenerateKey("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := audit.ParseKeys([]string{testKey(t).VerifierKey(testOrigin), key.VerifierKey(testOrigin)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := key.Signer(testOrigin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.log = w.openLogWith(t, keys)
+	s, err := audit.NewSealer(w.log, audit.SealerOptions{Signer: signer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cp, err := s.Seal(t.Context()); err != nil || cp.Tree != wantTree(t, w.stream, 1, 310) {
+		t.Errorf("Seal = %v, %v", cp.Tree, err)
+	}
+	kept := []audit.Kept{{Where: "old", Note: w.cps.history[0]}}
+	if r := w.verify(t, audit.VerifyOptions{Kept: kept}); !r.OK() || r.Checkpoints != 2 {
+		t.Errorf("report = %+v", r)
+	}
+}
+
 func TestSealRefusesAForkForGood(t *testing.T) {
 	// other is a log of another history with the same key.
 	other := newWorld(t, 12)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -132,12 +133,13 @@ func (v *verification) open(stored []byte) {
 	if stored != nil {
 		all = append([]Kept{{Where: "store", Note: stored}}, all...)
 	}
-	seen := make(map[string]bool)
+	seen := make(map[[sha256.Size]byte]bool) // a log has many, and each comes from several places
 	for _, k := range all {
-		if seen[string(k.Note)] {
+		id := sha256.Sum256(k.Note)
+		if seen[id] {
 			continue
 		}
-		seen[string(k.Note)] = true
+		seen[id] = true
 		cp, err := v.log.open(k.Note)
 		if err != nil {
 			v.fault(0, BadNote, "%s: %v", k.Where, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -365,4 +366,36 @@ func TestVerifyOfADisorderlySource(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A log in use can be verified: nothing that the sealer does meanwhile looks like a fault.
+func TestVerifyWhileTheLogGrows(t *testing.T) {
+	w := newWorld(t, 200)
+	s := w.sealer(t)
+	if _, err := s.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			w.stream.add(7)
+			if _, err := s.Seal(t.Context()); err != nil {
+				t.Errorf("Seal: %v", err)
+				return
+			}
+		}
+	})
+	for range 20 {
+		if r := w.verify(t, audit.VerifyOptions{SealedBy: start}); !r.OK() {
+			t.Errorf("faults %v", r.Faults)
+		}
+	}
+	close(stop)
+	wg.Wait()
 }
