@@ -176,6 +176,9 @@ var errTaken = &jetstream.APIError{Code: 400, ErrorCode: errWrongLastSequence, D
 
 // each publishes messages one by one, all under way at once.
 func (g *gatherer) each(batch []*pending) {
+	if len(batch) == 0 { // all were duplicates
+		return
+	}
 	var wg sync.WaitGroup
 	for _, p := range batch[1:] {
 		wg.Go(func() { g.one(p) })
