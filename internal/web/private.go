@@ -25,13 +25,18 @@ type Private struct {
 	// Receiver and Patience are served at /v1/sources; without them there is no such address.
 	Receiver *callback.Receiver
 	Patience *callback.Patience
-	Log      zerolog.Logger
+	// Explain answers POST /v1/verify/explain, for bodies of at most ExplainBody bytes;
+	// nil means that there is no such address.
+	Explain     Explainer
+	ExplainBody int64
+	Log         zerolog.Logger
 }
 
 // readyTimeout bounds how long a question for readiness may take.
 const readyTimeout = 2 * time.Second
 
-// NewPrivate returns the private door: GET /healthz, /readyz, /metrics and /v1/sources.
+// NewPrivate returns the private door: GET /healthz, /readyz, /metrics and /v1/sources,
+// and POST /v1/verify/explain.
 func NewPrivate(p Private) http.Handler {
 	e := newEcho(nil, p.Log)
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
@@ -40,6 +45,9 @@ func NewPrivate(p Private) http.Handler {
 	g.GET("/metrics", echo.WrapHandler(p.Metrics.handler()))
 	if p.Receiver != nil && p.Patience != nil {
 		g.GET("/v1/sources", p.sources(time.Now()))
+	}
+	if p.Explain != nil {
+		g.POST("/v1/verify/explain", p.explain())
 	}
 	return e
 }

@@ -1,0 +1,99 @@
+package web
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"receiver/internal/verify"
+)
+
+// Explainer says why a signature at a source was refused. The second result is false if
+// there is no such source.
+type Explainer func(ctx context.Context, source string, signatures []string, body []byte) (Explanation, bool)
+
+// Explanation is the body of the answer to POST /v1/verify/explain. It holds no key and
+// no signature.
+type Explanation struct {
+	// Accepted says whether the source's keys accept the signature now, and Key and
+	// Fingerprint by which.
+	Accepted    bool   `json:"accepted"`
+	Key         string `json:"key,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// Reason is why the signature is refused; empty if it is accepted.
+	Reason verify.Reason `json:"reason,omitempty"`
+	// Findings say why, most certain first; there is at least one.
+	Findings []verify.Finding `json:"findings"`
+	// Compared is the number of earlier callbacks that the signature was compared with.
+	Compared int `json:"compared"`
+}
+
+// NewExplanation returns an explanation with the fields that a verdict sets.
+func NewExplanation(v verify.Verdict) Explanation {
+	if v.Accepted() {
+		return Explanation{Accepted: true, Key: v.Key.Name(), Fingerprint: v.Key.Fingerprint()}
+	}
+	return Explanation{Reason: v.Reason}
+}
+
+// explainRequest is the body of POST /v1/verify/explain.
+type explainRequest struct {
+	Source     string   `json:"source"`
+	Signatures []string `json:"signatures"`
+	Body       []byte   `json:"body"` // in base64
+}
+
+// The bounds of a question beside its body.
+const (
+	maxSignatures  = 16
+	maxExplainRest = 64 << 10
+)
+
+// explain answers POST /v1/verify/explain, one question after the other, so that
+// explanations never take more than one processor from the callbacks.
+func (p Private) explain() echo.HandlerFunc {
+	turn := make(chan struct{}, 1)
+	limit := int64(base64.StdEncoding.EncodedLen(int(p.ExplainBody))) + maxExplainRest
+	return func(c echo.Context) error {
+		q, code, err := readExplain(c, limit)
+		if err != nil {
+			return c.JSON(code, message{err.Error()})
+		}
+		ctx := c.Request().Context()
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		case <-ctx.Done():
+			return c.JSON(http.StatusServiceUnavailable, message{"the asker has gone"})
+		}
+		found, ok := p.Explain(ctx, q.Source, q.Signatures, q.Body)
+		if !ok {
+			return c.JSON(http.StatusNotFound, message{"no source of that name is configured"})
+		}
+		return c.JSON(http.StatusOK, found)
+	}
+}
+
+// readExplain reads a question, or returns the code and the words to refuse it with.
+func readExplain(c echo.Context, limit int64) (q explainRequest, code int, err error) {
+	body, err := readBody(c.Response(), c.Request(), limit)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		c.Response().Header().Set("Connection", "close")
+		return q, http.StatusRequestEntityTooLarge, errors.New("the question is over the limit of a callback")
+	}
+	if err != nil {
+		return q, http.StatusBadRequest, errors.New("the question did not arrive whole")
+	}
+	if err := json.Unmarshal(body, &q); err != nil {
+		return q, http.StatusBadRequest, errors.New(`send a JSON object: {"source":"NAME","signatures":["sha256=…"],"body":"BASE64"}`)
+	}
+	if len(q.Signatures) > maxSignatures {
+		return q, http.StatusBadRequest, errors.New("there are too many signatures")
+	}
+	return q, 0, nil
+}

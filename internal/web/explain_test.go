@@ -1,0 +1,121 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/verify"
+	"receiver/internal/web"
+)
+
+const explainToken = "operator"
+
+// explainDoor is a private door whose explainer says what it was asked.
+func explainDoor(explain web.Explainer) http.Handler {
+	return web.NewPrivate(web.Private{
+		Token: explainToken, Ready: func(context.Context) error { return nil },
+		Metrics: web.NewMetrics(func() uint64 { return 0 }), Explain: explain, ExplainBody: 100, Log: zerolog.Nop(),
+	})
+}
+
+func askExplain(ctx context.Context, door http.Handler, token, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/verify/explain", strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	door.ServeHTTP(w, r)
+	return w
+}
+
+func TestExplainAnswers(t *testing.T) {
+	door := explainDoor(func(_ context.Context, source string, signatures []string, body []byte) (web.Explanation, bool) {
+		e := web.NewExplanation(verify.Verdict{Reason: verify.Mismatch})
+		e.Findings = []verify.Finding{{Code: source, Text: strings.Join(signatures, "|"), Next: string(body)}}
+		e.Compared = 3
+		return e, source == "crm"
+	})
+	const question = `{"source":"crm","signatures":["a","b"],"body":"e30K"}`
+	for _, tt := range []struct {
+		name, token, body string
+		code              int
+		want              string
+	}{
+		{"a question", explainToken, question, 200,
+			`{"accepted":false,"reason":"mismatch","findings":[{"code":"crm","proved":false,"text":"a|b","next":"{}\n"}],"compared":3}`},
+		{"without the token", "wrong", question, 401, "bearer token"},
+		{"no such source", explainToken, `{"source":"shop"}`, 404, "no source"},
+		{"no JSON", explainToken, `source=crm`, 400, "JSON object"},
+		{"no base64", explainToken, `{"source":"crm","body":"{}"}`, 400, "JSON object"},
+		{"something after it", explainToken, question + question, 400, "JSON object"},
+		{"many signatures", explainToken, `{"source":"crm","signatures":[` + strings.Repeat(`"a",`, 16) + `"a"]}`, 400, "too many"},
+		{"over the limit", explainToken, `{"source":"crm","body":"` + strings.Repeat("A", 66<<10) + `"}`, 413, "limit"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := askExplain(t.Context(), door, tt.token, tt.body)
+			if got.Code != tt.code || !strings.Contains(got.Body.String(), tt.want) {
+				t.Errorf("POST = %d %s, want %d with %s", got.Code, got.Body, tt.code, tt.want)
+			}
+		})
+	}
+}
+
+func TestExplanationOfWhatIsAccepted(t *testing.T) {
+	key, err := verify.NewKey("2026", []byte("secret"), verify.Window{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(web.NewExplanation(verify.Verdict{Key: key}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"accepted":true,"key":"2026","fingerprint":"` + key.Fingerprint() + `","findings":null,"compared":0}`; string(got) != want {
+		t.Errorf("NewExplanation = %s, want %s", got, want)
+	}
+}
+
+func TestWithoutAnExplainerThereIsNoAddress(t *testing.T) {
+	if got := askExplain(t.Context(), explainDoor(nil), explainToken, "{}"); got.Code != http.StatusNotFound {
+		t.Errorf("POST = %d, want 404", got.Code)
+	}
+}
+
+// Questions wait for each other, and one whose asker has gone is not answered.
+func TestExplainTakesOneQuestionAtATime(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	var inside, asked atomic.Int32
+	door := explainDoor(func(context.Context, string, []string, []byte) (web.Explanation, bool) {
+		if inside.Add(1) > 1 {
+			t.Error("two questions at once")
+		}
+		defer inside.Add(-1)
+		asked.Add(1)
+		entered <- struct{}{}
+		<-leave
+		return web.Explanation{}, true
+	})
+	done := make(chan int)
+	ask := func(ctx context.Context) { done <- askExplain(ctx, door, explainToken, "{}").Code }
+	go ask(t.Context())
+	<-entered
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	go ask(gone)
+	if code := <-done; code == http.StatusOK {
+		t.Errorf("the question of one who has gone = %d, want an error", code)
+	}
+	go ask(t.Context())
+	leave <- struct{}{}
+	<-done
+	<-entered
+	leave <- struct{}{}
+	<-done
+	if got := asked.Load(); got != 2 {
+		t.Errorf("the explainer was asked %d times, want 2", got)
+	}
+}
