@@ -1,0 +1,122 @@
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// TestWhatWasAcknowledgedSurvives holds the promise of a 200. While callbacks pour in,
+// serve is killed with no chance to do anything, twice, and once it is asked to stop.
+// After the next start every job that was answered 200 has its event, and after the
+// platform has repeated what was not answered, every job has exactly one.
+func TestWhatWasAcknowledgedSurvives(t *testing.T) {
+	dir := t.TempDir()
+	p, err := newPorts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeConfig(dir, p); err != nil {
+		t.Fatal(err)
+	}
+	l := &load{sent: map[string]bool{}, acknowledged: map[string]bool{}}
+	ends := []struct {
+		signal syscall.Signal
+		code   int
+	}{{syscall.SIGKILL, -1}, {syscall.SIGKILL, -1}, {syscall.SIGTERM, 0}}
+	for round, end := range ends {
+		serve := start(t, dir, "serve")
+		public, _ := serve.listening(t)
+		reached, over := l.pour(t.Context(), newCaller(public), fmt.Sprint(round))
+		select {
+		case <-reached:
+		case <-over:
+			t.Fatal("callbacks failed before the end of serve")
+		}
+		if code, err := serve.end(end.signal); err != nil || code != end.code {
+			t.Fatalf("serve = exit %d, %v after %v, want exit %d", code, err, end.signal, end.code)
+		}
+		<-over
+	}
+
+	public, url := start(t, dir, "serve").listening(t)
+	js := connect(t, url)
+	after := finishedEvents(t, js)
+	for id := range l.acknowledged {
+		if after[id] != 1 {
+			t.Errorf("job %s was answered 200 and has %d finished events after the restart, want 1", id, after[id])
+		}
+	}
+	repeat(t, newCaller(public), l.sent)
+	eachOnce(t, finishedEvents(t, js), l.sent)
+	t.Logf("%d of %d callbacks were answered 200 in %d runs", len(l.acknowledged), len(l.sent), len(ends))
+}
+
+// load is callbacks for many jobs, each for one of its own.
+type load struct {
+	mu                 sync.Mutex
+	sent, acknowledged map[string]bool
+}
+
+// pour calls back from several sides at once until the receiver is gone. Reached is
+// closed when enough callbacks were answered 200, over when none is under way any more.
+func (l *load) pour(ctx context.Context, c caller, prefix string) (reached, over <-chan struct{}) {
+	const sides, enough = 8, 300
+	plenty, done := make(chan struct{}), make(chan struct{})
+	answered := 0
+	var wg sync.WaitGroup
+	for n := range sides {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				id := fmt.Sprintf("%s-%d-%d", prefix, n, i)
+				_, ok, err := c.finished(ctx, id)
+				l.mu.Lock()
+				l.sent[id] = true
+				if ok {
+					l.acknowledged[id] = true
+					if answered++; answered == enough {
+						close(plenty)
+					}
+				}
+				l.mu.Unlock()
+				if err != nil {
+					return
+				}
+			}
+		})
+	}
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	return plenty, done
+}
+
+// repeat calls back for every job once more, as the platform does for what it got no
+// answer to.
+func repeat(t *testing.T, c caller, jobs map[string]bool) {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	ids := make(chan string)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for id := range ids {
+				if _, _, err := c.finished(ctx, id); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for id := range jobs {
+		ids <- id
+	}
+	close(ids)
+	wg.Wait()
+	if err := context.Cause(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
