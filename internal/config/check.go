@@ -19,6 +19,7 @@ const longestRetry = 73 * time.Hour
 func (l *loader) check(c *Config) {
 	l.checkSources(c.Sources)
 	l.checkTokens(c)
+	l.checkWatches(c)
 	l.checkListeners(c)
 	l.checkLimits(&c.Limits)
 	if c.NATS.Mode == ModeExternal {
@@ -47,6 +48,31 @@ func (l *loader) checkTokens(c *Config) {
 		}
 		if s.BasicAuth.Username.Empty() != s.BasicAuth.Password.Empty() {
 			l.fault("sources."+name+".basic_auth", "gives only one of username and password", "both or neither")
+		}
+	}
+}
+
+func (l *loader) checkWatches(c *Config) {
+	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
+		w, path := c.Sources[name].Watch, "sources."+name+".watch."
+		if w.Retry > w.Cap {
+			l.fault(path+"retry", "is longer than cap, up to which it grows", "at most "+shortDuration(w.Cap))
+		}
+		if w.Expected > w.Deadline {
+			l.fault(path+"expected", "is later than deadline: a job would be overdue before anybody asked", "at most "+shortDuration(w.Deadline))
+		}
+		seen := map[string]bool{}
+		for i, o := range w.Objects {
+			at := fmt.Sprintf("%sobjects[%d].", path, i)
+			switch {
+			case o.Object == "":
+				l.fault(at+"object", "names no object", "one of the platform's objects, such as contact")
+			case seen[o.Object]:
+				l.fault(at+"object", quote(o.Object)+" has an entry already", "one entry for each object")
+			case o.Expected > w.Deadline:
+				l.fault(at+"expected", "is later than deadline", "at most "+shortDuration(w.Deadline))
+			}
+			seen[o.Object] = true
 		}
 	}
 }

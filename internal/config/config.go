@@ -41,6 +41,12 @@ const (
 	TokenOff = "off"
 )
 
+// Values of Source.UnexpectedJobs.
+const (
+	UnexpectedAccept     = "accept"
+	UnexpectedQuarantine = "quarantine"
+)
+
 // Values of NATS.Mode and NATS.Sync.
 const (
 	ModeEmbedded = "embedded"
@@ -101,7 +107,37 @@ type Source struct {
 	CallbackToken string `key:"callback_token" default:"optional" oneof:"required,optional,off"`
 	// BasicAuth is asked of callbacks in addition to the signature. OC: (b) row 28.
 	BasicAuth BasicAuth `key:"basic_auth"`
-	Timeouts  Timeouts  `key:"timeouts"`
+	// UnexpectedJobs is UnexpectedAccept or UnexpectedQuarantine: what becomes of
+	// authentic callbacks about jobs that were not submitted here.
+	UnexpectedJobs string `key:"unexpected_jobs" default:"accept" oneof:"accept,quarantine"`
+	// Confirm says which callbacks are read back from the platform before their event is
+	// published. OC: (b) row 5.
+	Confirm string `key:"confirm" default:"never" oneof:"never,unsigned-fields,always"`
+	// Watch says when the platform is asked after a job that has not called back.
+	Watch    WatchPlan `key:"watch"`
+	Timeouts Timeouts  `key:"timeouts"`
+}
+
+// WatchPlan is the schedule of asking after a job, counted from its submission.
+type WatchPlan struct {
+	// Expected is how long a job takes as a rule; the first question is asked then.
+	Expected time.Duration `key:"expected" default:"10m" min:"10ms" max:"168h"`
+	// Retry is the pause after it, doubled with each question up to Cap.
+	Retry time.Duration `key:"retry" default:"1m" min:"10ms" max:"24h"`
+	Cap   time.Duration `key:"cap" default:"15m" min:"10ms" max:"24h"`
+	// Deadline is when a job without an end is overdue, and Slow the pause from then on.
+	Deadline time.Duration `key:"deadline" default:"6h" min:"10ms" max:"168h"`
+	Slow     time.Duration `key:"slow" default:"1h" min:"10ms" max:"24h"`
+	// Retention is how long asking goes on after the deadline. OC: section 1.4.
+	Retention time.Duration `key:"retention" default:"72h" min:"10ms" max:"720h"`
+	// Objects are those whose jobs take another time than Expected.
+	Objects []WatchObject `key:"objects"`
+}
+
+// WatchObject is how long jobs of one object take as a rule.
+type WatchObject struct {
+	Object   string        `key:"object"`
+	Expected time.Duration `key:"expected" default:"10m" min:"10ms" max:"168h"`
 }
 
 // BasicAuth is what the platform presents on callbacks when the instance has

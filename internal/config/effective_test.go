@@ -51,6 +51,16 @@ limits: {idle_timeout: 10m, header: 20000}
     basic_auth:
       username: ""
       password: ""
+    unexpected_jobs: accept
+    confirm: never
+    watch:
+      expected: 10m
+      retry: 1m
+      cap: 15m
+      deadline: 6h
+      slow: 1h
+      retention: 72h
+      objects: []
     timeouts:
       request: 30s
       upload: 1h
@@ -70,6 +80,16 @@ limits: {idle_timeout: 10m, header: 20000}
     basic_auth:
       username: ""
       password: ""
+    unexpected_jobs: accept
+    confirm: never
+    watch:
+      expected: 10m
+      retry: 1m
+      cap: 15m
+      deadline: 6h
+      slow: 1h
+      retention: 72h
+      objects: []
     timeouts:
       request: 1m30s
       upload: 1h

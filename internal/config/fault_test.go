@@ -99,6 +99,11 @@ func TestFaults(t *testing.T) {
 		{"short token secret", "token_secret: fifteen-bytes-!\n", "config.yaml:1: token_secret: is too short to make tokens with; allowed: at least 16 bytes"},
 		{"tokens without secret", "sources:\n  crm:\n" + key + "    callback_token: required\n", "config.yaml:4: sources.crm.callback_token: is required, but there is no token_secret to make tokens with; allowed: a token_secret, or optional"},
 		{"another token rule", "sources:\n  crm:\n" + key + "    callback_token: yes\n", `config.yaml:4: sources.crm.callback_token: "yes" is not known; allowed: required, optional, off`},
+		{"pause above its cap", "sources:\n  crm:\n" + key + "    watch: {retry: 16m}\n", "config.yaml:4: sources.crm.watch.retry: is longer than cap, up to which it grows; allowed: at most 15m"},
+		{"asked too late", "sources:\n  crm:\n" + key + "    watch: {expected: 7h}\n", "config.yaml:4: sources.crm.watch.expected: is later than deadline: a job would be overdue before anybody asked; allowed: at most 6h"},
+		{"object twice", "sources:\n  crm:\n" + key + "    watch: {objects: [{object: a}, {object: a}]}\n", `config.yaml:4: sources.crm.watch.objects[1].object: "a" has an entry already; allowed: one entry for each object`},
+		{"object without name", "sources:\n  crm:\n" + key + "    watch: {objects: [{expected: 1m}]}\n", "config.yaml:4: sources.crm.watch.objects[0].object: names no object"},
+		{"object asked too late", "sources:\n  crm:\n" + key + "    watch: {objects: [{object: a, expected: 7h}]}\n", "config.yaml:4: sources.crm.watch.objects[0].expected: is later than deadline; allowed: at most 6h"},
 		{"user without password", "sources:\n  crm:\n" + key + "    basic_auth: {username: sap}\n", "config.yaml:4: sources.crm.basic_auth: gives only one of username and password; allowed: both or neither"},
 
 		{"address", "public: {address: 8080}\n", `config.yaml:1: public.address: "8080" is not host:port; allowed: host:port, such as 127.0.0.1:8080 or :8080`},

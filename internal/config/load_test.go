@@ -82,8 +82,12 @@ func TestSourceDefaults(t *testing.T) {
 	want := config.Source{
 		BaseURL:       "https://api.openconnectors.us2.ext.hana.ondemand.com/elements/api-v2",
 		SignatureKeys: []config.SignatureKey{{Name: "key-1", Value: config.NewSecret("s3cret")}},
-		CallbackToken: config.TokenOptional,
-		Timeouts:      config.Timeouts{Request: 30 * time.Second, Upload: time.Hour},
+		CallbackToken: config.TokenOptional, UnexpectedJobs: config.UnexpectedAccept, Confirm: "never",
+		Watch: config.WatchPlan{
+			Expected: 10 * time.Minute, Retry: time.Minute, Cap: 15 * time.Minute,
+			Deadline: 6 * time.Hour, Slow: time.Hour, Retention: 72 * time.Hour, Objects: []config.WatchObject{},
+		},
+		Timeouts: config.Timeouts{Request: 30 * time.Second, Upload: time.Hour},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("source = %+v, want %+v", got, want)
