@@ -1,0 +1,203 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/mod/sumdb/note"
+
+	"receiver/internal/audit"
+	"receiver/internal/config"
+	"receiver/internal/publish"
+	"receiver/internal/seal"
+)
+
+// keepers are what keeps the logs of one store sealed, and what has to be closed after.
+type keepers struct {
+	*seal.Keeper
+	file *audit.CheckpointFile
+	lock *flock.Flock
+}
+
+// openKeepers wires a keeper to the streams. Observe may be nil.
+func openKeepers(ctx context.Context, cfg *config.Config, bus *publish.Bus, o seal.Options) (_ *keepers, err error) {
+	path := cfg.Abs(cfg.Audit.CheckpointFile)
+	k := &keepers{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, k.close())
+		}
+	}()
+	if k.lock, err = lockFile(path); err != nil {
+		return k, err
+	}
+	if k.file, err = audit.OpenCheckpointFile(path); err != nil {
+		return k, fmt.Errorf("audit.checkpoint_file: %w", err)
+	}
+	known, err := lastKept(path)
+	if err != nil {
+		return k, err
+	}
+	lease, err := bus.Lease(ctx, "seal."+cfg.Audit.Name)
+	if err != nil {
+		return k, err
+	}
+	o.Lease, o.Keep, o.Prove = lease, k.file.Publish, proveFork(path)
+	o.Interval, o.AnchorInterval = cfg.Audit.Interval, cfg.Audit.AnchorInterval
+	for _, stream := range sealedStreams {
+		log, err := sealLog(ctx, cfg, bus, stream, known[audit.Origin(cfg.Audit.Name, stream)])
+		if err != nil {
+			return k, err
+		}
+		o.Logs = append(o.Logs, log)
+	}
+	k.Keeper = seal.New(o)
+	return k, nil
+}
+
+func (k *keepers) close() error {
+	var errs []error
+	if k.file != nil {
+		errs = append(errs, k.file.Close())
+	}
+	if k.lock != nil {
+		errs = append(errs, k.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}
+
+// lockFile keeps a second process from writing the checkpoint file.
+func lockFile(path string) (*flock.Flock, error) {
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("audit.checkpoint_file: locking it: %w", err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("audit.checkpoint_file: %s is written by another receiver; give each its own", path)
+	}
+	return lock, nil
+}
+
+// lastKept returns the largest checkpoint of each log in a checkpoint file, by origin.
+func lastKept(path string) (map[string]audit.Checkpoint, error) {
+	kept, err := audit.ReadCheckpointFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("audit.checkpoint_file: %w", err)
+	}
+	last := make(map[string]audit.Checkpoint)
+	for _, c := range kept {
+		cp, err := audit.ReadCheckpoint(c.Note)
+		if err != nil {
+			return nil, fmt.Errorf("audit.checkpoint_file: %s: %w; move the file away once it is clear who changed it", c.Where, err)
+		}
+		if there, ok := last[cp.Origin]; !ok || cp.Tree.N >= there.Tree.N {
+			last[cp.Origin] = cp
+		}
+	}
+	return last, nil
+}
+
+// proveFork keeps the two checkpoints of a fork in a file beside the checkpoint file.
+func proveFork(path string) func(*audit.ForkError) (string, error) {
+	return func(fork *audit.ForkError) (string, error) {
+		sum := sha256.Sum256(append(slices.Clone(fork.Known.Note), fork.Found.Note...))
+		where := fmt.Sprintf("%s.fork-%x", path, sum[:8])
+		file, err := audit.OpenCheckpointFile(where)
+		if err != nil {
+			return "", err
+		}
+		if file.Last() != nil { // kept in an earlier life
+			return where, file.Close()
+		}
+		for _, cp := range []audit.Checkpoint{fork.Known, fork.Found} {
+			if cp.Note != nil {
+				err = errors.Join(err, file.Publish(context.Background(), cp))
+			}
+		}
+		return where, errors.Join(err, file.Close())
+	}
+}
+
+// sealLog wires one log. That what was kept of it cannot be believed does not keep a
+// receiver from starting: it is said as everything else that is wrong with a log.
+func sealLog(ctx context.Context, cfg *config.Config, bus *publish.Bus, stream string, known audit.Checkpoint) (seal.Log, error) {
+	l := seal.Log{Stream: stream, Last: streamSource{bus, stream}.Last, Kept: known.Note}
+	keys, err := auditKeys(cfg.Audit)
+	if err != nil {
+		return l, err
+	}
+	log, err := openLog(ctx, bus, cfg.Audit.Name, stream, keys)
+	if err != nil {
+		return l, err
+	}
+	signer, err := signer(cfg.Audit, stream)
+	if err != nil {
+		return l, err
+	}
+	o := audit.SealerOptions{Signer: signer}
+	if known.Note != nil {
+		o.Known = [][]byte{known.Note}
+	}
+	sealer, err := audit.NewSealer(log, o)
+	if err != nil {
+		l.Sealer = brokenSealer{fmt.Errorf("audit.checkpoint_file: %w", err)}
+		return l, nil
+	}
+	l.Sealer = sealer
+	l.Anchors, err = anchors(cfg, sealer)
+	return l, err
+}
+
+func signer(c config.Audit, stream string) (note.Signer, error) {
+	key, err := audit.ParseKey(c.Key.Reveal())
+	if err != nil {
+		return nil, usagef("audit.key: %w", err)
+	}
+	return key.Signer(audit.Origin(c.Name, stream))
+}
+
+// brokenSealer seals nothing, for a reason.
+type brokenSealer struct{ err error }
+
+// Seal implements seal.Sealer, as does Follow.
+func (b brokenSealer) Seal(context.Context) (audit.Checkpoint, error) {
+	return audit.Checkpoint{}, b.err
+}
+
+// Follow says why nothing is sealed.
+func (b brokenSealer) Follow(context.Context) (audit.Checkpoint, error) {
+	return audit.Checkpoint{}, b.err
+}
+
+// anchors wires the anchors of one log; witnesses come first, so that directories get
+// their cosignatures.
+func anchors(cfg *config.Config, sealer *audit.Sealer) ([]seal.Anchor, error) {
+	var all []seal.Anchor
+	configured := slices.SortedStableFunc(slices.Values(cfg.Audit.Anchors), func(a, b config.Anchor) int {
+		return cmp.Compare(b.Witness, a.Witness) // those with one first
+	})
+	for _, a := range configured {
+		if a.Witness == "" {
+			dir := audit.CheckpointDir{Path: cfg.Abs(a.Directory)}
+			all = append(all, seal.Anchor{Name: dir.Path, Tell: func(ctx context.Context, cp audit.Checkpoint) (audit.Checkpoint, error) {
+				return cp, dir.Publish(ctx, cp)
+			}})
+			continue
+		}
+		witness, err := audit.NewWitness(a.Witness, a.Key, nil)
+		if err != nil {
+			return nil, usagef("audit.anchors: %w", err)
+		}
+		all = append(all, seal.Anchor{Name: a.Witness, Tell: func(ctx context.Context, _ audit.Checkpoint) (audit.Checkpoint, error) {
+			return sealer.Cosign(ctx, witness)
+		}})
+	}
+	return all, nil
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/config"
+	"receiver/internal/job"
+	"receiver/internal/publish"
+	"receiver/internal/seal"
+	"receiver/internal/web"
+)
+
+// sealing is what seals the streams of a running receiver, in the background.
+type sealing struct {
+	*keepers
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// startSealing begins to seal, if there is a key to seal with.
+func startSealing(ctx context.Context, cfg *config.Config, bus *publish.Bus, metrics *web.Metrics, log zerolog.Logger) (*sealing, error) {
+	if cfg.Audit.Key.Empty() {
+		log.Warn().Msg("the streams are not sealed: nothing can be proved later; run `receiver audit init` and set audit.key")
+		return nil, nil
+	}
+	figures := metrics.Sealing()
+	keepers, err := openKeepers(ctx, cfg, bus, seal.Options{Log: log, Observe: func(s seal.State) {
+		figures.Observe(s.Stream, s.Size, s.Unsealed, s.Took, s.Fork)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	// It goes on while callbacks in flight are finished, so it does not end with ctx.
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s := &sealing{keepers: keepers, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		s.Run(running)
+	}()
+	return s, nil
+}
+
+// stop seals what is left. Nothing may write to the streams any more.
+func (s *sealing) stop(ctx context.Context) error {
+	if s == nil {
+		return nil
+	}
+	s.cancel()
+	<-s.done
+	return errors.Join(s.Finish(ctx), s.close())
+}
+
+// recordStart records that a receiver starts, and with what.
+func recordStart(ctx context.Context, cfg *config.Config, bus *publish.Bus) error {
+	version, revision := build()
+	details, err := configDetails(cfg)
+	if err != nil {
+		return err
+	}
+	details["version"], details["revision"] = version, revision
+	return act(ctx, bus, job.Action{What: job.ActionStart}, details)
+}
+
+// configDetails tells which configuration is in force, without a secret of it.
+func configDetails(cfg *config.Config) (map[string]any, error) {
+	text, err := cfg.Effective()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	return map[string]any{"config": hex.EncodeToString(sum[:]), "keys": fingerprints(cfg)}, nil
+}
+
+// act records an action that is about to be done.
+func act(ctx context.Context, bus *publish.Bus, a job.Action, details map[string]any) error {
+	data, err := json.Marshal(details)
+	if err != nil {
+		return fmt.Errorf("recording the action %s: %w", a.What, err)
+	}
+	a.Time, a.Details = time.Now(), data
+	_, err = bus.Act(ctx, a)
+	return err
+}

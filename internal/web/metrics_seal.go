@@ -1,0 +1,51 @@
+package web
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Sealing are the figures of the sealed logs, by stream.
+type Sealing struct {
+	sealed   *prometheus.GaugeVec
+	unsealed *prometheus.GaugeVec
+	fork     *prometheus.GaugeVec
+	took     *prometheus.HistogramVec
+}
+
+// Sealing adds the figures of sealed logs to the metrics. It may be called once.
+func (m *Metrics) Sealing() *Sealing {
+	by := []string{"stream"}
+	s := &Sealing{
+		sealed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "receiver_audit_sealed_records", Help: "Records that the newest checkpoint of the log covers.",
+		}, by),
+		unsealed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "receiver_audit_unsealed_records", Help: "Records that no checkpoint covers yet.",
+		}, by),
+		fork: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "receiver_audit_fork", Help: "1 once the log was seen to contradict itself: forked, rolled back or rewritten. Nothing is sealed then.",
+		}, by),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "receiver_audit_seal_duration_seconds", Help: "Time that one sealing took.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
+		}, by),
+	}
+	m.registry.MustRegister(s.sealed, s.unsealed, s.fork, s.took)
+	return s
+}
+
+// Observe takes the figures of one log. Took is zero when this replica did not seal.
+func (s *Sealing) Observe(stream string, sealed, unsealed int64, took time.Duration, fork bool) {
+	s.sealed.WithLabelValues(stream).Set(float64(sealed))
+	s.unsealed.WithLabelValues(stream).Set(float64(unsealed))
+	forked := 0.0
+	if fork {
+		forked = 1
+	}
+	s.fork.WithLabelValues(stream).Set(forked)
+	if took > 0 {
+		s.took.WithLabelValues(stream).Observe(took.Seconds())
+	}
+}
