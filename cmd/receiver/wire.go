@@ -13,7 +13,6 @@ import (
 	"receiver/internal/callback"
 	"receiver/internal/config"
 	"receiver/internal/publish"
-	"receiver/internal/verify"
 	"receiver/internal/web"
 )
 
@@ -24,6 +23,7 @@ type instance struct {
 	server          *publish.Server // nil unless embedded
 	bus             *publish.Bus
 	receiver        *callback.Receiver
+	explainer       *explainer
 	public, private *door
 }
 
@@ -62,7 +62,9 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), PublishTimeout: cfg.Limits.PublishTimeout,
 		TrustedProxies: cfg.Public.TrustedProxies, Metrics: metrics, Patience: patience, Log: log,
 	})
+	in.explainer = newExplainer(cfg, in.bus, log)
 	private := web.NewPrivate(web.Private{
+		Explain: in.explainer.explain, ExplainBody: int64(cfg.Limits.Body),
 		Token: cfg.Private.Token.Reveal(), Ready: in.bus.Ready, Metrics: metrics,
 		Receiver: in.receiver, Patience: patience, Log: log,
 	})
@@ -172,6 +174,8 @@ func busOptions(cfg *config.Config, log zerolog.Logger) publish.Options {
 			JobsMaxAge: cfg.NATS.JobsMaxAge, AttemptsMaxBytes: int64(cfg.NATS.AttemptsMaxBytes), Replicas: cfg.NATS.Replicas,
 		},
 		AttemptQueue: cfg.Limits.AttemptQueue, Timeout: cfg.Limits.PublishTimeout, Log: log,
+		// Without an fsync for each message there is none to save, and a batch has its own.
+		OneByOne: cfg.NATS.Mode == config.ModeEmbedded && cfg.NATS.Sync == config.SyncInterval,
 	}
 }
 
@@ -195,15 +199,7 @@ func sources(cfg *config.Config) ([]callback.Source, error) {
 	}
 	all := make([]callback.Source, 0, len(cfg.Sources))
 	for name, s := range cfg.Sources {
-		keys := make([]*verify.Key, 0, len(s.SignatureKeys))
-		for _, k := range s.SignatureKeys {
-			key, err := verify.NewKey(k.Name, k.Value.Bytes(), verify.Window{NotBefore: k.NotBefore, NotAfter: k.NotAfter})
-			if err != nil {
-				return nil, fmt.Errorf("source %s: %w", name, err)
-			}
-			keys = append(keys, key)
-		}
-		v, err := verify.New(keys...)
+		v, err := verifier(s)
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", name, err)
 		}

@@ -40,7 +40,8 @@ type Options struct {
 	// dropped and counted. Default 1,024.
 	AttemptQueue int
 	// OneByOne stores every event by a write of its own instead of gathering those that
-	// come at the same time. For comparison.
+	// come at the same time. Right for a server of one that syncs at intervals: it calls
+	// fsync for every batch all the same, for no single message.
 	OneByOne bool
 	// Timeout bounds a write or a read whose context has no deadline. Default 5 s.
 	Timeout time.Duration
