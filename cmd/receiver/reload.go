@@ -73,6 +73,7 @@ func (r *reloader) apply(cfg *config.Config) error {
 		return err
 	}
 	r.in.receiver.SetSources(judged)
+	r.in.explainer.cfg.Store(cfg)
 	for _, w := range cfg.Warnings {
 		r.in.log.Warn().Msg(w)
 	}

@@ -1,52 +1,139 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"receiver/internal/config"
 	"receiver/internal/verify"
 )
 
+// verifyCommand is the flags of verify.
+type verifyCommand struct {
+	keyFile, source  string
+	signatures       []string
+	explain, history bool
+}
+
 func newVerify(a *app) *cobra.Command {
-	var keyFile string
-	var signatures []string
+	var v verifyCommand
 	cmd := &cobra.Command{
-		Use:   "verify --key-file FILE --signature 'sha256=…' [BODY-FILE|-]",
+		Use:   "verify {--key-file FILE | --source NAME} --signature 'sha256=…' [BODY-FILE|-]",
 		Short: "Judge a signature as the receiver would; exit 0 if accepted, 1 if not",
 		Long: `verify judges the value of an Elements-Webhook-Signature header over the exact bytes of a
 file, or of standard input, with the same code that judges callbacks. Give --signature
-twice to see what two headers give. The verdict goes to standard output.`,
-		Example: "  receiver verify --key-file signature.key --signature 'sha256=jHdb…' body.json",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			secret, err := keyFrom(keyFile)
-			if err != nil {
-				return err
-			}
-			key, err := verify.NewKey(keyFile, secret, verify.Window{})
-			if err != nil {
-				return usageError{err}
-			}
-			verifier, err := verify.New(key)
-			if err != nil {
-				return err
-			}
-			body, err := a.readBody(args)
-			if err != nil {
-				return err
-			}
-			return a.printVerdict(verifier.Verify(signatures, body))
+twice to see what two headers give. The verdict goes to standard output. The keys are
+those of --source in the configuration, or the one in --key-file.
+
+With --explain it says why a signature is refused: it looks for the usual mistakes with
+encoding, hash, key and body, one or two at once, that give exactly this signature. With
+--source it knows the configured keys of all sources, and with --history also compares
+the newest callbacks in the streams. Verdict and exit code stay the same, and neither a
+key nor a right signature is ever printed.`,
+		Example: "  receiver verify --key-file signature.key --signature 'sha256=jHdb…' body.json\n" +
+			"  receiver verify --explain --source crm --history --signature 'sha256=jHdb…' body.json",
+		Args: cobra.MaximumNArgs(1),
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			return v.check(cmd)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return v.run(cmd.Context(), a, args)
 		},
 	}
-	cmd.Flags().StringVar(&keyFile, "key-file", "", "file with the signature key (required)")
-	cmd.Flags().StringArrayVar(&signatures, "signature", nil, "value of the signature header; none means that it is missing")
-	required(cmd, "key-file")
+	cmd.Flags().StringVar(&v.keyFile, "key-file", "", "file with the signature key that judges")
+	cmd.Flags().StringVar(&v.source, "source", "", "configured source whose keys judge; beside --key-file, whose keys are tried by --explain")
+	cmd.Flags().StringArrayVar(&v.signatures, "signature", nil, "value of the signature header; none means that it is missing")
+	cmd.Flags().BoolVar(&v.explain, "explain", false, "say why the signature is refused")
+	cmd.Flags().BoolVar(&v.history, "history", false, "compare with the newest callbacks of --source in the streams")
 	return cmd
 }
 
-func (a *app) printVerdict(v verify.Verdict) error {
+func (v *verifyCommand) check(cmd *cobra.Command) error {
+	switch {
+	case v.keyFile == "" && v.source == "":
+		return usagef("--key-file is required, or --source; see `%s --help`", cmd.CommandPath())
+	case v.history && (!v.explain || v.source == ""):
+		return usagef("--history goes with --explain and --source; see `%s --help`", cmd.CommandPath())
+	case v.keyFile != "" && v.source != "" && !v.explain:
+		return usagef("--key-file and --source go together only with --explain; see `%s --help`", cmd.CommandPath())
+	}
+	return nil
+}
+
+func (v *verifyCommand) run(ctx context.Context, a *app, args []string) error {
+	q := verify.Question{Values: v.signatures}
+	var judge *verify.Verifier
+	var cfg *config.Config
+	var err error
+	if v.source != "" {
+		if cfg, judge, err = v.bySource(a, &q); err != nil {
+			return err
+		}
+	}
+	if v.keyFile != "" {
+		if judge, err = v.byFile(&q); err != nil {
+			return err
+		}
+	}
+	if q.Body, err = a.readBody(args); err != nil {
+		return err
+	}
+	verdict := judge.Verify(q.Values, q.Body)
+	if !v.explain {
+		return a.printVerdict(verdict, nil)
+	}
+	if v.history {
+		if q.Earlier, err = v.earlier(ctx, a, cfg); err != nil {
+			return err
+		}
+	}
+	return a.printVerdict(verdict, verify.Explain(q))
+}
+
+// bySource takes the keys from the configuration.
+func (v *verifyCommand) bySource(a *app, q *verify.Question) (*config.Config, *verify.Verifier, error) {
+	cfg, err := a.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	name, s, err := source(cfg, v.source)
+	if err != nil {
+		return nil, nil, err
+	}
+	q.Keys, q.Others = candidates(cfg, name)
+	judge, err := verifier(s)
+	return cfg, judge, err
+}
+
+// byFile takes the key from a file; what was configured are others then.
+func (v *verifyCommand) byFile(q *verify.Question) (*verify.Verifier, error) {
+	secret, err := keyFrom(v.keyFile)
+	if err != nil {
+		return nil, err
+	}
+	key, err := verify.NewKey(v.keyFile, secret, verify.Window{})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	q.Others = append(q.Keys, q.Others...)
+	q.Keys = []verify.Candidate{verify.NewCandidate("", v.keyFile, secret)}
+	return verify.New(key)
+}
+
+func (v *verifyCommand) earlier(ctx context.Context, a *app, cfg *config.Config) ([]verify.Earlier, error) {
+	bus, done, err := a.read(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return history(ctx, bus, v.source)
+}
+
+// printVerdict prints a verdict and, if they were asked for, the findings.
+func (a *app) printVerdict(v verify.Verdict, found []verify.Finding) error {
 	var err error
 	if a.output == "json" {
 		out := map[string]any{"accepted": v.Accepted()}
@@ -55,12 +142,43 @@ func (a *app) printVerdict(v verify.Verdict) error {
 		} else {
 			out["reason"] = v.Reason
 		}
-		err = json.NewEncoder(a.out).Encode(out)
+		if found != nil {
+			out["findings"] = found
+		}
+		err = printJSON(a.out, out)
 	} else {
 		_, err = fmt.Fprintln(a.out, v)
+		for i, f := range found {
+			if err == nil {
+				_, err = fmt.Fprint(a.out, findingText(i+1, f))
+			}
+		}
 	}
 	if err == nil && !v.Accepted() {
 		return silentError{}
 	}
 	return err
+}
+
+// findingText is a finding as people read it.
+func findingText(n int, f verify.Finding) string {
+	var b strings.Builder
+	proved := ""
+	if f.Proved {
+		proved = " (proved)"
+	}
+	fmt.Fprintf(&b, "\n%d. %s%s\n   %s\n   Next: %s\n", n, f.Code, proved, printable(f.Text), printable(f.Next))
+	for _, list := range []struct {
+		head string
+		rows []string
+	}{{"Tried:", f.Tried}, {"Not tried:", f.Skipped}} {
+		if len(list.rows) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "   %s\n", list.head)
+		for _, row := range list.rows {
+			fmt.Fprintf(&b, "   - %s\n", printable(row))
+		}
+	}
+	return b.String()
 }
