@@ -106,12 +106,12 @@ func crashOnce(t *testing.T, at int, applied bool, happen func(*memStream)) bool
 	if r := w.verify(t, audit.VerifyOptions{To: 269}); !r.Proved {
 		t.Errorf("crash at call %d: before anybody repairs it, the log is not proved: %v", at, r.Faults)
 	}
-	cp := w.seal(t)
-	if want := wantTree(t, reference, 1, int64(reference.last)); cp.Tree != want {
-		t.Errorf("crash at call %d: tree %v, want %v", at, cp.Tree, want)
+	want := wantTrees(t, reference, 1, int64(reference.last))
+	if cp := w.seal(t); cp.Tree != want(int64(reference.last)) {
+		t.Errorf("crash at call %d: tree %v, want %v", at, cp.Tree, want(int64(reference.last)))
 	}
+	w.checkHistory(t, want)
 	w.stream.records = reference.records
-	w.checkHistory(t)
 	if r := w.verify(t, audit.VerifyOptions{}); !r.OK() {
 		t.Errorf("crash at call %d: %v", at, r.Faults)
 	}

@@ -9,7 +9,7 @@ import (
 // Kind says what is wrong. docs/evidence.md tells what each means and what to do.
 type Kind string
 
-// The kinds of faults. The first seven are about one sequence each.
+// The kinds of faults. The first six are about one sequence each.
 const (
 	Changed    Kind = "changed"     // the record is not the one that was sealed
 	Missing    Kind = "missing"     // a sealed record is gone

@@ -54,7 +54,7 @@ func wantTrees(t testing.TB, s *memStream, first uint64, n int64) func(size int6
 }
 
 func TestSealMakesTheTreeOfTheStream(t *testing.T) {
-	for _, n := range []int{0, 1, 2, 255, 256, 257, 511, 512, 1000, 65537} {
+	for _, n := range []int{0, 1, 2, 255, 256, 257, 511, 512, 1000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			w := newWorld(t, n)
 			cp := w.seal(t)
@@ -75,7 +75,9 @@ func TestSealMakesTheTreeOfTheStream(t *testing.T) {
 // C2SP tlog-tiles, "Partial Tiles": the tiles of a tree of size 70,000.
 func TestSealStoresTheTilesOfTheSpec(t *testing.T) {
 	w := newWorld(t, 70000)
-	w.seal(t)
+	if cp, want := w.seal(t), wantTree(t, w.stream, 1, 70000); cp.Tree != want {
+		t.Errorf("tree = %v, want %v", cp.Tree, want)
+	}
 	var want []string
 	for i := range 273 {
 		want = append(want, fmt.Sprintf("tile/0/%03d", i))
@@ -211,11 +213,11 @@ func TestSealersRacing(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	cp := w.seal(t)
-	if want := wantTree(t, w.stream, 1, 600); cp.Tree != want {
-		t.Errorf("tree = %v, want %v", cp.Tree, want)
+	want := wantTrees(t, w.stream, 1, 600)
+	if cp := w.seal(t); cp.Tree != want(600) {
+		t.Errorf("tree = %v, want %v", cp.Tree, want(600))
 	}
-	w.checkHistory(t)
+	w.checkHistory(t, want)
 	for _, name := range w.store.names() {
 		if strings.HasPrefix(name, "stage/") {
 			t.Errorf("%s was left behind", name)
@@ -223,11 +225,10 @@ func TestSealersRacing(t *testing.T) {
 	}
 }
 
-// checkHistory proves that every checkpoint ever stored is a prefix of the last.
-func (w *world) checkHistory(t testing.TB) {
+// checkHistory proves that every checkpoint ever stored is the tree of its size.
+func (w *world) checkHistory(t testing.TB, want func(size int64) tlog.Tree) {
 	t.Helper()
 	size := int64(-1)
-	want := wantTrees(t, w.stream, 1, int64(w.stream.last))
 	for _, signed := range w.cps.history {
 		cp, err := audit.OpenCheckpoint(signed, testKeys(t))
 		if err != nil {

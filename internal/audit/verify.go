@@ -20,7 +20,8 @@ var ErrNotChecked = errors.New("record has no signature that can be checked")
 // VerifyOptions say what Verify compares the log with beside its own store.
 type VerifyOptions struct {
 	// Kept are checkpoints from outside the store: the local file's, anchors'. The more,
-	// the narrower a rewriting of history is pinned down.
+	// the narrower a rewriting of history is pinned down. Read them before the call, or a log
+	// in use may have been sealed further by then, and look rolled back.
 	Kept []Kept
 
 	// From and To bound the sequences whose records must be there; 0 means the log's first,
@@ -173,7 +174,7 @@ func (v *verification) checkRollback(stored []byte) {
 // claimed takes the word of an unsigned checkpoint for which tree to compare with, so that
 // changed records are named even then. Its size is not trusted beyond the stream's.
 func (v *verification) claimed(stored []byte) tlog.Tree {
-	cp, err := ReadCheckpoint(bytes.Clone(stored))
+	cp, err := ReadCheckpoint(stored)
 	if err != nil {
 		return emptyTree()
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -375,27 +374,24 @@ func TestVerifyWhileTheLogGrows(t *testing.T) {
 	if _, err := s.Seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
+	sealed := make(chan struct{})
+	go func() {
+		defer close(sealed)
+		for range 100 {
 			w.stream.add(7)
 			if _, err := s.Seal(t.Context()); err != nil {
 				t.Errorf("Seal: %v", err)
-				return
 			}
 		}
-	})
-	for range 20 {
+	}()
+	for done := false; !done; {
+		select {
+		case <-sealed:
+			done = true
+		default:
+		}
 		if r := w.verify(t, audit.VerifyOptions{SealedBy: start}); !r.OK() {
 			t.Errorf("faults %v", r.Faults)
 		}
 	}
-	close(stop)
-	wg.Wait()
 }
