@@ -26,6 +26,15 @@ type Arrival struct {
 // Authentic reports whether a configured key had made the signature.
 func (a Arrival) Authentic() bool { return a.Fingerprint != "" }
 
+// Accepted reports whether the callback was answered 2xx; otherwise it was refused.
+func (a Arrival) Accepted() bool {
+	switch a.Verdict {
+	case "", Duplicate, Late, Quarantined, Unconfirmed:
+		return true
+	}
+	return false
+}
+
 // ReadArrival reads the headers of a message, and reports false for one that came by no
 // callback or that this program did not write.
 func ReadArrival(subject string, header map[string][]string) (Arrival, bool) {
@@ -41,7 +50,8 @@ func ReadArrival(subject string, header map[string][]string) (Arrival, bool) {
 		if token, _, found := strings.Cut(get(headerEvent), "."); found && token != string(Unrecognised) {
 			a.Job, _ = parseToken(token)
 		}
-		return a, ok && (ValidSource(a.Source) || a.Source == NoSource)
+		ours := a.Verdict == Late && !a.Authentic() // an answer to our own question
+		return a, ok && !ours && (ValidSource(a.Source) || a.Source == NoSource)
 	}
 	a.Source, a.Job, _, err = ParseSubject(subject)
 	return a, err == nil

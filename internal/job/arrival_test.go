@@ -39,6 +39,7 @@ func TestReadArrival(t *testing.T) {
 			job.Arrival{Source: "demo", Verdict: job.Late, Job: "a.b", Key: "2026", Fingerprint: "sha256:fdef0e6f", Body: sum, Received: at}, true},
 		{"a duplicate of unrecognised bytes", job.Attempt{Source: "demo", Verdict: job.Duplicate, Receipt: signed, SHA256: sum, Event: event(job.Unrecognised, "", nil).ID()},
 			job.Arrival{Source: "demo", Verdict: job.Duplicate, Key: "2026", Fingerprint: "sha256:fdef0e6f", Body: sum, Received: at}, true},
+		{"the platform's answer to our question, which a callback overtook", attempt("demo", job.Late, refused), job.Arrival{}, false},
 		{"a refusal", attempt("demo", "mismatch", refused),
 			job.Arrival{Source: "demo", Verdict: "mismatch", Body: sum, Received: at}, true},
 		{"an attempt at a source that there is not", attempt(job.NoSource, job.UnknownSource, refused),
@@ -49,7 +50,10 @@ func TestReadArrival(t *testing.T) {
 			if ok != tt.ok || ok && got != tt.want {
 				t.Errorf("ReadArrival = %+v, %v\nwant %+v, %v", got, ok, tt.want, tt.ok)
 			}
-			if got.Authentic() != (tt.want.Key != "") {
+			if refused := tt.want.Verdict == "mismatch" || tt.want.Verdict == job.UnknownSource; ok && got.Accepted() == refused {
+				t.Errorf("Accepted() = %v of %+v", got.Accepted(), got)
+			}
+			if ok && got.Authentic() != (tt.want.Key != "") {
 				t.Errorf("Authentic() = %v of %+v", got.Authentic(), got)
 			}
 		})
