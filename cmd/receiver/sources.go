@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"receiver/internal/callback"
+	"receiver/internal/config"
+	"receiver/internal/job"
+	"receiver/internal/track"
+	"receiver/internal/web"
+)
+
+func newSources(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "sources",
+		Short:   "See how the configured sources stand with the platform",
+		Example: "  receiver sources status",
+	}
+	cmd.AddCommand(newSourcesStatus(a))
+	return cmd
+}
+
+func newSourcesStatus(a *app) *cobra.Command {
+	var streams bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what the platform's patience with each source is at",
+		Long: `status shows for each source when a callback was last answered 2xx, how many were not
+since, when the platform should call again, and how often it still will before it gives
+a callback up and may stop calling.
+
+It asks the receiver that runs here, by its private listener. Without one, or with
+--streams, it works that out from JOBS and ATTEMPTS: over all replicas, with the reasons
+of refusals, but without what was answered 503, 413 or 415, which no stream holds.`,
+		Example: "  receiver sources status\n  receiver sources status --streams -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			if !streams {
+				report, err := askListener(cmd.Context(), cfg)
+				if err == nil {
+					return a.printSources(report)
+				}
+				if !errors.Is(err, syscall.ECONNREFUSED) {
+					a.say("the private listener did not answer: %v", err)
+				}
+				a.say("no receiver is asked: this is what the streams know")
+			}
+			report, err := a.readSources(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			return a.printSources(report)
+		},
+	}
+	cmd.Flags().BoolVar(&streams, "streams", false, "read the streams, whether or not a receiver runs")
+	return cmd
+}
+
+// sourcesReport is how the sources stand, and who says so.
+type sourcesReport struct {
+	// From is "listener" or "streams".
+	From string `json:"from"`
+	// Since is when the listener's process began to count.
+	Since   time.Time      `json:"since,omitzero"`
+	Sources []sourceReport `json:"sources"`
+}
+
+type sourceReport struct {
+	web.SourceStatus
+	// Refused counts refusals since the last 2xx by reason; only streams know.
+	Refused map[string]int `json:"refusedSince,omitempty"`
+}
+
+const listenerTimeout = 3 * time.Second
+
+// askListener asks the receiver that this configuration is of.
+func askListener(ctx context.Context, cfg *config.Config) (sourcesReport, error) {
+	ctx, cancel := context.WithTimeout(ctx, listenerTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+local(cfg.Private.Address)+"/v1/sources", nil)
+	if err != nil {
+		return sourcesReport{}, err
+	}
+	if !cfg.Private.Token.Empty() {
+		request.Header.Set("Authorization", "Bearer "+cfg.Private.Token.Reveal())
+	}
+	// No proxy between: the token is for the listener alone.
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(request)
+	if err != nil {
+		return sourcesReport{}, err
+	}
+	defer answer.Body.Close()
+	var said web.SourcesAnswer
+	if answer.StatusCode != http.StatusOK {
+		return sourcesReport{}, fmt.Errorf("GET /v1/sources: %s", answer.Status)
+	}
+	err = json.NewDecoder(io.LimitReader(answer.Body, 8<<20)).Decode(&said)
+	if err != nil || said.Since.IsZero() {
+		return sourcesReport{}, errors.Join(errors.New("GET /v1/sources: the answer is not that of a receiver"), err)
+	}
+	report := sourcesReport{From: "listener", Since: said.Since, Sources: []sourceReport{}}
+	for _, s := range said.Sources {
+		report.Sources = append(report.Sources, sourceReport{SourceStatus: s})
+	}
+	return report, nil
+}
+
+// local is a listener's address as this machine reaches it.
+func local(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+		if ip.Is6() {
+			host = "::1"
+		}
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// readSources works out how the sources stand from the streams.
+func (a *app) readSources(ctx context.Context, cfg *config.Config) (sourcesReport, error) {
+	bus, done, err := a.read(ctx, cfg)
+	if err != nil {
+		return sourcesReport{}, err
+	}
+	defer done()
+	receptions, patience := track.Receptions{}, callback.NewPatience()
+	err = arrivalsByTime(ctx, bus, func(arrived job.Arrival) {
+		receptions.Add(arrived)
+		if arrived.Accepted() {
+			patience.Answered(arrived.Source, []byte(arrived.Body), arrived.Received)
+		} else if callback.TriesPatience(arrived.Verdict) {
+			patience.Failed(arrived.Source, []byte(arrived.Body), arrived.Verdict, arrived.Received)
+		}
+	})
+	report := sourcesReport{From: "streams", Sources: []sourceReport{}}
+	for _, name := range names(cfg) {
+		s := sourceReport{SourceStatus: web.SourceStatus{Name: name, Standing: patience.Standing(name, time.Now())}}
+		for _, k := range cfg.Sources[name].SignatureKeys {
+			s.Keys = append(s.Keys, web.KeyStatus{Name: k.Name, Fingerprint: k.Value.Fingerprint(), NotBefore: k.NotBefore, NotAfter: k.NotAfter})
+		}
+		if r := receptions[name]; r != nil {
+			s.Refused = r.Refused
+		}
+		report.Sources = append(report.Sources, s)
+	}
+	return report, err
+}
+
+func (a *app) printSources(r sourcesReport) error {
+	if a.output == "json" {
+		return printJSON(a.out, r)
+	}
+	if !r.Since.IsZero() {
+		a.say("counted by this receiver since %s; other replicas count their own", moment(r.Since))
+	}
+	rows := make([][]string, 0, len(r.Sources))
+	for _, s := range r.Sources {
+		rows = append(rows, []string{
+			s.Name, moment(s.Accepted), fmt.Sprint(s.InARow), s.lastReason(), fmt.Sprint(s.Failing), moment(s.NextRetry),
+			fmt.Sprint(s.AttemptsLeft), fmt.Sprint(s.GivenUp), s.refused(),
+		})
+	}
+	return table(a.out, []string{
+		"SOURCE", "LAST 2XX", "NOT 2XX SINCE", "REASON", "FAILING", "NEXT RETRY", "ATTEMPTS LEFT", "GIVEN UP", "REFUSED SINCE",
+	}, rows)
+}
+
+func (s sourceReport) lastReason() string {
+	if s.InARow == 0 {
+		return "-"
+	}
+	return s.Reason
+}
+
+func (s sourceReport) refused() string {
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(s.Refused)) {
+		parts = append(parts, fmt.Sprintf("%s %d", reason, s.Refused[reason]))
+	}
+	if len(parts) == 0 {
+		return "-"
+	}
+	return strings.Join(parts, ", ")
+}
