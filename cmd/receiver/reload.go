@@ -68,8 +68,11 @@ func (r *reloader) apply(cfg *config.Config) error {
 	if err != nil || string(text) == r.current {
 		return err
 	}
-	judged, err := sources(cfg)
+	judged, err := r.in.sources(cfg)
 	if err != nil {
+		return err
+	}
+	if err := r.in.platforms.set(cfg); err != nil {
 		return err
 	}
 	r.in.receiver.SetSources(judged)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -13,6 +14,7 @@ import (
 	"receiver/internal/callback"
 	"receiver/internal/config"
 	"receiver/internal/publish"
+	"receiver/internal/track"
 	"receiver/internal/web"
 )
 
@@ -23,6 +25,11 @@ type instance struct {
 	server          *publish.Server // nil unless embedded
 	bus             *publish.Bus
 	receiver        *callback.Receiver
+	metrics         *web.Metrics
+	platforms       *platforms
+	watcher         *track.Watcher
+	background      sync.WaitGroup
+	end             context.CancelFunc // of what runs in the background
 	explainer       *explainer
 	public, private *door
 }
@@ -38,6 +45,8 @@ type door struct {
 // down again what was up.
 func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *instance, err error) {
 	in := &instance{cfg: cfg, log: log}
+	background, end := context.WithCancel(context.WithoutCancel(ctx))
+	in.end = end
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, in.stop())
@@ -46,7 +55,14 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	if in.server, in.bus, err = openStore(ctx, cfg, log); err != nil {
 		return in, err
 	}
-	judged, err := sources(cfg)
+	in.metrics = web.NewMetrics(in.bus.Dropped)
+	if in.platforms, err = newPlatforms(cfg); err != nil {
+		return in, err
+	}
+	if in.watcher, err = in.newWatcher(); err != nil {
+		return in, err
+	}
+	judged, err := in.sources(cfg)
 	if err != nil {
 		return in, err
 	}
@@ -56,24 +72,27 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	if err != nil {
 		return in, err
 	}
-	metrics, patience := web.NewMetrics(in.bus.Dropped), callback.NewPatience()
-	metrics.ShowPatience(in.receiver, patience)
+	patience := callback.NewPatience()
+	in.metrics.ShowPatience(in.receiver, patience)
 	public := web.NewPublic(web.Public{
 		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), PublishTimeout: cfg.Limits.PublishTimeout,
-		TrustedProxies: cfg.Public.TrustedProxies, Metrics: metrics, Patience: patience, Log: log,
+		TrustedProxies: cfg.Public.TrustedProxies, Metrics: in.metrics, Patience: patience, Log: log,
 	})
 	in.explainer = newExplainer(cfg, in.bus, log)
 	private := web.NewPrivate(web.Private{
 		Explain: in.explainer.explain, ExplainBody: int64(cfg.Limits.Body),
-		Token: cfg.Private.Token.Reveal(), Ready: in.bus.Ready, Metrics: metrics,
+		Token: cfg.Private.Token.Reveal(), Ready: in.bus.Ready, Metrics: in.metrics,
 		Receiver: in.receiver, Patience: patience, Log: log,
 	})
 	// The private door opens first, so that whoever watches sees the public one open.
 	if in.private, err = open("private", cfg.Private.Address, private, cfg.Limits); err != nil {
 		return in, err
 	}
-	in.public, err = open("public", cfg.Public.Address, public, cfg.Limits)
-	return in, err
+	if in.public, err = open("public", cfg.Public.Address, public, cfg.Limits); err != nil {
+		return in, err
+	}
+	in.background.Go(func() { in.watcher.Run(background) })
+	return in, nil
 }
 
 func open(name, address string, h http.Handler, l config.Limits) (*door, error) {
@@ -116,6 +135,8 @@ func (in *instance) stop() error {
 			errs = append(errs, d.server.Shutdown(ctx))
 		}
 	}
+	in.end()
+	in.background.Wait()
 	if in.bus != nil {
 		errs = append(errs, in.bus.Close(ctx))
 	}
@@ -192,7 +213,7 @@ func tokens(cfg *config.Config) (*callback.Tokens, error) {
 }
 
 // sources makes what callbacks are judged by out of the configuration.
-func sources(cfg *config.Config) ([]callback.Source, error) {
+func (in *instance) sources(cfg *config.Config) ([]callback.Source, error) {
 	tokens, err := tokens(cfg)
 	if err != nil {
 		return nil, err
@@ -206,6 +227,11 @@ func sources(cfg *config.Config) ([]callback.Source, error) {
 		source := callback.Source{
 			Name: name, Verifier: v, TokenRequired: s.CallbackToken == config.TokenRequired,
 			Username: s.BasicAuth.Username.Reveal(), Password: s.BasicAuth.Password.Reveal(),
+			Expected: in.watcher.Expected(name), Quarantine: s.UnexpectedJobs == config.UnexpectedQuarantine,
+			Confirm: in.watcher.Confirm(name, track.Confirm(s.Confirm)),
+			Submission: func(ctx context.Context, id string) (string, bool, error) {
+				return in.bus.Submission(ctx, name, id)
+			},
 		}
 		if s.CallbackToken != config.TokenOff {
 			source.Tokens = tokens

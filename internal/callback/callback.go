@@ -108,6 +108,11 @@ type Source struct {
 	Tokens *Tokens
 	// TokenRequired refuses callbacks to an address without a token.
 	TokenRequired bool
+	// Submission returns our own id of the submission of a job, and whether it is known
+	// yet: a callback can overtake the answer to its upload. Nil means that a token is
+	// not held against the job that the callback is about. Its error is as good as the
+	// store's.
+	Submission func(ctx context.Context, id string) (submission string, known bool, err error)
 	// Username and Password, if Username is not empty, are asked of callbacks in
 	// addition to the signature, never instead. OC: (b) row 28.
 	Username, Password string
@@ -188,11 +193,17 @@ func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 	case !verdict.Accepted():
 		return r.refuse(q, source.Name, string(verdict.Reason), nil)
 	}
-	if reason := source.admit(q); reason != "" {
+	grant, reason := source.admit(q)
+	if reason != "" {
 		return r.refuse(q, source.Name, reason, verdict.Key)
 	}
 	out := Outcome{Key: verdict.Key, Outside: !verdict.Key.InWindow(q.Received)}
 	e := event(q, source, verdict.Key)
+	if ours, err := source.owns(ctx, grant, e); err != nil {
+		return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	} else if !ours {
+		return r.refuse(q, source.Name, MismatchToken, verdict.Key)
+	}
 	aside, err := source.examine(ctx, &e)
 	switch {
 	case err != nil:
@@ -250,28 +261,40 @@ func (r *Receiver) verify(q Request) (*Source, verify.Verdict) {
 	return &source, source.Verifier.Verify(q.Signatures, q.Body)
 }
 
-// admit checks what stands around the signed bytes, and returns why the callback is
-// refused, or nothing.
-func (s *Source) admit(q Request) string {
+// admit checks what stands around the signed bytes, and returns what the token grants,
+// if there is one, and why the callback is refused, or nothing.
+func (s *Source) admit(q Request) (grant *Grant, reason string) {
 	if s.Username != "" {
 		user := hmac.Equal([]byte(q.Username), []byte(s.Username))
 		password := hmac.Equal([]byte(q.Password), []byte(s.Password))
 		if !user || !password {
-			return BadCredentials
+			return nil, BadCredentials
 		}
 	}
 	switch {
 	case s.Tokens == nil:
-		return ""
+		return nil, ""
 	case q.Token == "" && s.TokenRequired:
-		return MissingToken
+		return nil, MissingToken
 	case q.Token == "":
-		return ""
+		return nil, ""
 	}
-	if _, ok := s.Tokens.Read(s.Name, q.Token); !ok {
-		return MismatchToken
+	g, ok := s.Tokens.Read(s.Name, q.Token)
+	if !ok {
+		return nil, MismatchToken
 	}
-	return ""
+	return &g, ""
+}
+
+// owns reports whether a callback came by the address of its own job's submission. It
+// can be told as soon as the job's submitted event is there; before, the token alone
+// says that the address is one of ours.
+func (s *Source) owns(ctx context.Context, g *Grant, e job.Event) (bool, error) {
+	if g == nil || s.Submission == nil || e.Kind == job.Unrecognised {
+		return true, nil
+	}
+	submission, known, err := s.Submission(ctx, e.Job.ID)
+	return err == nil && (!known || submission == g.Submission), err
 }
 
 // examine asks what is to be asked about an authentic callback before it is stored,

@@ -28,6 +28,26 @@ func (b *Bus) Has(ctx context.Context, source, id string, k job.Kind) (bool, err
 	return true, nil
 }
 
+// Submission returns our own id of the submission of a job, and whether JOBS holds its
+// submitted event yet. Its error is ErrUnavailable.
+func (b *Bus) Submission(ctx context.Context, source, id string) (submission string, known bool, err error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	subject := job.Subject(source, id, job.Submitted)
+	raw, err := b.jobs.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("%w: looking for %s: %v", ErrUnavailable, subject, err)
+	}
+	e, err := b.stored(ctx, raw)
+	if err != nil {
+		return "", false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return e.Job.Submission, true, nil
+}
+
 // Attempts gives the attempts of a source with a verdict, oldest first, up to the last
 // that was there when it was called. Those stored before since are left out; zero leaves
 // out none.

@@ -20,6 +20,7 @@ type Metrics struct {
 	rejected  *prometheus.CounterVec
 	keys      *prometheus.CounterVec
 	outside   *prometheus.CounterVec
+	watch     *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
 }
 
@@ -28,6 +29,7 @@ type Metrics struct {
 func NewMetrics(dropped func() uint64) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
+		watch:    newWatchCounter(),
 		callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "receiver_callbacks_total",
 			Help: "Callbacks by source and outcome: accepted, duplicate, unrecognised, unavailable, or the reason of a refusal.",
@@ -50,7 +52,7 @@ func NewMetrics(dropped func() uint64) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
 		}, []string{"authentic"}),
 	}
-	m.registry.MustRegister(m.callbacks, m.rejected, m.keys, m.outside, m.duration,
+	m.registry.MustRegister(m.callbacks, m.rejected, m.keys, m.outside, m.duration, m.watch,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "receiver_attempts_dropped_total",

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"sync/atomic"
+	"time"
+
+	"receiver/internal/config"
+	"receiver/internal/submit"
+	"receiver/internal/track"
+)
+
+// platforms are the clients of the sources that have the secrets to ask with. They are
+// replaced whole at a reload.
+type platforms struct {
+	current atomic.Pointer[platformSet]
+}
+
+type platformSet struct {
+	cfg     *config.Config
+	clients map[string]*submit.Client
+}
+
+func newPlatforms(cfg *config.Config) (*platforms, error) {
+	p := new(platforms)
+	return p, p.set(cfg)
+}
+
+func (p *platforms) set(cfg *config.Config) error {
+	clients := map[string]*submit.Client{}
+	for name, s := range cfg.Sources {
+		if s.ElementToken.Empty() || s.UserSecret.Empty() {
+			continue // it can receive, and nobody asks after its jobs
+		}
+		client, err := platform(name, s)
+		if err != nil {
+			return err
+		}
+		clients[name] = client
+	}
+	p.current.Store(&platformSet{cfg: cfg, clients: clients})
+	return nil
+}
+
+// errCannotAsk is what asking after a job of a source without secrets gives.
+var errCannotAsk = errors.New("has no element_token and user_secret to ask the platform with")
+
+func (p *platforms) client(source string) (*submit.Client, error) {
+	client, ok := p.current.Load().clients[source]
+	if !ok {
+		return nil, fmt.Errorf("source %s %w", source, errCannotAsk)
+	}
+	return client, nil
+}
+
+// status asks the platform after a job, and returns its answer as it came.
+func (p *platforms) status(ctx context.Context, source, id string) ([]byte, error) {
+	client, err := p.client(source)
+	if err != nil {
+		return nil, err
+	}
+	status, err := client.Status(ctx, id)
+	return status.Raw, err
+}
+
+// rows gives the errors of a job's rows.
+func (p *platforms) rows(ctx context.Context, source, id string) iter.Seq2[track.Row, error] {
+	return func(yield func(track.Row, error) bool) {
+		client, err := p.client(source)
+		if err != nil {
+			yield(track.Row{}, err)
+			return
+		}
+		for row, err := range client.Errors(ctx, id, 0) {
+			if !yield(track.Row{Text: row.Text, Raw: json.RawMessage(row.Raw)}, err) {
+				return
+			}
+		}
+	}
+}
+
+// plan says when the platform is asked after a job.
+func (p *platforms) plan(source, object string) track.Plan {
+	w := p.current.Load().cfg.Sources[source].Watch
+	plan := track.Plan{
+		Expected: w.Expected, Retry: w.Retry, Cap: w.Cap, Deadline: w.Deadline, Slow: w.Slow, Retention: w.Retention,
+	}
+	for _, o := range w.Objects {
+		if o.Object == object {
+			plan.Expected = o.Expected
+		}
+	}
+	return plan
+}
+
+func (p *platforms) quarantine(source string) bool {
+	return p.current.Load().cfg.Sources[source].UnexpectedJobs == config.UnexpectedQuarantine
+}
+
+// classify names an error of the platform for a metric.
+func classify(err error) string {
+	switch {
+	case errors.Is(err, errCannotAsk):
+		return "no_secrets"
+	case errors.Is(err, submit.ErrUnauthorized):
+		return "unauthorized"
+	case errors.Is(err, submit.ErrNotFound):
+		return "not_found"
+	case errors.Is(err, submit.ErrTooMany):
+		return "too_many"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	}
+	return "unreachable"
+}
+
+// newWatcher returns the watcher of an instance; it begins with run.
+func (in *instance) newWatcher() (*track.Watcher, error) {
+	return track.New(track.Options{
+		Store: in.bus, Status: in.platforms.status, Rows: in.platforms.rows,
+		Plan: in.platforms.plan, Quarantine: in.platforms.quarantine,
+		Classify: classify, Count: in.metrics.Watch, Timeout: longest(in.cfg), Log: in.log,
+		Patience: 2*longest(in.cfg) + time.Minute,
+	})
+}
+
+// longest is the longest time that any source allows for a question.
+func longest(cfg *config.Config) time.Duration {
+	most := 30 * time.Second
+	for _, s := range cfg.Sources {
+		most = max(most, s.Timeouts.Request)
+	}
+	return most
+}

@@ -1,0 +1,16 @@
+package web
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// newWatchCounter counts what is done to see jobs to their end.
+func newWatchCounter() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "receiver_watch_total",
+		Help: "What was done about jobs that had not called back, or about what their callbacks told: look, overdue, lost, late, conflict, errors, confirm, release.",
+	}, []string{"what", "source", "outcome"})
+}
+
+// Watch counts one thing that the watcher did.
+func (m *Metrics) Watch(what, source, outcome string) {
+	m.watch.WithLabelValues(what, source, outcome).Inc()
+}
