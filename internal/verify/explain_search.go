@@ -240,7 +240,7 @@ func (s *search) unexplained() Finding {
 	if s.left < 0 {
 		f.Skipped = append(f.Skipped, "a part of these: that would have been too much work for a body of this size")
 	} else {
-		f.Tried = append(f.Tried, "any two of these differences at once")
+		f.Tried = append(f.Tried, "two of these differences at once")
 	}
 	f.Tried = append(f.Tried, fmt.Sprintf("%d hashes in all", s.tried))
 	return f
