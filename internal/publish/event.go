@@ -32,7 +32,7 @@ func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 	stored, err := b.store(ctx, e, msg)
 	switch {
 	case err == nil && stored.Existed && object != "":
-		b.removePayload(ctx, object) // the event that is there has its own
+		b.removeSpare(ctx, object, stored.Sequence)
 	case err != nil && !errors.Is(err, ErrUnavailable):
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -94,15 +94,23 @@ func (b *Bus) payloads(ctx context.Context) (jetstream.ObjectStore, error) {
 	return store, err
 }
 
-// removePayload removes an object that nothing refers to. One that stays goes with
-// the bucket's age.
-func (b *Bus) removePayload(ctx context.Context, name string) {
-	store, err := b.js.ObjectStore(ctx, PayloadBucket)
+// removeSpare removes an object that was put there for an event that existed. What
+// exists may be our own, by a write whose answer was lost, so the event is asked first.
+// One that stays goes with the bucket's age.
+func (b *Bus) removeSpare(ctx context.Context, object string, existing uint64) {
+	raw, err := b.jobs.GetMsg(ctx, existing)
+	if err == nil && raw.Header.Get(dataRef) == dataRefPrefix+object {
+		return
+	}
+	var store jetstream.ObjectStore
 	if err == nil {
-		err = store.Delete(ctx, name)
+		store, err = b.js.ObjectStore(ctx, PayloadBucket)
+	}
+	if err == nil {
+		err = store.Delete(ctx, object)
 	}
 	if err != nil {
-		b.opts.Log.Warn().Err(err).Str("object", name).Msg("spare body not removed")
+		b.opts.Log.Warn().Err(err).Str("object", object).Msg("spare body not removed")
 	}
 }
 

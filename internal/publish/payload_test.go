@@ -1,0 +1,158 @@
+package publish_test
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+)
+
+func TestABodyTooLargeForAMessageIsKeptWhole(t *testing.T) {
+	s := somebodysServer(t, 16<<10)
+	b := dial(t, s.external(), publish.Options{})
+	bodies := map[string][]byte{}
+	for _, tt := range []struct {
+		name  string
+		event job.Event
+	}{
+		{"finished", large(event(job.Finished, "1", "COMPLETED"), 300<<10)},
+		{"progress", large(event(job.Progress, "1", "RUNNING"), 300<<10)},
+		{"just over", large(event(job.Finished, "2", "COMPLETED"), 16<<10)},
+		{"just under", large(event(job.Finished, "3", "COMPLETED"), 12<<10)},
+	} {
+		want := bytes.Clone(tt.event.Data)
+		bodies[tt.event.Subject()] = want
+		stored := store(t, b, tt.event)
+		if stored.Existed || !bytes.Equal(stored.Data, want) {
+			t.Errorf("%s: Publish: existed=%v, %d bytes, want %d new ones", tt.name, stored.Existed, len(stored.Data), len(want))
+		}
+		events, err := b.Job(t.Context(), "demo", tt.event.Job.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := events[len(events)-1]; !bytes.Equal(got.Data, want) || got.Sequence != stored.Sequence {
+			t.Errorf("%s: Job gives %d bytes in sequence %d, want %d in %d", tt.name, len(got.Data), got.Sequence, len(want), stored.Sequence)
+		}
+	}
+	if got := objects(t, s); got != 3 {
+		t.Errorf("%d bodies are in the object store, want the 3 that are over", got)
+	}
+	whole := map[string]bool{}
+	for m, err := range b.Messages(t.Context(), publish.Watch{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole[m.Subject] = bytes.Equal(m.Data, bodies[m.Subject])
+		if _, err := job.ParseEvent(m.Subject, m.Header, m.Data); err != nil {
+			t.Errorf("Messages gives %s, which is no event: %v", m.Subject, err)
+		}
+	}
+	for subject := range bodies {
+		if !whole[subject] {
+			t.Errorf("Messages does not give the body on %s as it was", subject)
+		}
+	}
+}
+
+// Each event refers to an object of its own; what a duplicate brought goes again.
+func TestDuplicatesOfALargeBodyLeaveNothingBehind(t *testing.T) {
+	s := somebodysServer(t, 16<<10)
+	a, b := dial(t, s.external(), publish.Options{}), dial(t, s.external(), publish.Options{})
+	e := large(event(job.Finished, "1", "COMPLETED"), 50<<10)
+	var wg sync.WaitGroup
+	for i := range 10 {
+		wg.Go(func() {
+			if _, err := []*publish.Bus{a, b}[i%2].Publish(t.Context(), e); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := objects(t, s); got != 1 {
+		t.Errorf("%d objects are there for one event", got)
+	}
+	events, err := b.Job(t.Context(), "demo", "1")
+	if err != nil || len(events) != 1 || !bytes.Equal(events[0].Data, e.Data) {
+		t.Errorf("Job = %d events, %v, want one with its whole body", len(events), err)
+	}
+}
+
+// Anyone can make attempts, so they must not fill what has no bound.
+func TestAnAttemptTooLargeForAMessageKeepsItsDigest(t *testing.T) {
+	s := somebodysServer(t, 16<<10)
+	b := dial(t, s.external(), publish.Options{})
+	body := bytes.Repeat([]byte("x"), 20<<10)
+	a := attempt("mismatch")
+	a.Body, a.Size, a.SHA256 = body, int64(len(body)), job.BodySHA256(body)
+	if err := b.Record(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	for m, err := range b.Messages(t.Context(), publish.Watch{Stream: publish.AttemptsStream}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := job.ParseAttempt(m.Subject, m.Header, m.Data)
+		if err != nil || got.Body != nil || got.Size != a.Size || got.SHA256 != a.SHA256 {
+			t.Errorf("got %+v, %v, want no body but its size %d and digest", got, err, a.Size)
+		}
+	}
+	if got := objects(t, s); got != 0 {
+		t.Errorf("%d objects are there for an attempt, want none", got)
+	}
+}
+
+func TestAMessageSizeOfTheStreamCountsToo(t *testing.T) {
+	s := somebodysServer(t, 0)
+	cfg := jetstream.StreamConfig{Name: publish.JobsStream, Subjects: []string{"jobs.>"}, AllowDirect: true, MaxMsgSize: 4 << 10}
+	if _, err := s.jetstream().CreateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	b := dial(t, s.external(), publish.Options{})
+	want := large(event(job.Finished, "1", "COMPLETED"), 10<<10)
+	store(t, b, want)
+	if events, err := b.Job(t.Context(), "demo", "1"); err != nil || len(events) != 1 || !bytes.Equal(events[0].Data, want.Data) {
+		t.Errorf("Job = %d events, %v, want one with its whole body", len(events), err)
+	}
+}
+
+func TestOneBodyFromTwoSourcesIsTwoEvents(t *testing.T) {
+	b := open(t, start(t, t.TempDir()))
+	a := unrecognised("the same")
+	other := a
+	other.Source = "other"
+	first, second := store(t, b, a), store(t, b, other)
+	if second.Existed || first.Sequence == second.Sequence {
+		t.Errorf("existed=%v in sequence %d after %d, want an event of its own", second.Existed, second.Sequence, first.Sequence)
+	}
+}
+
+// large puts n bytes that do not shrink into the event's body.
+func large(e job.Event, n int) job.Event {
+	pad := make([]byte, n)
+	for i := range pad {
+		pad[i] = 'a' + byte(rand.IntN(26))
+	}
+	e.Data = append(append(append([]byte{}, e.Data[:len(e.Data)-1]...), `,"pad":"`...), pad...)
+	e.Data = append(e.Data, `"}`...)
+	return e
+}
+
+// objects counts the bodies in the object store.
+func objects(t *testing.T, s *somebodys) int {
+	t.Helper()
+	store, err := s.jetstream().ObjectStore(t.Context(), publish.PayloadBucket)
+	if err != nil {
+		return 0
+	}
+	list, err := store.List(context.Background())
+	if err != nil {
+		return 0
+	}
+	return len(list)
+}
