@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
@@ -106,11 +107,12 @@ type Watch struct {
 	Follow bool
 }
 
-// Messages gives the messages of a stream in order, until ctx is done or, without
-// Follow, until the last that was there when it was called.
+// Messages gives the messages of a stream in order: with Follow until ctx is done, else
+// until the last that was there when it was called. An error is the last it gives;
+// without Follow, the end of ctx is one, since messages are missing then.
 func (b *Bus) Messages(ctx context.Context, w Watch) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		if err := b.messages(ctx, w, yield); err != nil && ctx.Err() == nil {
+		if err := b.messages(ctx, w, yield); err != nil && (ctx.Err() == nil || !w.Follow) {
 			yield(Message{}, fmt.Errorf("reading stream %s: %w", w.stream(), err))
 		}
 	}
@@ -139,12 +141,7 @@ func (b *Bus) messages(ctx context.Context, w Watch, yield func(Message, error) 
 	if err != nil {
 		return err
 	}
-	info, err := consumer.Info(ctx)
-	if err != nil {
-		return err
-	}
-	left := info.NumPending
-	if !w.Follow && left == 0 {
+	if !w.Follow && consumer.CachedInfo().NumPending == 0 {
 		return nil
 	}
 	it, err := consumer.Messages()
@@ -153,26 +150,61 @@ func (b *Bus) messages(ctx context.Context, w Watch, yield func(Message, error) 
 	}
 	defer context.AfterFunc(ctx, it.Stop)()
 	defer it.Stop()
+	last := stream.CachedInfo().State.LastSeq
 	for {
-		msg, err := it.Next()
+		msg, err := next(ctx, it, consumer, w.Follow)
+		if msg == nil || err != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		meta, err := msg.Metadata()
 		if err != nil {
 			return err
 		}
-		m, err := b.received(ctx, msg)
+		got := meta.Sequence.Stream
+		if !w.Follow && got > last {
+			return nil
+		}
+		m, err := b.received(ctx, msg, meta)
 		if !yield(m, err) || err != nil {
 			return nil
 		}
-		if left--; !w.Follow && left == 0 {
+		if !w.Follow && (got == last || meta.NumPending == 0) {
 			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err() // whatever has been sent in advance
 		}
 	}
 }
 
-func (b *Bus) received(ctx context.Context, msg jetstream.Msg) (Message, error) {
-	meta, err := msg.Metadata()
-	if err != nil {
-		return Message{}, err
+// next returns the next message; without follow, none when none is left. The number of
+// those to come cannot be relied on: the oldest of a stream may go while we read.
+func next(ctx context.Context, it jetstream.MessagesContext, consumer jetstream.Consumer, follow bool) (jetstream.Msg, error) {
+	if follow {
+		return it.Next()
 	}
+	for none := false; ; {
+		msg, err := it.Next(jetstream.NextMaxWait(endPause))
+		if !errors.Is(err, nats.ErrTimeout) {
+			return msg, err
+		}
+		if none {
+			return nil, nil
+		}
+		info, err := consumer.Info(ctx)
+		if err != nil {
+			return nil, err
+		}
+		// What was sent to us before this answer has come before it.
+		none = info.NumPending == 0
+	}
+}
+
+// endPause is how long a message may take before the server is asked whether there is
+// another one.
+const endPause = 500 * time.Millisecond
+
+func (b *Bus) received(ctx context.Context, msg jetstream.Msg, meta *jetstream.MsgMetadata) (Message, error) {
 	data, err := b.payload(ctx, msg.Headers(), msg.Data())
 	if err != nil {
 		return Message{}, err

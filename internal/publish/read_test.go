@@ -1,0 +1,163 @@
+package publish_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+)
+
+func TestMessagesThatAreThere(t *testing.T) {
+	b := open(t, start(t, t.TempDir()))
+	for i := range 5 {
+		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+	}
+	var middle time.Time
+	for m := range b.Messages(t.Context(), publish.Watch{}) {
+		if m.Sequence == 3 {
+			middle = m.Time
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		watch publish.Watch
+		want  []uint64
+	}{
+		{"all", publish.Watch{}, []uint64{1, 2, 3, 4, 5}},
+		{"of one subject", publish.Watch{Subjects: []string{"jobs.demo.2.finished"}}, []uint64{3}},
+		{"of several", publish.Watch{Subjects: []string{"jobs.demo.4.*", "jobs.demo.0.*"}}, []uint64{1, 5}},
+		{"of a subject without any", publish.Watch{Subjects: []string{"jobs.other.>"}}, nil},
+		{"of a stream without any", publish.Watch{Stream: publish.AttemptsStream}, nil},
+		{"of the stream of the subject", publish.Watch{Subjects: []string{"attempts.>"}}, nil},
+		{"since the third", publish.Watch{Since: middle}, []uint64{3, 4, 5}},
+		{"since later", publish.Watch{Since: time.Now().Add(time.Hour)}, nil},
+	} {
+		var got []uint64
+		for m, err := range b.Messages(t.Context(), tt.watch) {
+			if err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			got = append(got, m.Sequence)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: sequences %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestMessagesEndAtWhatWasThereWhenCalled(t *testing.T) {
+	b := open(t, start(t, t.TempDir()))
+	store(t, b, event(job.Finished, "0", "COMPLETED"))
+	store(t, b, event(job.Finished, "1", "COMPLETED"))
+	n := 0
+	for m, err := range b.Messages(t.Context(), publish.Watch{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+		store(t, b, event(job.Finished, fmt.Sprint("more", n), "COMPLETED"))
+		if m.Sequence > 2 {
+			t.Fatalf("gave sequence %d, which came after the call", m.Sequence)
+		}
+	}
+	if n != 2 {
+		t.Errorf("gave %d messages, want the 2 that were there", n)
+	}
+}
+
+// The stream of attempts drops its oldest under a flood, and the reader is behind.
+func TestMessagesEndWhenTheRestHasGone(t *testing.T) {
+	s := somebodysServer(t, 0)
+	b := dial(t, s.external(), publish.Options{})
+	js := s.jetstream()
+	for range 1200 { // more than a reader is sent in advance
+		if _, err := js.PublishAsync("attempts.demo.mismatch", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-js.PublishAsyncComplete()
+	stream, err := js.Stream(t.Context(), publish.AttemptsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	n := 0
+	for _, err := range b.Messages(ctx, publish.Watch{Stream: publish.AttemptsStream}) {
+		if err != nil {
+			t.Fatalf("after %d messages: %v", n, err)
+		}
+		if n++; n == 1 {
+			if err := stream.Purge(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n == 0 || n >= 1200 {
+		t.Errorf("gave %d messages, want some and not all", n)
+	}
+}
+
+func TestMessagesCutShortSaySo(t *testing.T) {
+	b := open(t, start(t, t.TempDir()))
+	for i := range 3 {
+		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var last error
+	for _, err := range b.Messages(ctx, publish.Watch{}) {
+		last = err
+		cancel()
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Errorf("the last error is %v, want the context's", last)
+	}
+}
+
+func TestFollowingGivesWhatComes(t *testing.T) {
+	b := open(t, start(t, t.TempDir()))
+	store(t, b, event(job.Finished, "0", "COMPLETED"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n := 0
+	for m, err := range b.Messages(ctx, publish.Watch{Subjects: []string{"jobs.*.*.finished"}, Follow: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("jobs.demo.%d.finished", n); m.Subject != want {
+			t.Fatalf("gave %s, want %s", m.Subject, want)
+		}
+		if n++; n == 4 {
+			cancel()
+			continue
+		}
+		store(t, b, event(job.Progress, "between", "RUNNING"))
+		store(t, b, event(job.Finished, fmt.Sprint(n), "COMPLETED"))
+	}
+	if n != 4 {
+		t.Errorf("gave %d messages before its context ended, want 4", n)
+	}
+}
+
+func TestWhatIsNoneOfOursIsAnError(t *testing.T) {
+	s := somebodysServer(t, 0)
+	b := dial(t, s.external(), publish.Options{})
+	if _, err := s.jetstream().Publish(t.Context(), "jobs.demo.1.finished", []byte("somebody else's")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Publish(t.Context(), event(job.Finished, "1", "COMPLETED")); !errors.Is(err, publish.ErrUnavailable) {
+		t.Errorf("Publish = %v, want ErrUnavailable: it is not stored", err)
+	}
+	if _, err := b.Job(t.Context(), "demo", "1"); err == nil {
+		t.Error("Job = nil, want an error")
+	}
+	if events, err := b.Job(t.Context(), "demo", "2"); err != nil || len(events) != 0 {
+		t.Errorf("Job of an unknown job = %v, %v, want none", events, err)
+	}
+}
