@@ -33,6 +33,7 @@ type gatherer struct {
 	bus     *Bus
 	waiting chan *pending
 	quit    chan struct{}
+	stopped sync.Once
 	wg      sync.WaitGroup
 	single  atomic.Bool // the server or the stream takes no batches
 }
@@ -60,7 +61,7 @@ func startGatherer(b *Bus, allowed bool) *gatherer {
 
 // stop ends the committers. No call of publish may be under way or follow.
 func (g *gatherer) stop() {
-	close(g.quit)
+	g.stopped.Do(func() { close(g.quit) })
 	g.wg.Wait()
 }
 
