@@ -53,14 +53,14 @@ func TestAnEventIsStoredOnce(t *testing.T) {
 func TestOneOfManyAtOnceWins(t *testing.T) {
 	s := start(t, t.TempDir())
 	buses := []*publish.Bus{open(t, s), open(t, s)}
-	const jobs, callers = 50, 4
+	const jobs, callers = 1000, 2
 	var wg sync.WaitGroup
 	won := make([]int, jobs)
 	var mu sync.Mutex
 	for i := range jobs {
 		for c := range callers {
 			wg.Go(func() {
-				got, err := buses[c%2].Publish(t.Context(), event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+				got, err := buses[c].Publish(t.Context(), event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 				if err != nil {
 					t.Error(err)
 				}
@@ -77,6 +77,9 @@ func TestOneOfManyAtOnceWins(t *testing.T) {
 		if n != 1 {
 			t.Errorf("job %d was stored by %d callers, want 1", i, n)
 		}
+	}
+	if got := count(t, buses[0], publish.JobsStream); got != jobs {
+		t.Errorf("JOBS holds %d events of %d jobs", got, jobs)
 	}
 }
 

@@ -1,0 +1,204 @@
+package publish_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+)
+
+func TestAnOutageIsAnsweredInTimeAndGetsOver(t *testing.T) {
+	s := somebodysServer(t, 0)
+	b := dial(t, s.external(), publish.Options{Timeout: 5 * time.Second})
+	first := store(t, b, event(job.Finished, "1", "COMPLETED"))
+	s.stop()
+	for what, try := range map[string]func(context.Context) error{
+		"Publish": func(ctx context.Context) error {
+			_, err := b.Publish(ctx, event(job.Finished, "2", "COMPLETED"))
+			return err
+		},
+		"Publish of progress": func(ctx context.Context) error {
+			_, err := b.Publish(ctx, event(job.Progress, "2", "RUNNING"))
+			return err
+		},
+		"Publish of what is unrecognised": func(ctx context.Context) error {
+			_, err := b.Publish(ctx, unrecognised("x"))
+			return err
+		},
+		"Record": func(ctx context.Context) error { return b.Record(ctx, attempt("mismatch")) },
+		"Job":    func(ctx context.Context) error { _, err := b.Job(ctx, "demo", "1"); return err },
+	} {
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		if err := try(ctx); !errors.Is(err, publish.ErrUnavailable) {
+			t.Errorf("%s without a server = %v, want ErrUnavailable", what, err)
+		}
+		cancel()
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("%s without a server took %v, want no more than its deadline", what, took)
+		}
+	}
+	if err := b.Ready(t.Context()); err == nil {
+		t.Error("Ready = nil without a server")
+	}
+	s.start()
+	eventually(t, "the connection to come back", func() bool { return b.Ready(t.Context()) == nil })
+	if got := store(t, b, event(job.Finished, "1", "COMPLETED")); !got.Existed || got.Sequence != first.Sequence {
+		t.Errorf("what was stored before: existed=%v seq=%d, want sequence %d", got.Existed, got.Sequence, first.Sequence)
+	}
+	if got := store(t, b, event(job.Finished, "2", "COMPLETED")); got.Existed {
+		t.Error("what was answered ErrUnavailable was stored behind the caller's back")
+	}
+}
+
+// A server that is there but takes nothing in, or a line that is cut without a word, is
+// harder than one that has gone: nothing fails.
+func TestASilentServerIsAnOutage(t *testing.T) {
+	s := somebodysServer(t, 0)
+	w := newWall(t, s.ns.Addr().String())
+	b := dial(t, publish.External{URLs: []string{w.url()}}, publish.Options{Timeout: time.Second})
+	store(t, b, event(job.Finished, "1", "COMPLETED"))
+	w.close()
+	large := event(job.Finished, "2", "COMPLETED")
+	large.Data = append(large.Data, make([]byte, 900<<10)...)
+	// The socket's buffers fill up, and then the writes themselves wait.
+	for i := range 12 {
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if _, err := b.Publish(ctx, large); !errors.Is(err, publish.ErrUnavailable) {
+			t.Fatalf("Publish = %v, want ErrUnavailable", err)
+		}
+		cancel()
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("Publish %d took %v, want little more than Options.Timeout", i, took)
+		}
+	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	b.Offer(attempt("mismatch"))
+	_ = b.Close(ctx)
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("Close took %v with a deadline of 100ms, want little more than Options.Timeout", took)
+	}
+}
+
+func TestCloseStoresTheAttemptsThatWait(t *testing.T) {
+	s := start(t, t.TempDir())
+	b, err := s.Open(t.Context(), publish.Options{AttemptQueue: 500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const attempts = 300
+	for range attempts {
+		if !b.Offer(attempt("mismatch")) {
+			t.Fatal("Offer = false with room in the queue")
+		}
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if b.Offer(attempt("mismatch")) {
+		t.Error("Offer = true after Close")
+	}
+	if got := b.Dropped(); got != 1 {
+		t.Errorf("Dropped = %d, want the 1 that came after Close", got)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Errorf("second Close = %v, want nil", err)
+	}
+	if got := count(t, open(t, s), publish.AttemptsStream); got != attempts {
+		t.Errorf("ATTEMPTS holds %d, want %d", got, attempts)
+	}
+}
+
+func TestAFloodOfRefusalsNeverWaitsAndIsCounted(t *testing.T) {
+	s := somebodysServer(t, 0)
+	w := newWall(t, s.ns.Addr().String())
+	b := dial(t, publish.External{URLs: []string{w.url()}}, publish.Options{AttemptQueue: 100, Timeout: 200 * time.Millisecond})
+	w.close()
+	taken, began := 0, time.Now()
+	const offers = 1000
+	for range offers {
+		if b.Offer(attempt("mismatch")) {
+			taken++
+		}
+	}
+	if took := time.Since(began); took > 100*time.Millisecond {
+		t.Errorf("%d offers took %v, want no waiting", offers, took)
+	}
+	if taken < 100 || taken > 101 { // the queue, and the one that is being stored
+		t.Errorf("%d offers were taken, want 100 or 101", taken)
+	}
+	began = time.Now()
+	if err := b.Close(context.Background()); err == nil {
+		t.Error("Close = nil though nothing could be stored")
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("Close took %v, want little more than Options.Timeout", took)
+	}
+	if got := b.Dropped(); got != offers {
+		t.Errorf("Dropped = %d after Close, want all %d", got, offers)
+	}
+}
+
+func TestAttemptsOfAnOutageAreCountedAsDropped(t *testing.T) {
+	s := somebodysServer(t, 0)
+	b := dial(t, s.external(), publish.Options{})
+	s.stop()
+	for i := range 10 {
+		b.Offer(attempt(fmt.Sprint("mismatch", i)))
+	}
+	began := time.Now()
+	if err := b.Close(context.Background()); err != nil {
+		t.Errorf("Close without a server = %v", err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("Close without a server took %v", took)
+	}
+	if got := b.Dropped(); got != 10 {
+		t.Errorf("Dropped = %d, want 10", got)
+	}
+}
+
+func TestFollowingGoesOnAfterAnOutage(t *testing.T) {
+	s := somebodysServer(t, 0)
+	b := dial(t, s.external(), publish.Options{})
+	store(t, b, event(job.Finished, "1", "COMPLETED"))
+	ctx, cancel := context.WithCancel(t.Context())
+	got, ended := make(chan publish.Message, 10), make(chan bool)
+	go func() {
+		defer close(ended)
+		for m, err := range b.Messages(ctx, publish.Watch{Follow: true}) {
+			if err != nil {
+				t.Error(err)
+			}
+			got <- m
+		}
+	}()
+	if m := <-got; m.Subject != "jobs.demo.1.finished" {
+		t.Errorf("got %s before the outage", m.Subject)
+	}
+	s.stop()
+	s.start()
+	eventually(t, "the connection to come back", func() bool { return b.Ready(t.Context()) == nil })
+	store(t, b, event(job.Finished, "2", "COMPLETED"))
+	select {
+	case m := <-got:
+		if m.Subject != "jobs.demo.2.finished" {
+			t.Errorf("got %s after the outage, want each once", m.Subject)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("nothing came after the outage")
+	}
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Error("Messages did not end with its context")
+	}
+}

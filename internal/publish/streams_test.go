@@ -1,0 +1,145 @@
+package publish_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+)
+
+func TestAStreamThatCannotKeepOurPromisesIsRefused(t *testing.T) {
+	s := somebodysServer(t, 0)
+	js := s.jetstream()
+	for _, tt := range []struct {
+		field  string
+		stream string
+		change func(*jetstream.StreamConfig)
+	}{
+		{"subjects", publish.JobsStream, func(c *jetstream.StreamConfig) { c.Subjects = []string{"jobs.demo.>"} }},
+		{"subjects", publish.AttemptsStream, func(c *jetstream.StreamConfig) { c.Subjects = []string{"attempts.>", "more"} }},
+		{"retention", publish.JobsStream, func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }},
+		{"max_msgs_per_subject", publish.JobsStream, func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 }},
+		{"max_bytes", publish.JobsStream, func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 }},
+		{"max_msgs", publish.JobsStream, func(c *jetstream.StreamConfig) { c.MaxMsgs = 10 }},
+		{"no_ack", publish.JobsStream, func(c *jetstream.StreamConfig) { c.NoAck = true }},
+		{"sealed", publish.JobsStream, func(c *jetstream.StreamConfig) { c.Sealed = true }},
+		{"mirror", publish.JobsStream, func(c *jetstream.StreamConfig) {
+			c.Subjects, c.Mirror = nil, &jetstream.StreamSource{Name: "OTHER"}
+		}},
+		{"sources", publish.JobsStream, func(c *jetstream.StreamConfig) {
+			c.Sources = []*jetstream.StreamSource{{Name: "OTHER"}}
+		}},
+		{"subject_transform", publish.JobsStream, func(c *jetstream.StreamConfig) {
+			c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "jobs.>", Destination: "moved.>"}
+		}},
+	} {
+		t.Run(tt.stream+" "+tt.field, func(t *testing.T) {
+			cfg := jetstream.StreamConfig{Name: tt.stream, Subjects: []string{strings.ToLower(tt.stream) + ".>"}}
+			tt.change(&cfg)
+			create(t, js, cfg)
+			_, err := publish.Dial(t.Context(), s.external(), publish.Options{})
+			if !errors.Is(err, publish.ErrStream) || !strings.Contains(err.Error(), tt.stream) || !strings.Contains(err.Error(), tt.field+" is ") {
+				t.Errorf("Dial = %v, want ErrStream naming %s and %s", err, tt.stream, tt.field)
+			}
+		})
+	}
+}
+
+func TestAStreamWithOtherLimitsIsReportedAndLeftAsItIs(t *testing.T) {
+	s := somebodysServer(t, 0)
+	js := s.jetstream()
+	for _, tt := range []struct {
+		field  string
+		stream string
+		change func(*jetstream.StreamConfig)
+	}{
+		{"max_age", publish.JobsStream, func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }},
+		{"storage", publish.JobsStream, func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }},
+		{"max_msg_size", publish.JobsStream, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1 << 20 }},
+		{"max_bytes", publish.AttemptsStream, func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 }},
+		{"max_msgs", publish.AttemptsStream, func(c *jetstream.StreamConfig) { c.MaxMsgs = 10 }},
+	} {
+		t.Run(tt.stream+" "+tt.field, func(t *testing.T) {
+			cfg := jetstream.StreamConfig{Name: tt.stream, Subjects: []string{strings.ToLower(tt.stream) + ".>"}, AllowDirect: true}
+			tt.change(&cfg)
+			before := create(t, js, cfg)
+			var log logs
+			b := dial(t, s.external(), publish.Options{Log: log.logger()})
+			if text := log.String(); !strings.Contains(text, tt.field+" is ") || !strings.Contains(text, `"warn"`) || !strings.Contains(text, tt.stream) {
+				t.Errorf("logged %s, want a warning that names %s and %s", text, tt.stream, tt.field)
+			}
+			after, err := js.Stream(t.Context(), tt.stream)
+			if err != nil || !reflect.DeepEqual(after.CachedInfo().Config, before) {
+				t.Errorf("the stream is %+v, %v afterwards, want it left at %+v", after.CachedInfo().Config, err, before)
+			}
+			store(t, b, event(job.Finished, "1", "COMPLETED"))
+		})
+	}
+}
+
+func TestStreamsAreMadeAsConfigured(t *testing.T) {
+	s := somebodysServer(t, 0)
+	var log logs
+	o := publish.Options{Log: log.logger(), Streams: publish.Streams{JobsMaxAge: 100 * time.Hour, AttemptsMaxBytes: 1 << 20}}
+	for range 2 { // made once, then found as they should be
+		dial(t, s.external(), o)
+	}
+	if text := log.String(); text != "" {
+		t.Errorf("logged %s, want nothing", text)
+	}
+	jobs, err := s.jetstream().Stream(t.Context(), publish.JobsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := jobs.CachedInfo().Config; c.MaxAge != 100*time.Hour || c.MaxBytes != -1 || c.Storage != jetstream.FileStorage {
+		t.Errorf("JOBS has max_age %v, max_bytes %d, storage %v", c.MaxAge, c.MaxBytes, c.Storage)
+	}
+	attempts, err := s.jetstream().Stream(t.Context(), publish.AttemptsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := attempts.CachedInfo().Config; c.MaxBytes != 1<<20 || c.Discard != jetstream.DiscardOld {
+		t.Errorf("ATTEMPTS has max_bytes %d, discard %v", c.MaxBytes, c.Discard)
+	}
+}
+
+func TestReadOnlyMakesNoStreams(t *testing.T) {
+	s := somebodysServer(t, 0)
+	if _, err := publish.Dial(t.Context(), s.external(), publish.Options{ReadOnly: true}); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("Dial = %v, want that there is no stream", err)
+	}
+	if n := s.jetstream().StreamNames(t.Context()); len(n.Name()) > 0 {
+		t.Error("a stream was made")
+	}
+}
+
+// create makes a stream in the place of all that are there.
+func create(t *testing.T, js jetstream.JetStream, cfg jetstream.StreamConfig) jetstream.StreamConfig {
+	t.Helper()
+	for name := range js.StreamNames(t.Context()).Name() {
+		if err := js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other"}}); err != nil {
+		t.Fatal(err)
+	}
+	sealed := cfg.Sealed
+	cfg.Sealed = false
+	stream, err := js.CreateStream(t.Context(), cfg)
+	if err == nil && sealed { // a stream cannot be made sealed
+		cfg = stream.CachedInfo().Config
+		cfg.Sealed = true
+		stream, err = js.UpdateStream(t.Context(), cfg)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream.CachedInfo().Config
+}
