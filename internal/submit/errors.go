@@ -148,6 +148,6 @@ func (c *Client) unsure(err error) error {
 	if source == "" {
 		source = "S"
 	}
-	return fmt.Errorf("%w; %w: before sending it again, look for it with `receiver jobs list --platform --source %s` (GET /bulk/jobs)",
+	return fmt.Errorf("%w; %w: before sending it again, look for it with `receiver jobs find --source %s` (GET /bulk/jobs)",
 		err, ErrMayExist, source)
 }

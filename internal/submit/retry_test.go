@@ -341,7 +341,7 @@ func TestErrMayExistSaysHowToFindTheJob(t *testing.T) {
 			if !errors.Is(err, submit.ErrMayExist) {
 				t.Fatalf("Upload() = %v, want ErrMayExist", err)
 			}
-			if want := "`receiver jobs list --platform --source demo` (GET /bulk/jobs)"; !strings.Contains(err.Error(), want) {
+			if want := "`receiver jobs find --source demo` (GET /bulk/jobs)"; !strings.Contains(err.Error(), want) {
 				t.Errorf("Upload() = %q, want it to say %q", err, want)
 			}
 			mustHide(t, "Upload's error", fmt.Sprint(err))

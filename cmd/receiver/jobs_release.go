@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"receiver/internal/track"
+	"receiver/internal/web"
+)
+
+func newJobsRelease(a *app) *cobra.Command {
+	var j jobCommand
+	cmd := &cobra.Command{
+		Use:   "release JOB",
+		Short: "Make events of the quarantined callbacks about a job",
+		Long: `release takes callbacks about a job that was not submitted here out of quarantine
+(unexpected_jobs: quarantine) and publishes them, as if they had been accepted when they
+came. Releasing twice does no harm.`,
+		Example: "  receiver jobs release --source crm 42114492",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := a.load()
+			if err != nil {
+				return err
+			}
+			name, _, err := source(cfg, j.source)
+			if err != nil {
+				return err
+			}
+			bus, done, err := a.write(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			defer done()
+			in := &instance{cfg: cfg, bus: bus, log: a.logger(cfg.Log), metrics: web.NewMetrics(bus.Dropped)}
+			if in.platforms, err = newPlatforms(cfg); err != nil {
+				return err
+			}
+			watcher, err := in.newWatcher()
+			if err != nil {
+				return err
+			}
+			released, err := watcher.Release(cmd.Context(), name, args[0])
+			if errors.Is(err, track.ErrNotAside) {
+				return fmt.Errorf("source %s: %w; see `receiver events watch --subject 'attempts.%s.quarantined' --since 720h`", name, err, name)
+			}
+			if err != nil {
+				return err
+			}
+			return a.printEvents(released)
+		},
+	}
+	j.flags(cmd)
+	return cmd
+}
