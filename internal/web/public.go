@@ -100,7 +100,11 @@ func respond(c echo.Context, out callback.Outcome, err error) error {
 		c.Response().Header().Set(echo.HeaderRetryAfter, retryAfter)
 		return c.JSON(http.StatusServiceUnavailable, message{"not stored; please call again"})
 	}
-	return c.JSON(http.StatusOK, answer{out.Kind, out.Event.Subject(), out.Event.Sequence})
+	kind := out.Kind
+	if kind == callback.Late {
+		kind = callback.Duplicate // to the platform it is: the job's end is known
+	}
+	return c.JSON(http.StatusOK, answer{kind, out.Event.Subject(), out.Event.Sequence})
 }
 
 // reject answers what no verification was tried on.
