@@ -57,8 +57,8 @@ func newKeysRig(t *testing.T) *keysRig {
 
 func (r *keysRig) config() string { return filepath.Join(r.dir, "config.yaml") }
 
-// store puts callbacks into the store that keys verified so many hours ago.
-func (r *keysRig) store(uses map[string][]float64) {
+// open lends the store.
+func (r *keysRig) open(use func(*publish.Bus)) {
 	r.t.Helper()
 	server, err := publish.Start(publish.Embedded{Folder: filepath.Join(r.dir, "receiver-data"), Log: zerolog.Nop()})
 	if err != nil {
@@ -69,23 +69,31 @@ func (r *keysRig) store(uses map[string][]float64) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for key, hours := range uses {
-		source, name, _ := strings.Cut(key, "/")
-		for _, h := range hours {
-			at := time.Now().Add(-time.Duration(h * float64(time.Hour)))
-			_, err := bus.Publish(r.t.Context(), job.Event{
-				Kind: job.Finished, Source: source, Time: at, Evidence: job.ByCallback, Data: []byte("{}"),
-				Job:     job.View{ID: fmt.Sprintf("%s-%v", name, h), Status: "COMPLETED", Result: job.Succeeded},
-				Receipt: &job.Receipt{Key: name, Fingerprint: r.prints[key], Received: at},
-			})
-			if err != nil {
-				r.t.Fatal(err)
-			}
-		}
-	}
+	use(bus)
 	if err := bus.Close(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// store puts callbacks into the store that keys verified so many hours ago.
+func (r *keysRig) store(uses map[string][]float64) {
+	r.t.Helper()
+	r.open(func(bus *publish.Bus) {
+		for key, hours := range uses {
+			source, name, _ := strings.Cut(key, "/")
+			for _, h := range hours {
+				at := time.Now().Add(-time.Duration(h * float64(time.Hour)))
+				_, err := bus.Publish(r.t.Context(), job.Event{
+					Kind: job.Finished, Source: source, Time: at, Evidence: job.ByCallback, Data: []byte("{}"),
+					Job:     job.View{ID: fmt.Sprintf("%s-%v", name, h), Status: "COMPLETED", Result: job.Succeeded},
+					Receipt: &job.Receipt{Key: name, Fingerprint: r.prints[key], Received: at},
+				})
+				if err != nil {
+					r.t.Fatal(err)
+				}
+			}
+		}
+	})
 }
 
 func (r *keysRig) run(args ...string) (code int, out, talk string) {
