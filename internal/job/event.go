@@ -24,6 +24,9 @@ const (
 	// ByVendorQueue: a callback that the platform had given up to send, read from its
 	// queue by our own authenticated question. It carries no signature.
 	ByVendorQueue Evidence = "vendor-queue"
+	// ByReverify: the platform's signed callback, as ByCallback, but refused when it came,
+	// for a wrong key of ours, and let in by an operator after the key was mended.
+	ByReverify Evidence = "late"
 	// ByUs: our own doing or observation.
 	ByUs Evidence = "receiver"
 )

@@ -1,0 +1,56 @@
+package job
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Claim is what a message of JOBS or ATTEMPTS says of the signature that its body came
+// with: what has to hold when the signature is checked again.
+type Claim struct {
+	// Source is the configured source, or NoSource.
+	Source string
+	// Evidence is how an event is known; empty for an attempt.
+	Evidence Evidence
+	// Verdict is the verdict on an attempt; empty for an event.
+	Verdict string
+	// Signature is the signature header's value as received.
+	Signature string
+	// Key and Fingerprint are of the key that the signature is said to be made with; both
+	// are empty if it is not said to be right.
+	Key, Fingerprint string
+	// Body is the SHA-256 of the whole body in hexadecimal, and Size its length; -1 where
+	// the message does not tell.
+	Body string
+	Size int64
+}
+
+// ReadClaim reads the headers of a message. It returns an error for one that this program
+// did not write.
+func ReadClaim(subject string, header map[string][]string) (Claim, error) {
+	get := getter(header)
+	c := Claim{
+		Signature: get(headerSignature), Key: get(headerKey), Fingerprint: get(headerFingerprint), Body: get(headerBody), Size: -1,
+	}
+	rest, attempt := strings.CutPrefix(subject, "attempts.")
+	if !attempt {
+		var err error
+		c.Source, _, _, err = ParseSubject(subject)
+		c.Evidence = Evidence(get("ce-evidence"))
+		if err == nil && c.Evidence == "" {
+			err = fmt.Errorf("message on %q does not say how it is known", subject)
+		}
+		return c, err
+	}
+	c.Source, c.Verdict, attempt = strings.Cut(rest, ".")
+	if !attempt || !ValidSource(c.Source) && c.Source != NoSource || c.Verdict == "" || strings.Contains(c.Verdict, ".") {
+		return c, fmt.Errorf("subject %q is not attempts.<source>.<verdict>", subject)
+	}
+	size, err := strconv.ParseInt(get(headerSize), 10, 64)
+	if err != nil || size < 0 {
+		return c, fmt.Errorf("message on %q: %s %q is not the size of a body", subject, headerSize, get(headerSize))
+	}
+	c.Size = size
+	return c, nil
+}
