@@ -46,7 +46,7 @@ func TestEventsNamesEveryWord(t *testing.T) {
 			string(job.Lost), string(job.Conflict), string(job.Errors), string(job.Unrecognised),
 		},
 		"the result":   {string(job.Succeeded), string(job.Partial), string(job.Failed), string(job.Cancelled)},
-		"the evidence": {string(job.ByCallback), string(job.ByPoll), string(job.ByUs)},
+		"the evidence": {string(job.ByCallback), string(job.ByPoll), string(job.ByVendorQueue), string(job.ByUs)},
 		"the verdict": {
 			string(verify.Missing), string(verify.Ambiguous), string(verify.UnsupportedAlgorithm), string(verify.Malformed),
 			string(verify.Mismatch), callback.BadCredentials, callback.MissingToken, callback.MismatchToken,
