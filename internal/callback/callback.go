@@ -13,6 +13,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -127,6 +128,8 @@ type Source struct {
 	// that the truth is found out: the callback is put aside as an attempt.
 	// OC: (b) row 5.
 	Confirm func(ctx context.Context, told job.View) (bool, error)
+
+	pad *verify.Verifier // the work that other sources have more keys for; nil if none has
 }
 
 // The reasons for refusing what is signed. The body alone is signed, so a signature
@@ -154,32 +157,46 @@ type Receiver struct {
 	store       Store
 	attemptBody int
 	sources     atomic.Pointer[map[string]Source]
-	decoy       *verify.Verifier
+	decoy       atomic.Pointer[verify.Verifier]
+	decoyKey    *verify.Key
 }
 
 // New returns a receiver of callbacks from the given sources.
 func New(o Options) (*Receiver, error) {
-	// The work done for an unknown source is that for a known one with a random key.
 	key, err := verify.NewKey("decoy", []byte(rand.Text()), verify.Window{})
 	if err != nil {
 		return nil, fmt.Errorf("making the decoy key: %w", err)
 	}
-	decoy, err := verify.New(key)
-	if err != nil {
-		return nil, fmt.Errorf("making the decoy: %w", err)
-	}
-	r := &Receiver{store: o.Store, attemptBody: o.AttemptBody, decoy: decoy}
+	r := &Receiver{store: o.Store, attemptBody: o.AttemptBody, decoyKey: key}
 	r.SetSources(o.Sources)
 	return r, nil
 }
 
 // SetSources replaces all sources at once; requests under way go on with the old.
 func (r *Receiver) SetSources(sources []Source) {
+	// The work for a large body takes long enough to be measured from outside. So every
+	// request takes as many HMACs as the source with the most keys, and nobody learns
+	// which sources there are.
+	most := 1
+	for _, s := range sources {
+		most = max(most, len(s.Verifier.Keys()))
+	}
 	m := make(map[string]Source, len(sources))
 	for _, s := range sources {
+		s.pad = r.decoys(most - len(s.Verifier.Keys()))
 		m[s.Name] = s
 	}
+	r.decoy.Store(r.decoys(most))
 	r.sources.Store(&m)
+}
+
+// decoys returns a verifier that does the work of n keys and accepts nothing; nil for none.
+func (r *Receiver) decoys(n int) *verify.Verifier {
+	v, err := verify.New(slices.Repeat([]*verify.Key{r.decoyKey}, n)...)
+	if err != nil {
+		return nil
+	}
+	return v
 }
 
 // Accept decides on one callback. Its error is ErrUnauthorized or ErrUnavailable, or
@@ -256,7 +273,10 @@ func (r *Receiver) record(ctx context.Context, q Request, out Outcome, e job.Eve
 func (r *Receiver) verify(q Request) (*Source, verify.Verdict) {
 	source, ok := (*r.sources.Load())[q.Source]
 	if !ok {
-		return nil, verify.Verdict{Reason: r.decoy.Verify(q.Signatures, q.Body).Reason}
+		return nil, verify.Verdict{Reason: r.decoy.Load().Verify(q.Signatures, q.Body).Reason}
+	}
+	if source.pad != nil {
+		source.pad.Verify(q.Signatures, q.Body)
 	}
 	return &source, source.Verifier.Verify(q.Signatures, q.Body)
 }

@@ -110,11 +110,11 @@ func TestTriesPatience(t *testing.T) {
 }
 
 func TestSourcesInForce(t *testing.T) {
-	r, err := callback.New(callback.Options{Sources: []callback.Source{{Name: "crm"}}})
+	r, err := callback.New(callback.Options{Sources: []callback.Source{source(t, "crm", "k")}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.SetSources([]callback.Source{{Name: "erp"}, {Name: "b"}, {Name: "a"}})
+	r.SetSources([]callback.Source{source(t, "erp", "k"), source(t, "b", "k"), source(t, "a", "k")})
 	if !r.Knows("erp") || r.Knows("crm") {
 		t.Errorf("Knows = %v of erp and %v of crm, want true and false", r.Knows("erp"), r.Knows("crm"))
 	}
