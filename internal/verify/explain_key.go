@@ -48,9 +48,6 @@ func newKeyForms(q Question) keyForms {
 	put(1, Candidate{}, []byte{}, []cause{{code: "key_empty"}})
 	for n := range len(all) - 1 {
 		for _, k := range all[n] {
-			if len(k.secret) == 0 {
-				continue
-			}
 			for _, m := range keyMistakes(k.secret) {
 				put(n+1, k.of, m.data, with(k.causes, m.code))
 			}

@@ -69,8 +69,13 @@ func TestExplain(t *testing.T) {
 			if found[0].Code != tt.code || found[0].Proved != tt.proved {
 				t.Errorf("Explain begins with %s (proved %v), want %s (%v); all: %+v", found[0].Code, found[0].Proved, tt.code, tt.proved, found)
 			}
-			if tt.proved && hasCode(found, "unexplained") {
-				t.Errorf("Explain proves %s and says that nothing explains it", tt.code)
+			if (tt.proved || len(tt.values) == 0) && hasCode(found, "unexplained") {
+				t.Errorf("Explain = %+v, want no word of what was tried in vain", found)
+			}
+			for i, f := range found {
+				if hasCode(found[:i], f.Code) {
+					t.Errorf("Explain says %s twice: %+v", f.Code, found)
+				}
 			}
 		})
 	}
@@ -91,6 +96,7 @@ func headerRows() []explained {
 	return []explained{
 		written("accepted", right),
 		{name: "no header", code: "signature_missing", key: ours, body: notice},
+		{name: "nothing but a comma", code: "signature_comma_list", values: []string{","}, key: ours, body: notice},
 		{name: "empty header", code: "signature_missing", values: []string{" "}, key: ours, body: notice},
 		written("signature_several_headers", right, right),
 		written("signature_several_headers", "sha256=AAAA", right),
@@ -100,6 +106,7 @@ func headerRows() []explained {
 		written("signature_quoted", `"`+right+`"`),
 		written("signature_quoted", `sha256='`+b64+`'`),
 		written("signature_white_space", right+"\r\n"),
+		written("signature_white_space", "\u00a0"+right),
 		written("signature_white_space", "sha256="+b64[:20]+"\n"+b64[20:]),
 		written("signature_no_scheme", b64),
 		written("signature_scheme", "hmac-sha256="+b64),
@@ -157,7 +164,9 @@ func keyRows() []explained {
 		made("key_spaces", " "+ours+" ", notice, nil),
 		made("key_spaces", " "+ours, notice, nil),
 		made("key_spaces", ours+" ", notice, nil),
+		made("key_spaces", ours+"\t", notice, nil),
 		made("key_quoted", `"`+ours+`"`, notice, nil),
+		made("key_quoted", `'`+ours+`'`, notice, nil),
 		made("key_bom", "\ufeff"+ours, notice, nil),
 		made("key_cut", long[:128], notice, configured(long)),
 		made("key_latin1", "cl\xe9 de signature", notice, configured("clé de signature")),
@@ -168,8 +177,10 @@ func keyRows() []explained {
 		made("key_base64_encoded", base64.StdEncoding.EncodeToString([]byte(ours)), notice, nil),
 		made("key_hex_decoded", string(decoded), notice, configured(hexKey)),
 		made("key_hex_encoded", hex.EncodeToString([]byte(ours)), notice, nil),
+		made("key_hex_encoded", strings.ToUpper(hex.EncodeToString([]byte(ours))), notice, nil),
 		made("key_trimmed", ours, notice, configured(ours+"\n")),
 		made("key_trimmed", ours, notice, configured(" "+ours+"\r\n")),
+		made("key_trimmed", " "+ours, notice, configured(" "+ours+"\r\n")),
 		made("key_unquoted", ours, notice, configured(`"`+ours+`"`)),
 		made("key_without_bom", ours, notice, configured("\ufeff"+ours)),
 	}
@@ -238,6 +249,7 @@ func jsonRows() []explained {
 		`{"a": [1, {"c": [], "d": "x"}], "b": "<\u00e9/>"}`,    // the same, sort_keys=True
 		`{"b":"<\u00e9\/>","a":[1,{"d":"x","c":[]}]}`,          // PHP: json_encode
 		`{"b":"<é\/>","a":[1,{"d":"x","c":[]}]}`,               // the same, JSON_UNESCAPED_UNICODE
+		`{"b":"<\u00E9/>","a":[1,{"d":"x","c":[]}]}`,           // Java: Jackson, ESCAPE_NON_ASCII
 		`{"b":"\u003C\u00E9/\u003E","a":[1,{"d":"x","c":[]}]}`, // .NET: JsonSerializer
 		"{\n  \"b\": \"<é/>\",\n  \"a\": [\n    1,\n    {\n      \"d\": \"x\",\n" + // JavaScript, indented
 			"      \"c\": []\n    }\n  ]\n}",
@@ -274,6 +286,7 @@ func pairRows() []explained {
 		written("signature_no_scheme+signature_hex+key_newline", hex.EncodeToString(sum)),
 		made("signature_hex+body_newline_added", ours, notice, hexed),
 		made("key_of_other+key_newline", theirs+"\n", notice, nil),
+		made("key_empty+key_newline", "\n", notice, nil),
 		made("key_quoted+key_newline", `"`+ours+`"`+"\n", notice, nil),
 		made("key_newline+body_newline_removed", ours+"\n", notice+"\n", nil),
 		made("key_of_other+body_bom_removed", theirs, "\ufeff"+notice, nil),
@@ -299,6 +312,7 @@ func unprovedRows() []explained {
 	}
 	return []explained{
 		unproved(made("unexplained", "a key that nobody here has", notice, nil)),
+		unproved(made("unexplained", ours, `{"a":1}`, func(e *explained) { e.body = `{ "a":1} {}` })),
 		unproved(written("signature_hex", "sha256="+strings.Repeat("ab", 32))),
 		unproved(written("signature_sha1", "sha1="+base64.StdEncoding.EncodeToString(make([]byte, 20)))),
 		unproved(written("signature_length", "sha256=AAAA")),
@@ -310,7 +324,7 @@ func unprovedRows() []explained {
 		})),
 		unproved(made("body_truncated", "", "", func(e *explained) {
 			e.values = []string{strange}
-			e.earlier = []verify.Earlier{{Label: "event 3", Body: []byte(notice + " and more")}}
+			e.earlier = []verify.Earlier{{Label: "event 3", Body: []byte(notice + " and more")}, {Label: "event 2", Body: []byte(notice + "!")}}
 		})),
 		unproved(made("body_incomplete", "", "", came(notice[:40]))),
 		unproved(made("body_compressed", "", "", came(pack("no secret here")))),
@@ -336,8 +350,14 @@ func TestUnexplainedSaysWhatWasTried(t *testing.T) {
 		}
 	}
 	q.Body, q.Earlier = []byte("{}"), []verify.Earlier{{Label: "x", Body: []byte("x")}}
-	if got := last(); len(got.Skipped) > 0 || !slices.Contains(got.Tried, "1 earlier callback") {
+	got = last()
+	if len(got.Skipped) > 0 || slices.Contains(got.Tried, "0 hashes in all") {
 		t.Errorf("Explain of a small body with all there is = %+v, want nothing skipped", got)
+	}
+	for _, want := range []string{"1 earlier callback", "JSON", "two of these", " hashes in all"} {
+		if !strings.Contains(strings.Join(got.Tried, "\n"), want) {
+			t.Errorf("Tried = %q, want a word of %s", got.Tried, want)
+		}
 	}
 }
 
