@@ -1,11 +1,11 @@
 // Package track sees every job to its end and says where it stands.
 //
-// Use Fold for what is known of one job, Ledger for lists of many, and Watcher for what
+// Use Fold for what is known of one job, Projection for lists of many, and Watcher for what
 // does not come by itself: it asks the platform after jobs whose callback does not come,
 // says when they are overdue or lost, fetches the errors of rows, confirms callbacks
 // with the platform, and releases what was put aside.
 //
-// The stream JOBS is the only truth here: the ledger is a cache that can be thrown away
+// The stream JOBS is the only truth here: the projection is a cache that can be thrown away
 // at any moment, and the watcher's clock and memory are the messages of the stream
 // WATCH, so any replica can go on where another stopped. The package speaks neither
 // NATS nor HTTP; it declares the interfaces to both that it needs. It never decides
@@ -17,6 +17,7 @@ package track
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"receiver/internal/job"
@@ -46,7 +47,7 @@ const (
 type Job struct {
 	Source string `json:"source"`
 	// View is the job as its most telling event has it: the end if there is one, else
-	// the last progress; what that leaves out is taken from earlier events.
+	// the last progress; what that leaves out is taken from the other events.
 	View  job.View `json:"job"`
 	State State    `json:"state"`
 	// Evidence says how we know the end; empty while there is none.
@@ -108,7 +109,7 @@ func Fold(events []job.Stored) Job {
 		}
 		j.add(e)
 	}
-	for _, e := range events {
+	for _, e := range slices.Backward(events) {
 		j.View = filled(j.View, e.Job)
 	}
 	return j

@@ -1,0 +1,153 @@
+package track_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+	"receiver/internal/track"
+)
+
+// benchJobs is how many jobs the benchmarks are about: TRACK_JOBS, or few enough to be
+// quick. The figures in docs/performance.md are of 1,000,000.
+func benchJobs(b *testing.B) int {
+	n, err := strconv.Atoi(os.Getenv("TRACK_JOBS"))
+	if err != nil {
+		return 10_000
+	}
+	b.Logf("%d jobs", n)
+	return n
+}
+
+// BenchmarkProjectionMemory reports how many bytes of memory a job takes.
+func BenchmarkProjectionMemory(b *testing.B) {
+	jobs := benchJobs(b)
+	for b.Loop() {
+		before := heap()
+		p := full(jobs)
+		b.ReportMetric(float64(heap()-before)/float64(jobs), "B/job")
+		runtime.KeepAlive(p)
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// full is a projection of so many jobs, submitted and finished.
+func full(jobs int) *track.Projection {
+	p := track.NewProjection(track.ProjectionOptions{})
+	for i := range jobs {
+		id := fmt.Sprint(42_000_000 + i)
+		seq := uint64(2*i + 1)
+		p.Add([]job.Brief{
+			brief(seq, "demo", id, job.Submitted, int64(i), "CREATED", "contact"),
+			brief(seq+1, "demo", id, job.Finished, int64(i+1), []string{"COMPLETED", "ABORTED"}[i%100/99], ""),
+		})
+	}
+	return p
+}
+
+func BenchmarkProjectionList(b *testing.B) {
+	jobs := benchJobs(b)
+	p := full(jobs)
+	middle, err := p.List(track.Query{Sort: track.ByID, Limit: 1, Text: fmt.Sprint(42_000_000 + jobs/2)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, bm := range []struct {
+		name  string
+		query track.Query
+	}{
+		{"newest", track.Query{}},
+		{"failed", track.Query{Results: []job.Result{job.Failed}}},
+		{"none", track.Query{Source: "demo", States: []track.State{track.Lost}}},
+		{"text", track.Query{Text: "no job has this"}},
+		{"between", track.Query{Since: time.Unix(int64(jobs/2), 0), Until: time.Unix(int64(jobs/2+50), 0)}},
+		{"by-id", track.Query{Sort: track.ByID}},
+		{"by-id-reversed", track.Query{Sort: track.ByID, Reverse: true, Limit: track.MaxPage}},
+		{"by-id-further", track.Query{Sort: track.ByID, Cursor: middle.Next}},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := p.List(bm.query); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkStream measures what is read from an embedded server: filling a projection
+// with all jobs, and showing one.
+func BenchmarkStream(b *testing.B) {
+	jobs := benchJobs(b)
+	bus := stream(b, jobs)
+	b.Run("fill", func(b *testing.B) {
+		for b.Loop() {
+			p := track.NewProjection(track.ProjectionOptions{Briefs: bus})
+			if err := p.Fill(b.Context()); err != nil || p.Len() != jobs {
+				b.Fatalf("Fill = %v, and %d jobs, want %d", err, p.Len(), jobs)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(jobs), "ns/job")
+	})
+	b.Run("show", func(b *testing.B) {
+		i := 0
+		for b.Loop() {
+			i = (i + 7919) % jobs
+			j, err := track.Show(b.Context(), bus, bus, "demo", fmt.Sprint(42_000_000+i))
+			if err != nil || j.State != track.Finished {
+				b.Fatalf("Show = %+v, %v", j, err)
+			}
+		}
+	})
+}
+
+// stream is an embedded server with so many jobs, submitted and finished. It is kept in
+// the folder TRACK_FOLDER, if that is set, for the next run.
+func stream(b *testing.B, jobs int) *publish.Bus {
+	b.Helper()
+	folder := os.Getenv("TRACK_FOLDER")
+	if folder == "" {
+		folder = b.TempDir()
+	}
+	s, err := publish.Start(publish.Embedded{Folder: folder, Address: "127.0.0.1:0", Log: zerolog.Nop()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(s.Stop)
+	bus := open(b, s)
+	if there, err := bus.Has(b.Context(), "demo", fmt.Sprint(42_000_000+jobs-1), job.Finished); err != nil || there {
+		return bus
+	}
+	const writers = 64
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := w; i < jobs; i += writers {
+				id := fmt.Sprint(42_000_000 + i)
+				e := submitted(id)
+				f := callback(b, job.Finished, `{"id":"`+id+`","status":"COMPLETED","recordsCount":2,"recordsFailedCount":1,"instanceId":425904,`+
+					`"object_name":"contact","job_direction":"UPLOAD","fileFormat":"csv"}`)
+				f.Receipt.Signature = "sha256=jHdbRx5EZAsOfTwAPJOGkNUzQMVVdu5VJlxcsk+G6jQ="
+				f.Receipt.Fingerprint, f.Receipt.Request = "sha256:0a1b2c3d", `{"Content-Type":["application/json"],"Host":["receiver.example.com"],`+
+					`"User-Agent":["platform/1"],"Elements-Webhook-Signature":["sha256=jHdbRx5EZAsOfTwAPJOGkNUzQMVVdu5VJlxcsk+G6jQ="]}`
+				publishAll(b, bus, e, f)
+			}
+		})
+	}
+	wg.Wait()
+	return bus
+}

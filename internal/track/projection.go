@@ -1,0 +1,278 @@
+package track
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/job"
+)
+
+// Briefs reads JOBS as publish.Bus does.
+type Briefs interface {
+	// Briefs gives the events from a sequence on, in order and in batches, up to the last
+	// there is, or, when it follows, until ctx is done.
+	Briefs(ctx context.Context, from uint64, follow bool) iter.Seq2[[]job.Brief, error]
+}
+
+// ProjectionOptions says what a projection holds.
+type ProjectionOptions struct {
+	// Briefs must be set.
+	Briefs Briefs
+	// MaxJobs bounds the projection; the jobs that were heard of first are left out of a
+	// longer one. Default 2,000,000, which take about 400 MB.
+	MaxJobs int
+	// MaxAge leaves out jobs of which nothing was heard for that long: how long the
+	// stream keeps events. Zero leaves out none.
+	MaxAge time.Duration
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	Log zerolog.Logger
+}
+
+// Projection lists jobs. It is a cache of the stream JOBS: filled from it, following it,
+// and never asked what a single job's state is where that matters; Show reads the
+// stream. It is safe for concurrent use.
+type Projection struct {
+	o     ProjectionOptions
+	ready chan struct{}
+	once  sync.Once
+
+	mu     sync.RWMutex
+	words  words
+	chunks [][]record // all of chunkSize but the last
+	index  map[key]uint32
+	front  int    // position of the first job that is not left out
+	out    uint32 // how many chunks were given back
+	next   uint64 // the sequence to go on with
+	counts map[count]int
+	watch  map[*follower]struct{}
+}
+
+// key names a job; source is the number of a word.
+type key struct {
+	source uint32
+	id     string
+}
+
+type count struct {
+	source uint32
+	state  uint8
+}
+
+// chunkSize is how many records are kept together, so that a growing ledger is never
+// copied and the oldest part of a full one can be given back.
+const chunkSize = 1 << 13
+
+// NewProjection returns an empty projection. Fill fills it once, Run for ever.
+func NewProjection(o ProjectionOptions) *Projection {
+	if o.MaxJobs == 0 {
+		o.MaxJobs = 2_000_000
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Projection{
+		o: o, ready: make(chan struct{}), words: newWords(), next: 1,
+		index: map[key]uint32{}, counts: map[count]int{}, watch: map[*follower]struct{}{},
+	}
+}
+
+// Fill reads what is in the stream and is not in the projection yet.
+func (p *Projection) Fill(ctx context.Context) error {
+	if err := p.read(ctx, false); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("filling the projection: %w", err)
+	}
+	p.once.Do(func() { close(p.ready) })
+	return nil
+}
+
+// Run fills the projection and follows the stream until ctx is done. What goes wrong is
+// logged and tried again.
+func (p *Projection) Run(ctx context.Context) {
+	for {
+		err := p.Fill(ctx)
+		if err == nil {
+			err = p.read(ctx, true)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		p.o.Log.Warn().Err(err).Msg("reading of the stream interrupted; the list of jobs may lag behind")
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(storePause):
+		}
+	}
+}
+
+// Ready is closed as soon as the projection holds what was in the stream when Fill or Run
+// was called. Until then it is of use, but not whole.
+func (p *Projection) Ready() <-chan struct{} { return p.ready }
+
+func (p *Projection) read(ctx context.Context, follow bool) error {
+	p.mu.RLock()
+	from := p.next
+	p.mu.RUnlock()
+	for batch, err := range p.o.Briefs.Briefs(ctx, from, follow) {
+		if err != nil {
+			return err
+		}
+		p.Add(batch)
+	}
+	return nil
+}
+
+// Add takes in events, in the order of the stream. Those that it has already are left
+// out.
+func (p *Projection) Add(batch []job.Brief) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range batch {
+		if e.Sequence < p.next {
+			continue
+		}
+		p.next = e.Sequence + 1
+		p.add(e)
+	}
+	p.leaveOut()
+}
+
+func (p *Projection) add(e job.Brief) {
+	k := key{p.words.number(e.Source), e.ID}
+	position, there := p.index[k]
+	if !there {
+		k.id = strings.Clone(e.ID) // not the whole subject that it is a part of
+		position = p.append(record{id: k.id, source: k.source})
+		p.index[k] = position
+	}
+	r := p.at(int(position))
+	if there {
+		p.count(r, -1)
+	}
+	r.add(e, &p.words)
+	p.count(r, +1)
+	for f := range p.watch {
+		f.changed(position)
+	}
+}
+
+func (p *Projection) count(r *record, by int) {
+	c := count{r.source, r.state}
+	if p.counts[c] += by; p.counts[c] == 0 {
+		delete(p.counts, c)
+	}
+}
+
+// append returns the position of the new record. Positions count on over chunks that
+// were given back.
+func (p *Projection) append(r record) uint32 {
+	if n := len(p.chunks); n == 0 || len(p.chunks[n-1]) == chunkSize {
+		p.chunks = append(p.chunks, make([]record, 0, chunkSize))
+	}
+	last := len(p.chunks) - 1
+	p.chunks[last] = append(p.chunks[last], r)
+	return uint32(p.end() - 1)
+}
+
+// at returns the record at a position between front and end.
+func (p *Projection) at(position int) *record {
+	return &p.chunks[position/chunkSize-int(p.out)][position%chunkSize]
+}
+
+// end is the position after the last record.
+func (p *Projection) end() int {
+	n := len(p.chunks)
+	if n == 0 {
+		return int(p.out) * chunkSize
+	}
+	return (int(p.out)+n-1)*chunkSize + len(p.chunks[n-1])
+}
+
+// leaveOut drops the jobs that were heard of first while there are too many, or while
+// nothing has been heard of them for too long.
+func (p *Projection) leaveOut() {
+	oldest := int64(0)
+	if p.o.MaxAge > 0 {
+		oldest = p.o.Now().Add(-p.o.MaxAge).UnixMilli()
+	}
+	for end := p.end(); p.front < end; p.front++ {
+		r := p.at(p.front)
+		if end-p.front <= p.o.MaxJobs && r.changed >= oldest {
+			break
+		}
+		p.count(r, -1)
+		delete(p.index, key{r.source, r.id})
+		*r = record{}
+	}
+	for len(p.chunks) > 1 && p.front >= int(p.out+1)*chunkSize {
+		p.chunks[0] = nil
+		p.chunks = p.chunks[1:]
+		p.out++
+	}
+}
+
+// Known reports whether the projection knows that a job was submitted here. False means
+// that it does not know, not that it was not.
+func (p *Projection) Known(source, id string) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	number, ok := p.words.numbers[source]
+	if !ok {
+		return false
+	}
+	position, ok := p.index[key{number, id}]
+	return ok && p.at(int(position)).submitted != 0
+}
+
+// Counts returns how many jobs of each source are in each state.
+func (p *Projection) Counts() map[string]map[State]int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	all := map[string]map[State]int{}
+	for c, n := range p.counts {
+		source := p.words.names[c.source]
+		if all[source] == nil {
+			all[source] = map[State]int{}
+		}
+		all[source][order[c.state]] = n
+	}
+	return all
+}
+
+// Len returns how many jobs the projection holds.
+func (p *Projection) Len() int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.end() - p.front
+}
+
+// Show says what is known of one job, read from the streams: its events and how the
+// platform is being asked after it. It returns the zero Job if nothing is known.
+func Show(ctx context.Context, e Events, w Watches, source, id string) (Job, error) {
+	events, err := e.Job(ctx, source, id)
+	if err != nil {
+		return Job{}, err
+	}
+	j := Fold(events)
+	watch, there, err := w.Watched(ctx, source, id)
+	if err != nil {
+		return Job{}, err
+	}
+	if there && rank(j.State) < rank(Finished) {
+		j.Watch = &watch
+		if j.State == "" {
+			j.Source, j.View.ID = source, id
+		}
+	}
+	return j, nil
+}

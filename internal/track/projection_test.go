@@ -1,0 +1,362 @@
+package track_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"receiver/internal/job"
+	"receiver/internal/track"
+)
+
+// brief is an event as a stream gives it in brief; at is in seconds.
+func brief(seq uint64, source, id string, k job.Kind, at int64, status, object string) job.Brief {
+	b := job.Brief{
+		Sequence: seq, Source: source, ID: id, Kind: k, Time: time.Unix(at, 0).UTC(), Status: status, Object: object,
+		Records: -1, Failed: -1, Evidence: job.ByUs,
+	}
+	if k == job.Finished {
+		v, err := job.Read(fmt.Appendf(nil, `{"id":%q,"status":%q,"recordsCount":4,"recordsFailedCount":1}`, id, status))
+		if err != nil {
+			panic(err)
+		}
+		b.Result, b.Records, b.Failed, b.Evidence = v.Result, 4, 1, job.ByCallback
+	}
+	return b
+}
+
+// sample is a projection of a few jobs, in the order of their ids' digits.
+func sample() *track.Projection {
+	p := track.NewProjection(track.ProjectionOptions{})
+	p.Add([]job.Brief{
+		brief(1, "demo", "1", job.Submitted, 100, "CREATED", "contact"),
+		brief(2, "crm", "20", job.Submitted, 200, "CREATED", "account"),
+		brief(3, "demo", "3-Alpha", job.Submitted, 300, "CREATED", "contact"),
+		brief(4, "demo", "3-Alpha", job.Progress, 310, "RUNNING", ""),
+		brief(5, "demo", "4", job.Finished, 400, "COMPLETED", "contact"),
+		brief(6, "demo", "1", job.Finished, 500, "ABORTED", ""),
+		brief(7, "demo", "5", job.Submitted, 510, "CREATED", "Contact"),
+		brief(8, "demo", "5", job.Overdue, 600, "CREATED", ""),
+		brief(9, "demo", "6", job.Submitted, 610, "CREATED", "lead"),
+		brief(10, "demo", "6", job.Lost, 620, "PONDERING", ""),
+		brief(11, "demo", "4", job.Conflict, 630, "ABORTED", ""),
+		brief(12, "demo", "20", job.Submitted, 640, "CREATED", ""),
+		brief(13, "demo", "4", job.Errors, 650, "", ""),
+	})
+	return p
+}
+
+func TestList(t *testing.T) {
+	p := sample()
+	at := func(s int64) time.Time { return time.Unix(s, 0) }
+	for _, tt := range []struct {
+		name  string
+		query track.Query
+		want  string
+	}{
+		{"all, newest first", track.Query{}, "demo/20 demo/6 demo/5 demo/4 demo/3-Alpha crm/20 demo/1"},
+		{"oldest first", track.Query{Reverse: true}, "demo/1 crm/20 demo/3-Alpha demo/4 demo/5 demo/6 demo/20"},
+		{"by id", track.Query{Sort: track.ByID}, "demo/1 crm/20 demo/20 demo/3-Alpha demo/4 demo/5 demo/6"},
+		{"by id, reversed", track.Query{Sort: track.ByID, Reverse: true}, "demo/6 demo/5 demo/4 demo/3-Alpha demo/20 crm/20 demo/1"},
+		{"of a source", track.Query{Source: "crm"}, "crm/20"},
+		{"of no source", track.Query{Source: "else"}, ""},
+		{"of an object", track.Query{Object: "contact"}, "demo/4 demo/3-Alpha demo/1"},
+		{"in a state", track.Query{States: []track.State{track.Submitted}}, "demo/20 crm/20"},
+		{"in one of the states", track.Query{States: []track.State{track.Running, track.Overdue, track.Lost}}, "demo/6 demo/5 demo/3-Alpha"},
+		{"finished", track.Query{States: []track.State{track.Finished}}, "demo/1"},
+		{"in conflict", track.Query{States: []track.State{track.Conflict}}, "demo/4"},
+		{"with a result", track.Query{Results: []job.Result{job.Partial, job.Succeeded}}, "demo/4"},
+		{"since", track.Query{Since: at(400)}, "demo/20 demo/6 demo/5 demo/4"},
+		{"until", track.Query{Until: at(400)}, "demo/3-Alpha crm/20 demo/1"},
+		{"since and until", track.Query{Since: at(300), Until: at(511)}, "demo/5 demo/4 demo/3-Alpha"},
+		{"with a part of the id", track.Query{Text: "alp"}, "demo/3-Alpha"},
+		{"with a part of the object", track.Query{Text: "CONT"}, "demo/5 demo/4 demo/3-Alpha demo/1"},
+		{"with a part of the status", track.Query{Text: "abort"}, "demo/1"},
+		{"all together", track.Query{Source: "demo", Text: "contact", States: []track.State{track.Conflict}, Since: at(1), Sort: track.ByID}, "demo/4"},
+	} {
+		for _, limit := range []int{0, 1, 2, 3} {
+			q := tt.query
+			q.Limit = limit
+			if got := ids(t, p, q); got != tt.want {
+				t.Errorf("%s, in pages of %d: List gave %q, want %q", tt.name, limit, got, tt.want)
+			}
+		}
+	}
+}
+
+// ids walks through all pages of a query.
+func ids(t *testing.T, p *track.Projection, q track.Query) string {
+	t.Helper()
+	var all []string
+	for {
+		page, err := p.List(q)
+		if err != nil {
+			t.Fatalf("List(%+v): %v", q, err)
+		}
+		for _, j := range page.Jobs {
+			all = append(all, j.Source+"/"+j.ID)
+		}
+		if q.Limit > 0 && len(page.Jobs) > q.Limit || len(all) > 100 {
+			t.Fatalf("List(%+v) gave a page of %d", q, len(page.Jobs))
+		}
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return strings.Join(all, " ")
+		}
+	}
+}
+
+func TestListRefuses(t *testing.T) {
+	p := sample()
+	byID, err := p.List(track.Query{Sort: track.ByID, Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		query track.Query
+		want  error
+	}{
+		{"an order", track.Query{Sort: "size"}, track.ErrQuery},
+		{"a state", track.Query{States: []track.State{"done"}}, track.ErrQuery},
+		{"no state", track.Query{States: []track.State{""}}, track.ErrQuery},
+		{"a result", track.Query{Results: []job.Result{"good"}}, track.ErrQuery},
+		{"no base64", track.Query{Cursor: "!"}, track.ErrCursor},
+		{"no cursor", track.Query{Cursor: "eA"}, track.ErrCursor},
+		{"the cursor of another order", track.Query{Cursor: byID.Next}, track.ErrCursor},
+	} {
+		if page, err := p.List(tt.query); !errors.Is(err, tt.want) {
+			t.Errorf("%s: List = %+v, %v, want %v", tt.name, page, err, tt.want)
+		}
+	}
+}
+
+func TestAPageStaysWhileJobsCome(t *testing.T) {
+	p := sample()
+	page, err := p.List(track.Query{Limit: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Add([]job.Brief{
+		brief(20, "demo", "7", job.Submitted, 700, "CREATED", ""), // a new job
+		brief(21, "demo", "5", job.Finished, 700, "COMPLETED", ""),
+	})
+	got, err := p.List(track.Query{Limit: 2, Cursor: page.Next})
+	if err != nil || len(got.Jobs) != 2 || got.Jobs[0].ID != "5" || got.Jobs[1].ID != "4" {
+		t.Errorf("the second page = %+v, %v, want jobs 5 and 4", got, err)
+	}
+}
+
+// What the projection says of a job is what Fold says, whatever happened to it.
+func TestAProjectionAgreesWithFold(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	kinds := []job.Kind{job.Submitted, job.Progress, job.Progress, job.Finished, job.Overdue, job.Lost, job.Conflict, job.Errors}
+	bodies := []string{`"status":"RUNNING"`, `"status":"COMPLETED","recordsCount":3,"recordsFailedCount":1`, `"status":"PONDERING"`, `"status":"ABORTED"`}
+	p := track.NewProjection(track.ProjectionOptions{})
+	histories := map[string][]job.Stored{}
+	for seq := uint64(1); seq < 2000; seq++ {
+		id := fmt.Sprint(random.IntN(300))
+		v, err := job.Read(fmt.Appendf(nil, `{"id":%q,"object_name":"contact",%s}`, id, bodies[random.IntN(len(bodies))]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := job.Event{
+			Kind: kinds[random.IntN(len(kinds))], Source: "demo", Job: v, Evidence: job.ByPoll,
+			Time: time.UnixMilli(1e12 + int64(seq)).UTC(),
+		}
+		if once := e.Kind != job.Progress && e.Kind != job.Conflict; once && slices.ContainsFunc(histories[id], func(s job.Stored) bool { return s.Kind == e.Kind }) {
+			continue
+		}
+		histories[id] = append(histories[id], job.Stored{Event: e, Sequence: seq})
+		b, err := job.ReadBrief(e.Subject(), e.Header())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Sequence = seq
+		p.Add([]job.Brief{b, b})
+	}
+	page, err := p.List(track.Query{Limit: track.MaxPage})
+	if err != nil || len(page.Jobs) != len(histories) || p.Len() != len(histories) {
+		t.Fatalf("List gave %d jobs, %v, want %d", len(page.Jobs), err, len(histories))
+	}
+	counts := map[track.State]int{}
+	for _, got := range page.Jobs {
+		want := track.Fold(histories[got.ID])
+		counts[want.State]++
+		number := func(n *int64) int64 {
+			if n == nil {
+				return -1
+			}
+			return *n
+		}
+		if got.State != want.State || got.Status != want.View.Status || got.Object != want.View.Object || got.Expected != want.Expected ||
+			got.Evidence != want.Evidence || number(got.Records) != number(want.View.Records) || number(got.Failed) != number(want.View.Failed) ||
+			!got.FinishedAt.Equal(want.FinishedAt) || got.First != want.First || got.Last != want.Last || got.Errors != (want.Errors != nil) ||
+			want.State == track.Finished && got.Result != want.View.Result {
+			t.Errorf("listed %+v\nfolded %+v", got, want)
+		}
+	}
+	if got := p.Counts()["demo"]; !maps.Equal(got, counts) {
+		t.Errorf("Counts = %v, want %v", got, counts)
+	}
+}
+
+func TestAProjectionHasABound(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	const bound = 10_000
+	p := track.NewProjection(track.ProjectionOptions{MaxJobs: bound, MaxAge: time.Hour, Now: func() time.Time { return now }})
+	seq := uint64(0)
+	submit := func(n int) {
+		for range n {
+			seq++
+			p.Add([]job.Brief{brief(seq, "demo", fmt.Sprint(seq), job.Submitted, now.Unix(), "CREATED", "")})
+		}
+	}
+	check := func(when string, want int, oldest string) {
+		t.Helper()
+		page, err := p.List(track.Query{Reverse: true, Limit: 1})
+		if err != nil || p.Len() != want || len(page.Jobs) != min(want, 1) || want > 0 && page.Jobs[0].ID != oldest {
+			t.Errorf("%s: %d jobs, oldest %+v, %v, want %d, oldest %s", when, p.Len(), page.Jobs, err, want, oldest)
+		}
+		if got := p.Counts()["demo"][track.Submitted]; got != want {
+			t.Errorf("%s: Counts = %d, want %d", when, got, want)
+		}
+		if known := p.Known("demo", "1"); known != (oldest == "1") {
+			t.Errorf("%s: Known of the first job is %v", when, known)
+		}
+	}
+	submit(bound)
+	check("full", bound, "1")
+	submit(bound)
+	check("twice as many", bound, fmt.Sprint(bound+1))
+	now = now.Add(59 * time.Minute)
+	submit(100)
+	check("some newer", bound, fmt.Sprint(bound+101))
+	now = now.Add(2 * time.Minute)
+	submit(1)
+	check("the others too old", 101, fmt.Sprint(2*bound+1))
+}
+
+func TestKnownIsWhatWasSubmitted(t *testing.T) {
+	p := sample()
+	for _, tt := range []struct {
+		source, id string
+		want       bool
+	}{{"demo", "1", true}, {"demo", "4", false}, {"crm", "1", false}, {"else", "1", false}} {
+		if got := p.Known(tt.source, tt.id); got != tt.want {
+			t.Errorf("Known(%s, %s) = %v, want %v", tt.source, tt.id, got, tt.want)
+		}
+	}
+}
+
+func TestFollowGivesWhatChanges(t *testing.T) {
+	p := sample()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	changes, err := p.Follow(ctx, track.Query{Source: "demo", States: []track.State{track.Finished, track.Submitted}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Add([]job.Brief{
+		brief(20, "demo", "9", job.Submitted, 700, "CREATED", ""),
+		brief(21, "crm", "9", job.Submitted, 700, "CREATED", ""),
+		brief(22, "demo", "5", job.Finished, 700, "COMPLETED", ""),
+		brief(23, "demo", "3-Alpha", job.Progress, 700, "RUNNING", ""),
+		brief(24, "demo", "9", job.Finished, 700, "WARNING", "lead"),
+	})
+	next, stop := iter.Pull(changes)
+	defer stop()
+	for _, want := range []string{"9 finished partial lead", "5 finished partial Contact"} {
+		j, ok := next()
+		if got := fmt.Sprint(j.ID, " ", j.State, " ", j.Result, " ", j.Object); !ok || got != want {
+			t.Errorf("followed to %q, %v, want %q", got, ok, want)
+		}
+	}
+	cancel()
+	if j, ok := next(); ok {
+		t.Errorf("followed to %+v after the end", j)
+	}
+	if _, err := p.Follow(t.Context(), track.Query{States: []track.State{"done"}}); !errors.Is(err, track.ErrQuery) {
+		t.Errorf("Follow of no such state = %v, want ErrQuery", err)
+	}
+}
+
+func TestAProjectionOfAStream(t *testing.T) {
+	s := start(t)
+	bus := open(t, s)
+	publishAll(t, bus, submitted("1"), submitted("2"), callback(t, job.Finished, `{"id":"1","status":"COMPLETED"}`))
+	p := track.NewProjection(track.ProjectionOptions{Briefs: bus})
+	if page, err := p.List(track.Query{}); err != nil || page.Complete || len(page.Jobs) != 0 {
+		t.Errorf("before it is filled: List = %+v, %v", page, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.Run(ctx)
+	}()
+	<-p.Ready()
+	page, err := p.List(track.Query{})
+	if err != nil || !page.Complete || len(page.Jobs) != 2 || page.Jobs[1].State != track.Finished || page.Jobs[0].State != track.Submitted {
+		t.Errorf("ready: List = %+v, %v, want job 2 submitted and job 1 finished", page, err)
+	}
+	publishAll(t, bus, callback(t, job.Finished, `{"id":"2","status":"ABORTED"}`))
+	eventually(t, "the projection to follow", func() bool {
+		return p.Counts()["demo"][track.Finished] == 2
+	})
+	cancel()
+	<-done
+
+	once := track.NewProjection(track.ProjectionOptions{Briefs: bus})
+	if err := once.Fill(t.Context()); err != nil || once.Len() != 2 {
+		t.Errorf("Fill = %v, and %d jobs, want 2", err, once.Len())
+	}
+}
+
+func TestShow(t *testing.T) {
+	bus := open(t, start(t))
+	publishAll(t, bus, submitted("1"), submitted("2"), callback(t, job.Finished, `{"id":"2","status":"COMPLETED"}`))
+	for _, id := range []string{"1", "2", "3"} {
+		if _, err := bus.PutWatch(t.Context(), job.Watch{Source: "demo", Job: id, Looks: 3, Error: "503"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		id      string
+		state   track.State
+		watched bool
+	}{{"1", track.Submitted, true}, {"2", track.Finished, false}, {"3", "", true}, {"4", "", false}} {
+		j, err := track.Show(t.Context(), bus, bus, "demo", tt.id)
+		if err != nil || j.State != tt.state || (j.Watch != nil) != tt.watched || tt.watched && (j.Watch.Error != "503" || j.View.ID != tt.id) {
+			t.Errorf("Show(%s) = %+v, %v, want state %q, watched %v", tt.id, j, err, tt.state, tt.watched)
+		}
+	}
+}
+
+// FuzzCursor holds that no cursor, however made, brings a panic or an endless list.
+func FuzzCursor(f *testing.F) {
+	f.Add("dDEy", true, false)
+	f.Add("aWRlbW8uMQ", false, true)
+	p := sample()
+	f.Fuzz(func(t *testing.T, cursor string, byTime, reverse bool) {
+		q := track.Query{Cursor: cursor, Sort: track.ByID, Reverse: reverse, Limit: 2}
+		if byTime {
+			q.Sort = track.ByTime
+		}
+		for pages := 0; ; pages++ {
+			page, err := p.List(q)
+			if err != nil || page.Next == "" {
+				return
+			}
+			if q.Cursor = page.Next; pages > 10 {
+				t.Fatal("the list has no end")
+			}
+		}
+	})
+}
