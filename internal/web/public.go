@@ -1,12 +1,13 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -44,10 +45,20 @@ const retryAfter = "5"
 // and GET /healthz.
 func NewPublic(p Public) http.Handler {
 	e := newEcho(p.TrustedProxies, p.Log)
-	e.POST("/callbacks/:source", p.callback)
-	e.POST("/callbacks/:source/:token", p.callback)
-	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
+	only(e, http.MethodPost, "/callbacks/:source", p.callback)
+	only(e, http.MethodPost, "/callbacks/:source/:token", p.callback)
+	only(e, http.MethodGet, "/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
 	return e
+}
+
+// only serves a path by one method. Left to itself, Echo answers OPTIONS 204, and a
+// 2xx is what the platform takes for received.
+func only(e *echo.Echo, method, path string, h echo.HandlerFunc) {
+	e.Add(method, path, h)
+	e.RouteNotFound(path, func(c echo.Context) error {
+		c.Response().Header().Set(echo.HeaderAllow, method)
+		return echo.ErrMethodNotAllowed
+	})
 }
 
 // answer is the body of a 200.
@@ -63,9 +74,7 @@ var unauthorized = []byte(`{"message":"unauthorized"}` + "\n")
 func (p Public) callback(c echo.Context) error {
 	start := time.Now()
 	r := c.Request()
-	// OC: (b) row 11. What was signed are the bytes as received, and no encoding of
-	// them is documented.
-	if enc := r.Header.Get(echo.HeaderContentEncoding); enc != "" && enc != "identity" {
+	if encoded(r) {
 		return p.reject(c, http.StatusUnsupportedMediaType, "send the body without Content-Encoding")
 	}
 	body, err := readBody(c.Response(), r, p.BodyLimit)
@@ -77,14 +86,15 @@ func (p Public) callback(c echo.Context) error {
 	if err != nil {
 		return p.reject(c, http.StatusBadRequest, "the body did not arrive whole")
 	}
+	received := time.Now().UTC()
 	// What is authentic is stored even if the caller hangs up meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), p.PublishTimeout)
 	defer cancel()
 	username, password, _ := r.BasicAuth()
 	out, err := p.Receiver.Accept(ctx, callback.Request{
-		Source: c.Param("source"), Token: c.Param("token"), Username: username, Password: password, Signatures: r.Header.Values(verify.Header), Body: body,
-		ContentType: r.Header.Get(echo.HeaderContentType),
-		Remote:      c.RealIP(), Received: start.UTC(), Headers: headerJSON(r),
+		Source: c.Param("source"), Token: c.Param("token"), Username: username, Password: password,
+		Signatures: r.Header.Values(verify.Header), Body: body, ContentType: r.Header.Get(echo.HeaderContentType),
+		Remote: c.RealIP(), Received: received, Headers: headerJSON(r),
 	})
 	p.Metrics.callback(c.Param("source"), out, err, time.Since(start))
 	p.settle(c.Param("source"), body, out, err)
@@ -137,19 +147,29 @@ func (p Public) log(c echo.Context, out callback.Outcome, err error, start time.
 	event.Dur("took", time.Since(start)).Msg("callback")
 }
 
+// encoded reports whether the body is in any encoding. What was signed are the bytes as
+// received, and no encoding of them is documented. OC: (b) row 11.
+func encoded(r *http.Request) bool {
+	for _, value := range r.Header.Values(echo.HeaderContentEncoding) {
+		if value != "" && !strings.EqualFold(value, "identity") {
+			return true
+		}
+	}
+	return false
+}
+
 // readBody reads the whole body, or returns *http.MaxBytesError without reading on.
 // A body of unknown length is measured as it comes and never cut.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	limited := http.MaxBytesReader(w, r.Body, limit)
-	if r.ContentLength < 0 {
-		return io.ReadAll(limited)
-	}
-	body := make([]byte, r.ContentLength)
-	_, err := io.ReadFull(limited, body)
-	return body, err
+	// Room is made as the bytes come: whoever only says that many will follow gets no
+	// more of our memory than he has sent.
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	return body.Bytes(), err
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {
