@@ -1,0 +1,39 @@
+//go:build !race
+
+package web_test
+
+import (
+	"net/http"
+	"testing"
+
+	"receiver/internal/web"
+)
+
+// Allocations are counted where time cannot be: on any machine, however busy. Left out of
+// race builds, in which sync.Pool drops values at random.
+//
+// The bounds are over what Echo and the reading of the body take by themselves. They are
+// tight on purpose: who needs one more changes the number, and says why.
+func TestAllocationsOverEcho(t *testing.T) {
+	echo := allocations(t, web.NewCeiling(benchVerifier(t), stored), benchKey)
+	for _, tt := range []struct {
+		name, key string
+		most      float64
+	}{
+		{"accepted", benchKey, 18},
+		{"refused", "another", 13},
+	} {
+		if got := allocations(t, public(t), tt.key) - echo; got > tt.most {
+			t.Errorf("a callback that is %s allocates %v times over Echo's %v, want at most %v", tt.name, got, echo, tt.most)
+		}
+	}
+}
+
+func allocations(t *testing.T, h http.Handler, key string) float64 {
+	t.Helper()
+	serve := repeated(t, h, key)
+	if want := map[bool]int{true: http.StatusOK, false: http.StatusUnauthorized}[key == benchKey]; serve() != want {
+		t.Fatalf("the callback was not answered %d", want)
+	}
+	return testing.AllocsPerRun(500, func() { serve() })
+}
