@@ -15,10 +15,15 @@ import (
 	"receiver/internal/track"
 )
 
+// backfillFlags are the flags of backfill.
+type backfillFlags struct {
+	source            string
+	take, dryRun, all bool
+	limit             int
+}
+
 func newBackfill(a *app) *cobra.Command {
-	var sourceName string
-	var take, dryRun, all bool
-	var limit int
+	var f backfillFlags
 	cmd := &cobra.Command{
 		Use:   "backfill",
 		Short: "Bring in callbacks that the platform has given up to send",
@@ -39,55 +44,59 @@ again without --all. The call takes the organization secret, too, if the account
 			"  receiver backfill --source crm --take -o json",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if limit < 1 {
-				return usagef("--limit %d is not above 0", limit)
+			if f.limit < 1 {
+				return usagef("--limit %d is not above 0", f.limit)
 			}
-			if take && (dryRun || all) || dryRun && all {
+			if f.take && (f.dryRun || f.all) || f.dryRun && f.all {
 				return usagef("--take, --dry-run and --all exclude each other")
 			}
-			client, name, cfg, err := a.client(sourceName)
-			if err != nil {
-				return err
-			}
-			b := track.Backfill{
-				Source: name, Mode: backfillMode(take, dryRun, all),
-				Queue: &platformQueue{client: client, source: name, base: cfg.Sources[name].CallbackBaseURL, limit: limit},
-			}
-			open := a.read
-			if b.Mode == track.Take {
-				open = a.write
-			}
-			bus, done, err := open(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer done()
-			b.Store = bus
-			found, err := b.Run(cmd.Context())
-			if err = backfillHint(err, cfg.Sources[name]); err != nil && len(found) == 0 {
-				return err
-			}
-			if len(found) == limit {
-				a.say("only the first %d queued callbacks were looked at; --limit looks at more", limit)
-			}
-			return errors.Join(a.printBackfill(found), err)
+			return a.backfill(cmd.Context(), f)
 		},
 	}
-	cmd.Flags().StringVar(&sourceName, "source", "", "configured source (may be left out if there is one only)")
-	cmd.Flags().BoolVar(&take, "take", false, "make events of what is missing, instead of having it sent again")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "list and compare, and do nothing")
-	cmd.Flags().BoolVar(&all, "all", false, "have the queue sent again though part of it is for others")
-	cmd.Flags().IntVar(&limit, "limit", 10_000, "how many queued callbacks are looked at")
+	cmd.Flags().StringVar(&f.source, "source", "", "configured source (may be left out if there is one only)")
+	cmd.Flags().BoolVar(&f.take, "take", false, "make events of what is missing, instead of having it sent again")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "list and compare, and do nothing")
+	cmd.Flags().BoolVar(&f.all, "all", false, "have the queue sent again though part of it is for others")
+	cmd.Flags().IntVar(&f.limit, "limit", 10_000, "how many queued callbacks are looked at")
 	return cmd
 }
 
-func backfillMode(take, dryRun, all bool) track.Mode {
+func (a *app) backfill(ctx context.Context, f backfillFlags) error {
+	client, name, cfg, err := a.client(f.source)
+	if err != nil {
+		return err
+	}
+	b := track.Backfill{
+		Source: name, Mode: f.mode(),
+		Queue: &platformQueue{client: client, source: name, base: cfg.Sources[name].CallbackBaseURL, limit: f.limit},
+	}
+	open := a.read
+	if b.Mode == track.Take {
+		open = a.write
+	}
+	bus, done, err := open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer done()
+	b.Store = bus
+	found, err := b.Run(ctx)
+	if err = backfillHint(err, cfg.Sources[name]); err != nil && len(found) == 0 {
+		return err
+	}
+	if len(found) == f.limit {
+		a.say("only the first %d queued callbacks were looked at; --limit looks at more", f.limit)
+	}
+	return errors.Join(a.printBackfill(found), err)
+}
+
+func (f backfillFlags) mode() track.Mode {
 	switch {
-	case dryRun:
+	case f.dryRun:
 		return track.Compare
-	case take:
+	case f.take:
 		return track.Take
-	case all:
+	case f.all:
 		return track.RedeliverAll
 	}
 	return track.Redeliver
