@@ -62,14 +62,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return now, nil
 	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return t, usagef("--since %q is neither a duration such as 24h nor a time such as 2026-11-23T00:00:00Z", text)
-	}
-	return t, nil
+	return sinceFlag("since", text, now)
 }
 
 func (a *app) watch(ctx context.Context, bus *publish.Bus, w publish.Watch, count int) error {

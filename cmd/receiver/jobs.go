@@ -16,7 +16,7 @@ func newJobs(a *app) *cobra.Command {
 			"  receiver jobs status --source crm 42114492",
 	}
 	cmd.AddCommand(
-		newJobsShow(a), newJobsFind(a), newJobsRelease(a),
+		newJobsList(a), newJobsShow(a), newJobsFind(a), newJobsRelease(a),
 		newJobsStatus(a), newJobsErrors(a), newJobsResult(a), newJobsCancel(a),
 	)
 	return cmd

@@ -1,20 +1,36 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"receiver/internal/job"
+	"receiver/internal/submit"
+	"receiver/internal/track"
 )
 
 func newJobsErrors(a *app) *cobra.Command {
 	var j jobCommand
 	var limit int
+	var platform bool
 	cmd := &cobra.Command{
-		Use:     "errors JOB",
-		Short:   "Print why rows of a job failed, as the platform tells",
-		Example: "  receiver jobs errors --source crm 42114492 --limit 20",
-		Args:    cobra.ExactArgs(1),
+		Use:   "errors JOB",
+		Short: "Print why rows of a job failed",
+		Long: `errors prints the errors that were fetched when the job ended, from its errors event; they
+stay when the platform has forgotten the job. With --platform, or if there is no such
+event, it asks the platform.`,
+		Example: "  receiver jobs errors --source crm 42114492 --limit 20\n" +
+			"  receiver jobs errors --source crm --platform 42114492",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !platform {
+				found, err := a.storedErrors(cmd.Context(), &j, args[0], limit)
+				if found || err != nil {
+					return err
+				}
+			}
 			client, _, err := j.client(a)
 			if err != nil {
 				return err
@@ -23,12 +39,7 @@ func newJobsErrors(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.output == "json" {
-					err = printJSON(a.out, row)
-				} else {
-					_, err = fmt.Fprintln(a.out, printable(row.Text))
-				}
-				if err != nil {
+				if err := a.printRowError(row); err != nil {
 					return err
 				}
 			}
@@ -37,5 +48,62 @@ func newJobsErrors(a *app) *cobra.Command {
 	}
 	j.flags(cmd)
 	cmd.Flags().IntVar(&limit, "limit", 0, "print so many at most; 0 means all")
+	cmd.Flags().BoolVar(&platform, "platform", false, "ask the platform even if there is an errors event")
 	return cmd
+}
+
+// storedErrors prints what the job's errors event holds, if there is one.
+func (a *app) storedErrors(ctx context.Context, j *jobCommand, id string, limit int) (found bool, err error) {
+	cfg, err := a.load()
+	if err != nil {
+		return false, err
+	}
+	if j.source, _, err = source(cfg, j.source); err != nil {
+		return false, err
+	}
+	bus, done, err := a.read(ctx, cfg)
+	if err != nil {
+		a.say("%v; asking the platform", err)
+		return false, nil
+	}
+	defer done()
+	events, err := bus.Job(ctx, j.source, id)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range events {
+		if e.Kind != job.Errors {
+			continue
+		}
+		rows, err := track.ParseRows(e.Data)
+		if err != nil {
+			return false, err
+		}
+		return true, a.printStoredErrors(rows, limit)
+	}
+	a.say("no errors event of job %s; asking the platform", printable(id))
+	return false, nil
+}
+
+func (a *app) printStoredErrors(rows track.Rows, limit int) error {
+	for i, row := range rows.Rows {
+		if limit > 0 && i == limit {
+			return nil
+		}
+		if err := a.printRowError(submit.RowError{Text: row.Text, Raw: row.Raw}); err != nil {
+			return err
+		}
+	}
+	if rows.Truncated {
+		a.say("there were more; the platform has the rest until the job's files are gone")
+	}
+	return nil
+}
+
+func (a *app) printRowError(row submit.RowError) error {
+	if a.output == "json" {
+		return printJSON(a.out, row)
+	}
+	_, err := fmt.Fprintln(a.out, printable(row.Text))
+	return err
 }
