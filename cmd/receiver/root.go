@@ -55,7 +55,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use or configuration.`,
 	root.AddCommand(
 		newServe(a), newDemo(a), newSimulate(a),
 		newObjects(a), newSubmit(a), newJobs(a), newEvents(a), newKeys(a), newSources(a), newBackfill(a),
-		newSign(a), newVerify(a), newConfig(a), newVersion(a),
+		newSign(a), newVerify(a), newBench(a), newConfig(a), newVersion(a),
 	)
 	markUsage(root)
 	return root

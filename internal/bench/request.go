@@ -109,7 +109,7 @@ func (w *Writer) writeBody(n uint64, kind Kind) {
 	w.body = appendHex(w.body, w.load.Seed)
 	w.body = append(w.body, '-')
 	w.body = appendHex(w.body, n)
-	w.body = append(w.body, `","status":"COMPLETED","recordsCount":2,"recordsFailedCount":1,"instanceId":425904,`+
+	w.body = append(w.body, `","status":"COMPLETED","recordsCount":2,"recordsFailedCount":0,"instanceId":425904,`+
 		`"object_name":"contact","job_direction":"UPLOAD","fileFormat":"csv","note":"`...)
 	for more := size - len(w.body) - len(end); more > 0; more = size - len(w.body) - len(end) {
 		w.body = append(w.body, filler[:min(more, len(filler))]...)

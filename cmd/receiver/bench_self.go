@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"receiver/internal/bench"
+	"receiver/internal/config"
+	"receiver/internal/verify"
+)
+
+// benchSource is the name of the one source that is measured.
+const benchSource = "bench"
+
+// selfBench measures this program against its ceiling.
+type selfBench struct {
+	load     bench.Load
+	folder   string // removed at the end
+	verifier *verify.Verifier
+	padding  int // what the receiver stores with a body, in bytes
+}
+
+func (a *app) benchSelf(ctx context.Context, f benchFlags) (err error) {
+	for _, s := range f.sync {
+		if !slices.Contains([]string{config.SyncAlways, config.SyncInterval}, s) {
+			return usagef("--sync %q is not %s or %s", s, config.SyncAlways, config.SyncInterval)
+		}
+	}
+	b, err := newSelfBench(f)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.folder)) }()
+	if b.padding, err = b.probe(ctx); err != nil {
+		return fmt.Errorf("trying one callback: %w", err)
+	}
+	lanes, targets := b.lanes(f.sync)
+	each := f.load.Duration + f.load.Warmup + benchOverhead
+	a.say("%d things measured %d times, %v each: about %v; Ctrl-C ends it and prints what there is",
+		len(lanes), f.alternations, f.load.Duration, (time.Duration(len(lanes)*f.alternations) * each).Round(time.Second))
+	report, err := bench.Alternate(ctx, lanes, targets, f.alternations, func(n int, l bench.Lane, s bench.Sample) {
+		a.say("%d/%d  %-45s %8.0f requests/s  p99 %7.3f ms", n+1, f.alternations, l, s.Rate, s.Latency.P99)
+	})
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	report.Load = bench.LoadShape{
+		Connections: f.load.Connections, Rate: f.load.Rate, Seconds: f.load.Duration.Seconds(),
+		Body: f.load.Body, Stored: f.load.Body + b.padding,
+	}
+	if f.json {
+		return printJSON(a.out, report)
+	}
+	return a.printReport(report)
+}
+
+// benchOverhead is about what starting and stopping takes each time.
+const benchOverhead = 500 * time.Millisecond
+
+func newSelfBench(f benchFlags) (*selfBench, error) {
+	b := &selfBench{load: f.load}
+	b.load.Key = bench.Key(rand.Text())
+	b.load.URL = "http://127.0.0.1/" // stands for the real one until there is one
+	if err := b.load.Check(); err != nil {
+		return nil, usageError{err}
+	}
+	if f.alternations < 1 {
+		return nil, usagef("--alternations %d, want at least 1", f.alternations)
+	}
+	key, err := verify.NewKey(benchSource, b.load.Key, verify.Window{})
+	if err != nil {
+		return nil, err
+	}
+	if b.verifier, err = verify.New(key); err != nil {
+		return nil, err
+	}
+	if b.folder, err = os.MkdirTemp(f.folder, "receiver-bench-"); err != nil {
+		return nil, usagef("--folder: %w", err)
+	}
+	return b, nil
+}
+
+const (
+	gathered = "gathered"
+	oneByOne = "one by one"
+)
+
+// lanes returns what is measured under each sync setting, and what it should come to.
+func (b *selfBench) lanes(syncs []string) (lanes []bench.Lane, targets []bench.Target) {
+	fresh, repeats, forgeries := b.load, b.load, b.load
+	repeats.Duplicates, forgeries.Refusals = 1, 1
+	unsigned := forgeries
+	unsigned.Prime = 0 // the baseline accepts nothing
+	for _, sync := range syncs {
+		add := func(name, publishing string, l bench.Load, up bringUp) int {
+			lanes = append(lanes, bench.Lane{Name: name, Sync: sync, Publishing: publishing, Run: b.run(l, sync, up)})
+			return len(lanes) - 1
+		}
+		alone := add("ceiling", oneByOne, fresh, b.ceiling(true))
+		together := add("ceiling", gathered, fresh, b.ceiling(false))
+		ceiling, publishing := together, gathered
+		if sync == config.SyncInterval {
+			ceiling, publishing = alone, oneByOne // as the receiver does it
+		}
+		accepted := add("receiver, accepted", publishing, fresh, b.receiver)
+		duplicates := add("receiver, duplicates", publishing, repeats, b.receiver)
+		refused := add("receiver, refused", "", forgeries, b.receiver)
+		baseline := add("Echo+HMAC", "", unsigned, b.baseline)
+		targets = append(targets,
+			bench.Target{Name: "accepted / ceiling", Of: accepted, To: ceiling, Figure: bench.ByRate, Goal: 0.9},
+			bench.Target{Name: "accepted / ceiling", Of: accepted, To: ceiling, Figure: bench.ByP99, Goal: 1.2},
+			bench.Target{Name: "accepted / ceiling", Of: accepted, To: ceiling, Figure: bench.ByCPU},
+			bench.Target{Name: "duplicates / ceiling", Of: duplicates, To: ceiling, Figure: bench.ByRate, Goal: 0.8},
+			bench.Target{Name: "refused / Echo+HMAC", Of: refused, To: baseline, Figure: bench.ByRate, Goal: 0.8},
+			bench.Target{Name: "ceiling gathered / one by one", Of: together, To: alone, Figure: bench.ByRate},
+		)
+	}
+	return lanes, targets
+}
