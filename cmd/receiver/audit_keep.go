@@ -72,6 +72,9 @@ func (k *keepers) close() error {
 	return errors.Join(errs...)
 }
 
+// errFileLocked is returned while another process writes the checkpoint file.
+var errFileLocked = errors.New("it is written by another receiver; give each its own")
+
 // lockFile keeps a second process from writing the checkpoint file.
 func lockFile(path string) (*flock.Flock, error) {
 	lock := flock.New(path, flock.SetPermissions(0o600))
@@ -80,7 +83,7 @@ func lockFile(path string) (*flock.Flock, error) {
 		return nil, fmt.Errorf("audit.checkpoint_file: locking it: %w", err)
 	}
 	if !ok {
-		return nil, fmt.Errorf("audit.checkpoint_file: %s is written by another receiver; give each its own", path)
+		return nil, fmt.Errorf("audit.checkpoint_file: %s: %w", path, errFileLocked)
 	}
 	return lock, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/examples"
+	"receiver/internal/audit"
 	"receiver/internal/config"
 )
 
@@ -34,11 +35,13 @@ func newDemo(a *app) *cobra.Command {
 		Short: "Run the whole way once on this machine: submit, callback, proof, event",
 		Long: `demo runs, in one process and on loopback, a stand-in for the platform, the receiver and
 its NATS server on a temporary folder. It uploads a CSV of ten contacts, gets the signed
-callback, shows the one event that came of it, and three forgeries being refused. Then
-it stays up, so that you can try it yourself, until Ctrl-C.`,
+callback, shows the one event that came of it, and three forgeries being refused, and
+seals what was received into tamper-evident logs. Then it stays up, so that you can try
+it yourself, until Ctrl-C.`,
 		Example: "  receiver demo\n" +
 			"  receiver demo --once --json\n" +
-			"  receiver demo --once --keep DIR && receiver --config DIR/config.yaml serve",
+			"  receiver demo --once --keep DIR && receiver --config DIR/config.yaml serve\n" +
+			"  receiver --config DIR/config.yaml audit verify",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.json = f.json || a.output == "json"
@@ -47,7 +50,7 @@ it stays up, so that you can try it yourself, until Ctrl-C.`,
 	}
 	cmd.Flags().BoolVar(&f.once, "once", false, "exit when everything was shown; 0 only if all was as it should be")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object for each step on standard output")
-	cmd.Flags().StringVar(&f.keep, "keep", "", "leave the store, config.yaml and signature.key in this folder")
+	cmd.Flags().StringVar(&f.keep, "keep", "", "leave the store, config.yaml and the keys in this folder")
 	return cmd
 }
 
@@ -113,9 +116,8 @@ var demoTemplate string
 
 // demoConfig writes the demo's configuration and key, and reads them as serve would.
 func demoConfig(folder string) (*config.Config, error) {
-	key := rand.Text()
-	if err := os.WriteFile(filepath.Join(folder, "signature.key"), []byte(key+"\n"), 0o600); err != nil {
-		return nil, fmt.Errorf("writing the demo's key: %w", err)
+	if err := demoKeys(folder); err != nil {
+		return nil, fmt.Errorf("writing the demo's keys: %w", err)
 	}
 	var addresses [4]string
 	for i, port := range []string{"8080", "8081", "4222", "8090"} {
@@ -140,6 +142,19 @@ func demoConfig(folder string) (*config.Config, error) {
 	}
 	// The environment is left out: the demo is the same on every machine.
 	return config.Load(config.Options{Path: path})
+}
+
+// demoKeys makes the key that the platform signs callbacks with, and the one that the
+// receiver signs its logs with.
+func demoKeys(folder string) error {
+	log, err := audit.GenerateKey("demo")
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(folder, "signature.key"), []byte(rand.Text()+"\n"), 0o600),
+		os.WriteFile(filepath.Join(folder, "log.key"), []byte(log.Secret()+"\n"), 0o600),
+	)
 }
 
 // freeAddress returns the loopback address with the given port, or with a free one if
@@ -179,6 +194,9 @@ It stays up until Ctrl-C. Try it, in another terminal:
   # the events, as a consumer sees them
   %[1]s --config %[4]s events watch --since 1h
   nats --server %[5]s sub 'jobs.>'
+
+  # that nothing of it was changed since
+  %[1]s --config %[4]s audit verify
 
 public  http://%[3]s   private http://%[6]s (/readyz, /metrics)   platform %[7]s
 `, self, key, d.in.public.addr, config, d.in.natsURL(), d.in.private.addr, d.platform.url)

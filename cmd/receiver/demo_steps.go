@@ -41,7 +41,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	for _, step := range []func(context.Context) error{
-		d.start, d.objects, d.submit, d.callback, d.event, d.repeat, d.forgeries, d.count,
+		d.start, d.objects, d.submit, d.callback, d.event, d.repeat, d.forgeries, d.count, d.sealed,
 	} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("the demo went wrong: %w", err)

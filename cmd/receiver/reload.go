@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"receiver/internal/config"
+	"receiver/internal/job"
 )
 
 // reloader puts new keys and sources into force while callbacks are accepted. The
@@ -73,6 +74,15 @@ func (r *reloader) apply(cfg *config.Config) error {
 		return err
 	}
 	if err := r.in.platforms.set(cfg); err != nil {
+		return err
+	}
+	details, err := configDetails(cfg)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.Limits.PublishTimeout)
+	defer cancel()
+	if err := act(ctx, r.in.bus, job.Action{What: job.ActionReload}, details); err != nil {
 		return err
 	}
 	r.in.receiver.SetSources(judged)

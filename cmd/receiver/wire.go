@@ -25,6 +25,7 @@ type instance struct {
 	server          *publish.Server // nil unless embedded
 	bus             *publish.Bus
 	receiver        *callback.Receiver
+	sealing         *sealing // nil without audit.key
 	metrics         *web.Metrics
 	platforms       *platforms
 	watcher         *track.Watcher
@@ -55,7 +56,13 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	if in.server, in.bus, err = openStore(ctx, cfg, log); err != nil {
 		return in, err
 	}
+	if err := recordStart(ctx, cfg, in.bus); err != nil {
+		return in, err
+	}
 	in.metrics = web.NewMetrics(in.bus.Dropped)
+	if in.sealing, err = startSealing(ctx, cfg, in.bus, in.metrics, log); err != nil {
+		return in, err
+	}
 	if in.platforms, err = newPlatforms(cfg); err != nil {
 		return in, err
 	}
@@ -138,7 +145,8 @@ func (in *instance) stop() error {
 	in.end()
 	in.background.Wait()
 	if in.bus != nil {
-		errs = append(errs, in.bus.Close(ctx))
+		// The last sealing is over everything, and nothing is written after it.
+		errs = append(errs, in.bus.Settle(ctx), in.sealing.stop(ctx), in.bus.Close(ctx))
 	}
 	if in.server != nil {
 		in.server.Stop()

@@ -50,3 +50,6 @@ func (b *Bus) Body(ctx context.Context, m Message) ([]byte, error) {
 	defer cancel()
 	return b.payload(ctx, m.Header, m.Data)
 }
+
+// Refers reports whether a message with these headers holds only a reference to its body.
+func Refers(header map[string][]string) bool { return len(header[dataRef]) > 0 }

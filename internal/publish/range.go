@@ -73,9 +73,12 @@ func (b *Bus) scan(
 	defer it.Stop()
 	defer context.AfterFunc(ctx, it.Stop)()
 	for {
-		msg, err := it.Next()
+		msg, err := nextBefore(ctx, it, consumer)
 		if err != nil {
-			return fmt.Errorf("%w: reading stream %s: %v", ErrUnavailable, stream, errors.Join(err, context.Cause(ctx)))
+			return fmt.Errorf("reading stream %s: %w", stream, err)
+		}
+		if msg == nil {
+			return nil
 		}
 		meta, err := msg.Metadata()
 		if err != nil {
@@ -94,6 +97,38 @@ func (b *Bus) scan(
 			return nil
 		}
 	}
+}
+
+// ErrStalled is returned when the server says that there are more messages and does not
+// deliver them: what it keeps them in is damaged.
+var ErrStalled = errors.New("the server does not deliver what it says that it holds")
+
+// stallLimit is how many times endPause the server may take for one message.
+const stallLimit = 20
+
+// nextBefore is next for who cannot wait for ever.
+func nextBefore(ctx context.Context, it jetstream.MessagesContext, consumer jetstream.Consumer) (jetstream.Msg, error) {
+	none := 0
+	for range stallLimit {
+		msg, err := it.Next(jetstream.NextMaxWait(endPause))
+		if err == nil {
+			return msg, nil
+		}
+		if !errors.Is(err, nats.ErrTimeout) {
+			return nil, fmt.Errorf("%w: %v", ErrUnavailable, errors.Join(err, context.Cause(ctx)))
+		}
+		info, err := consumer.Info(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %v", ErrUnavailable, err)
+		}
+		if info.NumPending > 0 {
+			continue
+		}
+		if none++; none > 1 { // what was sent before the first answer has come before it
+			return nil, nil
+		}
+	}
+	return nil, ErrStalled
 }
 
 // rangeBatch is how many messages are asked for at once.

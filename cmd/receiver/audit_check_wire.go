@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"receiver/internal/audit"
+	"receiver/internal/config"
+	"receiver/internal/publish"
+	"receiver/internal/trail"
+	"receiver/internal/verify"
+)
+
+// newChecker makes what checks signatures again with the configured keys.
+func newChecker(cfg *config.Config, body func(audit.Record) ([]byte, error)) (*trail.Checker, error) {
+	verifiers := make(map[string]*verify.Verifier, len(cfg.Sources))
+	for name, s := range cfg.Sources {
+		v, err := verifier(s)
+		if err != nil {
+			return nil, err
+		}
+		verifiers[name] = v
+	}
+	return trail.NewChecker(verifiers, body), nil
+}
+
+// bodies reads the bodies that are too large for a message from where they are.
+func bodies(ctx context.Context, bus *publish.Bus) func(audit.Record) ([]byte, error) {
+	return func(r audit.Record) ([]byte, error) {
+		return bus.Body(ctx, publish.Message{Header: r.Header, Data: r.Data})
+	}
+}
+
+// bodyOfExport is for archives, which hold no objects: their records keep the digest only.
+func bodyOfExport(r audit.Record) ([]byte, error) {
+	if publish.Refers(r.Header) {
+		return nil, audit.ErrNotChecked
+	}
+	return r.Data, nil
+}
+
+// exportFolders opens an export folder, or all that are in a folder.
+func exportFolders(path string) ([]*audit.Folder, error) {
+	folder, err := audit.OpenFolder(path)
+	if err == nil {
+		return []*audit.Folder{folder}, nil
+	}
+	var all []*audit.Folder
+	for _, stream := range sealedStreams {
+		if _, none := os.Stat(filepath.Join(path, stream)); none != nil {
+			continue
+		}
+		inner, err := audit.OpenFolder(filepath.Join(path, stream))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, inner)
+	}
+	if len(all) == 0 {
+		return nil, err
+	}
+	return all, nil
+}
+
+// counter shows how many are done on a terminal, and nothing elsewhere.
+func (a *app) counter(what, unit string) *progressbar.ProgressBar {
+	w := io.Discard
+	if isTerminal(a.talk) {
+		w = a.talk
+	}
+	return progressbar.NewOptions64(1, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
+		progressbar.OptionSetItsString(unit), progressbar.OptionShowIts(), progressbar.OptionShowCount(),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+}
