@@ -156,7 +156,7 @@ type Options struct {
 type Receiver struct {
 	store       Store
 	attemptBody int
-	sources     atomic.Pointer[map[string]Source]
+	sources     atomic.Pointer[map[string]*Source]
 	decoy       atomic.Pointer[verify.Verifier]
 	decoyKey    *verify.Key
 }
@@ -181,10 +181,10 @@ func (r *Receiver) SetSources(sources []Source) {
 	for _, s := range sources {
 		most = max(most, len(s.Verifier.Keys()))
 	}
-	m := make(map[string]Source, len(sources))
+	m := make(map[string]*Source, len(sources))
 	for _, s := range sources {
 		s.pad = r.decoys(most - len(s.Verifier.Keys()))
-		m[s.Name] = s
+		m[s.Name] = &s
 	}
 	r.decoy.Store(r.decoys(most))
 	r.sources.Store(&m)
@@ -278,7 +278,7 @@ func (r *Receiver) verify(q Request) (*Source, verify.Verdict) {
 	if source.pad != nil {
 		source.pad.Verify(q.Signatures, q.Body)
 	}
-	return &source, source.Verifier.Verify(q.Signatures, q.Body)
+	return source, source.Verifier.Verify(q.Signatures, q.Body)
 }
 
 // admit checks what stands around the signed bytes, and returns what the token grants,

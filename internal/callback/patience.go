@@ -2,7 +2,6 @@ package callback
 
 import (
 	"hash/maphash"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -194,7 +193,11 @@ func (r *Receiver) Knows(source string) bool {
 
 // Sources returns the sources in force, by name. They hold credentials.
 func (r *Receiver) Sources() []Source {
-	all := slices.Collect(maps.Values(*r.sources.Load()))
+	sources := *r.sources.Load()
+	all := make([]Source, 0, len(sources))
+	for _, s := range sources {
+		all = append(all, *s)
+	}
 	slices.SortFunc(all, func(a, b Source) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
