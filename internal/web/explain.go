@@ -83,7 +83,7 @@ func readExplain(c echo.Context, limit int64) (q explainRequest, code int, err e
 	body, err := readBody(c.Response(), c.Request(), limit)
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		c.Response().Header().Set("Connection", "close")
+		hangUp(c)
 		return q, http.StatusRequestEntityTooLarge, errors.New("the question is over the limit of a callback")
 	}
 	if err != nil {

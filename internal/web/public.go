@@ -47,6 +47,8 @@ func NewPublic(p Public) http.Handler {
 	e := newEcho(p.TrustedProxies, p.Log)
 	only(e, http.MethodPost, "/callbacks/:source", p.callback)
 	only(e, http.MethodPost, "/callbacks/:source/:token", p.callback)
+	// Else Echo takes whatever follows, slashes and all, for the token.
+	e.RouteNotFound("/callbacks/:source/:token/*", echo.NotFoundHandler)
 	only(e, http.MethodGet, "/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
 	return e
 }
@@ -80,7 +82,7 @@ func (p Public) callback(c echo.Context) error {
 	body, err := readBody(c.Response(), r, p.BodyLimit)
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		c.Response().Header().Set("Connection", "close")
+		hangUp(c)
 		return p.reject(c, http.StatusRequestEntityTooLarge, "the body is over the limit")
 	}
 	if err != nil {
@@ -170,6 +172,13 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
 	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	return body.Bytes(), err
+}
+
+// hangUp has the connection closed after the answer, whatever still comes. Otherwise
+// net/http reads up to 256 KiB more, or waits for them until the read timeout.
+func hangUp(c echo.Context) {
+	c.Response().Header().Set("Connection", "close")
+	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Now()) // only a recorder in tests has none
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {

@@ -1,0 +1,107 @@
+package web_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"receiver/internal/publish"
+	"receiver/internal/web"
+)
+
+func TestThePrivateDoor(t *testing.T) {
+	down := errors.New("asking NATS for stream JOBS: timeout")
+	private := func(token string, ready error) http.Handler {
+		return web.NewPrivate(web.Private{
+			Token: token, Ready: func(context.Context) error { return ready }, Metrics: web.NewMetrics(func() uint64 { return 7 }),
+		})
+	}
+	for _, tt := range []struct {
+		name, path, token, sent string
+		ready                   error
+		code                    int
+		body                    string
+	}{
+		{"healthy without a token", "/healthz", "operator", "", nil, 200, `{"message":"ok"}`},
+		{"ready", "/readyz", "operator", "Bearer operator", nil, 200, `{"message":"ready"}`},
+		{"not ready", "/readyz", "operator", "Bearer operator", down, 503, "asking NATS for stream JOBS"},
+		{"healthy though not ready", "/healthz", "operator", "", down, 200, `{"message":"ok"}`},
+		{"metrics", "/metrics", "operator", "Bearer operator", nil, 200, "receiver_attempts_dropped_total 7\n"},
+		{"no token", "/readyz", "operator", "", nil, 401, "bearer token"},
+		{"another token", "/readyz", "operator", "Bearer operato", nil, 401, "bearer token"},
+		{"a longer token", "/metrics", "operator", "Bearer operator ", nil, 401, "bearer token"},
+		{"no bearer", "/metrics", "operator", "operator", nil, 401, "bearer token"},
+		{"by Basic", "/metrics", "operator", "Basic operator", nil, 401, "bearer token"},
+		{"nothing there without a token", "/v1/none", "operator", "", nil, 401, "bearer token"},
+		{"nothing there", "/v1/none", "operator", "Bearer operator", nil, 404, "Not Found"},
+		{"no token needed", "/readyz", "", "", nil, 200, `{"message":"ready"}`},
+		{"callbacks do not come here", "/callbacks/demo", "", "", nil, 404, "Not Found"},
+	} {
+		got := get(t, private(tt.token, tt.ready), tt.path, tt.sent)
+		if got.code != tt.code || !strings.Contains(got.body, tt.body) {
+			t.Errorf("%s: %d %q, want %d with %q", tt.name, got.code, got.body, tt.code, tt.body)
+		}
+		if (got.header.Get("WWW-Authenticate") == "Bearer") != (tt.code == 401) {
+			t.Errorf("%s: WWW-Authenticate %q with %d", tt.name, got.header.Get("WWW-Authenticate"), got.code)
+		}
+	}
+}
+
+func TestReadyMustBeSaidInTime(t *testing.T) {
+	t.Parallel()
+	h := web.NewPrivate(web.Private{
+		Ready:   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		Metrics: web.NewMetrics(func() uint64 { return 0 }),
+	})
+	began := time.Now()
+	if got := get(t, h, "/readyz", ""); got.code != http.StatusServiceUnavailable {
+		t.Errorf("readyz = %d, want 503", got.code)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("readyz took %v", took)
+	}
+}
+
+func TestBothDoorsWhenNATSHasGone(t *testing.T) {
+	t.Parallel()
+	server, err := publish.Start(publish.Embedded{Folder: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus, err := server.Open(t.Context(), publish.Options{Timeout: time.Second})
+	if err != nil {
+		server.Stop()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bus.Close(context.Background()) })
+	d := open(t, func(o *options) { o.store = bus })
+	private := web.NewPrivate(web.Private{Ready: bus.Ready, Metrics: d.metrics})
+	if got := get(t, private, "/readyz", ""); got.code != http.StatusOK {
+		t.Errorf("readyz = %d %s, want 200", got.code, got.body)
+	}
+	server.Stop()
+	if got := get(t, private, "/readyz", ""); got.code != http.StatusServiceUnavailable {
+		t.Errorf("readyz without NATS = %d %s, want 503", got.code, got.body)
+	}
+	if got := d.post(demoBody); got.code != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
+		t.Errorf("a callback without NATS = %d, want 503 with Retry-After", got.code)
+	}
+	if got := d.post(demoBody, "Elements-Webhook-Signature", ""); got.code != http.StatusUnauthorized {
+		t.Errorf("a forgery without NATS = %d, want 401", got.code)
+	}
+}
+
+func get(t *testing.T, h http.Handler, path, authorization string) *reply {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return read(t, w.Result())
+}

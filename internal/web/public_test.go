@@ -1,0 +1,398 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+	"receiver/internal/verify"
+	"receiver/internal/web"
+)
+
+func TestAnAuthenticCallbackIsAnsweredWithWhatBecameOfIt(t *testing.T) {
+	d := open(t)
+	for _, tt := range []struct{ name, body, want string }{
+		{"accepted", demoBody, `{"outcome":"accepted","subject":"jobs.demo.42114492.finished","sequence":1}`},
+		{"again", demoBody, `{"outcome":"duplicate","subject":"jobs.demo.42114492.finished","sequence":1}`},
+		{"no job notification", "hello", `{"outcome":"unrecognised","subject":"jobs.demo.unrecognised","sequence":2}`},
+		{"nothing", "", `{"outcome":"unrecognised","subject":"jobs.demo.unrecognised","sequence":3}`},
+	} {
+		got := d.post(tt.body)
+		if got.code != http.StatusOK || got.body != tt.want+"\n" || got.header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %d %s %q, want 200 %q", tt.name, got.code, got.header.Get("Content-Type"), got.body, tt.want)
+		}
+	}
+}
+
+func TestTheWholeWayToJetStream(t *testing.T) {
+	server, err := publish.Start(publish.Embedded{Folder: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	bus, err := server.Open(t.Context(), publish.Options{Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bus.Close(context.Background()) })
+	d := open(t, func(o *options) { o.store = bus })
+	for _, want := range []string{"accepted", "duplicate"} {
+		got := d.post(demoBody)
+		if want := `{"outcome":"` + want + `","subject":"jobs.demo.42114492.finished","sequence":1}` + "\n"; got.code != http.StatusOK || got.body != want {
+			t.Errorf("POST = %d %q, want 200 %q", got.code, got.body, want)
+		}
+	}
+	if got := d.post(demoBody, verify.Header, ""); got.code != http.StatusUnauthorized {
+		t.Errorf("POST without a signature = %d, want 401", got.code)
+	}
+	events, err := bus.Job(t.Context(), "demo", "42114492")
+	if err != nil || len(events) != 1 || string(events[0].Data) != demoBody || events[0].Receipt.Remote != "127.0.0.1" {
+		t.Errorf("JOBS holds %+v, %v, want the callback as it came", events, err)
+	}
+}
+
+// What a stranger is told is the same to the last byte, whatever is wrong.
+func TestARefusalSaysNothing(t *testing.T) {
+	d := open(t)
+	wrong := signature("another key", demoBody)
+	var first *reply
+	for _, tt := range []struct {
+		name, path string
+		headers    []string
+	}{
+		{"unknown source", "/callbacks/nobody", nil},
+		{"unknown source, no signature", "/callbacks/nobody", []string{verify.Header, ""}},
+		{"missing", "/callbacks/demo", []string{verify.Header, ""}},
+		{"wrong", "/callbacks/demo", []string{verify.Header, wrong}},
+		{"malformed", "/callbacks/demo", []string{verify.Header, "sha256=x"}},
+		{"another algorithm", "/callbacks/demo", []string{verify.Header, "sha1=" + wrong[7:]}},
+		{"twice", "/callbacks/demo", []string{verify.Header, signature(demoKey, demoBody), verify.Header, signature(demoKey, demoBody)}},
+		{"a list", "/callbacks/demo", []string{verify.Header, signature(demoKey, demoBody) + "," + wrong}},
+	} {
+		got := d.do(http.MethodPost, tt.path, demoBody, tt.headers...)
+		if got.code != http.StatusUnauthorized || got.body != `{"message":"unauthorized"}`+"\n" {
+			t.Errorf("%s: %d %q, want 401 and no reason", tt.name, got.code, got.body)
+		}
+		got.header.Del("Date")
+		if first == nil {
+			first = got
+		}
+		if !maps.EqualFunc(got.header, first.header, slices.Equal[[]string]) {
+			t.Errorf("%s: headers %v, those of the first are %v", tt.name, got.header, first.header)
+		}
+	}
+	if events, offered := d.counts(); events != 0 || offered != 8 {
+		t.Errorf("%d events and %d attempts, want none and 8", events, offered)
+	}
+}
+
+func TestOnlyTheDoorsOwnAddresses(t *testing.T) {
+	d := open(t)
+	for _, tt := range []struct {
+		method, path string
+		code         int
+		allow        string
+	}{
+		{"GET", "/healthz", 200, ""},
+		{"POST", "/healthz", 405, "GET"},
+		{"OPTIONS", "/healthz", 405, "GET"},
+		{"GET", "/callbacks/demo", 405, "POST"},
+		{"HEAD", "/callbacks/demo", 405, "POST"},
+		{"PUT", "/callbacks/demo", 405, "POST"},
+		{"DELETE", "/callbacks/demo", 405, "POST"},
+		{"OPTIONS", "/callbacks/demo", 405, "POST"},
+		{"OPTIONS", "/callbacks/demo/token", 405, "POST"},
+		{"TRACE", "/callbacks/demo", 405, "POST"},
+		{"PROPFIND", "/callbacks/demo", 405, "POST"},
+		{"MADE-UP", "/callbacks/nobody", 405, "POST"},
+		{"POST", "/", 404, ""},
+		{"POST", "/callbacks", 404, ""},
+		{"POST", "/callbacks/", 404, ""},
+		{"POST", "/callbacks/demo/", 404, ""},
+		{"POST", "//callbacks/demo", 404, ""},
+		{"POST", "/callbacks//demo", 401, ""},
+		{"POST", "/CALLBACKS/demo", 404, ""},
+		{"POST", "/callbacks/Demo", 401, ""},
+		{"POST", "/callbacks/demo/a/b", 404, ""},
+		{"POST", "/callbacks/demo%2Fa", 401, ""},
+		{"POST", "/callbacks/x%2F..%2Fdemo", 401, ""},
+		{"POST", "/callbacks/%2e%2e/demo", 401, ""},
+		{"POST", "/callbacks/../callbacks/demo", 404, ""},
+		{"POST", "/callbacks/demo/../../metrics", 404, ""},
+		{"POST", "/callbacks/./demo", 401, ""},
+		{"POST", "/callbacks/demo%00", 401, ""},
+		{"POST", "/callbacks/demo%0a", 401, ""},
+		{"POST", "/callbacks/demo%0A", 401, ""},
+		{"POST", "/callbacks/d%C3%A9mo", 401, ""},
+		{"POST", "/callbacks/_", 401, ""},
+		{"POST", "/callbacks/*", 401, ""},
+		{"POST", "/callbacks/:source", 401, ""},
+		{"POST", "/callbacks/demo?x=y", 200, ""},
+		{"POST", "/callbacks/demo", 200, ""},
+		{"GET", "/metrics", 404, ""},
+		{"GET", "/readyz", 404, ""},
+		{"GET", "/v1/sources", 404, ""},
+		{"POST", "/v1/verify/explain", 404, ""},
+		{"GET", "/debug/pprof/", 404, ""},
+	} {
+		got := d.do(tt.method, tt.path, demoBody)
+		if got.code != tt.code || got.header.Get("Allow") != tt.allow {
+			t.Errorf("%s %s = %d, Allow %q, want %d %q", tt.method, tt.path, got.code, got.header.Get("Allow"), tt.code, tt.allow)
+		}
+		if tt.method != "HEAD" && !json.Valid([]byte(got.body)) {
+			t.Errorf("%s %s is answered %q, want JSON", tt.method, tt.path, got.body)
+		}
+	}
+}
+
+func TestAnyContentTypeAndNoEncoding(t *testing.T) {
+	d := open(t)
+	for _, tt := range []struct {
+		headers []string
+		code    int
+	}{
+		{nil, 200},
+		{[]string{"Content-Type", "application/json; charset=utf-8"}, 200},
+		{[]string{"Content-Type", "text/plain"}, 200},
+		{[]string{"Content-Type", "application/x-www-form-urlencoded"}, 200},
+		{[]string{"Content-Type", "multipart/form-data; boundary=x"}, 200},
+		{[]string{"Content-Type", "\"no type/"}, 200},
+		{[]string{"Content-Encoding", "identity"}, 200},
+		{[]string{"Content-Encoding", "Identity"}, 200},
+		{[]string{"Content-Encoding", "gzip"}, 415},
+		{[]string{"Content-Encoding", "identity, gzip"}, 415},
+		{[]string{"Content-Encoding", "identity", "Content-Encoding", "br"}, 415},
+	} {
+		if got := d.post(demoBody, tt.headers...); got.code != tt.code {
+			t.Errorf("POST with %q = %d, want %d", tt.headers, got.code, tt.code)
+		}
+	}
+}
+
+func TestOwnTroubleIs503(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		fail    error
+		timeout time.Duration
+	}{
+		{name: "the store fails", fail: errors.New("disk full")},
+		{name: "the store does not answer", timeout: 20 * time.Millisecond},
+	} {
+		d := open(t, func(o *options) {
+			if tt.timeout > 0 {
+				o.public.PublishTimeout, o.store = tt.timeout, silent{}
+			}
+		})
+		d.fail = tt.fail
+		got := d.post(demoBody)
+		if got.code != http.StatusServiceUnavailable || got.header.Get("Retry-After") != "5" {
+			t.Errorf("%s: %d, Retry-After %q, want 503 and 5", tt.name, got.code, got.header.Get("Retry-After"))
+		}
+		if strings.Contains(got.body, "disk full") {
+			t.Errorf("%s: %q tells a stranger why", tt.name, got.body)
+		}
+		if lines := d.log.lines(t); len(lines) != 1 || lines[0]["level"] != "error" || lines[0]["error"] == "" {
+			t.Errorf("%s: logged %v, want one error that says why", tt.name, lines)
+		}
+	}
+}
+
+// silent is a store that never answers.
+type silent struct{}
+
+func (silent) Publish(ctx context.Context, _ job.Event) (job.Stored, error) {
+	<-ctx.Done()
+	return job.Stored{}, ctx.Err()
+}
+func (silent) Record(ctx context.Context, _ job.Attempt) error { <-ctx.Done(); return ctx.Err() }
+func (silent) Offer(job.Attempt) bool                          { return true }
+
+func TestWhoIsBelievedAboutTheCaller(t *testing.T) {
+	for _, tt := range []struct {
+		name, trusted string
+		forwarded     []string
+		want          string
+	}{
+		{"nobody is trusted", "", []string{"198.51.100.7"}, "127.0.0.1"},
+		{"the proxy is trusted", "127.0.0.0/8", []string{"198.51.100.7"}, "198.51.100.7"},
+		{"the proxy is trusted, the caller forges", "127.0.0.1/32", []string{"192.0.2.1, 198.51.100.7"}, "198.51.100.7"},
+		{"the caller forges by a line of his own", "127.0.0.1/32", []string{"192.0.2.1", "198.51.100.7"}, "198.51.100.7"},
+		{"another proxy is trusted", "10.0.0.0/8", []string{"198.51.100.7"}, "127.0.0.1"},
+		{"loopback is not trusted by itself", "10.0.0.0/8", []string{"127.0.0.1"}, "127.0.0.1"},
+		{"nothing was forwarded", "127.0.0.0/8", nil, "127.0.0.1"},
+		{"no address", "127.0.0.0/8", []string{"x\ty"}, "127.0.0.1"},
+		{"an address of version 6", "127.0.0.0/8", []string{"2001:db8::7"}, "2001:db8::7"},
+	} {
+		d := open(t, func(o *options) {
+			if tt.trusted != "" {
+				o.public.TrustedProxies = append(o.public.TrustedProxies, prefix(t, tt.trusted))
+			}
+		})
+		headers := []string{"X-Real-IP", "203.0.113.9", "Forwarded", "for=203.0.113.9"}
+		for _, f := range tt.forwarded {
+			headers = append(headers, "X-Forwarded-For", f)
+		}
+		d.post(demoBody, headers...)
+		if got := d.lastEvent(t).Receipt.Remote; got != tt.want {
+			t.Errorf("%s: recorded remote %q, want %q", tt.name, got, tt.want)
+		}
+		if got := d.log.lines(t)[0]["remote"]; got != tt.want {
+			t.Errorf("%s: logged remote %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// The platform hangs up when it has waited long enough, and calls again or not.
+func TestACallerThatHangsUpIsStored(t *testing.T) {
+	slow := &slowStore{published: make(chan error, 1), began: make(chan bool), release: make(chan bool)}
+	d := open(t, func(o *options) { o.store = slow })
+	l := d.dial()
+	l.send("POST /callbacks/demo HTTP/1.1\nHost: x\n%s: %s\nContent-Length: %d\n\n%s",
+		verify.Header, signature(demoKey, demoBody), len(demoBody), demoBody)
+	<-slow.began
+	l.Close()
+	select {
+	case err := <-slow.published:
+		t.Fatalf("storing was given up when the caller hung up: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(slow.release)
+	if err := <-slow.published; err != nil {
+		t.Errorf("Publish's context ended with the caller: %v", err)
+	}
+}
+
+// slowStore stores when it is told to.
+type slowStore struct {
+	shelf
+	began, release chan bool
+	published      chan error
+}
+
+func (s *slowStore) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
+	close(s.began)
+	select {
+	case <-s.release:
+	case <-ctx.Done():
+	}
+	s.published <- ctx.Err()
+	return s.shelf.Publish(ctx, e)
+}
+
+func TestSecretsOfARequestAreFingerprinted(t *testing.T) {
+	d := open(t)
+	d.post(demoBody, "Authorization", "Basic dXNlcjpwYXNzd29yZA==", "Cookie", "session=abc", "Proxy-Authorization", "Bearer xyz",
+		"X-Odd", "\u00e9\u2028", "Elements-Webhook-Id", "7")
+	e := d.lastEvent(t)
+	var headers map[string][]string
+	if err := json.Unmarshal([]byte(e.Receipt.Request), &headers); err != nil {
+		t.Fatalf("the recorded request %q: %v", e.Receipt.Request, err)
+	}
+	for _, secret := range []string{"dXNlcjpwYXNzd29yZA", "password", "session=abc", "xyz"} {
+		if strings.Contains(e.Receipt.Request, secret) || strings.Contains(d.log.text(), secret) {
+			t.Errorf("%q is recorded or logged", secret)
+		}
+	}
+	for name, want := range map[string]string{
+		"Authorization": "sha256:9c06d532", "X-Odd": "\u00e9\u2028", "Elements-Webhook-Id": "7",
+		"Host": d.addr, verify.Header: signature(demoKey, demoBody),
+	} {
+		if got := headers[name]; len(got) != 1 || got[0] != want {
+			t.Errorf("recorded %s %q, want %q", name, got, want)
+		}
+	}
+	for _, c := range e.Receipt.Request {
+		if c < ' ' || c > '~' {
+			t.Fatalf("the recorded request %q does not fit into a header", e.Receipt.Request)
+		}
+	}
+	d.post("another", "X-Long", strings.Repeat("x", 10<<10))
+	if got, want := d.lastEvent(t).Receipt.Request, `{"omitted":["headers over the bound for records"]}`; got != want {
+		t.Errorf("recorded of a long header: %q, want %q", got, want)
+	}
+}
+
+func TestOneLineForEachCallback(t *testing.T) {
+	d := open(t)
+	wrong := signature("another key", demoBody)
+	for _, tt := range []struct {
+		name    string
+		do      func() *reply
+		message string
+		want    map[string]any
+		without []string
+	}{
+		{"accepted", func() *reply { return d.post(demoBody) }, "callback",
+			map[string]any{"level": "info", "source": "demo", "outcome": "accepted", "seq": 1.0, "subject": "jobs.demo.42114492.finished", "bytes": float64(len(demoBody))}, []string{"reason"}},
+		{"refused", func() *reply { return d.post(demoBody, verify.Header, wrong) }, "callback",
+			map[string]any{"level": "info", "source": "demo", "reason": "mismatch"}, []string{"outcome", "key"}},
+		{"unknown source with a line break", func() *reply {
+			return d.do("POST", "/callbacks/x%0A%7B%22level%22:%22error%22%7D%0D", demoBody)
+		}, "callback", map[string]any{"level": "info", "source": "x\n{\"level\":\"error\"}\r", "reason": "unknown_source"}, nil},
+		{"unknown source with a terminal's words", func() *reply { return d.do("POST", "/callbacks/%1B%5B31m%FF", demoBody) }, "callback",
+			map[string]any{"source": "\x1b[31m\ufffd"}, nil},
+		{"a long source", func() *reply { return d.do("POST", "/callbacks/"+strings.Repeat("y", 4000), demoBody) }, "callback",
+			map[string]any{"source": strings.Repeat("y", 64)}, nil},
+		{"too large", func() *reply { return d.post(strings.Repeat("x", 2000)) }, "callback rejected",
+			map[string]any{"level": "info", "status": 413.0}, nil},
+	} {
+		before := len(d.log.lines(t))
+		tt.do()
+		lines := d.log.lines(t)[before:]
+		if len(lines) != 1 || lines[0]["message"] != tt.message {
+			t.Fatalf("%s: logged %v, want one line %q", tt.name, lines, tt.message)
+		}
+		for field, want := range tt.want {
+			if got := lines[0][field]; got != want {
+				t.Errorf("%s: logged %s %q, want %q", tt.name, field, got, want)
+			}
+		}
+		for _, field := range tt.without {
+			if got, ok := lines[0][field]; ok {
+				t.Errorf("%s: logged %s %q, want none", tt.name, field, got)
+			}
+		}
+	}
+	for what, secret := range map[string]string{
+		"the key": demoKey, "the expected signature": signature(demoKey, demoBody)[7:], "a wrong signature": wrong[7:], "the body": "COMPLETED",
+	} {
+		if strings.Contains(d.log.text(), secret) {
+			t.Errorf("%s is logged", what)
+		}
+	}
+}
+
+func TestMetricsHaveABound(t *testing.T) {
+	d := open(t)
+	private := web.NewPrivate(web.Private{Metrics: d.metrics})
+	d.post(demoBody)
+	d.post(demoBody, verify.Header, "sha256=x")
+	for i := range 50 {
+		d.do("POST", "/callbacks/made-up-"+strings.Repeat("x", i), demoBody)
+	}
+	d.do("POST", "/callbacks/%ff%fe", demoBody)
+	d.post(strings.Repeat("x", 2000))
+	text := get(t, private, "/metrics", "").body
+	for _, want := range []string{
+		`receiver_callbacks_total{outcome="accepted",source="demo"} 1`,
+		`receiver_callbacks_total{outcome="malformed",source="demo"} 1`,
+		`receiver_callbacks_total{outcome="unknown_source",source="_"} 51`,
+		`receiver_callbacks_rejected_total{answer="Request Entity Too Large"} 1`,
+		`receiver_callback_duration_seconds_count{authentic="true"} 1`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("/metrics has no line %s", want)
+		}
+	}
+	if strings.Contains(text, "made-up") {
+		t.Error("a name that a stranger chose is a label")
+	}
+}
