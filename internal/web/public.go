@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -63,11 +65,14 @@ func only(e *echo.Echo, method, path string, h echo.HandlerFunc) {
 	})
 }
 
-// answer is the body of a 200.
-type answer struct {
-	Outcome  string `json:"outcome"`
-	Subject  string `json:"subject"`
-	Sequence uint64 `json:"sequence"`
+// answer returns the body of a 200. Nothing in it has to be escaped: outcomes are our own
+// words, subjects are printable ASCII without quotes.
+func answer(outcome, subject string, sequence uint64) []byte {
+	b := make([]byte, 0, 64+len(outcome)+len(subject))
+	b = append(append(b, `{"outcome":"`...), outcome...)
+	b = append(append(b, `","subject":"`...), subject...)
+	b = strconv.AppendUint(append(b, `","sequence":`...), sequence, 10)
+	return append(b, "}\n"...)
 }
 
 // unauthorized is the one body of every 401: the reason is nobody's business.
@@ -90,7 +95,7 @@ func (p Public) callback(c echo.Context) error {
 	}
 	received := time.Now().UTC()
 	// What is authentic is stored even if the caller hangs up meanwhile.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), p.PublishTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), p.PublishTimeout)
 	defer cancel()
 	username, password, _ := r.BasicAuth()
 	out, err := p.Receiver.Accept(ctx, callback.Request{
@@ -100,11 +105,19 @@ func (p Public) callback(c echo.Context) error {
 	})
 	p.Metrics.callback(c.Param("source"), out, err, time.Since(start))
 	p.settle(c.Param("source"), body, out, err)
-	p.log(c, out, err, start, len(body))
-	return respond(c, out, err)
+	subject := ""
+	if err == nil {
+		subject = out.Event.Subject()
+	}
+	p.log(c, out, subject, err, start, len(body))
+	return respond(c, out, subject, err)
 }
 
-func respond(c echo.Context, out callback.Outcome, err error) error {
+// contentType is what every answer to a callback has, ready made.
+var contentType = []string{echo.MIMEApplicationJSON}
+
+func respond(c echo.Context, out callback.Outcome, subject string, err error) error {
+	c.Response().Header()[echo.HeaderContentType] = contentType
 	switch {
 	case errors.Is(err, callback.ErrUnauthorized):
 		return c.JSONBlob(http.StatusUnauthorized, unauthorized)
@@ -116,7 +129,7 @@ func respond(c echo.Context, out callback.Outcome, err error) error {
 	if kind == callback.Late {
 		kind = callback.Duplicate // to the platform it is: the job's end is known
 	}
-	return c.JSON(http.StatusOK, answer{kind, out.Event.Subject(), out.Event.Sequence})
+	return c.JSONBlob(http.StatusOK, answer(kind, subject, out.Event.Sequence))
 }
 
 // reject answers what no verification was tried on.
@@ -127,7 +140,7 @@ func (p Public) reject(c echo.Context, code int, why string) error {
 	return c.JSON(code, message{why})
 }
 
-func (p Public) log(c echo.Context, out callback.Outcome, err error, start time.Time, size int) {
+func (p Public) log(c echo.Context, out callback.Outcome, subject string, err error, start time.Time, size int) {
 	if out.Outside {
 		p.Log.Warn().Str("key", out.Key.String()).Msg("a key outside its window still verifies; remove it to end it")
 	}
@@ -144,7 +157,7 @@ func (p Public) log(c echo.Context, out callback.Outcome, err error, start time.
 	case errors.Is(err, callback.ErrUnauthorized):
 		event = event.Str("reason", out.Reason)
 	case err == nil:
-		event = event.Str("outcome", out.Kind).Str("subject", out.Event.Subject()).Uint64("seq", out.Event.Sequence)
+		event = event.Str("outcome", out.Kind).Str("subject", subject).Uint64("seq", out.Event.Sequence)
 	}
 	event.Dur("took", time.Since(start)).Msg("callback")
 }
@@ -160,16 +173,24 @@ func encoded(r *http.Request) bool {
 	return false
 }
 
+// atOnce is the largest body, in bytes, that room is made for before it has come.
+const atOnce = 64 << 10
+
 // readBody reads the whole body, or returns *http.MaxBytesError without reading on.
 // A body of unknown length is measured as it comes and never cut.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
+	if 0 <= r.ContentLength && r.ContentLength <= atOnce {
+		body := make([]byte, r.ContentLength)
+		_, err := io.ReadFull(r.Body, body)
+		return body, err
+	}
 	// Room is made as the bytes come: whoever only says that many will follow gets no
 	// more of our memory than he has sent.
 	var body bytes.Buffer
-	body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
+	body.Grow(atOnce + bytes.MinRead)
 	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	return body.Bytes(), err
 }
