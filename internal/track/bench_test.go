@@ -1,6 +1,7 @@
 package track_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -90,13 +91,24 @@ func BenchmarkProjectionList(b *testing.B) {
 }
 
 // BenchmarkStream measures what is read from an embedded server: filling a projection
-// with all jobs, and showing one.
+// with all jobs, starting with a snapshot of them, and showing one.
 func BenchmarkStream(b *testing.B) {
 	jobs := benchJobs(b)
 	bus := stream(b, jobs)
 	b.Run("fill", func(b *testing.B) {
 		for b.Loop() {
 			p := track.NewProjection(track.ProjectionOptions{Briefs: bus})
+			if err := p.Fill(b.Context()); err != nil || p.Len() != jobs {
+				b.Fatalf("Fill = %v, and %d jobs, want %d", err, p.Len(), jobs)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(jobs), "ns/job")
+	})
+	b.Run("start", func(b *testing.B) {
+		o := track.ProjectionOptions{Briefs: bus, Snapshots: bus, SnapshotEvery: 1}
+		saveOnce(b, bus, o)
+		for b.Loop() {
+			p := track.NewProjection(o)
 			if err := p.Fill(b.Context()); err != nil || p.Len() != jobs {
 				b.Fatalf("Fill = %v, and %d jobs, want %d", err, p.Len(), jobs)
 			}
@@ -113,6 +125,25 @@ func BenchmarkStream(b *testing.B) {
 			}
 		}
 	})
+}
+
+// saveOnce has a projection write a snapshot, unless one is there.
+func saveOnce(b *testing.B, bus *publish.Bus, o track.ProjectionOptions) {
+	b.Helper()
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		track.NewProjection(o).Run(ctx)
+	}()
+	for there := []byte(nil); there == nil; {
+		var err error
+		if there, err = bus.Snapshot(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	cancel()
+	<-done
 }
 
 // stream is an embedded server with so many jobs, submitted and finished. It is kept in

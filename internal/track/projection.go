@@ -24,6 +24,12 @@ type Briefs interface {
 type ProjectionOptions struct {
 	// Briefs must be set.
 	Briefs Briefs
+	// Snapshots spares the reading of what was read before; nil means that every start
+	// begins with the first event.
+	Snapshots Snapshots
+	// SnapshotEvery is how many events must have come since the last snapshot for Run to
+	// write another one, at most every 10 minutes. Default 50,000.
+	SnapshotEvery uint64
 	// MaxJobs bounds the projection; the jobs that were heard of first are left out of a
 	// longer one. Default 2,000,000, which take about 400 MB.
 	MaxJobs int
@@ -52,6 +58,9 @@ type Projection struct {
 	next   uint64 // the sequence to go on with
 	counts map[count]int
 	watch  map[*follower]struct{}
+
+	saved   uint64 // next of the last snapshot
+	savedAt time.Time
 }
 
 // key names a job; source is the number of a word.
@@ -74,6 +83,9 @@ func NewProjection(o ProjectionOptions) *Projection {
 	if o.MaxJobs == 0 {
 		o.MaxJobs = 2_000_000
 	}
+	if o.SnapshotEvery == 0 {
+		o.SnapshotEvery = 50_000
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -85,6 +97,11 @@ func NewProjection(o ProjectionOptions) *Projection {
 
 // Fill reads what is in the stream and is not in the projection yet.
 func (p *Projection) Fill(ctx context.Context) error {
+	if p.o.Snapshots != nil && p.Len() == 0 {
+		if err := p.load(ctx); err != nil && ctx.Err() == nil {
+			p.o.Log.Warn().Err(err).Msg("list of jobs made from the whole stream, which takes longer")
+		}
+	}
 	if err := p.read(ctx, false); err != nil {
 		return err
 	}
@@ -101,7 +118,7 @@ func (p *Projection) Run(ctx context.Context) {
 	for {
 		err := p.Fill(ctx)
 		if err == nil {
-			err = p.read(ctx, true)
+			err = p.follow(ctx)
 		}
 		if ctx.Err() != nil {
 			return
@@ -111,6 +128,38 @@ func (p *Projection) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-time.After(storePause):
+		}
+	}
+}
+
+// follow reads what comes, and writes snapshots from time to time.
+func (p *Projection) follow(ctx context.Context) error {
+	if p.o.Snapshots == nil {
+		return p.read(ctx, true)
+	}
+	reading, stop := context.WithCancel(ctx)
+	var saving sync.WaitGroup
+	saving.Go(func() { p.keepSaving(reading) })
+	err := p.read(ctx, true)
+	stop()
+	saving.Wait()
+	return err
+}
+
+// saveTick is how often it is looked whether a snapshot is due.
+const saveTick = time.Minute
+
+func (p *Projection) keepSaving(ctx context.Context) {
+	tick := time.NewTicker(saveTick)
+	defer tick.Stop()
+	for {
+		if err := p.save(ctx); err != nil && ctx.Err() == nil {
+			p.o.Log.Warn().Err(err).Msg("snapshot of the list of jobs not written")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 		}
 	}
 }
