@@ -42,6 +42,7 @@ type Server struct {
 	owner   nkeys.KeyPair
 	claim   *claim // nil if the server runs on a copy
 	scratch string // the copy, removed by Stop; empty if there is none
+	damage  []string // what was left out of the copy
 }
 
 // startTimeout bounds how long the server may take to recover its streams.

@@ -133,6 +133,7 @@ var ErrNoStore = errors.New("the folder holds no streams")
 // for reading. Opening the folder itself would let the server expire and repair what
 // is in it, and evidence must not change by being looked at. The copy goes with Stop;
 // in it, events past the age that JOBS keeps them for are gone.
+// Messages of the evidence that are damaged are left out of it; Server.Damage names them.
 // It returns ErrInUse if another process runs on the folder.
 func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 	source := filepath.Join(folder, "jetstream")
@@ -156,6 +157,10 @@ func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 	if err := copyTree(source, filepath.Join(temp, "jetstream")); err != nil {
 		return nil, fmt.Errorf("copying the streams of %s: %w", folder, err)
 	}
+	damage, err := mendCopy(filepath.Join(temp, "jetstream"))
+	if err != nil {
+		return nil, err
+	}
 	e := Embedded{Folder: temp, Log: log}
 	owner, err := nkeys.CreateUser()
 	if err != nil {
@@ -169,7 +174,7 @@ func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{ns: ns, owner: owner, scratch: temp}, nil
+	return &Server{ns: ns, owner: owner, scratch: temp, damage: damage}, nil
 }
 
 // copyTree copies regular files and folders; there is nothing else in a store.

@@ -1,0 +1,202 @@
+package publish
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/minio/highwayhash"
+)
+
+// evidenceStreams are the streams whose files are looked through before a server opens a
+// copy of them. Only those of the first group count every message; in the last, most are
+// replaced all the time.
+var evidenceStreams = []string{JobsStream, AttemptsStream, ActionsStream, CheckpointsStream, objectsOfTiles}
+
+const objectsOfTiles = "OBJ_" + TilesBucket
+
+// A message in a block file of JetStream, after nats-server 2.15, filestore.go,
+// writeMsgRecordLocked: length with a flag for headers (4 bytes), sequence with two flags
+// (8), time (8), length of the subject (2), the subject, the length of the headers if
+// there are any (4), headers, data, checksum (8). Integers are little-endian. The checksum
+// covers all but the lengths.
+const (
+	blockHead     = 4 + 8 + 8 + 2
+	blockChecksum = 8
+	withHeaders   = 1 << 31
+	sequenceFlags = 1<<63 | 1<<62 // erased, and a note that another one was removed
+	largestRecord = 32 << 20
+	largestJump   = 1 << 24 // of sequences within a file
+)
+
+// mendCopy looks through the files of a copy of a server's folder and leaves out of them
+// what is damaged: a server would drop more than that, and there are bytes, changed in the
+// right place, that it counts through for hours. It returns the damaged places.
+func mendCopy(jetstream string) (damage []string, err error) {
+	for _, stream := range evidenceStreams {
+		folders, err := filepath.Glob(filepath.Join(jetstream, "*", "streams", stream, "msgs"))
+		if err != nil {
+			return nil, err
+		}
+		for _, folder := range folders {
+			places, err := mendStream(folder, stream)
+			if err != nil {
+				return nil, fmt.Errorf("looking through the messages of %s: %w", stream, err)
+			}
+			damage = append(damage, places...)
+		}
+	}
+	return damage, nil
+}
+
+func mendStream(folder, stream string) (damage []string, err error) {
+	files, err := blockFiles(folder)
+	if err != nil {
+		return nil, err
+	}
+	for _, index := range files {
+		name := fmt.Sprintf("%d.blk", index)
+		path := filepath.Join(folder, name)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		b, err := newBlock(data, stream, index)
+		if err != nil {
+			return nil, err
+		}
+		sound, places := b.sound()
+		if len(places) == 0 {
+			continue
+		}
+		for _, p := range places {
+			damage = append(damage, fmt.Sprintf("%s: msgs/%s, %s", stream, name, p))
+		}
+		if err := os.WriteFile(path, sound, 0o600); err != nil {
+			return nil, err
+		}
+		// What the server noted of its files is no longer true; it makes this one anew.
+		if err := os.Remove(filepath.Join(folder, "index.db")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return damage, nil
+}
+
+// Damage returns what was left out of the private copy that Inspect made, because it is
+// damaged: one line for each place. What is missing in it is missing in the streams.
+func (s *Server) Damage() []string { return s.damage }
+
+// blockFiles returns the numbers of the block files in a folder, ascending.
+func blockFiles(folder string) ([]uint32, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	var all []uint32
+	for _, e := range entries {
+		number, ok := strings.CutSuffix(e.Name(), ".blk")
+		if n, err := strconv.ParseUint(number, 10, 32); ok && err == nil {
+			all = append(all, uint32(n))
+		}
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// block is a block file.
+type block struct {
+	data []byte
+	hash hash.Hash64
+	last uint64 // the highest sequence so far
+	jump uint64 // how far a sequence may be from it
+}
+
+func newBlock(data []byte, stream string, index uint32) (*block, error) {
+	key := sha256.Sum256(fmt.Appendf(nil, "%s-%d", stream, index))
+	h, err := highwayhash.New64(key[:])
+	if err != nil {
+		return nil, err
+	}
+	b := &block{data: data, hash: h, jump: largestJump}
+	if stream == objectsOfTiles {
+		b.jump = 1 << 40 // old tiles stay while the younger around them are replaced
+	}
+	return b, nil
+}
+
+// sound returns the file without what is damaged in it, and where that was.
+func (b *block) sound() (sound []byte, places []string) {
+	if bytes.HasPrefix(b.data, []byte("cmp\x01")) {
+		return b.data, nil // compressed: none of ours is, and the server checks it as a whole
+	}
+	at := 0
+	for at < len(b.data) {
+		if n := b.record(at); n > 0 {
+			sound = append(sound, b.data[at:at+n]...)
+			at += n
+			continue
+		}
+		next := b.next(at + 1)
+		after := ""
+		if b.last > 0 {
+			after = fmt.Sprintf(", after sequence %d", b.last)
+		}
+		places = append(places, fmt.Sprintf("bytes %d to %d%s: no message with a right checksum", at, next-1, after))
+		at = next
+	}
+	return sound, places
+}
+
+// next returns where the next sound record begins, or the end of the file.
+func (b *block) next(at int) int {
+	for ; at < len(b.data); at++ {
+		before := b.last
+		if b.record(at) > 0 {
+			b.last = before
+			return at
+		}
+	}
+	return at
+}
+
+// record returns the length of the sound record at a place, or 0 if there is none.
+func (b *block) record(at int) int {
+	rest := b.data[at:]
+	if len(rest) < blockHead+blockChecksum {
+		return 0
+	}
+	length := binary.LittleEndian.Uint32(rest)
+	subject := int(binary.LittleEndian.Uint16(rest[20:]))
+	skip := 0
+	if length&withHeaders != 0 {
+		length, skip = length&^withHeaders, 4
+	}
+	n := int64(length)
+	if n < int64(blockHead+subject+skip+blockChecksum) || n > int64(len(rest)) || n > largestRecord {
+		return 0
+	}
+	seq := binary.LittleEndian.Uint64(rest[4:]) &^ sequenceFlags
+	if b.last > 0 && seq > b.last+b.jump {
+		return 0
+	}
+	end := int(n) - blockChecksum
+	b.hash.Reset()
+	for _, part := range [][]byte{rest[4:20], rest[blockHead : blockHead+subject], rest[blockHead+subject+skip : end]} {
+		b.hash.Write(part) // a hash never returns an error
+	}
+	if !bytes.Equal(b.hash.Sum(nil), rest[end:n]) {
+		return 0
+	}
+	b.last = max(b.last, seq)
+	return int(n)
+}
