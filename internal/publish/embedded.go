@@ -40,8 +40,8 @@ type Embedded struct {
 type Server struct {
 	ns      *server.Server
 	owner   nkeys.KeyPair
-	claim   *claim // nil if the server runs on a copy
-	scratch string // the copy, removed by Stop; empty if there is none
+	claim   *claim   // nil if the server runs on a copy
+	scratch string   // the copy, removed by Stop; empty if there is none
 	damage  []string // what was left out of the copy
 }
 
