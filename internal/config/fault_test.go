@@ -45,7 +45,10 @@ func TestFaults(t *testing.T) {
 
 		{"not YAML", "log:\n  level: [", "config.yaml:2: is not YAML: did not find expected node content"},
 		{"mapping in a value", "nats:\nlog: level: info", "config.yaml:2: is not YAML: mapping values are not allowed in this context"},
-		{"not UTF-8", "log: \xff\xfe", "config.yaml: is not YAML: invalid leading UTF-8 octet"},
+		{"not UTF-8", "log:\n  level: \xff\xfe\n", "config.yaml:2: is not YAML: invalid leading UTF-8 octet"},
+		{"indented otherwise", "sources:\n  crm:\n    hub: a\n" + key + "   base_url: http://127.0.0.1\nlog:\n  level: info\n", "config.yaml:5: is not YAML: did not find expected key"},
+		{"bracket left open", "public:\n  trusted_proxies: [\n  address: 127.0.0.1:80\nlog:\n  level: info\n", "config.yaml:3: is not YAML: did not find expected ',' or ']'"},
+		{"quote left open", "log:\n  level: info\n  format: \"json\n\nprivate: {}\n", "config.yaml:3: is not YAML: found unexpected end of stream"},
 		{"star", "log: {level: info}\nprivate:\n  token: *hunter2\n", "config.yaml:3: is not YAML: a value that begins with * must be quoted"},
 		{"anchor", "log: &x {level: info}\n", "config.yaml:1: log: begins with a YAML anchor (&…); they are not supported"},
 		{"anchor in a secret", "private: {token: &hunter2 x}", "config.yaml:1: private.token: begins with a YAML anchor"},

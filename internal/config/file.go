@@ -8,7 +8,7 @@ import (
 	"iter"
 	"regexp"
 	"slices"
-	"strconv"
+	"sort"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -23,7 +23,7 @@ var (
 	// printable keys may be repeated in a fault. Anything else may be a value
 	// that slipped into a key's place, as in {token:secret}.
 	printable  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
-	yamlError  = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+	yamlError  = regexp.MustCompile(`^yaml: (?:line \d+: )?(.*)$`)
 	lostAnchor = regexp.MustCompile(`^yaml: unknown anchor '(.*)' referenced$`)
 )
 
@@ -74,12 +74,34 @@ func syntax(err error, text []byte) (line int, wrong string) {
 		before, _, _ := bytes.Cut(text, []byte("*"+m[1]))
 		return 1 + bytes.Count(before, []byte("\n")), "is not YAML: a value that begins with * must be quoted"
 	}
-	m := yamlError.FindStringSubmatch(err.Error())
-	if m == nil {
-		return 0, "is not YAML"
+	line = brokenLine(err, text)
+	if m := yamlError.FindStringSubmatch(err.Error()); m != nil {
+		return line, "is not YAML: " + m[1]
 	}
-	line, _ = strconv.Atoi(m[1])
-	return line, "is not YAML: " + m[2]
+	return line, "is not YAML"
+}
+
+// brokenLine is the first line after which the library says what it says of the whole
+// text. The line that it names is rather where the part with the fault in it begins, or
+// the one before, and with a wrong indentation that can be far away.
+func brokenLine(err error, text []byte) int {
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	return 1 + sort.Search(len(lines)-1, func(n int) bool {
+		short := parse(bytes.Join(lines[:n+1], nil))
+		return short != nil && short.Error() == err.Error()
+	})
+}
+
+// parse reads all documents of a text.
+func parse(text []byte) error {
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	for {
+		if err := d.Decode(new(yaml.Node)); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 }
 
 // read turns a node into part of a layer: maps, lists and leaves as the schema
