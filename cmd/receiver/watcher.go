@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -124,15 +125,22 @@ func (in *instance) newWatcher() (*track.Watcher, error) {
 		Store: in.bus, Status: in.platforms.status, Rows: in.platforms.rows,
 		Plan: in.platforms.plan, Quarantine: in.platforms.quarantine,
 		Classify: classify, Count: in.metrics.Watch, Timeout: longest(in.cfg), Log: in.log,
-		Patience: 2*longest(in.cfg) + time.Minute,
+		Patience: patience(in.cfg),
 	})
 }
 
 // longest is the longest time that any source allows for a question.
 func longest(cfg *config.Config) time.Duration {
-	most := 30 * time.Second
+	var most time.Duration
 	for _, s := range cfg.Sources {
 		most = max(most, s.Timeouts.Request)
 	}
-	return most
+	return cmp.Or(most, 30*time.Second)
+}
+
+// patience is the time after which another replica takes up a job, since the one that had
+// it must have died. The errors of a job's rows, which take twice the time of a question,
+// and a dozen dealings with the store fit into it. By default it is two minutes.
+func patience(cfg *config.Config) time.Duration {
+	return 2*longest(cfg) + 12*cfg.Limits.PublishTimeout
 }
