@@ -23,6 +23,7 @@ import (
 )
 
 func TestInspectShowsAllAndChangesNothing(t *testing.T) {
+	t.Parallel()
 	for _, left := range []string{"as serve leaves it", "without a lock file"} {
 		t.Run(left, func(t *testing.T) {
 			folder := t.TempDir()
@@ -167,6 +168,7 @@ func TestABusyPortIsSaidAtOnce(t *testing.T) {
 // The durability contract, as far as a process can test it: what was acknowledged is in
 // the files, whatever becomes of the process that wrote them.
 func TestWhatIsAcknowledgedIsInTheFiles(t *testing.T) {
+	t.Parallel()
 	for _, always := range []bool{true, false} {
 		t.Run(fmt.Sprintf("sync always %v", always), func(t *testing.T) {
 			folder, left := t.TempDir(), filepath.Join(t.TempDir(), "left")

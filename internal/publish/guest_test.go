@@ -87,6 +87,7 @@ func TestAGuestReadsAndConsumes(t *testing.T) {
 }
 
 func TestAGuestCannotChangeWhatIsOurs(t *testing.T) {
+	t.Parallel()
 	s := start(t, t.TempDir())
 	b := open(t, s)
 	store(t, b, event(job.Finished, "1", "COMPLETED"))

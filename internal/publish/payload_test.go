@@ -14,6 +14,7 @@ import (
 )
 
 func TestABodyTooLargeForAMessageIsKeptWhole(t *testing.T) {
+	t.Parallel()
 	s := somebodysServer(t, 16<<10)
 	b := dial(t, s.external(), publish.Options{})
 	bodies := map[string][]byte{}

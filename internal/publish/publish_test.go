@@ -138,6 +138,7 @@ func TestAttemptsAreRecorded(t *testing.T) {
 }
 
 func TestAFolderHasOneOwner(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	start(t, folder)
 	if _, err := publish.Start(embedded(folder)); !errors.Is(err, publish.ErrInUse) {

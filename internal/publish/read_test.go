@@ -72,6 +72,7 @@ func TestMessagesEndAtWhatWasThereWhenCalled(t *testing.T) {
 
 // The stream of attempts drops its oldest under a flood, and the reader is behind.
 func TestMessagesEndWhenTheRestHasGone(t *testing.T) {
+	t.Parallel()
 	s := somebodysServer(t, 0)
 	b := dial(t, s.external(), publish.Options{})
 	js := s.jetstream()

@@ -14,8 +14,6 @@ import (
 )
 
 func TestAStreamThatCannotKeepOurPromisesIsRefused(t *testing.T) {
-	s := somebodysServer(t, 0)
-	js := s.jetstream()
 	for _, tt := range []struct {
 		field  string
 		stream string
@@ -40,9 +38,11 @@ func TestAStreamThatCannotKeepOurPromisesIsRefused(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.stream+" "+tt.field, func(t *testing.T) {
+			t.Parallel()
+			s := somebodysServer(t, 0)
 			cfg := jetstream.StreamConfig{Name: tt.stream, Subjects: []string{strings.ToLower(tt.stream) + ".>"}}
 			tt.change(&cfg)
-			create(t, js, cfg)
+			create(t, s.jetstream(), cfg)
 			_, err := publish.Dial(t.Context(), s.external(), publish.Options{})
 			if !errors.Is(err, publish.ErrStream) || !strings.Contains(err.Error(), tt.stream) || !strings.Contains(err.Error(), tt.field+" is ") {
 				t.Errorf("Dial = %v, want ErrStream naming %s and %s", err, tt.stream, tt.field)
@@ -52,8 +52,6 @@ func TestAStreamThatCannotKeepOurPromisesIsRefused(t *testing.T) {
 }
 
 func TestAStreamWithOtherLimitsIsReportedAndLeftAsItIs(t *testing.T) {
-	s := somebodysServer(t, 0)
-	js := s.jetstream()
 	for _, tt := range []struct {
 		field  string
 		stream string
@@ -66,6 +64,9 @@ func TestAStreamWithOtherLimitsIsReportedAndLeftAsItIs(t *testing.T) {
 		{"max_msgs", publish.AttemptsStream, func(c *jetstream.StreamConfig) { c.MaxMsgs = 10 }},
 	} {
 		t.Run(tt.stream+" "+tt.field, func(t *testing.T) {
+			t.Parallel()
+			s := somebodysServer(t, 0)
+			js := s.jetstream()
 			cfg := jetstream.StreamConfig{Name: tt.stream, Subjects: []string{strings.ToLower(tt.stream) + ".>"}, AllowDirect: true}
 			tt.change(&cfg)
 			before := create(t, js, cfg)
@@ -119,14 +120,9 @@ func TestReadOnlyMakesNoStreams(t *testing.T) {
 	}
 }
 
-// create makes a stream in the place of all that are there.
+// create makes a stream, and another one that it may mirror.
 func create(t *testing.T, js jetstream.JetStream, cfg jetstream.StreamConfig) jetstream.StreamConfig {
 	t.Helper()
-	for name := range js.StreamNames(t.Context()).Name() {
-		if err := js.DeleteStream(t.Context(), name); err != nil {
-			t.Fatal(err)
-		}
-	}
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other"}}); err != nil {
 		t.Fatal(err)
 	}
