@@ -21,6 +21,7 @@ const benchSource = "bench"
 type selfBench struct {
 	load     bench.Load
 	folder   string // removed at the end
+	profile  string // where profiles go; empty if none are made
 	verifier *verify.Verifier
 	padding  int // what the receiver stores with a body, in bytes
 }
@@ -63,7 +64,7 @@ func (a *app) benchSelf(ctx context.Context, f benchFlags) (err error) {
 const benchOverhead = 500 * time.Millisecond
 
 func newSelfBench(f benchFlags) (*selfBench, error) {
-	b := &selfBench{load: f.load}
+	b := &selfBench{load: f.load, profile: f.profile}
 	b.load.Key = bench.Key(rand.Text())
 	b.load.URL = "http://127.0.0.1/" // stands for the real one until there is one
 	if err := b.load.Check(); err != nil {
@@ -98,7 +99,9 @@ func (b *selfBench) lanes(syncs []string) (lanes []bench.Lane, targets []bench.T
 	unsigned.Prime = 0 // the baseline accepts nothing
 	for _, sync := range syncs {
 		add := func(name, publishing string, l bench.Load, up bringUp) int {
-			lanes = append(lanes, bench.Lane{Name: name, Sync: sync, Publishing: publishing, Run: b.run(l, sync, up)})
+			lane := bench.Lane{Name: name, Sync: sync, Publishing: publishing}
+			lane.Run = b.run(lane, l, up)
+			lanes = append(lanes, lane)
 			return len(lanes) - 1
 		}
 		alone := add("ceiling", oneByOne, fresh, b.ceiling(true))

@@ -30,14 +30,14 @@ type bringUp func(context.Context, *config.Config) (measured, error)
 
 // run returns a function that brings something up on a folder of its own, measures it
 // once, and takes it down.
-func (b *selfBench) run(l bench.Load, sync string, up bringUp) func(context.Context) (bench.Sample, error) {
+func (b *selfBench) run(lane bench.Lane, l bench.Load, up bringUp) func(context.Context) (bench.Sample, error) {
 	return func(ctx context.Context) (s bench.Sample, err error) {
 		folder, err := os.MkdirTemp(b.folder, "")
 		if err != nil {
 			return s, fmt.Errorf("making a folder for the store: %w", err)
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-		cfg, err := b.config(folder, sync)
+		cfg, err := b.config(folder, lane.Sync)
 		if err != nil {
 			return s, err
 		}
@@ -47,12 +47,12 @@ func (b *selfBench) run(l bench.Load, sync string, up bringUp) func(context.Cont
 		}
 		defer func() { err = errors.Join(err, m.stop()) }()
 		l.URL = "http://" + m.address + "/callbacks/" + benchSource
-		return measure(ctx, l)
+		return b.measure(ctx, lane, l)
 	}
 }
 
 // measure puts load on something in this process, by a generator in another.
-func measure(ctx context.Context, l bench.Load) (s bench.Sample, err error) {
+func (b *selfBench) measure(ctx context.Context, lane bench.Lane, l bench.Load) (s bench.Sample, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return s, fmt.Errorf("finding this program: %w", err)
@@ -65,6 +65,13 @@ func measure(ctx context.Context, l bench.Load) (s bench.Sample, err error) {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, child.Close()) }()
+	if b.profile != "" {
+		stop, err := bench.Profile(b.profile, lane.String())
+		if err != nil {
+			return s, err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
 	before := bench.ReadUsage()
 	s.Result, err = child.Measure(ctx)
 	s.Cost = bench.ReadUsage().Since(before, s.Requests)
