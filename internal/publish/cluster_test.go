@@ -137,7 +137,7 @@ func newWall(t *testing.T, to string) *wall {
 			}
 			out, err := net.Dial("tcp", to)
 			if err != nil {
-				in.Close()
+				_ = in.Close()
 				continue
 			}
 			w.mu.Lock()
@@ -148,12 +148,12 @@ func newWall(t *testing.T, to string) *wall {
 		}
 	}()
 	t.Cleanup(func() {
-		ln.Close()
+		_ = ln.Close()
 		w.open()
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for _, c := range w.all {
-			c.Close()
+			_ = c.Close()
 		}
 	})
 	return w

@@ -109,7 +109,7 @@ func TestAttachNeverFollowsAnOldAddress(t *testing.T) {
 				return
 			}
 			misled.Add(1)
-			c.Close()
+			_ = c.Close()
 		}
 	}()
 	for range 5 {

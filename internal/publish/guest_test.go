@@ -190,7 +190,9 @@ func TestAGuestCannotTakeOurWork(t *testing.T) {
 		t.Error("a guest could take our consumer away")
 	}
 	cancel()
-	<-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("React = %v, want the context's error", err)
+	}
 }
 
 // TestAGuestCannotForge goes the ways around the denied subjects: a guest has the

@@ -18,7 +18,10 @@ func TestMessagesThatAreThere(t *testing.T) {
 		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 	}
 	var middle time.Time
-	for m := range b.Messages(t.Context(), publish.Watch{}) {
+	for m, err := range b.Messages(t.Context(), publish.Watch{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if m.Sequence == 3 {
 			middle = m.Time
 		}

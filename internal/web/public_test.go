@@ -258,7 +258,9 @@ func TestACallerThatHangsUpIsStored(t *testing.T) {
 	l.send("POST /callbacks/demo HTTP/1.1\nHost: x\n%s: %s\nContent-Length: %d\n\n%s",
 		verify.Header, signature(demoKey, demoBody), len(demoBody), demoBody)
 	<-slow.began
-	l.Close()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
 	select {
 	case err := <-slow.published:
 		t.Fatalf("storing was given up when the caller hung up: %v", err)
