@@ -52,7 +52,7 @@ func open(t *testing.T, change ...func(*options)) *doors {
 	d := &doors{shelf: &shelf{}, t: t, log: &logs{}, metrics: web.NewMetrics(func() uint64 { return 0 })}
 	o := options{
 		public: web.Public{BodyLimit: 1 << 10, PublishTimeout: 5 * time.Second, Metrics: d.metrics, Log: zerolog.New(d.log)},
-		limits: web.Limits{Header: 16 << 10, ReadHeader: 5 * time.Second, Read: 5 * time.Second, Write: 5 * time.Second, Idle: 5 * time.Second},
+		limits: web.Limits{Header: 16 << 10, ReadHeader: time.Minute, Read: time.Minute, Write: time.Minute, Idle: time.Minute},
 		store:  d.shelf,
 	}
 	for _, c := range change {
@@ -179,7 +179,7 @@ func (l *line) answer() *reply {
 	return read(l.t, res)
 }
 
-// closed waits until the server has closed the connection.
+// closed waits until the server has closed the connection, or returns an error.
 func (l *line) closed() error {
 	_, err := io.Copy(io.Discard, l.r)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
