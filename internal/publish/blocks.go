@@ -17,10 +17,12 @@ import (
 	"github.com/minio/highwayhash"
 )
 
-// evidenceStreams are the streams whose files are looked through before a server opens a
-// copy of them. Only those of the first group count every message; in the last, most are
-// replaced all the time.
-var evidenceStreams = []string{JobsStream, AttemptsStream, ActionsStream, CheckpointsStream, objectsOfTiles}
+// ownStreams are the streams whose files are looked through before a server opens a copy
+// of them: all of ours, for a byte that changed anywhere means that somebody, or the disk,
+// was at work.
+var ownStreams = []string{
+	JobsStream, AttemptsStream, ActionsStream, CheckpointsStream, WatchStream, objectsOfTiles, "OBJ_" + PayloadBucket,
+}
 
 const objectsOfTiles = "OBJ_" + TilesBucket
 
@@ -42,7 +44,7 @@ const (
 // what is damaged: a server would drop more than that, and there are bytes, changed in the
 // right place, that it counts through for hours. It returns the damaged places.
 func mendCopy(jetstream string) (damage []string, err error) {
-	for _, stream := range evidenceStreams {
+	for _, stream := range ownStreams {
 		folders, err := filepath.Glob(filepath.Join(jetstream, "*", "streams", stream, "msgs"))
 		if err != nil {
 			return nil, err
@@ -128,8 +130,8 @@ func newBlock(data []byte, stream string, index uint32) (*block, error) {
 		return nil, err
 	}
 	b := &block{data: data, hash: h, jump: largestJump}
-	if stream == objectsOfTiles {
-		b.jump = 1 << 40 // old tiles stay while the younger around them are replaced
+	if stream == objectsOfTiles || stream == WatchStream {
+		b.jump = 1 << 40 // old messages stay while the younger around them are replaced
 	}
 	return b, nil
 }
