@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -87,8 +86,8 @@ func (s Streams) checkpoints() jetstream.StreamConfig {
 }
 
 // ErrStream is returned when a stream exists that cannot keep our promises, such as
-// one that drops events for size. What to change stands in the error; we never
-// change a stream ourselves.
+// one that drops events for size. What to change stands in the error; only
+// Survey.Apply changes a stream.
 var ErrStream = errors.New("the stream exists with another configuration")
 
 func (b *Bus) ensureStreams(ctx context.Context) error {
@@ -124,47 +123,18 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (je
 		return nil, fmt.Errorf("opening stream %s: %w", want.Name, err)
 	}
 	info := s.CachedInfo()
-	breaking, limits := compare(want, info.Config)
-	if len(breaking) > 0 {
-		return nil, fmt.Errorf("stream %s: %w: %v; change it with `nats stream edit %s`, or give the receiver an account of its own",
-			want.Name, ErrStream, breaking, want.Name)
-	}
-	for _, d := range limits {
-		b.opts.Log.Warn().Str("stream", want.Name).Str("difference", d).
+	var breaking []difference
+	for _, d := range compare(want, info.Config) {
+		if d.breaks {
+			breaking = append(breaking, d)
+			continue
+		}
+		b.opts.Log.Warn().Str("stream", want.Name).Stringer("difference", d).
 			Msg("stream exists with other limits than configured; left as it is")
 	}
+	if len(breaking) > 0 {
+		return nil, fmt.Errorf("stream %s: %w: %v; see `receiver streams plan`, or give the receiver an account of its own",
+			want.Name, ErrStream, breaking)
+	}
 	return s, nil
-}
-
-// compare lists how a stream differs from what we would create: in ways that break
-// promises (uniqueness or keeping), and in limits that are an operator's choice.
-func compare(want, got jetstream.StreamConfig) (breaking, limits []string) {
-	diff := func(list *[]string, field string, want, got any) {
-		if fmt.Sprint(want) != fmt.Sprint(got) {
-			*list = append(*list, fmt.Sprintf("%s is %v, want %v", field, got, want))
-		}
-	}
-	slices.Sort(got.Subjects)
-	diff(&breaking, "subjects", want.Subjects, got.Subjects)
-	diff(&breaking, "retention", want.Retention, got.Retention)
-	diff(&breaking, "max_msgs_per_subject", want.MaxMsgsPerSubject, got.MaxMsgsPerSubject)
-	diff(&breaking, "no_ack", want.NoAck, got.NoAck)
-	diff(&breaking, "sealed", want.Sealed, got.Sealed)
-	diff(&breaking, "mirror", want.Mirror != nil, got.Mirror != nil)
-	diff(&breaking, "sources", len(want.Sources), len(got.Sources))
-	diff(&breaking, "subject_transform", want.SubjectTransform != nil, got.SubjectTransform != nil)
-	if want.Name != AttemptsStream {
-		diff(&breaking, "max_bytes", want.MaxBytes, got.MaxBytes)
-		diff(&breaking, "max_msgs", want.MaxMsgs, got.MaxMsgs)
-	} else {
-		diff(&limits, "max_bytes", want.MaxBytes, got.MaxBytes)
-		diff(&limits, "max_msgs", want.MaxMsgs, got.MaxMsgs)
-	}
-	diff(&limits, "max_age", want.MaxAge, got.MaxAge)
-	diff(&limits, "storage", want.Storage, got.Storage)
-	diff(&limits, "num_replicas", want.Replicas, got.Replicas)
-	diff(&limits, "discard", want.Discard, got.Discard)
-	diff(&limits, "max_msg_size", want.MaxMsgSize, got.MaxMsgSize)
-	diff(&limits, "allow_atomic", want.AllowAtomicPublish, got.AllowAtomicPublish)
-	return breaking, limits
 }
