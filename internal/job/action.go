@@ -40,6 +40,8 @@ const (
 	ActionReverify = "reverify"
 	// ActionExport: records were written into an archive.
 	ActionExport = "export"
+	// ActionStreams: limits or copies of streams were changed, as its details plan.
+	ActionStreams = "streams"
 )
 
 var actionWord = regexp.MustCompile(`^[a-z_]{1,32}$`)

@@ -24,7 +24,11 @@ type External struct {
 // Dial connects to a cluster and opens the streams, creating those that are missing.
 // The connection mends itself; while it is down, writes fail with ErrUnavailable.
 func Dial(ctx context.Context, e External, o Options) (*Bus, error) {
-	opts := baseOptions(o)
+	return connect(ctx, strings.Join(e.URLs, ","), o, append(baseOptions(o), e.options()...))
+}
+
+func (e External) options() []nats.Option {
+	var opts []nats.Option
 	if e.CredentialsFile != "" {
 		opts = append(opts, nats.UserCredentials(e.CredentialsFile))
 	}
@@ -34,7 +38,7 @@ func Dial(ctx context.Context, e External, o Options) (*Bus, error) {
 	if e.CertFile != "" {
 		opts = append(opts, nats.ClientCert(e.CertFile, e.KeyFile))
 	}
-	return connect(ctx, strings.Join(e.URLs, ","), o, opts)
+	return opts
 }
 
 func connect(ctx context.Context, url string, o Options, opts []nats.Option) (*Bus, error) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 	"github.com/rs/zerolog"
 )
@@ -79,30 +80,37 @@ func (c *claim) release() {
 // Attach connects, as the owner, to the server that another process runs on a
 // folder. It returns ErrNotRunning if there is none.
 func Attach(ctx context.Context, folder string, o Options) (*Bus, error) {
+	url, as, err := running(folder)
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, url, o, append(baseOptions(o), as))
+}
+
+// running returns the address of the server that another process runs on a folder, and
+// what signs us in there as the owner.
+func running(folder string) (url string, as nats.Option, err error) {
 	release, err := share(folder)
 	if err == nil {
 		release()
-		return nil, fmt.Errorf("%w on %s", ErrNotRunning, folder)
+		return "", nil, fmt.Errorf("%w on %s", ErrNotRunning, folder)
 	}
 	if !errors.Is(err, ErrInUse) {
-		return nil, err
+		return "", nil, err
 	}
-	url, err := os.ReadFile(filepath.Join(folder, addressFile))
+	address, err := os.ReadFile(filepath.Join(folder, addressFile))
 	if err != nil {
-		return nil, fmt.Errorf("%w on %s yet: %v", ErrNotRunning, folder, err)
+		return "", nil, fmt.Errorf("%w on %s yet: %v", ErrNotRunning, folder, err)
 	}
-	if len(url) == 0 {
-		return nil, fmt.Errorf("%w: %s; it listens on no port: set nats.embedded.address", ErrInUse, folder)
+	if len(address) == 0 {
+		return "", nil, fmt.Errorf("%w: %s; it listens on no port: set nats.embedded.address", ErrInUse, folder)
 	}
 	owner, err := ownerOf(folder)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	as, err := signIn(owner)
-	if err != nil {
-		return nil, err
-	}
-	return connect(ctx, string(url), o, append(baseOptions(o), as))
+	as, err = signIn(owner)
+	return string(address), as, err
 }
 
 // ErrNotRunning is returned by Attach when no server runs on the folder.

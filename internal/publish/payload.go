@@ -73,8 +73,11 @@ func (b *Bus) putPayload(ctx context.Context, name string, data []byte) error {
 	return nil
 }
 
-// payloads opens the bucket, creating it when it is first needed. It keeps objects a
-// day longer than JOBS keeps the events that refer to them.
+// payloadAge is how long objects are kept: a day longer than JOBS keeps the events that
+// refer to them.
+func payloadAge(jobs time.Duration) time.Duration { return jobs + 24*time.Hour }
+
+// payloads opens the bucket, creating it when it is first needed.
 func (b *Bus) payloads(ctx context.Context) (jetstream.ObjectStore, error) {
 	store, err := b.js.ObjectStore(ctx, PayloadBucket)
 	if !errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -85,7 +88,7 @@ func (b *Bus) payloads(ctx context.Context) (jetstream.ObjectStore, error) {
 		Description: "bodies larger than a message, named by their SHA-256",
 	}
 	if age := b.jobs.CachedInfo().Config.MaxAge; age > 0 {
-		cfg.TTL = age + 24*time.Hour
+		cfg.TTL = payloadAge(age)
 	}
 	store, err = b.js.CreateObjectStore(ctx, cfg)
 	if errors.Is(err, jetstream.ErrBucketExists) {

@@ -6,8 +6,8 @@
 // once. The server enforces the "once" (Nats-Expected-Last-Subject-Sequence), so it
 // holds across callers, replicas and restarts and is never forgotten.
 //
-// It decides nothing about callbacks and never changes a stream that exists. It is
-// the only package that imports NATS.
+// It decides nothing about callbacks and never changes a stream that exists, but where
+// Survey.Apply is told to. It is the only package that imports NATS.
 package publish
 
 import (
@@ -139,8 +139,12 @@ func (b *Bus) URL() string { return b.nc.ConnectedUrlRedacted() }
 
 // bound gives ctx the default deadline if it has none.
 func (b *Bus) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return b.opts.bound(ctx)
+}
+
+func (o Options) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, b.opts.Timeout)
+	return context.WithTimeout(ctx, o.Timeout)
 }

@@ -1,0 +1,137 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"receiver/internal/job"
+)
+
+// Apply makes those changes of a plan that are not blocked, stream by stream, and records
+// them as an action first if the stream of actions is there. The error is ErrDrops unless
+// drop says that stored messages may go, and ErrStale if a stream is not as in the plan any
+// more; the streams before it in the plan are then changed already. done, if not nil, is
+// called after each stream.
+func (s *Survey) Apply(ctx context.Context, p Plan, drop bool, action job.Action, done func(stream string)) error {
+	if n := p.Drops(); n > 0 && !drop {
+		return fmt.Errorf("%w: %d of them", ErrDrops, n)
+	}
+	if err := s.act(ctx, p, action); err != nil {
+		return err
+	}
+	for _, w := range s.opts.Streams.wanted() {
+		i := slices.IndexFunc(p.Streams, func(sp StreamPlan) bool { return sp.Stream == w.name })
+		if i < 0 || !p.Streams[i].changes() {
+			continue
+		}
+		if err := s.apply(ctx, w, p.Streams[i], drop); err != nil {
+			return fmt.Errorf("changing stream %s: %w", w.name, err)
+		}
+		if done != nil {
+			done(w.name)
+		}
+	}
+	return nil
+}
+
+func (s StreamPlan) changes() bool {
+	return slices.ContainsFunc(s.Changes, func(c Change) bool { return c.Blocked == "" })
+}
+
+func (s *Survey) apply(ctx context.Context, w wanted, planned StreamPlan, drop bool) error {
+	now, have, want, err := s.plan(ctx, w)
+	if err != nil {
+		return err
+	}
+	if now.Missing || !slices.EqualFunc(now.Changes, planned.Changes, sameChange) {
+		return ErrStale
+	}
+	if n := now.drops(); n > 0 && !drop { // some grew too old since
+		return fmt.Errorf("%w: %d of them", ErrDrops, n)
+	}
+	to := have
+	for _, c := range now.Changes {
+		if c.Blocked == "" {
+			c.set(&to, &want)
+		}
+	}
+	ctx, cancel := s.opts.bound(ctx)
+	defer cancel()
+	stream, err := s.js.UpdateStream(ctx, to)
+	if err != nil {
+		return fmt.Errorf("the server refuses: %w", err)
+	}
+	// An older server takes a setting that it does not know, and forgets it.
+	if left := compare(to, stream.CachedInfo().Config); len(left) > 0 {
+		return fmt.Errorf("the server took the change and left %v", left)
+	}
+	return nil
+}
+
+func sameChange(a, b Change) bool {
+	return a.Setting == b.Setting && a.Have == b.Have && a.Want == b.Want && a.Blocked == b.Blocked
+}
+
+// act records an action with the plan as its details.
+func (s *Survey) act(ctx context.Context, p Plan, a job.Action) error {
+	var err error
+	if a.Details, err = json.Marshal(p); err != nil {
+		return fmt.Errorf("recording the action %s: %w", a.What, err)
+	}
+	data, err := a.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := s.stream(ctx, ActionsStream); errors.Is(err, ErrMissing) {
+		return nil // no receiver ever ran here that keeps a record
+	}
+	ctx, cancel := s.opts.bound(ctx)
+	defer cancel()
+	if _, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: a.Subject(), Data: data}); err != nil {
+		return fmt.Errorf("%w: recording the action %s: %v", ErrUnavailable, a.What, err)
+	}
+	return nil
+}
+
+// copyPause is how long Copied waits before it asks again.
+const copyPause = 200 * time.Millisecond
+
+// Copied waits until every copy of a stream is up to date, so that the loss of one server
+// loses nothing. It returns an error that names the servers it waited for when ctx is done.
+func (s *Survey) Copied(ctx context.Context, name string) error {
+	for {
+		waiting, err := s.copying(ctx, name)
+		if err == nil && len(waiting) == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(copyPause):
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("the copies of stream %s are not complete yet, on %v: %w", name, waiting, ctx.Err()), err)
+		}
+	}
+}
+
+// copying returns who has no complete copy.
+func (s *Survey) copying(ctx context.Context, name string) ([]string, error) {
+	stream, err := s.stream(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	info := stream.CachedInfo()
+	f := streamFacts(info.Config, info)
+	waiting := slices.Concat(f.Offline, f.Behind)
+	if info.Cluster == nil {
+		return waiting, nil
+	}
+	for range info.Config.Replicas - 1 - len(info.Cluster.Replicas) {
+		waiting = append(waiting, "a server not yet chosen")
+	}
+	return waiting, nil
+}
