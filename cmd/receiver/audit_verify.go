@@ -11,7 +11,6 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/config"
-	"receiver/internal/publish"
 	"receiver/internal/trail"
 )
 
@@ -107,7 +106,11 @@ func (v *verification) fault(where string, kind audit.Kind, err error) {
 // streams verifies the logs of the store. What cannot be read is a fault: nothing that was
 // not looked at may pass.
 func (v *verification) streams(ctx context.Context) error {
-	bus, live, done, err := v.readLive(ctx, v.cfg)
+	r, done, err := v.reading(ctx, v.cfg)
+	for _, place := range r.damage {
+		stream, what, _ := strings.Cut(place, ": ")
+		v.fault(stream, audit.Unreadable, errors.New(what))
+	}
 	if usage := new(usageError); errors.As(err, usage) || ctx.Err() != nil {
 		return err
 	}
@@ -116,16 +119,16 @@ func (v *verification) streams(ctx context.Context) error {
 		return nil
 	}
 	defer done()
-	if v.checker, err = newChecker(v.cfg, bodies(ctx, bus)); err != nil {
+	if v.checker, err = newChecker(v.cfg, bodies(ctx, r.bus)); err != nil {
 		return err
 	}
-	kept, err := gatherKept(ctx, v.cfg, bus)
+	kept, err := gatherKept(ctx, v.cfg, r.bus)
 	if err != nil {
 		return err
 	}
 	v.result.Faults = append(v.result.Faults, kept.faults...)
 	for _, stream := range sealedStreams {
-		if err := v.stream(ctx, bus, stream, kept, live); err != nil {
+		if err := v.stream(ctx, r, stream, kept); err != nil {
 			if ctx.Err() != nil {
 				return err
 			}
@@ -135,12 +138,12 @@ func (v *verification) streams(ctx context.Context) error {
 	return nil
 }
 
-func (v *verification) stream(ctx context.Context, bus *publish.Bus, stream string, kept *keptCheckpoints, live bool) error {
-	log, err := openLog(ctx, bus, v.cfg.Audit.Name, stream, v.keys)
+func (v *verification) stream(ctx context.Context, r reading, stream string, kept *keptCheckpoints) error {
+	log, err := openLog(ctx, r.bus, v.cfg.Audit.Name, stream, v.keys)
 	if err != nil {
 		return err
 	}
-	extent, err := bus.Extent(ctx, stream)
+	extent, err := r.bus.Extent(ctx, stream)
 	if err != nil {
 		return err
 	}
@@ -150,7 +153,7 @@ func (v *verification) stream(ctx context.Context, bus *publish.Bus, stream stri
 	if o.From == 0 {
 		o.From = expectedFrom(v.cfg, stream, extent, kept, time.Now())
 	}
-	if live { // it is being sealed while we look
+	if r.live { // it is being sealed while we look
 		o.SealedBy = time.Now().Add(-2*v.cfg.Audit.Interval - sealGrace)
 	}
 	return v.verify(stream, &o, func() (audit.Report, error) { return log.Verify(ctx, o) })
@@ -222,7 +225,7 @@ func (v *verification) table() error {
 	for _, r := range v.result.Logs {
 		verdict := "intact"
 		if n := len(r.Faults) + r.Omitted; !r.OK() {
-			verdict = fmt.Sprintf("%d faults", n)
+			verdict = counted(n, "fault")
 		}
 		rows = append(rows, []string{
 			r.Origin, verdict, fmt.Sprint(r.Size), fmt.Sprint(r.Records), fmt.Sprint(r.Absent), fmt.Sprint(r.Outside), fmt.Sprint(r.Unsealed),

@@ -33,15 +33,10 @@ one verified event for each job to NATS JetStream.
 
 Results go to standard output, everything else to standard error.
 Exit codes: 0 done, 1 failed, 2 wrong use or configuration.`,
-		Example:       "  receiver demo\n  receiver config check\n  receiver serve",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if !slices.Contains([]string{"table", "json"}, a.output) {
-				return usagef("--output %q is not table or json", a.output)
-			}
-			return nil
-		},
+		Example:           "  receiver demo\n  receiver config check\n  receiver serve",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return checkOutput(cmd, a.output) },
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)

@@ -15,34 +15,43 @@ type closer func()
 // read opens the streams for a command that only reads: through the server that
 // runs, else from a private copy of the folder, so that looking changes nothing.
 func (a *app) read(ctx context.Context, cfg *config.Config) (*publish.Bus, closer, error) {
-	bus, _, done, err := a.readLive(ctx, cfg)
-	return bus, done, err
+	r, done, err := a.reading(ctx, cfg)
+	for _, place := range r.damage {
+		a.say("damaged, so left out: %s", place)
+	}
+	return r.bus, done, err
 }
 
-// readLive is read, and says whether others may be writing to what it opened.
-func (a *app) readLive(ctx context.Context, cfg *config.Config) (_ *publish.Bus, live bool, _ closer, _ error) {
+// reading is what a command reads from.
+type reading struct {
+	bus    *publish.Bus
+	live   bool     // others may be writing to it
+	damage []string // what could not be read, of a private copy
+}
+
+func (a *app) reading(ctx context.Context, cfg *config.Config) (reading, closer, error) {
 	options := busOptions(cfg, a.logger(cfg.Log))
 	options.ReadOnly = true
 	if cfg.NATS.Mode == config.ModeExternal {
 		bus, done, err := opened(publish.Dial(ctx, external(cfg), options))(nil)
-		return bus, true, done, err
+		return reading{bus: bus, live: true}, done, err
 	}
 	folder := cfg.Abs(cfg.NATS.Embedded.Folder)
 	bus, err := publish.Attach(ctx, folder, options)
 	if !errors.Is(err, publish.ErrNotRunning) {
 		bus, done, err := opened(bus, err)(nil)
-		return bus, true, done, err
+		return reading{bus: bus, live: true}, done, err
 	}
 	server, err := publish.Inspect(folder, a.logger(cfg.Log))
 	if errors.Is(err, publish.ErrNoStore) {
-		return nil, false, nil, fmt.Errorf("%w; `receiver serve` or `receiver submit` makes them", err)
+		return reading{}, nil, fmt.Errorf("%w; `receiver serve` or `receiver submit` makes them", err)
 	}
 	if err != nil {
-		return nil, false, nil, err
+		return reading{}, nil, err
 	}
 	a.say("no receiver runs on %s: reading a private copy of its streams", folder)
 	bus, done, err := opened(server.Open(ctx, options))(server)
-	return bus, false, done, err
+	return reading{bus: bus, damage: server.Damage()}, done, err
 }
 
 // write opens the streams for a command that adds to them: through the server that

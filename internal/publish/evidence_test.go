@@ -162,3 +162,45 @@ func extent(t *testing.T, b *publish.Bus, stream string) publish.Extent {
 	}
 	return e
 }
+
+func TestSince(t *testing.T) {
+	b := open(t, start(t, t.TempDir()))
+	read := func(since time.Time, headersOnly bool, most int) (all []publish.Message) {
+		t.Helper()
+		for m, err := range b.Since(t.Context(), publish.JobsStream, since, headersOnly) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if all = append(all, m); len(all) == most {
+				break
+			}
+		}
+		return all
+	}
+	if got := read(time.Time{}, false, 10); len(got) != 0 {
+		t.Errorf("an empty stream gave %d messages", len(got))
+	}
+	for _, id := range []string{"1", "2", "3"} {
+		if _, err := b.Publish(t.Context(), event(job.Finished, id, "COMPLETED")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := read(time.Time{}, false, 10)
+	if len(all) != 3 || len(all[0].Data) == 0 {
+		t.Fatalf("from the first: %+v, want 3 messages with data", all)
+	}
+	if got := read(all[1].Time, true, 10); len(got) != 2 || got[0].Sequence != 2 || len(got[0].Data) != 0 || len(got[0].Header["Nats-Msg-Size"]) != 1 {
+		t.Errorf("since the second, headers only: %+v, want 2 and 3 without data", got)
+	}
+	if got := read(time.Now().Add(time.Hour), false, 10); len(got) != 0 {
+		t.Errorf("since the future: %d messages, want none", len(got))
+	}
+	if got := read(time.Time{}, false, 1); len(got) != 1 {
+		t.Errorf("whoever reads one gets %d", len(got))
+	}
+	for _, err := range b.Since(t.Context(), "NOTHING", time.Time{}, false) {
+		if err == nil {
+			t.Error("a stream that is not there gave a message")
+		}
+	}
+}

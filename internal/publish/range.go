@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -38,6 +40,32 @@ func (b *Bus) Range(ctx context.Context, stream string, from, to uint64, yield f
 	return b.scan(ctx, stream, jetstream.OrderedConsumerConfig{OptStartSeq: from}, to, yield)
 }
 
+// Since gives the messages of a stream that were stored since a time, up to the last that
+// is there when it is called, as Range does; without their data if headersOnly.
+func (b *Bus) Since(ctx context.Context, stream string, since time.Time, headersOnly bool) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		last, err := b.LastSequence(ctx, stream)
+		if err == nil {
+			cfg := jetstream.OrderedConsumerConfig{HeadersOnly: headersOnly, OptStartSeq: 1}
+			if !since.IsZero() {
+				cfg.OptStartSeq, cfg.OptStartTime = 0, &since
+			}
+			err = b.scan(ctx, stream, cfg, last, func(m Message) error {
+				if !yield(m, nil) {
+					return errEnough
+				}
+				return nil
+			})
+		}
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(Message{}, err)
+		}
+	}
+}
+
+// errEnough ends a scan that nobody reads on.
+var errEnough = errors.New("nobody reads on")
+
 // Headers calls yield with every message that a stream holds now, in order, without its
 // data. Otherwise it is as Range.
 func (b *Bus) Headers(ctx context.Context, stream string, yield func(Message) error) error {
@@ -55,10 +83,13 @@ func (b *Bus) scan(
 	if err != nil {
 		return fmt.Errorf("%w: asking for stream %s: %v", ErrUnavailable, stream, err)
 	}
-	if cfg.OptStartSeq > to || s.CachedInfo().State.LastSeq < cfg.OptStartSeq {
+	if to == 0 || cfg.OptStartSeq > to || s.CachedInfo().State.LastSeq < cfg.OptStartSeq {
 		return nil
 	}
 	cfg.DeliverPolicy = jetstream.DeliverByStartSequencePolicy
+	if cfg.OptStartTime != nil {
+		cfg.DeliverPolicy = jetstream.DeliverByStartTimePolicy
+	}
 	consumer, err := s.OrderedConsumer(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("%w: reading stream %s: %v", ErrUnavailable, stream, err)
