@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -124,6 +125,7 @@ func (s Streams) wanted() []wanted {
 		wanted{CheckpointsStream, true, checkpoints},
 		bucket("OBJ_"+TilesBucket, func(*jetstream.StreamConfig) {}),
 		bucket("OBJ_"+PayloadBucket, func(c *jetstream.StreamConfig) { c.MaxAge = payloadAge(s.JobsMaxAge) }),
+		bucket("OBJ_"+LedgerBucket, func(*jetstream.StreamConfig) {}),
 		bucket("KV_"+LeasesBucket, func(*jetstream.StreamConfig) {}),
 	)
 }
@@ -141,9 +143,20 @@ func (s *Survey) plan(ctx context.Context, w wanted) (p StreamPlan, have, want j
 	}
 	info := stream.CachedInfo()
 	have, want = info.Config, w.of(info.Config)
-	for _, d := range compare(want, have) {
-		c := Change{Setting: d.setting.name, Have: d.have, Want: d.want, Refused: d.breaks, set: d.setting.set}
-		if c.Blocked, err = s.blocked(ctx, d, have.Sealed); err == nil && c.Blocked == "" {
+	differences := compare(want, have)
+	whole := "" // why nothing of it is changed
+	switch {
+	case slices.ContainsFunc(differences, func(d difference) bool { return d.setting.instead == notOurs }):
+		whole = notOurs
+	case have.Sealed:
+		whole = recopy
+	}
+	for _, d := range differences {
+		c := Change{Setting: d.setting.name, Have: d.have, Want: d.want, Refused: d.breaks, Blocked: whole, set: d.setting.set}
+		if whole == "" {
+			c.Blocked, err = s.blocked(ctx, d)
+		}
+		if err == nil && c.Blocked == "" {
 			c.Drops, err = drops(ctx, stream, d.setting.name, want)
 		}
 		if err != nil {
@@ -154,12 +167,11 @@ func (s *Survey) plan(ctx context.Context, w wanted) (p StreamPlan, have, want j
 	return p, have, want, nil
 }
 
-func (s *Survey) blocked(ctx context.Context, d difference, sealed bool) (string, error) {
+// blocked says why one setting is not changed.
+func (s *Survey) blocked(ctx context.Context, d difference) (string, error) {
 	switch {
 	case d.setting.set == nil:
 		return d.setting.instead, nil
-	case sealed:
-		return recopy, nil
 	case d.setting.name == "num_replicas" && s.nc.ConnectedClusterName() == "" && d.want != strconv.Itoa(1):
 		return standAlone, nil
 	case d.setting.name == "allow_atomic" && d.want == strconv.FormatBool(true):
@@ -190,7 +202,11 @@ func drops(ctx context.Context, stream jetstream.Stream, setting string, want je
 		if want.MaxAge == 0 || state.Msgs == 0 {
 			return 0, nil
 		}
-		return olderThan(ctx, stream, info.TimeStamp.Add(-want.MaxAge))
+		now := info.TimeStamp
+		if now.IsZero() { // a server before 2.10 does not tell its time
+			now = time.Now()
+		}
+		return olderThan(ctx, stream, now.Add(-want.MaxAge))
 	case "max_msgs":
 		return over(want.MaxMsgs, state.Msgs), nil
 	case "max_msgs_per_subject":

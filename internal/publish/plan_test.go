@@ -133,6 +133,21 @@ func TestEveryChangeIsPlannedAndOnlyThenMade(t *testing.T) {
 	}
 }
 
+func TestAStreamOfSomebodyElseIsLeftAlone(t *testing.T) {
+	s := somebodysServer(t, 0)
+	before := create(t, s.jetstream(), jetstream.StreamConfig{Name: "JOBS", Subjects: []string{"print.>"}, MaxAge: time.Hour, MaxMsgs: 7})
+	v := cluster(t, s, publish.Options{})
+	if apply, blocked := plan(t, v).Changes(); apply != 0 || blocked < 3 {
+		t.Errorf("Changes = %d, %d, want none and at least 3 blocked", apply, blocked)
+	}
+	if err := v.Apply(t.Context(), plan(t, v), true, migration, nil); err != nil {
+		t.Fatal(err)
+	}
+	if now := configuration(t, s.jetstream(), "JOBS"); !reflect.DeepEqual(now, before) {
+		t.Errorf("Apply made of\n%+v\n%+v", before, now)
+	}
+}
+
 // What a new limit leaves no room for goes only with the caller's word.
 func TestNothingIsDroppedUnasked(t *testing.T) {
 	t.Parallel()
