@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -77,7 +76,7 @@ func (p *platforms) rows(ctx context.Context, source, id string) iter.Seq2[track
 			return
 		}
 		for row, err := range client.Errors(ctx, id, 0) {
-			if !yield(track.Row{Text: row.Text, Raw: json.RawMessage(row.Raw)}, err) {
+			if !yield(track.Row{Text: row.Text, Raw: row.Raw}, err) {
 				return
 			}
 		}

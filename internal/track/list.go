@@ -203,7 +203,7 @@ func (t *topmost) Less(i, j int) bool { return t.compare(t.records[i], t.records
 func (t *topmost) Swap(i, j int)      { t.records[i], t.records[j] = t.records[j], t.records[i] }
 
 // Push adds a *record, as heap.Interface wants it.
-func (t *topmost) Push(x any) { t.records = append(t.records, x.(*record)) } //nolint:errcheck // only byID pushes
+func (t *topmost) Push(x any) { t.records = append(t.records, x.(*record)) }
 
 // Pop takes off the last record, as heap.Interface wants it.
 func (t *topmost) Pop() any {
