@@ -25,16 +25,17 @@ const (
 )
 
 // The prefix of requests to JetStream, and the one under which the owner's account
-// answers guests about JOBS: under the usual one they reach their own streams.
+// answers guests about our streams: under the usual one they reach their own streams.
 const (
 	usualAPI = "$JS.API."
 	ownerAPI = "$JS.receiver.API."
 )
 
-// guestAPI are the requests about JOBS that guests may make, by the subject after
+// guestAPI are the requests about our streams that guests may make, by the subject after
 // `$JS.API.`; streamed ones have many answers. Nothing here writes to a stream. What a
 // push consumer delivers would stay in the owner's account, so guests pull. ATTEMPTS is
-// not for guests: strangers write it, and a consumer of it could deliver into JOBS.
+// for reading message by message only: strangers write it, and a consumer of it could
+// deliver into JOBS.
 var guestAPI = []struct {
 	subject  string
 	streamed bool
@@ -43,6 +44,10 @@ var guestAPI = []struct {
 	{"STREAM.MSG.GET.JOBS", false},
 	{"DIRECT.GET.JOBS", true},
 	{"DIRECT.GET.JOBS.>", true},
+	{"STREAM.INFO.ATTEMPTS", false},
+	{"STREAM.MSG.GET.ATTEMPTS", false},
+	{"DIRECT.GET.ATTEMPTS", true},
+	{"DIRECT.GET.ATTEMPTS.>", true},
 	{"CONSUMER.*.JOBS", false},
 	{"CONSUMER.*.JOBS.>", false},
 	{"CONSUMER.DURABLE.CREATE.JOBS.*", false},
@@ -50,7 +55,7 @@ var guestAPI = []struct {
 }
 
 // accounts returns the two accounts in the server's configuration language. The guests'
-// requests about JOBS have their prefix changed before they reach anything.
+// requests about our streams have their prefix changed before they reach anything.
 func accounts() string {
 	exports, imports, renamed := new(strings.Builder), new(strings.Builder), new(strings.Builder)
 	for _, r := range guestAPI {

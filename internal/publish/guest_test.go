@@ -66,6 +66,25 @@ func TestAGuestReadsAndConsumes(t *testing.T) {
 			}
 		}
 	})
+	t.Run("attempts, one by one", func(t *testing.T) {
+		a := job.Attempt{Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Received: time.Now()}, Body: []byte("{}"), Size: 2}
+		if err := b.Record(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		stream, err := js.Stream(t.Context(), publish.AttemptsStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := stream.CachedInfo().State.Msgs; got != 1 {
+			t.Errorf("%d attempts, want 1", got)
+		}
+		if msg, err := stream.GetLastMsgForSubject(t.Context(), a.Subject()); err != nil || string(msg.Data) != "{}" {
+			t.Errorf("GetLastMsgForSubject(%s) = %+v, %v, want its body", a.Subject(), msg, err)
+		}
+		if msg, err := stream.GetMsg(t.Context(), 1); err != nil || msg.Subject != a.Subject() {
+			t.Errorf("GetMsg(1) = %+v, %v, want %s", msg, err, a.Subject())
+		}
+	})
 	t.Run("one by its subject", func(t *testing.T) {
 		stream, err := js.Stream(t.Context(), publish.JobsStream)
 		if err != nil {
