@@ -30,7 +30,7 @@ const objectsOfTiles = "OBJ_" + TilesBucket
 // writeMsgRecordLocked: length with a flag for headers (4 bytes), sequence with two flags
 // (8), time (8), length of the subject (2), the subject, the length of the headers if
 // there are any (4), headers, data, checksum (8). Integers are little-endian. The checksum
-// covers all but the lengths.
+// covers all but the lengths; where headers end is told by the headers too.
 const (
 	blockHead     = 4 + 8 + 8 + 2
 	blockChecksum = 8
@@ -199,6 +199,16 @@ func (b *block) record(at int) int {
 	if !bytes.Equal(b.hash.Sum(nil), rest[end:n]) {
 		return 0
 	}
+	removed := binary.LittleEndian.Uint64(rest[4:])&sequenceFlags != 0
+	if skip > 0 && !removed && !headersEnd(rest[blockHead+subject:end]) {
+		return 0
+	}
 	b.last = max(b.last, seq)
 	return int(n)
+}
+
+// headersEnd reports whether headers, behind their length, end where that says.
+func headersEnd(b []byte) bool {
+	i := bytes.Index(b[4:], []byte("\r\n\r\n"))
+	return i >= 0 && uint64(binary.LittleEndian.Uint32(b)) == uint64(i)+4
 }

@@ -88,6 +88,8 @@ func TestDamagedMessagesAreNamedAndLeftOut(t *testing.T) {
 		{"time", flip(12), "after sequence 1", "[1 3]"},
 		{"length of the subject", flip(20), "after sequence 1", "[1 3]"},
 		{"subject", flip(22), "after sequence 1", "[1 3]"},
+		{"length of the headers", flip(22 + len("jobs.demo.1.finished")), "after sequence 1", "[1 3]"},
+		{"length of the headers, by much", flip(25 + len("jobs.demo.1.finished")), "after sequence 1", "[1 3]"},
 		{"a header", flip(80), "after sequence 1", "[1 3]"},
 		{"checksum", func(b []byte, second int) []byte {
 			length := int(binary.LittleEndian.Uint32(b[second:]) &^ (1 << 31))
