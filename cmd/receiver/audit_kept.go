@@ -62,12 +62,15 @@ func (k *keptCheckpoints) addFile(cfg *config.Config) {
 	const place = "audit.checkpoint_file"
 	path := cfg.Abs(cfg.Audit.CheckpointFile)
 	kept, err := audit.ReadCheckpointFile(path)
-	if errors.Is(err, fs.ErrNotExist) && (cfg.NATS.Mode == config.ModeExternal || len(k.kept) == 0) {
-		return // another machine writes it, or nothing was ever sealed
-	}
-	if err != nil {
-		k.fault(place, 0, audit.BadNote, "%v; without it a rollback of the store cannot be seen", err)
+	// Of a cluster another machine may write it; a store alone has sealed nothing without it.
+	needed := cfg.NATS.Mode == config.ModeEmbedded && len(k.kept) > 0
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !needed:
 		return
+	case err != nil:
+		k.fault(place, 0, audit.BadNote, "%v; without it a rollback of the store cannot be seen", err)
+	case len(kept) == 0 && needed:
+		k.fault(place, 0, audit.BadNote, "%s holds no checkpoint; without any a rollback of the store cannot be seen", path)
 	}
 	for _, c := range kept {
 		k.add(place, 0, c)

@@ -81,11 +81,14 @@ func configDetails(cfg *config.Config) (map[string]any, error) {
 
 // act records an action that is about to be done.
 func act(ctx context.Context, bus *publish.Bus, a job.Action, details map[string]any) error {
-	data, err := json.Marshal(details)
-	if err != nil {
-		return fmt.Errorf("recording the action %s: %w", a.What, err)
+	a.Time = time.Now()
+	if details != nil {
+		data, err := json.Marshal(details)
+		if err != nil {
+			return fmt.Errorf("recording the action %s: %w", a.What, err)
+		}
+		a.Details = data
 	}
-	a.Time, a.Details = time.Now(), data
-	_, err = bus.Act(ctx, a)
+	_, err := bus.Act(ctx, a)
 	return err
 }

@@ -185,13 +185,17 @@ func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 	return &Server{ns: ns, owner: owner, scratch: temp, damage: damage}, nil
 }
 
-// copyTree copies regular files and folders; there is nothing else in a store.
+// copyTree copies regular files and folders; there is nothing else in a store. Folders
+// that begin with a dot are of streams that were deleted and are just being removed.
 func copyTree(from, to string) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		target := filepath.Join(to, strings.TrimPrefix(path, from))
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") {
+			return filepath.SkipDir
+		}
 		if d.IsDir() {
 			return os.MkdirAll(target, 0o700)
 		}
