@@ -2,6 +2,8 @@ package track_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,10 +14,11 @@ import (
 
 func TestConfirm(t *testing.T) {
 	n := func(i int64) *int64 { return &i }
-	whole := job.View{ID: "1", Status: "COMPLETED", Result: job.Succeeded, Records: n(2), Failed: n(0)}
-	bare := job.View{ID: "1", Status: "COMPLETED", Result: job.Succeeded}
-	aborted := job.View{ID: "1", Status: "ABORTED", Result: job.Failed}
-	for _, tt := range []struct {
+	whole := job.View{Status: "COMPLETED", Result: job.Succeeded, Records: n(2), Failed: n(0)}
+	bare := job.View{Status: "COMPLETED", Result: job.Succeeded}
+	aborted := job.View{Status: "ABORTED", Result: job.Failed}
+	bus := open(t, start(t))
+	for i, tt := range []struct {
 		name   string
 		mode   track.Confirm
 		told   job.View
@@ -35,7 +38,8 @@ func TestConfirm(t *testing.T) {
 		{"unsigned, no count is needed", track.ConfirmUnsigned, aborted, running, 0, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bus := open(t, start(t))
+			id := fmt.Sprint(i)
+			tt.told.ID = id
 			p := says(tt.answer)
 			w, err := track.New(p.options(bus))
 			if err != nil {
@@ -45,10 +49,10 @@ func TestConfirm(t *testing.T) {
 			if got != tt.want || err != nil {
 				t.Errorf("Confirm = %v, %v, want %v", got, err, tt.want)
 			}
-			if asked := p.questions("1"); asked != tt.asked {
+			if asked := p.questions(id); asked != tt.asked {
 				t.Errorf("asked %d times, want %d", asked, tt.asked)
 			}
-			watch, watched, err := bus.Watched(t.Context(), "demo", "1")
+			watch, watched, err := bus.Watched(t.Context(), "demo", id)
 			if err != nil || watched == tt.want {
 				t.Errorf("watched is %v, %v, want %v", watched, err, !tt.want)
 			}
@@ -57,7 +61,7 @@ func TestConfirm(t *testing.T) {
 			}
 		})
 	}
-	w, err := track.New(says(running).options(open(t, start(t))))
+	w, err := track.New(says(running).options(bus))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,29 +148,40 @@ func TestReleaseOfNothing(t *testing.T) {
 	}
 }
 
-// A callback that overtook the answer to its submission was put aside; it is taken back
-// when the submission is heard of, or, if that came in between, with the first look.
+// A callback that overtook the answer to its submission was put aside. It is taken back
+// when the submission is heard of; or, if it came in between, with the first look.
 func TestWhatIsSubmittedAfterAllIsReleased(t *testing.T) {
-	bus := open(t, start(t))
-	p := says(running)
-	o := p.options(bus)
-	o.Quarantine = func(string) bool { return true }
-	run(t, o)
-
-	putAside(t, bus, `{"id":"1","status":"COMPLETED"}`)
-	publishAll(t, bus, submitted("1"))
-	awaitHistory(t, bus, "1", "submitted by receiver", "finished succeeded by callback")
-
-	publishAll(t, bus, submitted("2"))
-	eventually(t, "the watch to begin", func() bool {
-		_, ok, _ := bus.Watched(t.Context(), "demo", "2")
-		return ok
-	})
-	putAside(t, bus, `{"id":"2","status":"COMPLETED"}`)
-	awaitNoWatch(t, bus, "2")
-	got := history(t, bus, "2")
-	if last := got[len(got)-1]; last != "finished succeeded by callback" {
-		t.Errorf("job 2 ended as %q, want by the callback that was put aside", last)
+	far := quick
+	far.Expected, far.Deadline = time.Hour, 2*time.Hour
+	for _, tt := range []struct {
+		name  string
+		plan  track.Plan
+		first bool // the callback
+	}{
+		{"the callback first", far, true},
+		{"the submission first", quick, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bus := open(t, start(t))
+			o := says(running).options(bus)
+			o.Quarantine = func(string) bool { return true }
+			o.Plan = func(string, string) track.Plan { return tt.plan }
+			run(t, o)
+			if tt.first {
+				putAside(t, bus, `{"id":"1","status":"COMPLETED"}`)
+			}
+			publishAll(t, bus, submitted("1"))
+			eventually(t, "the watch to begin", func() bool {
+				_, ok, _ := bus.Watched(t.Context(), "demo", "1")
+				return ok
+			})
+			if !tt.first {
+				putAside(t, bus, `{"id":"1","status":"COMPLETED"}`)
+			}
+			eventually(t, "the release", func() bool {
+				return slices.Contains(history(t, bus, "1"), "finished succeeded by callback")
+			})
+		})
 	}
 }
 

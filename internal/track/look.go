@@ -45,7 +45,7 @@ func (w *Watcher) look(ctx context.Context, watch job.Watch) error {
 	}
 	body, view, err := w.ask(ctx, watch.Source, watch.Job, w.o.Timeout)
 	if ctx.Err() != nil {
-		return ctx.Err() // we are being stopped; that says nothing about the platform
+		return ctx.Err()
 	}
 	now := w.o.Now()
 	watch.Looks, watch.Last, watch.Error = watch.Looks+1, now, ""
@@ -70,11 +70,15 @@ func (w *Watcher) before(ctx context.Context, watch job.Watch) (Job, error) {
 	return Fold(events), err
 }
 
-// ask reads the platform's status of a job.
+// ask reads the platform's status of a job. When ctx is done, so are we, which says
+// nothing about the platform.
 func (w *Watcher) ask(ctx context.Context, source, id string, timeout time.Duration) (body []byte, view job.View, err error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	asking, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	body, err = w.o.Status(ctx, source, id)
+	body, err = w.o.Status(asking, source, id)
+	if ctx.Err() != nil {
+		return nil, job.View{}, ctx.Err()
+	}
 	outcome := ""
 	if err != nil {
 		outcome = w.o.Classify(err)

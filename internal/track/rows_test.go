@@ -16,7 +16,8 @@ import (
 func TestErrorsOfRowsAreFetchedOnce(t *testing.T) {
 	row := track.Row{Text: "bad e-mail", Raw: json.RawMessage(`{"status":"bad e-mail"}`)}
 	const finished = `{"id":"ID","status":"COMPLETED","recordsCount":9,"recordsFailedCount":%d}`
-	for _, tt := range []struct {
+	bus := open(t, start(t))
+	for i, tt := range []struct {
 		name      string
 		failed    int
 		heard     time.Duration // ago
@@ -46,12 +47,12 @@ func TestErrorsOfRowsAreFetchedOnce(t *testing.T) {
 		{name: "gone", failed: 1, heard: 100 * time.Hour, rows: gives(1, row), want: -1, counted: "errors demo gone"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bus := open(t, start(t))
+			id := fmt.Sprint(i)
 			p := says(completed)
 			p.rows = tt.rows
 			o := p.options(bus)
 			o.MaxErrors = 1000
-			e := callback(t, job.Finished, strings.ReplaceAll(fmt.Sprintf(finished, tt.failed), "ID", "1"))
+			e := callback(t, job.Finished, strings.ReplaceAll(fmt.Sprintf(finished, tt.failed), "ID", id))
 			e.Time = e.Time.Add(-tt.heard)
 			publishAll(t, bus, e)
 			_, stop := run(t, o)
@@ -59,29 +60,29 @@ func TestErrorsOfRowsAreFetchedOnce(t *testing.T) {
 			if tt.want >= 0 {
 				want = append(want, "errors by poll")
 			}
-			awaitHistory(t, bus, "1", want...)
+			awaitHistory(t, bus, id, want...)
 			eventually(t, "it to be counted", func() bool { return tt.counted == "" || p.count(tt.counted) > 0 })
-			awaitNothingPending(t, bus)
+			awaitNothingPending(t, bus, "after-"+id)
 			stop()
-			if got := history(t, bus, "1"); !slices.Equal(got, want) {
+			if got := history(t, bus, id); !slices.Equal(got, want) {
 				t.Fatalf("the job has the events %q, want %q", got, want)
 			}
 			if tt.want >= 0 {
-				checkRows(t, bus, tt.want, tt.truncated)
+				checkRows(t, bus, id, tt.want, tt.truncated)
 			}
 		})
 	}
 }
 
-func checkRows(t *testing.T, bus track.Events, want int, truncated bool) {
+func checkRows(t *testing.T, bus track.Events, id string, want int, truncated bool) {
 	t.Helper()
-	events, err := bus.Job(t.Context(), "demo", "1")
+	events, err := bus.Job(t.Context(), "demo", id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := events[len(events)-1]
 	rows, err := track.ParseRows(e.Data)
-	if err != nil || rows.Count != want || len(rows.Rows) != want || rows.Truncated != truncated || rows.Job != "1" || rows.Source != "demo" {
+	if err != nil || rows.Count != want || len(rows.Rows) != want || rows.Truncated != truncated || rows.Job != id || rows.Source != "demo" {
 		t.Errorf("ParseRows = %+v, %v, want %d errors, truncated %v", rows, err, want, truncated)
 	}
 	if got := track.Fold(events).Errors; got == nil || got.Count != want || got.Truncated != truncated || got.Sequence != e.Sequence {
@@ -95,8 +96,7 @@ func gives(n int, row track.Row) func(string, int) ([]track.Row, error) {
 }
 
 func TestErrorsOfRowsAreNotFetchedAgain(t *testing.T) {
-	s := start(t)
-	bus := open(t, s)
+	bus := open(t, start(t))
 	p := says(completed)
 	p.rows = gives(1, track.Row{Text: "x"})
 	e := callback(t, job.Finished, `{"id":"1","status":"COMPLETED","recordsCount":2,"recordsFailedCount":1}`)
@@ -104,7 +104,7 @@ func TestErrorsOfRowsAreNotFetchedAgain(t *testing.T) {
 	there.Kind, there.Data = job.Errors, []byte(`{"count":1,"rows":[{"text":"x"}]}`)
 	publishAll(t, bus, e, there)
 	run(t, p.options(bus))
-	awaitNothingPending(t, bus)
+	awaitNothingPending(t, bus, "last")
 	if n := p.questions("1 rows"); n != 0 {
 		t.Errorf("asked %d times for errors that are there, want 0", n)
 	}

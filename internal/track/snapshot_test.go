@@ -117,6 +117,7 @@ func TestASnapshotIsAsGoodAsTheStream(t *testing.T) {
 		{"cut short", func(s *storage) { s.snapshot = s.snapshot[:len(s.snapshot)/2] }, 1, 0},
 		{"cut at the end", func(s *storage) { s.snapshot = s.snapshot[:len(s.snapshot)-1] }, 1, 0},
 		{"with something behind", func(s *storage) { s.snapshot = append(s.snapshot, 0) }, 1, 0},
+		{"with a word that there is not", func(s *storage) { s.snapshot = oneJob(7) }, 1, 0},
 		{"empty", func(s *storage) { s.snapshot = []byte{} }, 1, 0},
 		{"none", func(s *storage) { s.snapshot = nil }, 1, 0},
 	} {
@@ -138,6 +139,22 @@ func TestASnapshotIsAsGoodAsTheStream(t *testing.T) {
 				t.Errorf("Counts = %v", counts)
 			}
 		})
+	}
+}
+
+// oneJob is a snapshot with one job, whose source is that word, and one word, the empty.
+func oneJob(source byte) []byte {
+	data := append([]byte("receiver projection 1\n\x01x"), 2)         // the next sequence
+	data = append(data, 1, 1, 'j', 0, source, 0, 0, 0, 0, 0, 0, 0, 0) // first, id, last, words, times, counts
+	data = append(data, 1, 1, 0, 0, 0)                                // state and so on
+	return append(data, 0, 1, 0)                                      // no further job; one word, which is empty
+}
+
+func TestOneJobIsASnapshot(t *testing.T) {
+	s := &storage{events: events(), name: "x", first: 1, snapshot: oneJob(0)}
+	p := track.NewProjection(track.ProjectionOptions{Briefs: s, Snapshots: s})
+	if err := p.Fill(t.Context()); err != nil || s.from != 2 || p.Counts()[""][track.Submitted] != 1 {
+		t.Errorf("Fill = %v, began with %d, and %v, want one job of no source from the snapshot", err, s.from, p.Counts())
 	}
 }
 

@@ -2,10 +2,10 @@ package track_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -98,7 +98,7 @@ func TestAFinishedJobIsNotAskedAfter(t *testing.T) {
 	p := says(completed)
 	publishAll(t, bus, submitted("1"), callback(t, job.Finished, `{"id":"1","status":"COMPLETED"}`))
 	_, stop := run(t, p.options(bus))
-	awaitNothingPending(t, bus)
+	awaitNothingPending(t, bus, "last")
 	awaitNoWatch(t, bus, "1")
 	stop()
 	awaitHistory(t, bus, "1", "submitted by receiver", "finished succeeded by callback")
@@ -107,11 +107,12 @@ func TestAFinishedJobIsNotAskedAfter(t *testing.T) {
 	}
 }
 
-// awaitNothingPending waits until the first watch was begun, or ended already.
-func awaitNothingPending(t *testing.T, bus *publish.Bus) {
+// awaitNothingPending waits until all that was published before has been reacted to: until
+// another job has come to its end.
+func awaitNothingPending(t *testing.T, bus *publish.Bus, id string) {
 	t.Helper()
-	publishAll(t, bus, submitted("last"))
-	awaitHistory(t, bus, "last", "submitted by receiver", "finished succeeded by poll")
+	publishAll(t, bus, submitted(id))
+	awaitHistory(t, bus, id, "submitted by receiver", "finished succeeded by poll")
 }
 
 func TestACallbackThatIsFasterStands(t *testing.T) {
@@ -164,6 +165,90 @@ func TestAWatchShowsWhatThePlatformAnswered(t *testing.T) {
 	}
 }
 
+func TestAWatchForgetsAnErrorThatIsOver(t *testing.T) {
+	bus := open(t, start(t))
+	p := says("503 down", running)
+	run(t, p.options(bus))
+	publishAll(t, bus, submitted("1"))
+	var w job.Watch
+	eventually(t, "two looks", func() bool {
+		w, _, _ = bus.Watched(t.Context(), "demo", "1")
+		return w.Looks >= 2
+	})
+	if w.Error != "" || w.Failures != 1 {
+		t.Errorf("watch = %+v, want one failure, which is over", w)
+	}
+}
+
+func TestPausesGrow(t *testing.T) {
+	bus := open(t, start(t))
+	var mu sync.Mutex
+	var asked []time.Time
+	p := newPlatform(func(_ context.Context, id string, _ int) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, time.Now())
+		return strings.ReplaceAll(running, "ID", id), nil
+	})
+	o := p.options(bus)
+	const ms = time.Millisecond
+	o.Plan = func(string, string) track.Plan {
+		return track.Plan{Expected: 20 * ms, Retry: 10 * ms, Cap: 40 * ms, Deadline: 160 * ms, Slow: 120 * ms, Retention: time.Hour}
+	}
+	_, stop := run(t, o)
+	e := submitted("1")
+	publishAll(t, bus, e)
+	eventually(t, "two questions after the deadline", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		n := len(asked)
+		return n > 2 && asked[n-2].After(e.Time.Add(160*ms))
+	})
+	stop()
+	pauses := []time.Duration{20 * ms, 10 * ms, 20 * ms, 40 * ms, 40 * ms}
+	last := e.Time
+	for i, at := range asked {
+		want := 120 * ms // overdue
+		switch {
+		case at.Before(e.Time.Add(160*ms)) && i < len(pauses):
+			want = pauses[i]
+		case last.Before(e.Time.Add(160 * ms)):
+			want = 0 // the look at the deadline
+		}
+		// The server knows a delay only by its own clock, and to a millisecond or so.
+		if pause := at.Sub(last); pause < want-2*ms {
+			t.Errorf("question %d came after %v, want %v at least", i, pause, want)
+		}
+		last = at
+	}
+}
+
+func TestWhatIsPolledSaysWhetherItWasExpected(t *testing.T) {
+	bus := open(t, start(t))
+	w, _ := run(t, says(completed).options(bus))
+	publishAll(t, bus, submitted("expected"))
+	for id, want := range map[string]bool{"expected": false, "unexpected": true} {
+		if err := w.Hurry(t.Context(), "demo", id); err != nil {
+			t.Fatal(err)
+		}
+		awaitEnd(t, bus, id)
+		events, err := bus.Job(t.Context(), "demo", id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := events[len(events)-1]; e.Unexpected != want {
+			t.Errorf("job %s ended with Unexpected %v, want %v", id, e.Unexpected, want)
+		}
+	}
+}
+
+func awaitEnd(t *testing.T, bus *publish.Bus, id string) {
+	t.Helper()
+	eventually(t, "the end of the job", func() bool {
+		return slices.Contains(history(t, bus, id), "finished succeeded by poll")
+	})
+}
+
 func TestHurryBringsAQuestionForward(t *testing.T) {
 	s := start(t)
 	here, there := open(t, s), open(t, s)
@@ -202,9 +287,7 @@ func TestHurryBringsAQuestionForward(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.do()
-			eventually(t, "the end of the job", func() bool {
-				return slices.Contains(history(t, here, tt.id), "finished succeeded by poll")
-			})
+			awaitEnd(t, here, tt.id)
 			awaitNoWatch(t, here, tt.id)
 		})
 	}
@@ -222,20 +305,26 @@ func TestASourceThatHangsHoldsUpNoOther(t *testing.T) {
 	bus := open(t, start(t))
 	p := newPlatform(func(ctx context.Context, id string, _ int) (string, error) {
 		if strings.HasPrefix(id, "hangs") {
-			<-ctx.Done()
-			return "", errors.New("timeout")
+			<-ctx.Done() // to the end of the test
+			return "", ctx.Err()
 		}
 		return strings.ReplaceAll(completed, "ID", id), nil
 	})
 	o := p.options(bus)
-	o.Workers, o.PerSource = 4, 2
+	o.Workers, o.PerSource, o.Timeout, o.Patience = 4, 2, time.Minute, 3*time.Minute
 	run(t, o)
 	for i := range 8 {
 		e := submitted(fmt.Sprint("hangs-", i))
 		e.Source = "slow"
 		publishAll(t, bus, e)
 	}
-	eventually(t, "the source to hang", func() bool { return p.questions("hangs-0")+p.questions("hangs-1")+p.questions("hangs-2") > 0 })
+	eventually(t, "the source to hang", func() bool {
+		n := 0
+		for i := range 8 {
+			n += p.questions(fmt.Sprint("hangs-", i))
+		}
+		return n == o.PerSource
+	})
 	publishAll(t, bus, submitted("1"))
 	awaitHistory(t, bus, "1", "submitted by receiver", "finished succeeded by poll")
 }
@@ -284,7 +373,7 @@ func TestOldSubmissionsAreLeftAlone(t *testing.T) {
 	old.Time = time.Now().Add(-time.Hour)
 	publishAll(t, bus, old)
 	run(t, p.options(bus))
-	awaitNothingPending(t, bus)
+	awaitNothingPending(t, bus, "last")
 	if n := p.questions("old"); n != 0 || len(history(t, bus, "old")) != 1 {
 		t.Errorf("asked %d times after a job that is past its end, and it has %q", n, history(t, bus, "old"))
 	}
