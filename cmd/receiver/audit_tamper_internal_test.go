@@ -181,7 +181,7 @@ func sealMore(t *testing.T, dir string, events []string) {
 		t.Fatal(err)
 	}
 	defer server.Stop()
-	defer bus.Close(context.Background()) //nolint:errcheck // everything is acknowledged
+	defer bus.Close(context.Background())
 	for _, id := range events {
 		if _, err := bus.Publish(t.Context(), signedEvent(t, id, sign(theKey, body(id)))); err != nil {
 			t.Fatal(err)

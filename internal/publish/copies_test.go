@@ -80,7 +80,7 @@ func threeServers(t *testing.T) []*server.Server {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ln.Close() // not before, so that the ports differ
+		_ = ln.Close() // not before, so that the ports differ
 		all = append(all, ns)
 		ns.Start()
 		t.Cleanup(func() { ns.Shutdown(); ns.WaitForShutdown() })
