@@ -163,10 +163,7 @@ func openStore(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*pu
 		bus, err := publish.Dial(ctx, external(cfg), busOptions(cfg, log))
 		return nil, bus, err
 	}
-	server, err := publish.Start(publish.Embedded{
-		Folder: cfg.Abs(cfg.NATS.Embedded.Folder), Address: cfg.NATS.Embedded.Address,
-		SyncAlways: cfg.NATS.Sync == config.SyncAlways, MaxBody: int(cfg.Limits.Body), Log: log,
-	})
+	server, err := publish.Start(embedded(cfg, log))
 	if err != nil {
 		return nil, nil, portTaken(cfg.NATS.Embedded.Address, err)
 	}
@@ -188,6 +185,13 @@ func portTaken(address string, err error) error {
 		return errors.Join(err, ln.Close())
 	}
 	return fmt.Errorf("opening the NATS listener: %w; change nats.embedded.address, or end what uses it", taken)
+}
+
+func embedded(cfg *config.Config, log zerolog.Logger) publish.Embedded {
+	return publish.Embedded{
+		Folder: cfg.Abs(cfg.NATS.Embedded.Folder), Address: cfg.NATS.Embedded.Address,
+		SyncAlways: cfg.NATS.Sync == config.SyncAlways, MaxBody: int(cfg.Limits.Body), Log: log,
+	}
 }
 
 func external(cfg *config.Config) publish.External {

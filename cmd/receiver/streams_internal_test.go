@@ -1,0 +1,51 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+
+	"receiver/internal/publish"
+)
+
+// Nothing but yes is a yes.
+func TestConfirm(t *testing.T) {
+	for _, tt := range []struct {
+		said string
+		want bool
+	}{{"yes\n", true}, {" yes \r\n", true}, {"yes", true}, {"y\n", false}, {"\n", false}, {"", false}, {"YES\n", false}, {"no\nyes\n", false}} {
+		var talk bytes.Buffer
+		err := (&app{in: strings.NewReader(tt.said), talk: &talk}).confirm(t.Context(), "Really? ")
+		if (err == nil) != tt.want || talk.String() != "Really? " {
+			t.Errorf("confirm after %q = %v and says %q, want %v", tt.said, err, &talk, tt.want)
+		}
+	}
+}
+
+func TestConfirmEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	silent, hold := io.Pipe()
+	defer hold.Close()
+	if err := (&app{in: silent, talk: io.Discard}).confirm(ctx, ""); err == nil {
+		t.Error("confirm = nil without an answer")
+	}
+}
+
+func TestEffect(t *testing.T) {
+	for _, tt := range []struct {
+		change publish.Change
+		want   string
+	}{
+		{publish.Change{}, "apply changes it"},
+		{publish.Change{Drops: 7}, "apply --drop changes it, and 7 stored messages go"},
+		{publish.Change{Refused: true}, "apply changes it; no receiver starts on it as it is"},
+		{publish.Change{Blocked: "copy it", Refused: true}, "not in place: copy it; no receiver starts on it as it is"},
+	} {
+		if got := effect(tt.change); got != tt.want {
+			t.Errorf("effect(%+v) = %q, want %q", tt.change, got, tt.want)
+		}
+	}
+}
