@@ -13,6 +13,10 @@ record. The commands beneath look at records, prove them to others, and find out
 of them were changed. docs/audit.md tells how a security team uses them.`,
 		Example: "  receiver audit verify\n  receiver audit list --since 24h --verdict mismatch\n  receiver audit prove JOBS/12 > bundle.json",
 	}
-	cmd.AddCommand(newAuditInit(a), newAuditKeys(a), newAuditSeal(a), newAuditVerify(a), newAuditList(a), newAuditShow(a), newAuditProve(a), newAuditCheck(a))
+	cmd.AddCommand(
+		newAuditInit(a), newAuditKeys(a), newAuditSeal(a), newAuditVerify(a),
+		newAuditList(a), newAuditShow(a), newAuditProve(a), newAuditCheck(a),
+		newAuditReverify(a), newAuditExport(a),
+	)
 	return cmd
 }

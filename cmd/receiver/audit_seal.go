@@ -66,6 +66,20 @@ func (a *app) sealNow(ctx context.Context, cfg *config.Config, bus *publish.Bus)
 	return checkpoints, keepers.Finish(ctx)
 }
 
+// sealing seals what a command has added to a store that nobody else has open, before it
+// is closed.
+func (a *app) sealing(cfg *config.Config, bus *publish.Bus, done closer) closer {
+	if bus == nil || cfg.Audit.Key.Empty() {
+		return done
+	}
+	return func() {
+		defer done()
+		if _, err := a.sealNow(context.Background(), cfg, bus); err != nil {
+			a.say("what was added is not sealed: %v; `receiver audit seal` or `receiver serve` does it", err)
+		}
+	}
+}
+
 // awaitSealed waits until the process that writes the checkpoint file has sealed
 // everything there was.
 func awaitSealed(ctx context.Context, cfg *config.Config, bus *publish.Bus) ([]audit.Checkpoint, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -53,6 +54,11 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 		return err
 	}
 	cfg, err := a.load()
+	if errors.Is(err, fs.ErrNotExist) && a.config == "" && f.export != "" && len(f.logKeys) > 0 {
+		// An archive and its keys are enough on a machine that knows no receiver.
+		none := config.Default()
+		cfg, err = &none, nil
+	}
 	if err != nil {
 		return err
 	}

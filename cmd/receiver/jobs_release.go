@@ -6,18 +6,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"receiver/internal/job"
 	"receiver/internal/track"
 	"receiver/internal/web"
 )
 
 func newJobsRelease(a *app) *cobra.Command {
 	var j jobCommand
+	var who operatorFlags
 	cmd := &cobra.Command{
 		Use:   "release JOB",
 		Short: "Make events of the quarantined callbacks about a job",
 		Long: `release takes callbacks about a job that was not submitted here out of quarantine
 (unexpected_jobs: quarantine) and publishes them, as if they had been accepted when they
-came. Releasing twice does no harm.`,
+came. Releasing twice does no harm. Who releases is recorded first.`,
 		Example: "  receiver jobs release --source crm 42114492",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,6 +44,9 @@ came. Releasing twice does no harm.`,
 			if err != nil {
 				return err
 			}
+			if err := act(cmd.Context(), bus, who.action(job.ActionRelease), map[string]any{"source": name, "job": args[0]}); err != nil {
+				return err
+			}
 			released, err := watcher.Release(cmd.Context(), name, args[0])
 			if errors.Is(err, track.ErrNotAside) {
 				return fmt.Errorf("source %s: %w; see `receiver events watch --subject 'attempts.%s.quarantined' --since 720h`", name, err, name)
@@ -53,5 +58,6 @@ came. Releasing twice does no harm.`,
 		},
 	}
 	j.flags(cmd)
+	who.flags(cmd)
 	return cmd
 }

@@ -68,7 +68,8 @@ func (a *app) write(ctx context.Context, cfg *config.Config) (*publish.Bus, clos
 	}
 	a.say("no receiver runs on %s: opening its streams for this command; callbacks need `receiver serve`", folder)
 	server, bus, err := openStore(ctx, cfg, a.logger(cfg.Log))
-	return opened(bus, err)(server)
+	bus, done, err := opened(bus, err)(server)
+	return bus, a.sealing(cfg, bus, done), err
 }
 
 // opened pairs a bus with what closes it and the server under it.

@@ -234,14 +234,9 @@ func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 
 // keep makes an event of what an authentic callback told, if it told something new.
 func (r *Receiver) keep(ctx context.Context, q Request, out Outcome, e job.Event) (Outcome, error) {
-	stored, err := r.store.Publish(ctx, e)
-	if err == nil && stored.Existed && e.Kind == job.Finished && !stored.Job.SameOutcome(e.Job) {
-		// The first word stands; another is evidence of its own, and no duplicate.
-		e.Kind = job.Conflict
-		stored, err = r.store.Publish(ctx, e)
-	}
+	stored, err := Tell(ctx, r.store, e)
 	if err != nil {
-		return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return out, err
 	}
 	out.Event = stored
 	switch {
@@ -255,6 +250,21 @@ func (r *Receiver) keep(ctx context.Context, q Request, out Outcome, e job.Event
 		out.Kind = Accepted
 	}
 	return out, nil
+}
+
+// Tell stores an event, or returns with Existed the one that told the same before. Its
+// error is ErrUnavailable.
+func Tell(ctx context.Context, store Store, e job.Event) (job.Stored, error) {
+	stored, err := store.Publish(ctx, e)
+	if err == nil && stored.Existed && e.Kind == job.Finished && !stored.Job.SameOutcome(e.Job) {
+		// The first word stands; another is evidence of its own, and no duplicate.
+		e.Kind = job.Conflict
+		stored, err = store.Publish(ctx, e)
+	}
+	if err != nil {
+		return stored, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return stored, nil
 }
 
 // record keeps an authentic callback, read as e, as an attempt.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
 )
 
 // ErrMissing is returned for a stream or a bucket that is not there.
@@ -53,3 +56,9 @@ func (b *Bus) Body(ctx context.Context, m Message) ([]byte, error) {
 
 // Refers reports whether a message with these headers holds only a reference to its body.
 func Refers(header map[string][]string) bool { return len(header[dataRef]) > 0 }
+
+// On gives the events that stand on a subject of JOBS, which may hold wildcards, oldest
+// first.
+func (b *Bus) On(ctx context.Context, subject string) iter.Seq2[job.Stored, error] {
+	return b.on(ctx, subject)
+}

@@ -1,0 +1,45 @@
+package callback
+
+import (
+	"encoding/json"
+
+	"receiver/internal/job"
+	"receiver/internal/verify"
+)
+
+// Mended returns the event that a refused callback makes if its signature is right by one of
+// the keys of today, and false if it is not, or if the body was not kept. Only callbacks
+// that were refused as verify.Mismatch are looked at: that reason is the one that a key of
+// ours, mended since, can explain.
+//
+// The event says of itself that it is late (job.ByReverify); it keeps the time at which
+// the callback came. What stands around the signature, a token or credentials, was not
+// recorded and is not asked for again: who lets it in must know why it was refused.
+func Mended(a job.Attempt, v *verify.Verifier) (job.Event, bool) {
+	if a.Verdict != string(verify.Mismatch) || a.Body == nil {
+		return job.Event{}, false
+	}
+	q := Request{
+		Source: a.Source, Signatures: []string{a.Receipt.Signature}, Body: a.Body, ContentType: contentType(a.Receipt.Request),
+		Remote: a.Receipt.Remote, Received: a.Receipt.Received, Headers: a.Receipt.Request,
+	}
+	verdict := v.Verify(q.Signatures, q.Body)
+	if !verdict.Accepted() {
+		return job.Event{}, false
+	}
+	e := event(q, &Source{Name: a.Source}, verdict.Key)
+	e.Evidence = job.ByReverify
+	return e, true
+}
+
+// contentType returns the media type that a recorded request claimed.
+func contentType(request string) string {
+	var headers map[string][]string
+	if json.Unmarshal([]byte(request), &headers) != nil {
+		return "" // left out for its size
+	}
+	if values := headers["Content-Type"]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
