@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,6 +50,11 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.dispatch(w, r, path)
+	// Who is refused while still sending would see a broken connection, not the answer;
+	// with Expect nothing was sent yet.
+	if r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.Body, 256<<10) // the answer is what counts
+	}
 }
 
 // below takes Base and the hub off a path.
