@@ -187,7 +187,7 @@ func (e exporter) firstSince(ctx context.Context, stream string, t time.Time, ex
 	if t.IsZero() {
 		return max(extent.First, 1), nil
 	}
-	for m, err := range e.bus.Since(ctx, stream, t, true) {
+	for m, err := range e.bus.From(ctx, stream, publish.Position{Time: t}, true) {
 		return m.Sequence, err
 	}
 	return min(extent.Last, math.MaxInt64) + 1, nil

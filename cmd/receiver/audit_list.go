@@ -103,7 +103,7 @@ func (a *app) auditList(ctx context.Context, f auditListFlags) error {
 		return err
 	}
 	listed := 0
-	for e, err := range entries(ctx, bus, f.filter, f.actions) {
+	for e, err := range entries(ctx, bus, f.filter, f.actions, nil) {
 		if err != nil {
 			return err
 		}
@@ -117,20 +117,25 @@ func (a *app) auditList(ctx context.Context, f auditListFlags) error {
 	return out.end()
 }
 
-// entries gives what the streams hold, in the order in which it was stored.
-func entries(ctx context.Context, bus *publish.Bus, f trail.Filter, actions bool) iter.Seq2[trail.Entry, error] {
-	streams := []iter.Seq2[trail.Entry, error]{
-		streamEntries(ctx, bus, publish.JobsStream, f), streamEntries(ctx, bus, publish.AttemptsStream, f),
-	}
-	if actions {
-		streams = append(streams, streamEntries(ctx, bus, publish.ActionsStream, f))
+// entries gives what the streams hold, in the order in which it was stored. Of a stream
+// that is in after, it begins behind that sequence.
+func entries(ctx context.Context, bus *publish.Bus, f trail.Filter, actions bool, after map[string]uint64) iter.Seq2[trail.Entry, error] {
+	var streams []iter.Seq2[trail.Entry, error]
+	for _, stream := range sealedStreams {
+		if stream != publish.ActionsStream || actions {
+			streams = append(streams, streamEntries(ctx, bus, stream, f, after[stream]))
+		}
 	}
 	return trail.Merge(streams...)
 }
 
-func streamEntries(ctx context.Context, bus *publish.Bus, stream string, f trail.Filter) iter.Seq2[trail.Entry, error] {
+func streamEntries(ctx context.Context, bus *publish.Bus, stream string, f trail.Filter, after uint64) iter.Seq2[trail.Entry, error] {
+	start := publish.Position{Time: f.Since}
+	if after > 0 {
+		start.Sequence = after + 1
+	}
 	return func(yield func(trail.Entry, error) bool) {
-		for m, err := range bus.Since(ctx, stream, f.Since, stream != publish.ActionsStream) {
+		for m, err := range bus.From(ctx, stream, start, stream != publish.ActionsStream) {
 			if err != nil {
 				yield(trail.Entry{}, err)
 				return

@@ -111,7 +111,7 @@ func findMended(ctx context.Context, cfg *config.Config, bus *publish.Bus, from 
 	}
 	var all []*mended
 	seen := make(map[string]*mended)
-	for m, err := range bus.Since(ctx, publish.AttemptsStream, from, false) {
+	for m, err := range bus.From(ctx, publish.AttemptsStream, publish.Position{Time: from}, false) {
 		if err != nil {
 			return nil, err
 		}

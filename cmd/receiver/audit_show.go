@@ -190,7 +190,7 @@ func sameBody(ctx context.Context, bus *publish.Bus, of trail.Entry) ([]string, 
 	if of.Body == "" {
 		return same, nil
 	}
-	for e, err := range entries(ctx, bus, trail.Filter{Bodies: []string{of.Body}}, false) {
+	for e, err := range entries(ctx, bus, trail.Filter{Bodies: []string{of.Body}}, false, nil) {
 		if err != nil {
 			return nil, err
 		}

@@ -86,7 +86,12 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		TrustedProxies: cfg.Public.TrustedProxies, Metrics: in.metrics, Patience: patience, Log: log,
 	})
 	in.explainer = newExplainer(cfg, in.bus, log)
+	records, err := newAuditAPI(ctx, cfg, in.bus)
+	if err != nil {
+		return in, err
+	}
 	private := web.NewPrivate(web.Private{
+		Trail: records, Logs: records,
 		Explain: in.explainer.explain, ExplainBody: int64(cfg.Limits.Body),
 		Token: cfg.Private.Token.Reveal(), Ready: in.bus.Ready, Metrics: in.metrics,
 		Receiver: in.receiver, Patience: patience, Log: log,

@@ -163,11 +163,11 @@ func extent(t *testing.T, b *publish.Bus, stream string) publish.Extent {
 	return e
 }
 
-func TestSince(t *testing.T) {
+func TestFrom(t *testing.T) {
 	b := open(t, start(t, t.TempDir()))
-	read := func(since time.Time, headersOnly bool, most int) (all []publish.Message) {
+	read := func(from publish.Position, headersOnly bool, most int) (all []publish.Message) {
 		t.Helper()
-		for m, err := range b.Since(t.Context(), publish.JobsStream, since, headersOnly) {
+		for m, err := range b.From(t.Context(), publish.JobsStream, from, headersOnly) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +177,7 @@ func TestSince(t *testing.T) {
 		}
 		return all
 	}
-	if got := read(time.Time{}, false, 10); len(got) != 0 {
+	if got := read(publish.Position{}, false, 10); len(got) != 0 {
 		t.Errorf("an empty stream gave %d messages", len(got))
 	}
 	for _, id := range []string{"1", "2", "3"} {
@@ -185,20 +185,23 @@ func TestSince(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all := read(time.Time{}, false, 10)
+	all := read(publish.Position{}, false, 10)
 	if len(all) != 3 || len(all[0].Data) == 0 {
 		t.Fatalf("from the first: %+v, want 3 messages with data", all)
 	}
-	if got := read(all[1].Time, true, 10); len(got) != 2 || got[0].Sequence != 2 || len(got[0].Data) != 0 || len(got[0].Header["Nats-Msg-Size"]) != 1 {
+	if got := read(publish.Position{Time: all[1].Time}, true, 10); len(got) != 2 || got[0].Sequence != 2 || len(got[0].Data) != 0 || len(got[0].Header["Nats-Msg-Size"]) != 1 {
 		t.Errorf("since the second, headers only: %+v, want 2 and 3 without data", got)
 	}
-	if got := read(time.Now().Add(time.Hour), false, 10); len(got) != 0 {
+	if got := read(publish.Position{Time: time.Now().Add(time.Hour)}, false, 10); len(got) != 0 {
 		t.Errorf("since the future: %d messages, want none", len(got))
 	}
-	if got := read(time.Time{}, false, 1); len(got) != 1 {
+	if got := read(publish.Position{}, false, 1); len(got) != 1 {
 		t.Errorf("whoever reads one gets %d", len(got))
 	}
-	for _, err := range b.Since(t.Context(), "NOTHING", time.Time{}, false) {
+	if got := read(publish.Position{Sequence: 3, Time: time.Now()}, false, 10); len(got) != 1 || got[0].Sequence != 3 {
+		t.Errorf("from sequence 3: %+v, want it alone", got)
+	}
+	for _, err := range b.From(t.Context(), "NOTHING", publish.Position{}, false) {
 		if err == nil {
 			t.Error("a stream that is not there gave a message")
 		}

@@ -40,15 +40,23 @@ func (b *Bus) Range(ctx context.Context, stream string, from, to uint64, yield f
 	return b.scan(ctx, stream, jetstream.OrderedConsumerConfig{OptStartSeq: from}, to, yield)
 }
 
-// Since gives the messages of a stream that were stored since a time, up to the last that
-// is there when it is called, as Range does; without their data if headersOnly.
-func (b *Bus) Since(ctx context.Context, stream string, since time.Time, headersOnly bool) iter.Seq2[Message, error] {
+// Position is where a reading begins. The zero Position is the first message there is.
+type Position struct {
+	// Time leaves out what was stored earlier, unless Sequence is set.
+	Time time.Time
+	// Sequence is that of the first message wanted; 0 means that Time says.
+	Sequence uint64
+}
+
+// From gives the messages of a stream from a position up to the last that is there when it
+// is called, as Range does; without their data if headersOnly.
+func (b *Bus) From(ctx context.Context, stream string, from Position, headersOnly bool) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		last, err := b.LastSequence(ctx, stream)
 		if err == nil {
-			cfg := jetstream.OrderedConsumerConfig{HeadersOnly: headersOnly, OptStartSeq: 1}
-			if !since.IsZero() {
-				cfg.OptStartSeq, cfg.OptStartTime = 0, &since
+			cfg := jetstream.OrderedConsumerConfig{HeadersOnly: headersOnly, OptStartSeq: max(from.Sequence, 1)}
+			if from.Sequence == 0 && !from.Time.IsZero() {
+				cfg.OptStartSeq, cfg.OptStartTime = 0, &from.Time
 			}
 			err = b.scan(ctx, stream, cfg, last, func(m Message) error {
 				if !yield(m, nil) {

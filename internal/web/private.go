@@ -29,14 +29,17 @@ type Private struct {
 	// nil means that there is no such address.
 	Explain     Explainer
 	ExplainBody int64
-	Log         zerolog.Logger
+	// Trail answers /v1/callbacks and Logs /v1/log; nil means that there is no such address.
+	Trail Trail
+	Logs  Logs
+	Log   zerolog.Logger
 }
 
 // readyTimeout bounds how long a question for readiness may take.
 const readyTimeout = 2 * time.Second
 
-// NewPrivate returns the private door: GET /healthz, /readyz, /metrics and /v1/sources,
-// and POST /v1/verify/explain.
+// NewPrivate returns the private door: GET /healthz, /readyz, /metrics, /v1/sources,
+// /v1/callbacks and /v1/log with what is beneath them, and POST /v1/verify/explain.
 func NewPrivate(p Private) http.Handler {
 	e := newEcho(nil, p.Log)
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
@@ -48,6 +51,12 @@ func NewPrivate(p Private) http.Handler {
 	}
 	if p.Explain != nil {
 		g.POST("/v1/verify/explain", p.explain())
+	}
+	if p.Trail != nil {
+		p.trail(g)
+	}
+	if p.Logs != nil {
+		p.logs(g)
 	}
 	return e
 }

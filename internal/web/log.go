@@ -1,0 +1,91 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+)
+
+// ErrQuery is what a Trail returns for a question that it does not understand; its text
+// goes to who asked.
+var ErrQuery = errors.New("the question is not understood")
+
+// Trail answers what was received and refused. What it returns is sent as JSON.
+type Trail interface {
+	// Callbacks returns a page of callbacks, narrowed down by the query's parameters.
+	Callbacks(ctx context.Context, query url.Values) (any, error)
+	// Callback returns one record whole; fs.ErrNotExist if there is none.
+	Callback(ctx context.Context, stream string, sequence uint64) (any, error)
+}
+
+// Logs hands out the sealed logs, for anybody who monitors them.
+type Logs interface {
+	// Logs returns what there is to know of all logs. It is sent as JSON.
+	Logs(ctx context.Context) (any, error)
+	// Checkpoint returns the newest signed checkpoint of the log over a stream, and Tile the
+	// tile with a C2SP tlog-tiles name; fs.ErrNotExist if there is none.
+	Checkpoint(ctx context.Context, stream string) ([]byte, error)
+	Tile(ctx context.Context, stream, name string) ([]byte, error)
+}
+
+// trail adds GET /v1/callbacks and /v1/callbacks/{stream}/{sequence}.
+func (p Private) trail(g *echo.Group) {
+	g.GET("/v1/callbacks", func(c echo.Context) error {
+		page, err := p.Trail.Callbacks(c.Request().Context(), c.QueryParams())
+		return p.tell(c, page, err)
+	})
+	g.GET("/v1/callbacks/:stream/:sequence", func(c echo.Context) error {
+		seq, err := strconv.ParseUint(c.Param("sequence"), 10, 64)
+		if err != nil || seq == 0 {
+			return echo.ErrNotFound
+		}
+		record, err := p.Trail.Callback(c.Request().Context(), c.Param("stream"), seq)
+		return p.tell(c, record, err)
+	})
+}
+
+// logs adds GET /v1/log and, for each log, /v1/log/{stream}/checkpoint and …/tile/….
+//
+// C2SP: tlog-tiles, "Checkpoints" and "Merkle Tree".
+func (p Private) logs(g *echo.Group) {
+	g.GET("/v1/log", func(c echo.Context) error {
+		all, err := p.Logs.Logs(c.Request().Context())
+		return p.tell(c, all, err)
+	})
+	g.GET("/v1/log/:stream/checkpoint", func(c echo.Context) error {
+		note, err := p.Logs.Checkpoint(c.Request().Context(), c.Param("stream"))
+		if err != nil {
+			return p.tell(c, nil, err)
+		}
+		c.Response().Header().Set(echo.HeaderCacheControl, "no-cache")
+		return c.Blob(http.StatusOK, "text/plain; charset=utf-8", note)
+	})
+	g.GET("/v1/log/:stream/tile/*", func(c echo.Context) error {
+		tile, err := p.Logs.Tile(c.Request().Context(), c.Param("stream"), "tile/"+c.Param("*"))
+		if err != nil {
+			return p.tell(c, nil, err)
+		}
+		// What a tile holds is settled for ever.
+		c.Response().Header().Set(echo.HeaderCacheControl, "max-age=31536000, immutable")
+		return c.Blob(http.StatusOK, "application/octet-stream", tile)
+	})
+}
+
+// tell answers with a value, or with what kept it from being had.
+func (p Private) tell(c echo.Context, value any, err error) error {
+	switch {
+	case err == nil:
+		return c.JSON(http.StatusOK, value)
+	case errors.Is(err, ErrQuery):
+		return c.JSON(http.StatusBadRequest, message{err.Error()})
+	case errors.Is(err, fs.ErrNotExist):
+		return echo.ErrNotFound
+	}
+	p.Log.Warn().Err(err).Str("path", c.Path()).Msg("question not answered")
+	return c.JSON(http.StatusServiceUnavailable, message{err.Error()})
+}
