@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race lint fuzz bench ci
+.PHONY: help demo build test race lint fuzz bench reliability ci
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## run the whole way of one callback in one process
 	go run ./cmd/receiver demo
@@ -24,6 +24,13 @@ fuzz: ## fuzz every target for FUZZTIME (30s) each
 
 bench: ## run the benchmarks
 	go test -run=NONE -bench=. -benchmem ./...
+
+reliability: ## run what docs/reliability.md tells, and print its table
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
+	go test -tags e2e -count=1 -parallel 1 -timeout 30m -v -run '^TestReliability' ./cmd/receiver >"$$log" 2>&1 || { cat "$$log"; exit 1; }; \
+	echo '| run | test | jobs | acknowledged | finished | doubled | lost | overdue | time |'; \
+	echo '| --- | --- | --: | --: | --: | --: | --: | --: | --: |'; \
+	sed -n 's/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3
 
 ci: ## run everything that CI runs
 	bash .ci/run
