@@ -58,7 +58,7 @@ var reactKinds = []job.Kind{job.Submitted, job.Progress, job.Finished}
 func (b *Bus) React(ctx context.Context, workers int, patience time.Duration, do func(context.Context, job.Stored, uint64) time.Duration) error {
 	cfg := jetstream.ConsumerConfig{
 		Durable: ReactConsumer, AckWait: patience, HeadersOnly: true,
-		Description: "starts watches and fetches the errors of rows",
+		Description: "begins watches and brings them forward",
 	}
 	for _, k := range reactKinds {
 		cfg.FilterSubjects = append(cfg.FilterSubjects, "jobs.*.*."+string(k))

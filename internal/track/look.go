@@ -33,12 +33,16 @@ func (w *Watcher) turn(ctx context.Context, watch job.Watch) time.Duration {
 	return 0
 }
 
-// look asks after a job once and writes down what came of it: its end, or the watch with
-// the time of the next question. Its error is that of the store, never the platform's.
+// look asks after a job once and writes down what came of it: what was new, and the watch
+// with the time of the next question, unless nothing is left to ask. Its error is that of
+// the store, never the platform's.
 func (w *Watcher) look(ctx context.Context, watch job.Watch) error {
 	known, err := w.before(ctx, watch)
-	if err != nil || rank(known.State) >= rank(Finished) {
+	if err != nil {
 		return err
+	}
+	if rank(known.State) >= rank(Finished) {
+		return w.after(ctx, watch, known)
 	}
 	if watch.Object == "" {
 		watch.Object = known.View.Object

@@ -48,18 +48,10 @@ func (p Plan) first(since time.Time) time.Time { return since.Add(jittered(p.Exp
 func (p Plan) overdue(w job.Watch) time.Time { return w.Since.Add(p.Deadline) }
 func (p Plan) end(w job.Watch) time.Time     { return w.Since.Add(p.Deadline + p.Retention) }
 
-// next is when the job is asked after once more. The deadline and the end are never
-// slept through.
+// next is when a job that has not ended is asked after once more. The deadline and the
+// end are never slept through.
 func (p Plan) next(w job.Watch, now time.Time) time.Time {
-	pause := p.Retry
-	for range w.Step {
-		if pause >= p.Cap {
-			break
-		}
-		pause *= 2
-	}
-	pause = min(pause, p.Cap)
-	limit := p.overdue(w)
+	pause, limit := p.pause(w.Step, p.Cap), p.overdue(w)
 	if w.Overdue {
 		pause, limit = p.Slow, p.end(w)
 	}
@@ -68,6 +60,23 @@ func (p Plan) next(w job.Watch, now time.Time) time.Time {
 		return limit
 	}
 	return next
+}
+
+// again is when what a job that has ended left to ask for is asked for once more.
+func (p Plan) again(w job.Watch, now time.Time) time.Time {
+	return now.Add(jittered(p.pause(w.Step, p.Slow)))
+}
+
+// pause grows with the steps, up to most.
+func (p Plan) pause(step int, most time.Duration) time.Duration {
+	pause := p.Retry
+	for range step {
+		if pause >= most {
+			break
+		}
+		pause *= 2
+	}
+	return min(pause, most)
 }
 
 // jittered returns d, longer by chance by up to a fifth, so that jobs which were

@@ -317,11 +317,16 @@ func Show(ctx context.Context, e Events, w Watches, source, id string) (Job, err
 	if err != nil {
 		return Job{}, err
 	}
-	if there && rank(j.State) < rank(Finished) {
+	if there && !over(j) {
 		j.Watch = &watch
 		if j.State == "" {
 			j.Source, j.View.ID = source, id
 		}
 	}
 	return j, nil
+}
+
+// over reports whether nothing is left to ask the platform about a job.
+func over(j Job) bool {
+	return rank(j.State) >= rank(Finished) && (!hasFailedRows(j.View) || j.Errors != nil)
 }

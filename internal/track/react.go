@@ -7,11 +7,13 @@ import (
 	"receiver/internal/job"
 )
 
-// react does what a new event asks for, and returns when it wants the event again.
-func (w *Watcher) react(ctx context.Context, e job.Stored, tries uint64) time.Duration {
-	again, err := w.respond(ctx, e, tries)
+// react does what a new event asks for, and returns when it wants the event again. All it
+// does is to write into the stream WATCH; what takes time, or must be tried again, is a
+// watch's matter.
+func (w *Watcher) react(ctx context.Context, e job.Stored, _ uint64) time.Duration {
+	err := w.respond(ctx, e)
 	if err == nil {
-		return again
+		return 0
 	}
 	if ctx.Err() == nil {
 		w.o.Log.Warn().Err(err).Str("subject", e.Subject()).Uint64("seq", e.Sequence).Msg("event not reacted to; tried again")
@@ -19,18 +21,17 @@ func (w *Watcher) react(ctx context.Context, e job.Stored, tries uint64) time.Du
 	return jittered(storePause)
 }
 
-// respond is react with the errors of the store.
-func (w *Watcher) respond(ctx context.Context, e job.Stored, tries uint64) (time.Duration, error) {
+func (w *Watcher) respond(ctx context.Context, e job.Stored) error {
 	switch {
 	case e.Kind == job.Submitted:
-		return 0, w.submitted(ctx, e)
+		return w.submitted(ctx, e)
 	case e.Kind == job.Progress && e.Evidence == job.ByCallback && e.Job.Class() == job.Unknown:
 		// Nobody can say what the word means, but the platform can say more.
-		return 0, w.Hurry(ctx, e.Source, e.Job.ID)
-	case e.Kind == job.Finished && e.Job.Failed != nil && *e.Job.Failed > 0:
-		return w.fetchRows(ctx, e, tries)
+		return w.Hurry(ctx, e.Source, e.Job.ID)
+	case e.Kind == job.Finished && hasFailedRows(e.Job) && w.o.Now().Before(e.FilesUntil()):
+		return w.Hurry(ctx, e.Source, e.Job.ID)
 	}
-	return 0, nil
+	return nil
 }
 
 // submitted begins the watch of a job, and takes back that a callback which was faster
@@ -65,7 +66,8 @@ func (w *Watcher) takeBack(ctx context.Context, watch job.Watch) {
 }
 
 // Hurry has the platform asked after a job at once, on whichever replica, and begins to
-// watch the job if nobody does. It returns when that is stored; an error is that of the
+// watch the job if nobody does. Of a job that has ended, the errors of its rows are
+// fetched if they are not there. It returns when that is stored; an error is that of the
 // store.
 func (w *Watcher) Hurry(ctx context.Context, source, id string) error {
 	for {
@@ -81,5 +83,13 @@ func (w *Watcher) Hurry(ctx context.Context, source, id string) error {
 		if done, err := w.o.Store.PutWatch(ctx, watch); done || err != nil {
 			return err
 		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(otherPause):
+		}
 	}
 }
+
+// otherPause is how long another one gets who changes a watch at the same time.
+const otherPause = 5 * time.Millisecond

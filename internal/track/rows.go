@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"receiver/internal/job"
 )
@@ -38,53 +37,43 @@ func ParseRows(data []byte) (Rows, error) {
 	return r, nil
 }
 
+func hasFailedRows(v job.View) bool { return v.Failed != nil && *v.Failed > 0 }
+
 // emptyTries is how often a platform that counts failed rows and names none is asked
 // again: its two answers need not be of the same moment.
-const emptyTries = 4
+const emptyTries = 3
 
 var errNoRows = errors.New("the platform counts failed rows and names none")
 
-// fetchRows publishes the errors of a finished job's rows, once. What the platform
-// answers to that decides only when it is asked again, until it has forgotten the job.
-func (w *Watcher) fetchRows(ctx context.Context, e job.Stored, tries uint64) (again time.Duration, err error) {
-	there, err := w.o.Store.Has(ctx, e.Source, e.Job.ID, job.Errors)
-	if there || err != nil {
-		return 0, err
+// after does what is left to do for a job that has ended: it publishes the errors of its
+// rows, once. The watch goes on until the platform gave them or has forgotten the job.
+func (w *Watcher) after(ctx context.Context, watch job.Watch, ended Job) error {
+	if over(ended) {
+		return nil
 	}
-	if w.o.Now().After(e.FilesUntil()) {
-		w.o.Count("errors", e.Source, "gone")
-		w.o.Log.Warn().Str("source", e.Source).Str("job", e.Job.ID).Uint64("try", tries).
+	now := w.o.Now()
+	if now.After(ended.FilesUntil) {
+		w.o.Count("errors", watch.Source, "gone")
+		w.o.Log.Warn().Str("source", watch.Source).Str("job", watch.Job).Int("looks", watch.Looks).Str("last_error", watch.Error).
 			Msg("errors of the job's rows not fetched: the platform has kept them for three days")
-		return 0, nil
+		return nil
 	}
-	if !w.enter(e.Source) {
-		return jittered(busyPause), nil
+	rows, err := w.collect(ctx, watch.Source, watch.Job)
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	defer w.leave(e.Source)
-	rows, err := w.collect(ctx, e.Source, e.Job.ID)
-	if err == nil && len(rows.Rows) == 0 && tries < emptyTries {
+	if err == nil && len(rows.Rows) == 0 && watch.Step < emptyTries {
 		err = errNoRows
 	}
 	if err == nil {
-		return 0, w.publishRows(ctx, e, rows)
+		return w.publishRows(ctx, ended, rows)
 	}
-	pause := w.rowsPause(e, tries)
-	if ctx.Err() == nil {
-		w.o.Count("errors", e.Source, w.o.Classify(err))
-		w.o.Log.Warn().Err(err).Str("source", e.Source).Str("job", e.Job.ID).Uint64("try", tries).Dur("pause", pause).
-			Msg("errors of the job's rows not fetched; tried again")
-	}
-	return pause, nil
-}
-
-// rowsPause grows with the tries as the pauses between questions after the job do.
-func (w *Watcher) rowsPause(e job.Stored, tries uint64) time.Duration {
-	plan := w.plan(e.Source, e.Job.Object)
-	pause := plan.Retry
-	for n := uint64(1); n < tries && pause < plan.Slow; n++ {
-		pause *= 2
-	}
-	return jittered(min(pause, plan.Slow))
+	w.o.Count("errors", watch.Source, w.o.Classify(err))
+	watch.Looks, watch.Failures, watch.Last, watch.Error = watch.Looks+1, watch.Failures+1, now, cut(err.Error())
+	watch.Next = w.plan(watch.Source, ended.View.Object).again(watch, now)
+	watch.Step++
+	_, err = w.o.Store.PutWatch(ctx, watch)
+	return err
 }
 
 // collect reads the errors of a job's rows as far as they may be kept.
@@ -107,7 +96,7 @@ func (w *Watcher) collect(ctx context.Context, source, id string) (Rows, error) 
 	return rows, nil
 }
 
-func (w *Watcher) publishRows(ctx context.Context, e job.Stored, rows Rows) error {
+func (w *Watcher) publishRows(ctx context.Context, ended Job, rows Rows) error {
 	data, err := json.Marshal(rows)
 	if err != nil {
 		// Only a raw row that is no JSON can do this; its text says the same.
@@ -115,15 +104,16 @@ func (w *Watcher) publishRows(ctx context.Context, e job.Stored, rows Rows) erro
 			rows.Rows[i].Raw = nil
 		}
 		if data, err = json.Marshal(rows); err != nil {
-			return fmt.Errorf("writing the errors of job %s: %w", e.Job.ID, err)
+			return fmt.Errorf("writing the errors of job %s: %w", rows.Job, err)
 		}
 	}
+	v := ended.View
 	_, err = w.o.Store.Publish(ctx, job.Event{
-		Kind: job.Errors, Source: e.Source, Time: w.o.Now(), Evidence: job.ByPoll, Data: data,
-		Job: job.View{ID: e.Job.ID, Status: e.Job.Status, Object: e.Job.Object, Records: e.Job.Records, Failed: e.Job.Failed},
+		Kind: job.Errors, Source: rows.Source, Time: w.o.Now(), Evidence: job.ByPoll, Unexpected: !ended.Expected, Data: data,
+		Job: job.View{ID: rows.Job, Status: v.Status, Object: v.Object, Records: v.Records, Failed: v.Failed},
 	})
 	if err == nil {
-		w.o.Count("errors", e.Source, "published")
+		w.o.Count("errors", rows.Source, "published")
 	}
 	return err
 }

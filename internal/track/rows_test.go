@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func TestErrorsOfRowsAreFetchedOnce(t *testing.T) {
 		{name: "the platform names none", failed: 1, rows: gives(0, row), want: 0, counted: "errors demo published"},
 		{name: "more than is kept", failed: 500, rows: gives(500, row), want: 30, truncated: true},
 		{name: "a row that is no JSON", failed: 1, rows: gives(1, track.Row{Text: "x", Raw: json.RawMessage("{")}), want: 1},
-		{name: "gone", failed: 1, heard: 100 * time.Hour, rows: gives(1, row), want: -1, counted: "errors demo gone"},
+		{name: "long ago", failed: 1, heard: 100 * time.Hour, rows: gives(1, row), want: -1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			id := fmt.Sprint(i)
@@ -66,6 +67,9 @@ func TestErrorsOfRowsAreFetchedOnce(t *testing.T) {
 			stop()
 			if got := history(t, bus, id); !slices.Equal(got, want) {
 				t.Fatalf("the job has the events %q, want %q", got, want)
+			}
+			if n := p.count("errors demo gone"); n != 0 {
+				t.Errorf("counted %d as gone, want none: nobody was to ask", n)
 			}
 			if tt.want >= 0 {
 				checkRows(t, bus, id, tt.want, tt.truncated)
@@ -107,5 +111,28 @@ func TestErrorsOfRowsAreNotFetchedAgain(t *testing.T) {
 	awaitNothingPending(t, bus, "last")
 	if n := p.questions("1 rows"); n != 0 {
 		t.Errorf("asked %d times for errors that are there, want 0", n)
+	}
+}
+
+func TestErrorsOfRowsAreAskedForUntilTheyAreGone(t *testing.T) {
+	bus := open(t, start(t))
+	p := says(completed)
+	p.rows = func(string, int) ([]track.Row, error) { return nil, errors.New("503 down") }
+	o := p.options(bus)
+	var ahead atomic.Int64
+	o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	run(t, o)
+	publishAll(t, bus, callback(t, job.Finished, `{"id":"1","status":"COMPLETED","recordsCount":2,"recordsFailedCount":1}`))
+	eventually(t, "two failures, shown on the job", func() bool {
+		j, err := track.Show(t.Context(), bus, bus, "demo", "1")
+		return err == nil && j.Watch != nil && j.Watch.Failures >= 2 && strings.HasPrefix(j.Watch.Error, "503")
+	})
+	ahead.Store(int64(job.Retention))
+	awaitNoWatch(t, bus, "1")
+	if p.count("errors demo 503") < 2 || p.count("errors demo gone") != 1 {
+		t.Errorf("counted %d failures and %d gone, want 2 or more and 1", p.count("errors demo 503"), p.count("errors demo gone"))
+	}
+	if got := history(t, bus, "1"); len(got) != 1 {
+		t.Errorf("the job has the events %q, want only its end", got)
 	}
 }
