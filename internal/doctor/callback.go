@@ -1,0 +1,206 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Callback is the address that a source's platform is given for its callbacks.
+type Callback struct {
+	Source string
+	// BaseURL is sources.<name>.callback_base_url, without a token.
+	BaseURL string
+	// PlatformURL is where the platform is, which may be this machine.
+	PlatformURL string
+	// Running says whether the receiver itself answers on this machine; if it does not, no
+	// answer is expected.
+	Running bool
+	// Transport makes the requests; nil is that of net/http.
+	Transport http.RoundTripper
+}
+
+// certificateSoon is how long before its end a certificate is worth a word.
+const certificateSoon = 14 * 24 * time.Hour
+
+func (c Callback) setting() string { return "sources." + c.Source + ".callback_base_url" }
+
+func (c Callback) finding(s Severity, what, why, change string) []Finding {
+	return []Finding{{Severity: s, What: "source " + c.Source + ": " + what, Why: why, Setting: c.setting(), Change: change}}
+}
+
+// Look asks the address for /healthz, as the platform would reach it, without a token.
+func (c Callback) Look(ctx context.Context) []Finding {
+	if c.BaseURL == "" {
+		return c.finding(Note, "it has no callback_base_url", "jobs cannot be submitted here: the platform would not know where to call back",
+			"callback_base_url: https://…")
+	}
+	base, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return c.finding(Error, "its callback_base_url is no URL", "the platform could not call it", "callback_base_url: https://…")
+	}
+	if here, private := reach(base.Hostname()); (here || private) && !local(c.PlatformURL) {
+		return c.finding(Error, c.BaseURL+" cannot be reached from the internet",
+			"the platform is elsewhere, and no callback would ever arrive", "callback_base_url: https://, and the public name of the proxy in front of public.address")
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.BaseURL+"/healthz", nil)
+	if err != nil {
+		return c.finding(Error, "its callback_base_url is no URL", "the platform could not call it", "callback_base_url: https://…")
+	}
+	answer, err := c.client().Do(request)
+	if err != nil {
+		return c.failed(err)
+	}
+	defer answer.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(answer.Body, 4<<10)) // half a body is not ours either
+	return append(c.answered(answer, body), c.certificate(answer.TLS)...)
+}
+
+func (c Callback) client() *http.Client {
+	transport := c.Transport
+	if transport == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.DisableKeepAlives = true
+		transport = t
+	}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// reach says whether a host is this machine, or in a network that the internet does not
+// reach.
+func reach(host string) (here, private bool) {
+	if host == "localhost" {
+		return true, false
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return false, false
+	}
+	ip = ip.Unmap()
+	return ip.IsLoopback(), ip.IsPrivate() || ip.IsLinkLocalUnicast()
+}
+
+// local says whether a URL leads to this machine or its network.
+func local(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	here, private := reach(u.Hostname())
+	return here || private
+}
+
+const fromHere = "asked from this machine; the platform's way may be another"
+
+// failed judges that there is no answer.
+func (c Callback) failed(err error) []Finding {
+	var invalid *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var dns *net.DNSError
+	address := c.BaseURL + "/healthz"
+	// The URL stands in it twice otherwise.
+	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	switch {
+	case errors.As(err, &invalid):
+		return c.finding(Error, fmt.Sprintf("the certificate of %s is not valid: %v", address, invalid.Err),
+			"a platform that checks certificates does not call, and every callback is lost after its retries",
+			mend(invalid.Err))
+	case errors.As(err, &record):
+		return c.finding(Error, address+" does not speak TLS", "the platform cannot connect",
+			"put a proxy with a certificate in front of public.address, or correct the port in callback_base_url")
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return c.finding(Error, "there is no host "+dns.Name, "the platform cannot find it either, unless its DNS is another",
+			"correct the name, or add it to the DNS")
+	}
+	severity, change := Error, "let what is in front pass "+address+" on to public.address, and open the firewall"
+	if !c.Running {
+		severity, change = Note, "ask again while `receiver serve` runs"
+	}
+	return c.finding(severity, fmt.Sprintf("%s does not answer: %v", address, err),
+		"the platform cannot call back ("+fromHere+")", change)
+}
+
+// mend names what usually helps against an invalid certificate.
+func mend(err error) string {
+	var name x509.HostnameError
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &name):
+		return "a certificate for this name, or the name of the certificate in callback_base_url"
+	case errors.As(err, &unknown):
+		return "serve the whole chain (fullchain.pem), from an authority that everybody knows"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the certificate, or set this machine's clock"
+	}
+	return "a valid certificate in the proxy in front of public.address"
+}
+
+// answered judges an answer.
+func (c Callback) answered(answer *http.Response, body []byte) []Finding {
+	address := c.BaseURL + "/healthz"
+	said := fmt.Sprintf("%s answers %s", address, answer.Status)
+	var ours struct{ Message string }
+	isOurs := json.Unmarshal(bytes.TrimSpace(body), &ours) == nil && ours.Message == "ok"
+	down := []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+	switch code := answer.StatusCode; {
+	case code == http.StatusOK && isOurs:
+		return []Finding{{What: "source " + c.Source + ": a receiver answers at " + address}}
+	case code == http.StatusOK:
+		return c.finding(Error, address+" is answered by something that is no receiver",
+			"callbacks go to another program", "correct callback_base_url, or what the proxy passes on to public.address")
+	case code/100 == 3:
+		return c.finding(Error, fmt.Sprintf("%s is redirected (%s) to %s", address, answer.Status, target(answer)),
+			"whoever follows a redirect may turn the POST into a GET and drop the body; the platform may not follow at all",
+			"callback_base_url: the address that it leads to")
+	case code == http.StatusUnauthorized || code == http.StatusForbidden || code == http.StatusProxyAuthRequired:
+		return c.finding(Error, said, "something in front asks for credentials that the platform does not have",
+			"let /callbacks/ and /healthz pass without them: the signature is what counts")
+	case slices.Contains(down, code) && !c.Running:
+		return c.finding(Note, said, "no receiver runs here now", "ask again while `receiver serve` runs")
+	case slices.Contains(down, code):
+		return c.finding(Error, said, "a proxy answers, and does not reach the receiver that runs here",
+			"let the proxy pass on to public.address")
+	}
+	return c.finding(Error, said, "a receiver answers 200: something else is in its place, or in front of it",
+		"let the proxy pass /callbacks/ and /healthz on to public.address, or correct callback_base_url")
+}
+
+// target is where an answer redirects to, without what may be secret in it.
+func target(answer *http.Response) string {
+	where, err := answer.Location()
+	if err != nil {
+		return "nowhere"
+	}
+	return strings.TrimSuffix(where.Scheme+"://"+where.Host+where.EscapedPath(), "/healthz")
+}
+
+// certificate judges how long the certificate is still valid.
+func (c Callback) certificate(state *tls.ConnectionState) []Finding {
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return nil
+	}
+	left := time.Until(state.PeerCertificates[0].NotAfter)
+	if left > certificateSoon {
+		return nil
+	}
+	return c.finding(Warning, fmt.Sprintf("the certificate of %s ends in %s", c.BaseURL, span(left)),
+		"from then on no callback arrives", "renew it now, and see why it was not renewed by itself")
+}

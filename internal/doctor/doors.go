@@ -1,0 +1,83 @@
+package doctor
+
+import (
+	"fmt"
+	"net"
+)
+
+// Doors are the two listeners.
+type Doors struct {
+	// Public and Private are host:port; an empty host is every address.
+	Public, Private string
+	// Token is the length of the private listener's bearer token in bytes; 0 is none.
+	Token int
+	// Proxies is how many networks may say in X-Forwarded-For who calls.
+	Proxies int
+	// Callbacks are the addresses that the platform is given.
+	Callbacks []string
+}
+
+// shortestToken is that of 96 random bits in base64.
+const shortestToken = 16
+
+// Findings judges who can reach the listeners.
+func (d Doors) Findings() []Finding {
+	found := d.private()
+	for _, address := range d.Callbacks {
+		if address != "" && !local(address) && loopback(d.Public) && d.Proxies == 0 {
+			found = append(found, Finding{
+				Severity: Note, What: "callbacks come through a proxy on this machine that is not trusted to say who calls",
+				Why:     "events and logs name the proxy as the sender of every callback",
+				Setting: "public.trusted_proxies", Change: "trusted_proxies: [127.0.0.1]",
+			})
+			break
+		}
+	}
+	return found
+}
+
+func (d Doors) private() []Finding {
+	if loopback(d.Private) {
+		return []Finding{{What: "the private listener is on loopback: " + d.Private}}
+	}
+	found := []Finding{{
+		Severity: Warning, What: fmt.Sprintf("the private listener can be reached from other machines: %s, in clear text", d.Private),
+		Why:     "whoever reads its token on the way can see all events and ask about keys",
+		Setting: "private.address", Change: "address: 127.0.0.1:8081, and a tunnel or a proxy with TLS for whoever is elsewhere",
+	}}
+	if d.Token < shortestToken {
+		found = append(found, Finding{
+			Severity: Warning, What: fmt.Sprintf("the token of the private listener has %d bytes only", d.Token),
+			Why: "it can be guessed by whoever reaches the listener", Setting: "private.token",
+			Change: "token: file:token.key, with what `openssl rand -hex 16` prints in it",
+		})
+	}
+	return found
+}
+
+// loopback says whether a listener is reached from this machine only.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	here, _ := reach(host)
+	return err == nil && here
+}
+
+// Sealing judges whether what is stored can be proved later: with a key it is sealed, and
+// anchors are who else is told.
+func Sealing(key bool, anchors int) []Finding {
+	switch {
+	case !key:
+		return []Finding{{
+			Severity: Warning, What: "the streams are not sealed",
+			Why:     "nobody can prove later that nothing in them was changed or removed",
+			Setting: "audit.key", Change: "key: file:log.key, which `receiver audit init` makes",
+		}}
+	case anchors == 0:
+		return []Finding{{
+			Severity: Note, What: "the streams are sealed, and nobody else is told of it",
+			Why:     "who can write the store and read the log key can write another history and seal that",
+			Setting: "audit.anchors", Change: "anchors: [a directory that others keep, or a witness]",
+		}}
+	}
+	return []Finding{{What: fmt.Sprintf("the streams are sealed, and %d anchors are told of it", anchors)}}
+}

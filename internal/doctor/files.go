@@ -1,0 +1,81 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// File is a file or folder that not everybody may read or change.
+type File struct {
+	Path string
+	// What it is, as in "the secret file …".
+	What string
+	// Secret is false for what everybody may read, but not change.
+	Secret bool
+	// Mode is that of what the path leads to; Err says why it is not known.
+	Mode fs.FileMode
+	Err  error
+}
+
+// Stat returns what the system says of a file.
+func Stat(path, what string, secret bool) File {
+	f := File{Path: path, What: what, Secret: secret}
+	info, err := os.Stat(path)
+	if err != nil {
+		f.Err = err
+		return f
+	}
+	f.Mode = info.Mode()
+	return f
+}
+
+// Bits of a file's mode.
+const (
+	othersWrite = 0o002
+	groupWrite  = 0o020
+	anybodyRead = 0o044
+)
+
+// Files judges who may read and change them. A file that is not there is no finding.
+func Files(files []File) []Finding {
+	var found []Finding
+	for _, f := range files {
+		if finding, ok := f.finding(); ok {
+			found = append(found, finding)
+		}
+	}
+	if len(found) == 0 {
+		return []Finding{{What: fmt.Sprintf("%d files and folders are for their owner alone", len(files))}}
+	}
+	return found
+}
+
+func (f File) finding() (Finding, bool) {
+	name := fmt.Sprintf("%s %s", f.What, f.Path)
+	mode := "600"
+	if f.Mode.IsDir() {
+		mode = "700"
+	}
+	if !f.Secret {
+		mode = "644"
+	}
+	found := Finding{Severity: Warning, Change: fmt.Sprintf("chmod %s %s", mode, f.Path)}
+	switch {
+	case errors.Is(f.Err, fs.ErrNotExist):
+		return Finding{}, false
+	case f.Err != nil:
+		found.What, found.Why = fmt.Sprintf("%s cannot be looked at: %v", name, f.Err), "the receiver could not use it either"
+	case f.Mode&othersWrite != 0:
+		found.Severity = Error
+		found.What, found.Why = name+" can be changed by everybody on this machine", "who changes it decides what the receiver believes"
+	case f.Mode&groupWrite != 0:
+		found.What, found.Why = name+" can be changed by its group", "who changes it decides what the receiver believes"
+	case f.Secret && f.Mode&anybodyRead != 0:
+		found.What, found.Why = fmt.Sprintf("%s can be read by others (mode %04o)", name, f.Mode.Perm()), "who reads a signature key or a token can do what it is for"
+	default:
+		return Finding{}, false
+	}
+	return found, true
+}

@@ -1,0 +1,112 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Key is what may be known of a signature key: not the key.
+type Key struct {
+	Source, Name, Fingerprint string
+	// Setting is the path of its value in the configuration.
+	Setting string
+	// Bytes is its length, and Spaced whether there is white space around it.
+	Bytes  int
+	Spaced bool
+	// Same is equal for keys that are equal, and for no others.
+	Same string
+	// NotBefore and NotAfter bound when it is expected to be in use; zero does not.
+	NotBefore, NotAfter time.Time
+}
+
+const (
+	// OC: (a) row 25: the platform's field has 128 characters.
+	longestKey  = 128
+	shortestKey = 16
+	windowSoon  = 14 * 24 * time.Hour
+)
+
+func (k Key) finding(what, why, change string) Finding {
+	return Finding{
+		Severity: Warning, What: fmt.Sprintf("key %s of source %s (%s) %s", k.Name, k.Source, k.Fingerprint, what),
+		Why: why, Setting: k.Setting, Change: change,
+	}
+}
+
+// Keys judges the keys themselves.
+func Keys(keys []Key) []Finding {
+	var found []Finding
+	for i, k := range keys {
+		if k.Bytes > longestKey {
+			found = append(found, k.finding(fmt.Sprintf("has %d bytes", k.Bytes),
+				"the platform can store 128 characters: what it signs with is another key", "a key of 128 characters at most, here and at the platform"))
+		}
+		if k.Bytes < shortestKey {
+			found = append(found, k.finding(fmt.Sprintf("has %d bytes only", k.Bytes),
+				"whoever sees one signed callback can try out short keys, and then forge any", "32 random characters, such as `openssl rand -hex 16` prints, here and at the platform"))
+		}
+		if k.Spaced {
+			found = append(found, k.finding("has white space around it", "it counts as part of the key, and the platform's field may have lost it",
+				"the key as the platform has it: of a file, exactly one line end is removed"))
+		}
+		same := slices.IndexFunc(keys[:i], func(other Key) bool { return other.Same == k.Same })
+		if same < 0 {
+			continue
+		}
+		other := keys[same]
+		if other.Source == k.Source {
+			found = append(found, k.finding("is the same as "+other.Name, "removing one of them changes nothing", "remove one of the two"))
+		} else {
+			found = append(found, k.finding("is also that of source "+other.Source,
+				"a callback signed for one of them verifies at the other's address", "a key of its own for each source, here and at the platform"))
+		}
+	}
+	if len(found) == 0 {
+		return []Finding{{What: fmt.Sprintf("%d signature keys are of a length that the platform can store, and all different", len(keys))}}
+	}
+	return found
+}
+
+// Windows judges the times in which keys are expected to be in use. Outside of them they
+// verify all the same.
+func Windows(keys []Key, now time.Time) []Finding {
+	var found []Finding
+	open := map[string]bool{}
+	var sources []string
+	for _, k := range keys {
+		if !slices.Contains(sources, k.Source) {
+			sources = append(sources, k.Source)
+		}
+		open[k.Source] = open[k.Source] || !now.Before(k.NotBefore) && (k.NotAfter.IsZero() || now.Before(k.NotAfter))
+		left := k.NotAfter.Sub(now)
+		switch {
+		case k.NotAfter.IsZero():
+		case left <= 0:
+			found = append(found, k.finding("ended "+k.NotAfter.UTC().Format(time.RFC3339),
+				"it verifies all the same until it is removed, also for whoever else has it",
+				"remove it once `receiver keys list` shows no use: `receiver keys retire`"))
+		case left <= windowSoon && !followed(k, keys):
+			found = append(found, k.finding(fmt.Sprintf("ends in %s, and no other key goes on after it", span(left)),
+				"if the platform changes its key then, no callback verifies", "add the next key now, as docs/keys.md says"))
+		}
+	}
+	for _, source := range sources {
+		if !open[source] {
+			found = append(found, Finding{
+				Severity: Warning, What: "source " + source + " has no key whose time is now",
+				Why:     "its keys verify all the same, but one of the dates is wrong, or a key is missing",
+				Setting: "sources." + source + ".signature_keys", Change: "correct not_before and not_after, or add the key in use",
+			})
+		}
+	}
+	return found
+}
+
+// followed says whether another key of the source is in use after the end of k.
+func followed(k Key, keys []Key) bool {
+	return slices.ContainsFunc(keys, func(other Key) bool {
+		return other.Source == k.Source && other.Same != k.Same && !other.NotBefore.After(k.NotAfter) &&
+			(other.NotAfter.IsZero() || other.NotAfter.After(k.NotAfter))
+	})
+}

@@ -1,0 +1,45 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+)
+
+// Platform is a source's place at the platform.
+type Platform struct {
+	Source, BaseURL string
+	// Secrets says whether there is an element token and a user secret.
+	Secrets bool
+	// Objects asks the platform for its objects, and returns how many there are.
+	Objects func(context.Context) (int, error)
+	// Refused reports whether an error of Objects means that the secrets are wrong.
+	Refused func(error) bool
+}
+
+// Look asks the platform with the source's secrets.
+func (p Platform) Look(ctx context.Context) []Finding {
+	setting := "sources." + p.Source
+	if !p.Secrets {
+		return []Finding{{
+			Severity: Note, What: "source " + p.Source + " has no element_token or no user_secret",
+			Why:     "it receives callbacks, but submits no job and asks after none that did not call back",
+			Setting: setting + ".element_token", Change: "element_token: env:ELEMENT_TOKEN",
+		}}
+	}
+	n, err := p.Objects(ctx)
+	switch {
+	case err == nil:
+		return []Finding{{What: fmt.Sprintf("source %s: the platform takes its secrets and knows %d objects", p.Source, n)}}
+	case p.Refused(err):
+		return []Finding{{
+			Severity: Error, What: fmt.Sprintf("source %s: the platform does not take its secrets: %v", p.Source, err),
+			Why:     "no job can be submitted, and none that does not call back can be asked after",
+			Setting: setting + ".element_token", Change: "element_token and user_secret as the platform shows them for this instance",
+		}}
+	}
+	return []Finding{{
+		Severity: Error, What: fmt.Sprintf("source %s: %s cannot be asked: %v", p.Source, p.BaseURL, err),
+		Why:     "no job can be submitted, and none that does not call back can be asked after; callbacks are received all the same",
+		Setting: setting + ".base_url", Change: "base_url: the address of your region, or let this machine out to it",
+	}}
+}
