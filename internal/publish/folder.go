@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -59,10 +61,12 @@ func claimFolder(folder string) (*claim, error) {
 	return c, nil
 }
 
-// announce leaves the address of the running server for other commands.
+// announce leaves the address of the running server for other commands, with the
+// process it runs in: the address of a process that was killed is nobody's, even while
+// the next one is about to remove it.
 func (c *claim) announce(url string) error {
 	half := c.address + ".new" // nobody reads half an address
-	err := os.WriteFile(half, []byte(url), 0o600)
+	err := os.WriteFile(half, fmt.Appendf(nil, "%d %s", os.Getpid(), url), 0o600)
 	if err == nil {
 		err = os.Rename(half, c.address)
 	}
@@ -102,7 +106,11 @@ func running(folder string) (url string, as nats.Option, err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("%w on %s yet: %v", ErrNotRunning, folder, err)
 	}
-	if len(address) == 0 {
+	pid, url, _ := strings.Cut(string(address), " ")
+	if !alive(pid) {
+		return "", nil, fmt.Errorf("%w on %s yet: the address there is of one that has gone", ErrNotRunning, folder)
+	}
+	if url == "" {
 		return "", nil, fmt.Errorf("%w: %s; it listens on no port: set nats.embedded.address", ErrInUse, folder)
 	}
 	owner, err := ownerOf(folder)
@@ -110,7 +118,21 @@ func running(folder string) (url string, as nats.Option, err error) {
 		return "", nil, err
 	}
 	as, err = signIn(owner)
-	return string(address), as, err
+	return url, as, err
+}
+
+// alive reports whether there is a process of that number, be it ours to signal or not.
+func alive(pid string) bool {
+	n, err := strconv.Atoi(pid)
+	if err != nil || n <= 0 {
+		return false
+	}
+	p, err := os.FindProcess(n)
+	if err != nil {
+		return false
+	}
+	err = p.Signal(syscall.Signal(0))
+	return err == nil || errors.Is(err, os.ErrPermission)
 }
 
 // ErrNotRunning is returned by Attach when no server runs on the folder.
