@@ -133,7 +133,7 @@ func TestLogsCanBeMonitored(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Body.Close()
+		_ = r.Body.Close()
 		if r.StatusCode != http.StatusNotFound {
 			t.Errorf("GET %s = %d, want 404", path, r.StatusCode)
 		}
