@@ -15,7 +15,7 @@ import (
 // the server may be ahead of us.
 const (
 	briefBatch  = 512
-	briefBuffer = 16 * briefBatch
+	briefBuffer = 64 * briefBatch
 )
 
 // Briefs gives the events of JOBS in order, from that sequence on, in batches, read from

@@ -163,13 +163,17 @@ func (w *Watcher) Run(ctx context.Context) {
 		w.keepOn(ctx, "asking after jobs", func() error { return w.o.Store.Watches(ctx, w.o.Workers, w.o.Patience, w.turn) })
 	})
 	wg.Go(func() {
-		w.keepOn(ctx, "reacting to events", func() error { return w.o.Store.React(ctx, w.o.Workers, w.o.Patience, w.react) })
+		w.keepOn(ctx, "reacting to events", func() error { return w.o.Store.React(ctx, reactors*w.o.Workers, w.o.Patience, w.react) })
 	})
 	wg.Wait()
 }
 
 // storePause is how long the store is left alone after it failed.
 const storePause = time.Second
+
+// reactors is how many events are reacted to at once for each question: a reaction is
+// quick, and its cost is the way to the store and back.
+const reactors = 4
 
 func (w *Watcher) keepOn(ctx context.Context, doing string, do func() error) {
 	for {
