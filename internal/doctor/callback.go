@@ -35,10 +35,12 @@ type Callback struct {
 // certificateSoon is how long before its end a certificate is worth a word.
 const certificateSoon = 14 * 24 * time.Hour
 
-func (c Callback) setting() string { return "sources." + c.Source + ".callback_base_url" }
-
 func (c Callback) finding(s Severity, what, why, change string) []Finding {
-	return []Finding{{Severity: s, What: "source " + c.Source + ": " + what, Why: why, Setting: c.setting(), Change: change}}
+	f := Finding{Severity: s, What: "source " + c.Source + ": " + what, Why: why, Change: change}
+	if strings.HasPrefix(change, "callback_base_url: ") { // the rest is to be changed in front of us
+		f.Setting = "sources." + c.Source + ".callback_base_url"
+	}
+	return []Finding{f}
 }
 
 // Look asks the address for /healthz, as the platform would reach it, without a token.
@@ -110,7 +112,6 @@ const fromHere = "asked from this machine; the platform's way may be another"
 // failed judges that there is no answer.
 func (c Callback) failed(err error) []Finding {
 	var invalid *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
 	var dns *net.DNSError
 	address := c.BaseURL + "/healthz"
 	// The URL stands in it twice otherwise.
@@ -122,12 +123,12 @@ func (c Callback) failed(err error) []Finding {
 		return c.finding(Error, fmt.Sprintf("the certificate of %s is not valid: %v", address, invalid.Err),
 			"a platform that checks certificates does not call, and every callback is lost after its retries",
 			mend(invalid.Err))
-	case errors.As(err, &record):
+	case errors.Is(err, http.ErrSchemeMismatch):
 		return c.finding(Error, address+" does not speak TLS", "the platform cannot connect",
-			"put a proxy with a certificate in front of public.address, or correct the port in callback_base_url")
+			"callback_base_url: the right port; or put a proxy with a certificate in front of public.address")
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return c.finding(Error, "there is no host "+dns.Name, "the platform cannot find it either, unless its DNS is another",
-			"correct the name, or add it to the DNS")
+			"callback_base_url: the right name; or add it to the DNS")
 	}
 	severity, change := Error, "let what is in front pass "+address+" on to public.address, and open the firewall"
 	if !c.Running {
@@ -165,7 +166,7 @@ func (c Callback) answered(answer *http.Response, body []byte) []Finding {
 		return []Finding{{What: "source " + c.Source + ": a receiver answers at " + address}}
 	case code == http.StatusOK:
 		return c.finding(Error, address+" is answered by something that is no receiver",
-			"callbacks go to another program", "correct callback_base_url, or what the proxy passes on to public.address")
+			"callbacks go to another program", "callback_base_url: the right address; or let the proxy pass it on to public.address")
 	case code/100 == 3:
 		return c.finding(Error, fmt.Sprintf("%s is redirected (%s) to %s", address, answer.Status, target(answer)),
 			"whoever follows a redirect may turn the POST into a GET and drop the body; the platform may not follow at all",
@@ -180,7 +181,7 @@ func (c Callback) answered(answer *http.Response, body []byte) []Finding {
 			"let the proxy pass on to public.address")
 	}
 	return c.finding(Error, said, "a receiver answers 200: something else is in its place, or in front of it",
-		"let the proxy pass /callbacks/ and /healthz on to public.address, or correct callback_base_url")
+		"callback_base_url: the right address; or let the proxy pass /callbacks/ and /healthz on to public.address")
 }
 
 // target is where an answer redirects to, without what may be secret in it.

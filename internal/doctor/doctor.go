@@ -75,13 +75,7 @@ func Run(ctx context.Context, timeout time.Duration, checks []Check) []Finding {
 	defer stop()
 	var all []Finding
 	for i, c := range checks {
-		var found []Finding
-		select {
-		case found = <-answers[i]:
-		case <-late.Done():
-			found = []Finding{unseen(Warning, fmt.Sprintf("it took longer than %v to look", timeout))}
-		}
-		for _, f := range found {
+		for _, f := range answer(late, answers[i], timeout) {
 			f.Check = cmp.Or(f.Check, c.Name)
 			all = append(all, f)
 		}
@@ -89,13 +83,26 @@ func Run(ctx context.Context, timeout time.Duration, checks []Check) []Finding {
 	return all
 }
 
-// unseen is a finding about what could not be looked at.
-func unseen(s Severity, why string) Finding {
-	return Finding{Severity: s, What: "not looked at: " + why}
+// answer returns what a check says, or that it said nothing until late.
+func answer(late context.Context, said <-chan []Finding, timeout time.Duration) []Finding {
+	select {
+	case found := <-said:
+		return found
+	case <-late.Done():
+	}
+	select {
+	case found := <-said: // it was in time, and we came late for having waited for others
+		return found
+	default:
+	}
+	return []Finding{{
+		Severity: Warning, What: fmt.Sprintf("not looked at: it took longer than %v", timeout),
+		Why: "what hangs for the doctor may hang for the receiver", Change: "receiver doctor --timeout 1m",
+	}}
 }
 
 // Unseen is the finding that something could not be looked at.
-func Unseen(why string) []Finding { return []Finding{unseen(Note, why)} }
+func Unseen(why string) []Finding { return []Finding{{Severity: Note, What: "not looked at: " + why}} }
 
 // Worst returns the severity of the worst finding, OK if there is none.
 func Worst(findings []Finding) Severity {

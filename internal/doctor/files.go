@@ -41,13 +41,17 @@ const (
 // Files judges who may read and change them. A file that is not there is no finding.
 func Files(files []File) []Finding {
 	var found []Finding
+	there := 0
 	for _, f := range files {
+		if !errors.Is(f.Err, fs.ErrNotExist) {
+			there++
+		}
 		if finding, ok := f.finding(); ok {
 			found = append(found, finding)
 		}
 	}
 	if len(found) == 0 {
-		return []Finding{{What: fmt.Sprintf("%d files and folders are for their owner alone", len(files))}}
+		return []Finding{{What: fmt.Sprintf("%d files and folders are for their owner alone", there)}}
 	}
 	return found
 }
