@@ -28,6 +28,7 @@ file changes. A configuration with faults is reported and changes nothing.`,
 			for _, w := range cfg.Warnings {
 				log.Warn().Msg(w)
 			}
+			warn(cmd.Context(), cfg, log)
 			in, err := start(cmd.Context(), cfg, log)
 			if err != nil {
 				return err

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/config"
+	"receiver/internal/doctor"
+	"receiver/internal/submit"
+)
+
+// examination gathers the facts that the doctor judges.
+type examination struct {
+	cfg      *config.Config
+	log      zerolog.Logger
+	monitors []string
+}
+
+// all are the checks of the command, those of the network among them.
+func (x examination) all() []doctor.Check {
+	checks := []doctor.Check{
+		{Name: "config", Run: x.config},
+		{Name: "keys", Run: func(context.Context) []doctor.Finding { return doctor.Keys(x.keys()) }},
+		{Name: "sealing", Run: func(context.Context) []doctor.Finding {
+			return doctor.Sealing(!x.cfg.Audit.Key.Empty(), len(x.cfg.Audit.Anchors))
+		}},
+		{Name: "nats", Run: x.nats},
+		{Name: "fsync", Run: x.fsync},
+	}
+	running := sync.OnceValue(x.running)
+	for _, name := range names(x.cfg) {
+		checks = append(checks,
+			doctor.Check{Name: "callback", Run: func(ctx context.Context) []doctor.Finding { return x.callback(ctx, name, running) }},
+			doctor.Check{Name: "platform", Run: func(ctx context.Context) []doctor.Finding { return x.platform(ctx, name) }},
+		)
+	}
+	return append(checks, x.here()...)
+}
+
+// quick are the checks that serve begins with: what it does not warn of anyway, from this
+// machine alone.
+func (x examination) quick() []doctor.Check {
+	checks := x.here()
+	if x.embedded() {
+		checks = append(checks, doctor.Check{Name: "disk", Run: x.disk})
+	}
+	return checks
+}
+
+// here are the checks that look at this machine and take no time.
+func (x examination) here() []doctor.Check {
+	checks := []doctor.Check{
+		{Name: "keys", Run: func(context.Context) []doctor.Finding { return doctor.Windows(x.keys(), time.Now()) }},
+		{Name: "files", Run: func(context.Context) []doctor.Finding { return doctor.Files(x.files()) }},
+		{Name: "listeners", Run: x.listeners},
+		{Name: "open_files", Run: openFiles},
+	}
+	if x.embedded() {
+		checks = append(checks, doctor.Check{Name: "sync", Run: x.sync})
+	}
+	return checks
+}
+
+// embedded says whether this machine keeps the streams.
+func (x examination) embedded() bool { return x.cfg.NATS.Mode != config.ModeExternal }
+
+// config repeats the warnings of the configuration, but for those that the doctor gives.
+func (x examination) config(context.Context) []doctor.Finding {
+	var found []doctor.Finding
+	for _, w := range x.cfg.Warnings {
+		if !strings.Contains(w, ".signature_keys[") && !strings.Contains(w, "nats.jobs_max_age") {
+			found = append(found, doctor.Finding{Severity: doctor.Warning, What: w, Why: "the configuration is valid, and odd there", Change: "see config.yaml as it is shipped"})
+		}
+	}
+	if len(found) == 0 {
+		found = []doctor.Finding{{What: x.cfg.File + " is valid"}}
+	}
+	return found
+}
+
+func (x examination) keys() []doctor.Key {
+	var all []doctor.Key
+	for _, name := range names(x.cfg) {
+		for i, k := range x.cfg.Sources[name].SignatureKeys {
+			value := k.Value.Reveal()
+			sum := sha256.Sum256([]byte(value))
+			all = append(all, doctor.Key{
+				Source: name, Name: k.Name, Fingerprint: k.Value.Fingerprint(), Setting: fmt.Sprintf("sources.%s.signature_keys[%d].value", name, i),
+				Bytes: len(value), Spaced: strings.TrimSpace(value) != value, Same: hex.EncodeToString(sum[:]),
+				NotBefore: k.NotBefore, NotAfter: k.NotAfter,
+			})
+		}
+	}
+	return all
+}
+
+// files are those that hold secrets, and those whose writer decides what is believed.
+func (x examination) files() []doctor.File {
+	var all []doctor.File
+	for _, path := range x.cfg.Files {
+		what, secret := "the secret file", true
+		if x.cfg.File != "" && filepath.Base(path) == filepath.Base(x.cfg.File) && len(all) == 0 {
+			what, secret = "the configuration", holdsSecret(path, x.cfg)
+		}
+		all = append(all, doctor.Stat(path, what, secret))
+	}
+	for _, path := range []config.Path{x.cfg.NATS.CredentialsFile, x.cfg.NATS.TLS.KeyFile} {
+		if path != "" {
+			all = append(all, doctor.Stat(x.cfg.Abs(path), "the NATS credentials", true))
+		}
+	}
+	if x.embedded() {
+		folder := x.cfg.Abs(x.cfg.NATS.Embedded.Folder)
+		all = append(all, doctor.Stat(folder, "the store's folder", true), doctor.Stat(filepath.Join(folder, "owner.nk"), "the store's own key", true))
+	}
+	return all
+}
+
+// holdsSecret says whether a secret is written out in the file itself.
+func holdsSecret(path string, cfg *config.Config) bool {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return true // nothing is known to be harmless
+	}
+	all := []config.Secret{cfg.TokenSecret, cfg.Private.Token, cfg.Audit.Key}
+	for _, s := range cfg.Sources {
+		all = append(all, s.ElementToken, s.UserSecret, s.OrganizationSecret, s.BasicAuth.Username, s.BasicAuth.Password)
+		for _, k := range s.SignatureKeys {
+			all = append(all, k.Value)
+		}
+	}
+	for _, s := range all {
+		if !s.Empty() && strings.Contains(string(text), s.Reveal()) {
+			return true
+		}
+	}
+	return false
+}
+
+func (x examination) listeners(context.Context) []doctor.Finding {
+	d := doctor.Doors{
+		Public: x.cfg.Public.Address, Private: x.cfg.Private.Address,
+		Token: len(x.cfg.Private.Token.Bytes()), Proxies: len(x.cfg.Public.TrustedProxies),
+	}
+	for _, name := range names(x.cfg) {
+		d.Callbacks = append(d.Callbacks, x.cfg.Sources[name].CallbackBaseURL)
+	}
+	return d.Findings()
+}
+
+func openFiles(context.Context) []doctor.Finding {
+	limit, err := doctor.MaxFiles()
+	if err != nil {
+		return doctor.Unseen(err.Error())
+	}
+	return []doctor.Finding{doctor.FileLimit(limit)}
+}
+
+// running says whether a receiver answers at the public listener's address.
+func (x examination) running() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), listenerTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+local(x.cfg.Public.Address)+"/healthz", nil)
+	if err != nil {
+		return false
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(request)
+	if err != nil {
+		return false
+	}
+	return errors.Join(answer.Body.Close()) == nil && answer.StatusCode == http.StatusOK
+}
+
+func (x examination) callback(ctx context.Context, name string, running func() bool) []doctor.Finding {
+	s := x.cfg.Sources[name]
+	return doctor.Callback{Source: name, BaseURL: s.CallbackBaseURL, PlatformURL: s.BaseURL, Running: running()}.Look(ctx)
+}
+
+func (x examination) platform(ctx context.Context, name string) []doctor.Finding {
+	s := x.cfg.Sources[name]
+	watch := &dated{clock: doctor.Clock{Whose: "the platform of source " + name, Precision: time.Second}}
+	p := doctor.Platform{
+		Source: name, BaseURL: s.BaseURL, Secrets: !s.ElementToken.Empty() && !s.UserSecret.Empty(),
+		Refused: func(err error) bool { return errors.Is(err, submit.ErrUnauthorized) },
+		Objects: func(ctx context.Context) (int, error) {
+			client, err := submit.New(submit.Options{
+				Source: name, BaseURL: s.BaseURL, Hub: s.Hub, UserAgent: "receiver/doctor", Timeout: s.Timeouts.Request,
+				Element: s.ElementToken.Reveal(), User: s.UserSecret.Reveal(), Organization: s.OrganizationSecret.Reveal(),
+				HTTP: &http.Client{Transport: watch}, Retries: submit.Retries{Tries: 1, TooMany: 1},
+			})
+			if err != nil {
+				return 0, err
+			}
+			objects, err := client.Objects(ctx)
+			return len(objects), err
+		},
+	}
+	found := p.Look(ctx)
+	for _, f := range watch.read().Findings() {
+		f.Check = "clock"
+		found = append(found, f)
+	}
+	return found
+}
+
+// dated reads the time off the answers that pass.
+type dated struct {
+	mu    sync.Mutex
+	clock doctor.Clock
+}
+
+// RoundTrip implements http.RoundTripper.
+func (d *dated) RoundTrip(r *http.Request) (*http.Response, error) {
+	before := time.Now()
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if theirs, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.clock.Theirs, d.clock.Before, d.clock.After = theirs, before, time.Now()
+	}
+	return answer, nil
+}
+
+func (d *dated) read() doctor.Clock {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.clock
+}
