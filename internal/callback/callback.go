@@ -207,21 +207,6 @@ func (r *Receiver) keep(ctx context.Context, q Request, out Outcome, e job.Event
 	return out, nil
 }
 
-// Tell stores an event, or returns with Existed the one that told the same before. Its
-// error is ErrUnavailable.
-func Tell(ctx context.Context, store Store, e job.Event) (job.Stored, error) {
-	stored, err := store.Publish(ctx, e)
-	if err == nil && stored.Existed && e.Kind == job.Finished && !stored.Job.SameOutcome(e.Job) {
-		// The first word stands; another is evidence of its own, and no duplicate.
-		e.Kind = job.Conflict
-		stored, err = store.Publish(ctx, e)
-	}
-	if err != nil {
-		return stored, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return stored, nil
-}
-
 // record keeps an authentic callback, read as e, as an attempt.
 func (r *Receiver) record(ctx context.Context, q Request, out Outcome, e job.Event, kind string) (Outcome, error) {
 	there := ""

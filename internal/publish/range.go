@@ -105,7 +105,9 @@ func (b *Bus) scan(
 	if info, err := consumer.Info(ctx); err != nil || info.NumPending == 0 {
 		return err
 	}
-	it, err := consumer.Messages(jetstream.PullMaxMessages(rangeBatch))
+	// What is asked for beyond the end would be sent for nothing.
+	batch := int(min(to-min(cfg.OptStartSeq, to)+1, rangeBatch))
+	it, err := consumer.Messages(jetstream.PullMaxMessages(batch))
 	if err != nil {
 		return fmt.Errorf("%w: reading stream %s: %v", ErrUnavailable, stream, err)
 	}

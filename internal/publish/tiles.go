@@ -88,7 +88,9 @@ func (t Tiles) getChunks(ctx context.Context, name string) ([]byte, error) {
 
 // Put stores data under name, in place of what was there.
 func (t Tiles) Put(ctx context.Context, name string, data []byte) error {
-	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: t.chunk}}
+	// The client makes a buffer of the size of a chunk, whatever there is to store.
+	chunk := min(t.chunk, uint32(max(len(data), 1)))
+	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: chunk}}
 	if _, err := t.store.Put(ctx, meta, bytes.NewReader(data)); err != nil {
 		return fmt.Errorf("%w: writing %s to bucket %s: %v", ErrUnavailable, name, TilesBucket, err)
 	}

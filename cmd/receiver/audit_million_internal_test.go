@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/config"
+	"receiver/internal/publish"
+	"receiver/internal/seal"
+)
+
+// Two thousand records take more than one file of tiles and, below 16384, one checkpoint.
+func TestVerifyOfManyRecords(t *testing.T) { verifyRecords(t, 2000) }
+
+// verifyRecords times audit verify of n signed events, through the receiver that has them
+// open and then from a private copy.
+func verifyRecords(t *testing.T, n int) {
+	dir := sealedFolder(t)
+	path := filepath.Join(dir, "config.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("nats: {"), []byte("nats: {sync: interval, "), 1)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(config.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, bus, err := openStore(t.Context(), cfg, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := false
+	stop := func() {
+		if !stopped {
+			_ = bus.Close(context.Background()) // everything is acknowledged
+			server.Stop()
+		}
+		stopped = true
+	}
+	defer stop()
+	timed(t, "storing", func() { fill(t, bus, n) })
+	keepers, err := openKeepers(t.Context(), cfg, bus, seal.Options{Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	timed(t, "sealing", func() {
+		if err := keepers.Finish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err := keepers.close(); err != nil {
+		t.Fatal(err)
+	}
+	check := func() {
+		if code, report := auditVerify(t, dir); code != exitDone || report.Logs[0].Reverified != int64(n+5) {
+			t.Fatalf("audit verify = exit %d, %+v, want %d signatures checked", code, report, n+5)
+		}
+	}
+	timed(t, "verifying through the receiver", check)
+	stop()
+	timed(t, "verifying from a private copy", check)
+}
+
+func timed(t *testing.T, what string, do func()) {
+	t.Helper()
+	began := time.Now()
+	do()
+	t.Logf("%s: %.1f s", what, time.Since(began).Seconds())
+}
+
+// fill stores n signed events, from many callers at once.
+func fill(t *testing.T, bus *publish.Bus, n int) {
+	t.Helper()
+	var wg sync.WaitGroup
+	ids := make(chan int)
+	for range 128 {
+		wg.Go(func() {
+			for i := range ids {
+				id := fmt.Sprintf("job-%d", i)
+				if _, err := bus.Publish(t.Context(), signedEvent(t, id, sign(theKey, body(id)))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range n {
+		ids <- i
+	}
+	close(ids)
+	wg.Wait()
+}
