@@ -168,7 +168,7 @@ func (w *Watcher) finish(ctx context.Context, e job.Event) error {
 		log.Str("result", string(e.Job.Result)).Msg("learnt by asking")
 		return nil
 	}
-	if stored.Evidence != job.ByCallback {
+	if stored.Evidence == job.ByPoll {
 		return nil // told by an earlier question that was broken off
 	}
 	w.o.Count("late", e.Source, "poll")

@@ -167,7 +167,7 @@ func TestAProjectionAgreesWithFold(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := job.Event{
-			Kind: kinds[random.IntN(len(kinds))], Source: "demo", Job: v, Evidence: job.ByPoll,
+			Kind: kinds[random.IntN(len(kinds))], Source: "demo", Job: v, Evidence: job.Evidence([]string{"poll", "callback", "new"}[random.IntN(3)]),
 			Time: time.UnixMilli(1e12 + int64(seq)).UTC(),
 		}
 		if once := e.Kind != job.Progress && e.Kind != job.Conflict; once && slices.ContainsFunc(histories[id], func(s job.Stored) bool { return s.Kind == e.Kind }) {

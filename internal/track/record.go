@@ -1,6 +1,7 @@
 package track
 
 import (
+	"slices"
 	"time"
 
 	"receiver/internal/job"
@@ -14,20 +15,17 @@ type record struct {
 	heard, changed      int64  // times of the first and the last event, in milliseconds
 	submitted, finished int64  // zero if there is no such event
 	records, failed     int64  // negative if unknown
-	source              uint32 // these three are numbers of words
+	source              uint32 // these four are numbers of words
 	object              uint32
 	status              uint32
+	evidence            uint32
 	state               uint8 // index into order
 	told                uint8 // weight of the event that status is from
-	result              uint8 // indexes into results and evidences
-	evidence            uint8
+	result              uint8 // index into results
 	errors              bool
 }
 
-var (
-	results   = []job.Result{"", job.Succeeded, job.Partial, job.Failed, job.Cancelled}
-	evidences = []job.Evidence{"", job.ByCallback, job.ByPoll, job.ByUs}
-)
+var results = []job.Result{"", job.Succeeded, job.Partial, job.Failed, job.Cancelled}
 
 // at is when the job was submitted, or else first heard of.
 func (r *record) at() int64 {
@@ -76,19 +74,10 @@ func (r *record) add(e job.Brief, w *words) {
 		r.submitted = at
 	case job.Finished:
 		r.finished = at
-		r.result, r.evidence = index(results, e.Result), index(evidences, e.Evidence)
+		r.result, r.evidence = uint8(max(slices.Index(results, e.Result), 0)), w.number(string(e.Evidence))
 	case job.Errors:
 		r.errors = true
 	}
-}
-
-func index[T comparable](list []T, v T) uint8 {
-	for i, w := range list {
-		if v == w {
-			return uint8(i)
-		}
-	}
-	return 0
 }
 
 // Listed is one job in a list.
@@ -120,7 +109,7 @@ type Listed struct {
 func (p *Projection) listed(r *record) Listed {
 	return Listed{
 		Source: p.words.names[r.source], ID: r.id, Object: p.words.names[r.object], Status: p.words.names[r.status],
-		State: order[r.state], Result: results[r.result], Evidence: evidences[r.evidence],
+		State: order[r.state], Result: results[r.result], Evidence: job.Evidence(p.words.names[r.evidence]),
 		Records: known(r.records), Failed: known(r.failed), Expected: r.submitted != 0, Errors: r.errors,
 		At: moment(r.at()), FinishedAt: moment(r.finished), ChangedAt: moment(r.changed), First: r.first, Last: r.last,
 	}

@@ -28,7 +28,7 @@ const savePause = 10 * time.Minute
 
 // snapshotVersion begins a snapshot. It changes with its form and with what a record
 // means, so that an older program's is not read.
-const snapshotVersion = "receiver projection 1\n"
+const snapshotVersion = "receiver projection 2\n"
 
 // errSnapshot marks a snapshot that is not of this stream, or is damaged.
 var errSnapshot = errors.New("the snapshot does not fit")
@@ -127,7 +127,7 @@ func (p *Projection) encodeSome(data []byte, from, end int) (int, []byte) {
 func (r *record) appendTo(data []byte) []byte {
 	data = binary.AppendUvarint(data, r.first)
 	data = appendString(data, r.id)
-	for _, n := range []uint64{r.last - r.first, uint64(r.source), uint64(r.object), uint64(r.status)} {
+	for _, n := range []uint64{r.last - r.first, uint64(r.source), uint64(r.object), uint64(r.status), uint64(r.evidence)} {
 		data = binary.AppendUvarint(data, n)
 	}
 	for _, n := range []int64{r.heard, r.changed - r.heard, sinceHeard(r, r.submitted), sinceHeard(r, r.finished), r.records, r.failed} {
@@ -137,7 +137,7 @@ func (r *record) appendTo(data []byte) []byte {
 	if r.errors {
 		errors = 1
 	}
-	return append(data, r.state, r.told, r.result, r.evidence, errors)
+	return append(data, r.state, r.told, r.result, errors)
 }
 
 // sinceHeard writes a time that may be missing as a small number: its distance, one more
@@ -206,17 +206,17 @@ func (d *decoder) record() record {
 	}
 	r.id = d.string()
 	r.last = r.first + d.uint()
-	r.source, r.object, r.status = d.word(), d.word(), d.word()
+	r.source, r.object, r.status, r.evidence = d.word(), d.word(), d.word(), d.word()
 	r.heard = d.int()
 	r.changed = r.heard + d.int()
 	r.submitted, r.finished = r.fromHeard(d.int()), r.fromHeard(d.int())
 	r.records, r.failed = d.int(), d.int()
-	rest := d.text(5)
+	rest := d.text(4)
 	if d.failed {
 		return record{}
 	}
-	r.state, r.told, r.result, r.evidence, r.errors = rest[0], rest[1], rest[2], rest[3], rest[4] != 0
-	d.failed = int(r.state) >= len(order) || int(r.result) >= len(results) || int(r.evidence) >= len(evidences)
+	r.state, r.told, r.result, r.errors = rest[0], rest[1], rest[2], rest[3] != 0
+	d.failed = int(r.state) >= len(order) || int(r.result) >= len(results)
 	return r
 }
 
