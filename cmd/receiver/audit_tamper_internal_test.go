@@ -88,6 +88,14 @@ func TestTamperingIsFoundAndNamed(t *testing.T) {
 		{"the bucket of tiles is deleted", func(t *testing.T, x *intruder) { x.deleteStream("OBJ_TILES") }, []string{"JOBS: tile", "ATTEMPTS: tile", "ACTIONS: tile"}},
 		{"the folder is put back to an older copy", func(t *testing.T, x *intruder) { x.rollBack() },
 			[]string{"JOBS: rolled_back: the stored checkpoint is of 3 leaves", "JOBS/4: missing", "JOBS/5: missing"}},
+		{"store and checkpoint file are put back, but not the anchor", func(t *testing.T, x *intruder) {
+			x.rollBack()
+			kept, err := audit.ReadCheckpointFile(filepath.Join(x.dir, "receiver-checkpoints"))
+			x.must(err)
+			x.file(append(bytes.Clone(kept[0].Note), '\n'))
+		}, []string{"JOBS: rolled_back: the stored checkpoint is of 3 leaves, but {dir}/anchor/", "JOBS/5: missing"}},
+		{"the anchor is gone", func(_ *testing.T, x *intruder) { x.must(os.RemoveAll(filepath.Join(x.dir, "anchor"))) },
+			[]string{"audit.anchors: checkpoint: reading folder of checkpoints"}},
 		{"the checkpoint file is removed", func(t *testing.T, x *intruder) { x.file(nil) }, []string{"audit.checkpoint_file: checkpoint"}},
 		{"the checkpoint file is another's", func(t *testing.T, x *intruder) {
 			x.file(append(resign(t, otherKey(t), x.newest("JOBS"), nil), '\n'))
@@ -150,13 +158,16 @@ func sealedFolder(t *testing.T) string {
 	for name, text := range map[string]string{
 		"log.key": key.Secret() + "\n",
 		"config.yaml": `sources: {demo: {signature_keys: [{name: first, value: "` + theKey + `"}]}}
-audit: {name: test, key: "file:log.key"}
+audit: {name: test, key: "file:log.key", anchors: [{directory: anchor}]}
 nats: {embedded: {address: "127.0.0.1:0"}}
 `,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "anchor"), 0o700); err != nil {
+		t.Fatal(err)
 	}
 	for i, events := range [][]string{{"1", "2", "3"}, {"4", "5"}} {
 		sealMore(t, dir, events)

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"receiver/internal/audit"
+	"receiver/internal/web"
+)
+
+var (
+	exampleLine = regexp.MustCompile(`(?m)^    receiver (audit .*)$`)
+	flagName    = regexp.MustCompile(`--([a-z-]+)`)
+	metricName  = regexp.MustCompile(`receiver_audit_[a-z_]+`)
+)
+
+// What the manual tells to type can be typed, and what it says to look at is there.
+func TestTheManualOfTheAuditHolds(t *testing.T) {
+	text, err := os.ReadFile("../../docs/audit.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := newRoot(&app{})
+	lines := exampleLine.FindAllStringSubmatch(string(text), -1)
+	if len(lines) < 12 {
+		t.Fatalf("docs/audit.md shows %d commands, want more", len(lines))
+	}
+	shown := map[string]bool{}
+	for _, line := range lines {
+		words := strings.Fields(line[1])
+		cmd, _, err := root.Find(words[:2])
+		if err != nil || cmd.Name() != words[1] {
+			t.Errorf("docs/audit.md: receiver %s: there is no such command", line[1])
+			continue
+		}
+		shown[cmd.Name()] = true
+		for _, f := range flagName.FindAllStringSubmatch(line[1], -1) {
+			if cmd.Flags().Lookup(f[1]) == nil {
+				t.Errorf("docs/audit.md: receiver %s: there is no flag --%s", line[1], f[1])
+			}
+		}
+	}
+	group, _, err := root.Find([]string{"audit"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cmd := range group.Commands() {
+		if !shown[cmd.Name()] && !strings.Contains(string(text), "audit "+cmd.Name()) && cmd.Name() != "seal" {
+			t.Errorf("docs/audit.md does not tell of audit %s", cmd.Name())
+		}
+	}
+	metrics := web.NewMetrics(func() uint64 { return 0 })
+	metrics.Sealing().Observe("JOBS", 1, 0, 1, false)
+	served := metricsText(t, metrics)
+	for _, name := range metricName.FindAllString(string(text), -1) {
+		if !strings.Contains(served, name) {
+			t.Errorf("docs/audit.md: there is no metric %s", name)
+		}
+	}
+}
+
+// Every kind of fault is explained where audit verify points to.
+func TestEveryFaultIsExplained(t *testing.T) {
+	text, err := os.ReadFile("../../docs/evidence.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []audit.Kind{
+		audit.Changed, audit.Missing, audit.Extra, audit.Reordered, audit.Unsealed, audit.BadHMAC, audit.Unreadable,
+		audit.BadTile, audit.BadNote, audit.RolledBack, audit.Forked, audit.BadRoot,
+	} {
+		if !strings.Contains(string(text), "| `"+string(kind)+"` |") {
+			t.Errorf("docs/evidence.md does not explain the fault %s", kind)
+		}
+	}
+}
+
+func metricsText(t *testing.T, m *web.Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	web.NewPrivate(web.Private{Metrics: m}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return w.Body.String()
+}
