@@ -100,7 +100,7 @@ func (a *app) list(ctx context.Context, q track.Query, follow bool) error {
 		return err
 	}
 	defer done()
-	p := track.NewProjection(track.ProjectionOptions{Briefs: bus, Log: a.logger(cfg.Log)})
+	p := track.NewProjection(track.ProjectionOptions{Briefs: bus, Snapshots: bus, Log: a.logger(cfg.Log)})
 	if err := p.Fill(ctx); err != nil {
 		return err
 	}

@@ -120,7 +120,12 @@ func classify(err error) string {
 
 // newWatcher returns the watcher of an instance; it begins with run.
 func (in *instance) newWatcher() (*track.Watcher, error) {
+	var known func(source, id string) bool
+	if in.list != nil {
+		known = in.list.Known // spares the store a question for each callback
+	}
 	return track.New(track.Options{
+		Known: known,
 		Store: in.bus, Status: in.platforms.status, Rows: in.platforms.rows,
 		Plan: in.platforms.plan, Quarantine: in.platforms.quarantine,
 		Classify: classify, Count: in.metrics.Watch, Timeout: longest(in.cfg), Log: in.log,

@@ -29,6 +29,7 @@ type instance struct {
 	metrics         *web.Metrics
 	platforms       *platforms
 	watcher         *track.Watcher
+	list            *track.Projection // of the jobs; nil in commands
 	background      sync.WaitGroup
 	end             context.CancelFunc // of what runs in the background
 	explainer       *explainer
@@ -66,6 +67,9 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	if in.platforms, err = newPlatforms(cfg); err != nil {
 		return in, err
 	}
+	in.list = track.NewProjection(track.ProjectionOptions{
+		Briefs: in.bus, Snapshots: in.bus, MaxAge: cfg.NATS.JobsMaxAge, Log: log,
+	})
 	if in.watcher, err = in.newWatcher(); err != nil {
 		return in, err
 	}
@@ -104,6 +108,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		return in, err
 	}
 	in.background.Go(func() { in.watcher.Run(background) })
+	in.background.Go(func() { in.list.Run(background) })
 	return in, nil
 }
 
