@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/user"
 	"strings"
 	"time"
 
@@ -64,6 +63,7 @@ limits with a warning, and not at all where its promises could not be kept.`,
 type applyFlags struct {
 	yes, drop bool
 	wait      time.Duration
+	operatorFlags
 }
 
 func newStreamsApply(a *app) *cobra.Command {
@@ -82,6 +82,7 @@ in the stream ACTIONS. It exits 0 when the streams are as configured.`,
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask; needed where there is no terminal to ask on")
 	cmd.Flags().BoolVar(&f.drop, "drop", false, "stored messages may go where a new limit leaves no room for them")
 	cmd.Flags().DurationVar(&f.wait, "wait", time.Minute, "how long to wait for new copies to be complete")
+	f.flags(cmd)
 	return cmd
 }
 
@@ -90,7 +91,7 @@ func (a *app) applyStreams(ctx context.Context, f applyFlags) error {
 	if err != nil {
 		return err
 	}
-	if !f.yes && !(isTerminal(a.in) && isTerminal(a.talk)) {
+	if !f.yes && (a.output == "json" || !isTerminal(a.in) || !isTerminal(a.talk)) {
 		return usagef("there is no terminal to ask on: say --yes to apply what `receiver streams plan` shows")
 	}
 	survey, done, err := a.survey(ctx, cfg, a.own(cfg))
@@ -134,7 +135,8 @@ func (a *app) applyPlan(ctx context.Context, survey *publish.Survey, plan publis
 			return err
 		}
 	}
-	action := job.Action{What: job.ActionStreams, Time: time.Now(), Operator: login()}
+	action := f.action(job.ActionStreams)
+	action.Time = time.Now()
 	if err := survey.Apply(ctx, plan, f.drop, action, func(stream string) { a.say("%s changed", stream) }); err != nil {
 		return err
 	}
@@ -169,14 +171,6 @@ func (a *app) confirm(ctx context.Context, question string) error {
 	case <-ctx.Done():
 	}
 	return errors.New("nothing was changed")
-}
-
-// login is what the system calls who runs this; empty if it does not know.
-func login() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return ""
 }
 
 func (a *app) printPlan(p publish.Plan) error {

@@ -144,16 +144,10 @@ func (s *Survey) plan(ctx context.Context, w wanted) (p StreamPlan, have, want j
 	info := stream.CachedInfo()
 	have, want = info.Config, w.of(info.Config)
 	differences := compare(want, have)
-	whole := "" // why nothing of it is changed
-	switch {
-	case slices.ContainsFunc(differences, func(d difference) bool { return d.setting.instead == notOurs }):
-		whole = notOurs
-	case have.Sealed:
-		whole = recopy
-	}
+	all := untouchable(differences, have.Sealed)
 	for _, d := range differences {
-		c := Change{Setting: d.setting.name, Have: d.have, Want: d.want, Refused: d.breaks, Blocked: whole, set: d.setting.set}
-		if whole == "" {
+		c := Change{Setting: d.setting.name, Have: d.have, Want: d.want, Refused: d.breaks, Blocked: all, set: d.setting.set}
+		if all == "" {
 			c.Blocked, err = s.blocked(ctx, d)
 		}
 		if err == nil && c.Blocked == "" {
@@ -165,6 +159,17 @@ func (s *Survey) plan(ctx context.Context, w wanted) (p StreamPlan, have, want j
 		p.Changes = append(p.Changes, c)
 	}
 	return p, have, want, nil
+}
+
+// untouchable says why nothing of a stream is changed; empty if something may be.
+func untouchable(differences []difference, sealed bool) string {
+	switch {
+	case slices.ContainsFunc(differences, func(d difference) bool { return d.setting.instead == notOurs }):
+		return notOurs
+	case sealed:
+		return recopy
+	}
+	return ""
 }
 
 // blocked says why one setting is not changed.
