@@ -105,10 +105,9 @@ func BenchmarkStream(b *testing.B) {
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(jobs), "ns/job")
 	})
 	b.Run("start", func(b *testing.B) {
-		o := track.ProjectionOptions{Briefs: bus, Snapshots: bus, SnapshotEvery: 1}
-		saveOnce(b, bus, o)
+		saveOnce(b, bus)
 		for b.Loop() {
-			p := track.NewProjection(o)
+			p := track.NewProjection(track.ProjectionOptions{Briefs: bus, Snapshots: bus})
 			if err := p.Fill(b.Context()); err != nil || p.Len() != jobs {
 				b.Fatalf("Fill = %v, and %d jobs, want %d", err, p.Len(), jobs)
 			}
@@ -127,23 +126,32 @@ func BenchmarkStream(b *testing.B) {
 	})
 }
 
-// saveOnce has a projection write a snapshot, unless one is there.
-func saveOnce(b *testing.B, bus *publish.Bus, o track.ProjectionOptions) {
+// saveOnce has a projection of the whole stream write a snapshot.
+func saveOnce(b *testing.B, bus *publish.Bus) {
 	b.Helper()
+	first := firstSnapshot{bus, make(chan struct{})}
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		track.NewProjection(o).Run(ctx)
+		track.NewProjection(track.ProjectionOptions{Briefs: bus, Snapshots: first, SnapshotEvery: 1}).Run(ctx)
 	}()
-	for there := []byte(nil); there == nil; {
-		var err error
-		if there, err = bus.Snapshot(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-	}
+	<-first.saved
 	cancel()
 	<-done
+}
+
+// firstSnapshot has no snapshot yet.
+type firstSnapshot struct {
+	*publish.Bus
+	saved chan struct{}
+}
+
+func (firstSnapshot) Snapshot(context.Context) ([]byte, error) { return nil, nil }
+
+func (f firstSnapshot) SaveSnapshot(ctx context.Context, data []byte) error {
+	defer close(f.saved)
+	return f.Bus.SaveSnapshot(ctx, data)
 }
 
 // stream is an embedded server with so many jobs, submitted and finished. It is kept in
