@@ -57,11 +57,9 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	if in.server, in.bus, err = openStore(ctx, cfg, log); err != nil {
 		return in, err
 	}
-	if err := recordStart(ctx, cfg, in.bus); err != nil {
-		return in, err
-	}
 	in.metrics = web.NewMetrics(in.bus.Dropped)
-	if in.sealing, err = startSealing(ctx, cfg, in.bus, in.metrics, log); err != nil {
+	records, err := in.startAudit(ctx)
+	if err != nil {
 		return in, err
 	}
 	if in.platforms, err = newPlatforms(cfg); err != nil {
@@ -90,10 +88,6 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		TrustedProxies: cfg.Public.TrustedProxies, Metrics: in.metrics, Patience: patience, Log: log,
 	})
 	in.explainer = newExplainer(cfg, in.bus, log)
-	records, err := newAuditAPI(ctx, cfg, in.bus)
-	if err != nil {
-		return in, err
-	}
 	private := web.NewPrivate(web.Private{
 		Trail: records, Logs: records,
 		Explain: in.explainer.explain, ExplainBody: int64(cfg.Limits.Body),

@@ -131,7 +131,7 @@ func newBlock(data []byte, stream string, index uint32) (*block, error) {
 	}
 	b := &block{data: data, hash: h, jump: largestJump}
 	if stream == objectsOfTiles || stream == WatchStream {
-		b.jump = 1 << 40 // old messages stay while the younger around them are replaced
+		b.jump = 1 << 28 // old messages stay while the younger around them are replaced
 	}
 	return b, nil
 }

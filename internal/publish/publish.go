@@ -46,7 +46,7 @@ type Options struct {
 	// Timeout bounds a write or a read whose context has no deadline. Default 5 s.
 	Timeout time.Duration
 	// LeaseTime is how long a lease outlives a holder that does not renew it; the first to
-	// need one settles it for all. Default 15 s.
+	// need one settles it for all. Default 5 s.
 	LeaseTime time.Duration
 	// Log receives what goes wrong outside of any call, such as a lost connection.
 	Log zerolog.Logger
@@ -63,7 +63,7 @@ func (o Options) withDefaults() Options {
 		o.Timeout = 5 * time.Second
 	}
 	if o.LeaseTime == 0 {
-		o.LeaseTime = 15 * time.Second
+		o.LeaseTime = 5 * time.Second
 	}
 	return o
 }
