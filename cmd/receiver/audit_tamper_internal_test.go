@@ -146,6 +146,13 @@ func signedEvent(t *testing.T, id, signature string) job.Event {
 	}
 }
 
+// refusal is an attempt as the receiver makes one of a callback that is not signed rightly.
+func refusal() job.Attempt {
+	a := job.Attempt{Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Signature: sign("guessed", body("1")), Received: time.Now()}, Body: body("1")}
+	a.Size, a.SHA256 = int64(len(a.Body)), job.BodySHA256(a.Body)
+	return a
+}
+
 // sealedFolder makes a folder with a configuration and a store of five events, four
 // refusals and an action, sealed in two steps; what it was after the first stands in old.
 func sealedFolder(t *testing.T) string {
@@ -199,9 +206,7 @@ func sealMore(t *testing.T, dir string, events []string) {
 		}
 	}
 	for range 2 {
-		a := job.Attempt{Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Signature: sign("guessed", body("1")), Received: time.Now()}, Body: body("1")}
-		a.Size, a.SHA256 = int64(len(a.Body)), job.BodySHA256(a.Body)
-		if err := bus.Record(t.Context(), a); err != nil {
+		if err := bus.Record(t.Context(), refusal()); err != nil {
 			t.Fatal(err)
 		}
 	}

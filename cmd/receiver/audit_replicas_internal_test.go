@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/audit"
+	"receiver/internal/config"
+	"receiver/internal/publish"
+	"receiver/internal/seal"
+)
+
+// Of two replicas one seals and the other follows; when the first ends the other goes on.
+// Both keep every checkpoint they see, and all of them are of one history.
+func TestTwoReplicasSealOneLog(t *testing.T) {
+	dir := sealedFolder(t)
+	load := func(file string) *config.Config {
+		cfg, err := config.Load(config.Options{Path: filepath.Join(dir, "config.yaml"), Env: []string{
+			"RECEIVER_AUDIT_CHECKPOINT_FILE=" + file, "RECEIVER_AUDIT_INTERVAL=100ms",
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	first, second := load("receiver-checkpoints"), load("second-checkpoints")
+	server, bus, err := openStore(t.Context(), first, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	other, err := server.Open(t.Context(), publish.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, stopA := sealingWith(t, first, bus)
+	b, stopB := sealingWith(t, second, other)
+	var wg sync.WaitGroup
+	wg.Go(func() { fill(t, bus, 300) })
+	wg.Go(func() { fillAttempts(t, other, 50) })
+	wg.Wait()
+	for _, k := range []*keepers{a, b} {
+		if cps, err := k.Seal(t.Context()); err != nil || cps[0].Tree.N != 305 || cps[1].Tree.N != 54 {
+			t.Fatalf("Seal = %v, %v, want 305 events and 54 attempts", cps, err)
+		}
+	}
+	stopA()
+	forgeOne(t, other)
+	if cps, err := b.Seal(t.Context()); err != nil || cps[0].Tree.N != 306 {
+		t.Fatalf("Seal of the one that is left = %v, %v, want 306 events", cps, err)
+	}
+	stopB()
+	if err := bus.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := other.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	server.Stop()
+	for _, file := range []string{"receiver-checkpoints", "second-checkpoints"} {
+		last, err := lastKept(filepath.Join(dir, file))
+		if err != nil || len(last) != 3 {
+			t.Errorf("%s holds checkpoints of %d logs, %v, want 3", file, len(last), err)
+		}
+		t.Setenv("RECEIVER_AUDIT_CHECKPOINT_FILE", file)
+		if code, report := auditVerify(t, dir); code != exitDone {
+			t.Errorf("audit verify with %s = exit %d, %v, want 0", file, code, report.faults())
+		}
+	}
+}
+
+// sealingWith runs a keeper until stop.
+func sealingWith(t *testing.T, cfg *config.Config, bus *publish.Bus) (k *keepers, stop func()) {
+	t.Helper()
+	k, err := openKeepers(t.Context(), cfg, bus, seal.Options{Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); k.Run(ctx) }()
+	return k, func() {
+		cancel()
+		<-done
+		if err := k.Finish(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := k.close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func fillAttempts(t *testing.T, bus *publish.Bus, n int) {
+	t.Helper()
+	for range n {
+		if err := bus.Record(t.Context(), refusal()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func forgeOne(t *testing.T, bus *publish.Bus) {
+	t.Helper()
+	if _, err := bus.Publish(t.Context(), signedEvent(t, "one-more", sign(theKey, body("one-more")))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A witness's cosignature is kept with the checkpoint; one that is away keeps nothing up.
+func TestWitnessesCosignWhatIsSealed(t *testing.T) {
+	w := newWitness(t)
+	dir := sealedFolder(t)
+	cfg, err := config.Load(config.Options{Path: filepath.Join(dir, "config.yaml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Audit.Anchors = []config.Anchor{
+		{Directory: "anchor"},
+		{Witness: "http://127.0.0.1:1", Key: w.vkey()}, // nobody listens there
+		{Witness: w.url, Key: w.vkey()},
+	}
+	server, bus, err := openStore(t.Context(), cfg, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	defer bus.Close(context.Background()) //nolint:errcheck // everything is acknowledged
+	forgeOne(t, bus)
+	_, stop := sealingWith(t, cfg, bus)
+	stop()
+	keys, err := auditKeys(cfg.Audit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := openLog(t.Context(), bus, "test", publish.JobsStream, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp, err := log.Checkpoint(t.Context())
+	if err != nil || cp.Tree.N != 6 || len(cp.Cosignatures) != 1 || cp.Cosignatures[0].Witness != w.name {
+		t.Fatalf("the checkpoint is %+v, %v, want 6 leaves and the witness's cosignature", cp, err)
+	}
+	for where, read := range map[string]func() ([]audit.Kept, error){
+		"the checkpoint file": func() ([]audit.Kept, error) {
+			return audit.ReadCheckpointFile(filepath.Join(dir, "receiver-checkpoints"))
+		},
+		"the directory": func() ([]audit.Kept, error) {
+			return audit.CheckpointDir{Path: filepath.Join(dir, "anchor")}.Read(cp.Origin)
+		},
+	} {
+		kept, err := read()
+		found := false
+		for _, k := range kept {
+			found = found || string(k.Note) == string(cp.Note)
+		}
+		if err != nil || !found {
+			t.Errorf("%s does not hold the cosigned checkpoint (%v)", where, err)
+		}
+	}
+}
+
+// witness cosigns whatever it is shown. C2SP: tlog-witness, tlog-cosignature.
+type witness struct {
+	name, url string
+	key       ed25519.PrivateKey
+}
+
+func newWitness(t *testing.T) *witness {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &witness{name: "witness.example/w1", key: key}
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		request, _ := io.ReadAll(r.Body)
+		_, signed, _ := strings.Cut(string(request), "\n\n") // behind the proof
+		text, _, _ := strings.Cut(signed, "\n\n")
+		now := uint64(time.Now().Unix())
+		signature := ed25519.Sign(w.key, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s\n", now, text))
+		line := binary.BigEndian.AppendUint32(nil, w.hash())
+		line = append(binary.BigEndian.AppendUint64(line, now), signature...)
+		fmt.Fprintf(rw, "— %s %s\n", w.name, base64.StdEncoding.EncodeToString(line))
+	}))
+	t.Cleanup(server.Close)
+	w.url = server.URL
+	return w
+}
+
+func (w *witness) public() []byte { return append([]byte{4}, w.key.Public().(ed25519.PublicKey)...) }
+
+func (w *witness) hash() uint32 {
+	sum := sha256.Sum256([]byte(w.name + "\n" + string(w.public())))
+	return binary.BigEndian.Uint32(sum[:])
+}
+
+func (w *witness) vkey() string {
+	return fmt.Sprintf("%s+%08x+%s", w.name, w.hash(), base64.StdEncoding.EncodeToString(w.public()))
+}
