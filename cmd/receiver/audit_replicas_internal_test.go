@@ -140,7 +140,7 @@ func TestWitnessesCosignWhatIsSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Stop()
-	defer bus.Close(context.Background()) //nolint:errcheck // everything is acknowledged
+	defer bus.Close(context.Background())
 	forgeOne(t, bus)
 	_, stop := sealingWith(t, cfg, bus)
 	stop()
