@@ -136,7 +136,8 @@ func newBlock(data []byte, stream string, index uint32) (*block, error) {
 	return b, nil
 }
 
-// sound returns the file without what is damaged in it, and where that was.
+// sound returns the file without what is damaged in it, and where that was. A whole file,
+// which nearly all are, is not copied.
 func (b *block) sound() (sound []byte, places []string) {
 	if bytes.HasPrefix(b.data, []byte("cmp\x01")) {
 		return b.data, nil // compressed: none of ours is, and the server checks it as a whole
@@ -144,9 +145,14 @@ func (b *block) sound() (sound []byte, places []string) {
 	at := 0
 	for at < len(b.data) {
 		if n := b.record(at); n > 0 {
-			sound = append(sound, b.data[at:at+n]...)
+			if places != nil {
+				sound = append(sound, b.data[at:at+n]...)
+			}
 			at += n
 			continue
+		}
+		if places == nil {
+			sound = append(sound, b.data[:at]...)
 		}
 		next := b.next(at + 1)
 		after := ""
@@ -155,6 +161,9 @@ func (b *block) sound() (sound []byte, places []string) {
 		}
 		places = append(places, fmt.Sprintf("bytes %d to %d%s: no message with a right checksum", at, next-1, after))
 		at = next
+	}
+	if places == nil {
+		return b.data, nil
 	}
 	return sound, places
 }
