@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -41,14 +42,20 @@ func startProcess(dir string, env []string, name string, args ...string) (*proce
 // start runs receiver in a folder, and kills it at the end of the test at the latest.
 func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
-	p, err := startProcess(dir, environment(), "receiver", args...)
+	return startWith(t, dir, "receiver", args...)
+}
+
+// startWith does as start with any program.
+func startWith(t *testing.T, dir, program string, args ...string) *process {
+	t.Helper()
+	p, err := startProcess(dir, environment(), program, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("receiver %v printed on standard error:\n%s", args, tail(p.log.String()))
+			t.Logf("%s %v printed on standard error:\n%s", filepath.Base(program), args, tail(p.log.String()))
 		}
 	})
 	return p
