@@ -27,6 +27,8 @@ type Attempt struct {
 	SHA256 string
 	// Event is the id of the event that was there already; empty if there is none.
 	Event string
+	// Redacted is as that of an event: Body is an answer of the platform's, redacted.
+	Redacted bool
 }
 
 // NoSource stands for the source in the subject of attempts at unknown sources. It
@@ -61,6 +63,9 @@ func (a Attempt) Header() map[string][]string {
 	h.set(headerSize, strconv.FormatInt(a.Size, 10))
 	h.set(headerClaimed, cut(a.Claimed, MaxText))
 	h.set(headerEvent, a.Event)
+	if a.Redacted {
+		h.set(headerRedacted, redactedAddress)
+	}
 	return h.byName
 }
 
@@ -83,6 +88,7 @@ func ParseAttempt(subject string, header map[string][]string, data []byte) (Atte
 	a := Attempt{
 		Source: parts[1], Verdict: parts[2], Receipt: *receipt, Claimed: get(headerClaimed),
 		SHA256: get(headerBody), Event: get(headerEvent), Size: size,
+		Redacted: get(headerRedacted) != "",
 	}
 	if a.Size == 0 || len(data) > 0 {
 		a.Body = data

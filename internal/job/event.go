@@ -51,6 +51,9 @@ type Event struct {
 	Unexpected bool
 	// Receipt is the callback that the event came by; nil for other evidence.
 	Receipt *Receipt
+	// Redacted is true when Data is not as the platform gave it: secrets of callback
+	// addresses are replaced by their fingerprints (Redact). Never of a callback.
+	Redacted bool
 	// ContentType is the media type of Data; empty means application/json.
 	ContentType string
 	// Data is the raw body of the callback or of the platform's answer, or our own JSON.
@@ -119,6 +122,9 @@ func (e Event) Header() map[string][]string {
 	if until := e.FilesUntil(); !until.IsZero() {
 		h.set("ce-filesuntil", until.Format(time.RFC3339))
 	}
+	if e.Redacted {
+		h.set(headerRedacted, redactedAddress)
+	}
 	contentType := e.ContentType
 	if contentType == "" {
 		contentType = "application/json"
@@ -172,6 +178,7 @@ func ParseEvent(subject string, header map[string][]string, data []byte) (Event,
 		Kind: kind, Source: source,
 		Evidence: Evidence(get("ce-evidence")), Reason: get("ce-reason"),
 		Receipt: parseReceipt(get), Data: data, Unexpected: get("ce-expected") == "false",
+		Redacted: get(headerRedacted) != "",
 	}
 	if e.ContentType, err = url.PathUnescape(get("ce-datacontenttype")); err != nil {
 		return Event{}, fmt.Errorf("message on %q: ce-datacontenttype: %w", subject, err)

@@ -19,7 +19,11 @@ const (
 	headerSize        = "receiver-body-size"
 	headerClaimed     = "receiver-claimed-source"
 	headerEvent       = "receiver-event"
+	headerRedacted    = "receiver-redacted"
 )
+
+// redactedAddress is the value of headerRedacted: what was redacted.
+const redactedAddress = "callback-address"
 
 // headers are the headers of one message in the making. All values stand in one
 // array, so that a message does not cost an allocation for each.
@@ -29,7 +33,7 @@ type headers struct {
 }
 
 // mostHeaders is how many headers an event has at most.
-const mostHeaders = 22
+const mostHeaders = 26
 
 func newHeaders() *headers {
 	return &headers{byName: make(map[string][]string, mostHeaders), values: make([]string, 0, mostHeaders)}

@@ -233,6 +233,7 @@ func (b Backfill) takeIn(ctx context.Context, w *Waiting) error {
 			return err
 		}
 	}
+	e.Data, e.Redacted = job.Redact(e.Data)
 	if e.Job, err = read(w.Job, e.Data); err != nil {
 		return err
 	}

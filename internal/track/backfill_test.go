@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -236,6 +237,21 @@ func TestBackfillTakes(t *testing.T) {
 				t.Errorf("Run says sequence %d by %s, want %d by %s", got[0].Sequence, got[0].Evidence, made[0].Sequence, tt.evidence)
 			}
 		})
+	}
+}
+
+func TestBackfillKeepsNoToken(t *testing.T) {
+	const token = "nZkQ3c0rT8mXv5yWb1LqJgUuA2FhS9dEoPiK"
+	store := &backfillStore{}
+	queue := &vendorQueue{
+		queued: []track.Queued{{ID: "d7", Job: "7", Here: true}},
+		status: map[string]string{"7": `{"id":7,"status":"ERROR","notificationUrl":"https://r/callbacks/crm/` + token + `"}`},
+	}
+	if _, err := (track.Backfill{Source: "crm", Queue: queue, Store: store, Mode: track.Take}).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e := store.events[0]; !e.Redacted || strings.Contains(string(e.Data), token) || e.Job.ID != "7" {
+		t.Errorf("took in %+v, %s, want it redacted", e, e.Data)
 	}
 }
 

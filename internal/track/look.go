@@ -138,12 +138,20 @@ const maxError = 512
 
 func cut(s string) string { return s[:min(len(s), maxError)] }
 
-// polled makes an event of what the platform answered.
+// polled makes an event of what the platform answered. Its answer may repeat the address
+// that it calls back at, and a token in there must not be kept.
 func polled(k job.Kind, watch job.Watch, known Job, v job.View, body []byte) job.Event {
-	return job.Event{
-		Kind: k, Source: watch.Source, Job: v, Time: watch.Last, Evidence: job.ByPoll,
-		Unexpected: !known.Expected, Data: body,
+	e := job.Event{
+		Kind: k, Source: watch.Source, Job: v, Time: watch.Last, Evidence: job.ByPoll, Unexpected: !known.Expected,
 	}
+	e.Data, e.Redacted = job.Redact(body)
+	if e.Redacted {
+		// What its texts say is in a header, too.
+		if clean, err := read(watch.Job, e.Data); err == nil {
+			e.Job = clean
+		}
+	}
+	return e
 }
 
 // progress publishes a status that is not the end. Publishing tells whether it is new;
@@ -175,7 +183,7 @@ func (w *Watcher) finish(ctx context.Context, e job.Event) error {
 	log.Msg("learnt by asking, but the callback was faster")
 	return w.o.Store.Record(ctx, job.Attempt{
 		Source: e.Source, Verdict: job.Late, Receipt: job.Receipt{Received: e.Time}, Event: stored.ID(),
-		Body: e.Data, Size: int64(len(e.Data)), SHA256: job.BodySHA256(e.Data),
+		Body: e.Data, Size: int64(len(e.Data)), SHA256: job.BodySHA256(e.Data), Redacted: e.Redacted,
 	})
 }
 

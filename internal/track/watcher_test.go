@@ -398,3 +398,32 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// The platform's answer may hold the address that it calls back at, with the token that the
+// receiver made for it.
+func TestATokenInAnAnswerIsNotKept(t *testing.T) {
+	const token = "nZkQ3c0rT8mXv5yWb1LqJgUuA2FhS9dEoPiK"
+	const address = `"notification_url":"https://r.example.com/callbacks/demo/` + token + `"`
+	bus := open(t, start(t))
+	p := says(`{"id":"ID","status":"RUNNING",`+address+`}`, `{"id":"ID","status":"ABORTED","error":"no answer from /callbacks/demo/`+token+`",`+address+`}`)
+	_, stop := run(t, p.options(bus))
+	publishAll(t, bus, submitted("told"))
+	awaitHistory(t, bus, "told", "submitted by receiver", "progress by poll", "finished failed by poll")
+	awaitNoWatch(t, bus, "told")
+	stop()
+	polled := 0
+	for m, err := range bus.Messages(t.Context(), publish.Watch{Stream: publish.JobsStream}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if whole := fmt.Sprint(m.Header, string(m.Data)); strings.Contains(whole, token) {
+			t.Errorf("%s holds the token: %s", m.Subject, whole)
+		}
+		if m.Header["receiver-redacted"] != nil {
+			polled++
+		}
+	}
+	if polled != 2 {
+		t.Errorf("%d events say that they were redacted, want 2", polled)
+	}
+}
