@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/gofrs/flock"
+	"github.com/rs/zerolog"
 	"golang.org/x/mod/sumdb/note"
 
 	"receiver/internal/audit"
@@ -21,8 +21,9 @@ import (
 // keepers are what keeps the logs of one store sealed, and what has to be closed after.
 type keepers struct {
 	*seal.Keeper
-	file *audit.CheckpointFile
-	lock *flock.Flock
+	file     *audit.CheckpointFile
+	lock     *flock.Flock
+	accounts []*publish.Anchor
 }
 
 // openKeepers wires a keeper to the streams. Observe may be nil.
@@ -50,8 +51,12 @@ func openKeepers(ctx context.Context, cfg *config.Config, bus *publish.Bus, o se
 	}
 	o.Lease, o.Keep, o.Prove = lease, k.file.Publish, proveFork(path)
 	o.Interval, o.AnchorInterval = cfg.Audit.Interval, cfg.Audit.AnchorInterval
+	told, err := k.openAnchors(cfg)
+	if err != nil {
+		return k, err
+	}
 	for _, stream := range sealedStreams {
-		log, err := sealLog(ctx, cfg, bus, stream, known[audit.Origin(cfg.Audit.Name, stream)])
+		log, err := sealLog(ctx, cfg, bus, logPlaces{stream, known[audit.Origin(cfg.Audit.Name, stream)], told, o.Log})
 		if err != nil {
 			return k, err
 		}
@@ -63,6 +68,9 @@ func openKeepers(ctx context.Context, cfg *config.Config, bus *publish.Bus, o se
 
 func (k *keepers) close() error {
 	var errs []error
+	for _, a := range k.accounts {
+		a.Close()
+	}
 	if k.file != nil {
 		errs = append(errs, k.file.Close())
 	}
@@ -128,10 +136,19 @@ func proveFork(path string) func(*audit.ForkError) (string, error) {
 	}
 }
 
+// logPlaces is where checkpoints of one log come from and go to, beside the store.
+type logPlaces struct {
+	stream  string
+	known   audit.Checkpoint
+	anchors []anchorPlace
+	log     zerolog.Logger
+}
+
 // sealLog wires one log. That what was kept of it cannot be believed does not keep a
 // receiver from starting: it is said as everything else that is wrong with a log.
-func sealLog(ctx context.Context, cfg *config.Config, bus *publish.Bus, stream string, known audit.Checkpoint) (seal.Log, error) {
-	l := seal.Log{Stream: stream, Last: streamSource{bus, stream}.Last, Kept: known.Note}
+func sealLog(ctx context.Context, cfg *config.Config, bus *publish.Bus, p logPlaces) (seal.Log, error) {
+	stream := p.stream
+	l := seal.Log{Stream: stream, Last: streamSource{bus, stream}.Last, Kept: p.known.Note}
 	keys, err := auditKeys(cfg.Audit)
 	if err != nil {
 		return l, err
@@ -145,8 +162,8 @@ func sealLog(ctx context.Context, cfg *config.Config, bus *publish.Bus, stream s
 		return l, err
 	}
 	o := audit.SealerOptions{Signer: signer}
-	if known.Note != nil {
-		o.Known = [][]byte{known.Note}
+	if p.known.Note != nil {
+		o.Known = [][]byte{p.known.Note}
 	}
 	sealer, err := audit.NewSealer(log, o)
 	if err != nil {
@@ -154,8 +171,10 @@ func sealLog(ctx context.Context, cfg *config.Config, bus *publish.Bus, stream s
 		return l, nil
 	}
 	l.Sealer = sealer
-	l.Anchors, err = anchors(cfg, sealer)
-	return l, err
+	for _, place := range p.anchors {
+		l.Anchors = append(l.Anchors, place.of(ctx, sealer, stream, p.log))
+	}
+	return l, nil
 }
 
 func signer(c config.Audit, stream string) (note.Signer, error) {
@@ -177,30 +196,4 @@ func (b brokenSealer) Seal(context.Context) (audit.Checkpoint, error) {
 // Follow says why nothing is sealed.
 func (b brokenSealer) Follow(context.Context) (audit.Checkpoint, error) {
 	return audit.Checkpoint{}, b.err
-}
-
-// anchors wires the anchors of one log; witnesses come first, so that directories get
-// their cosignatures.
-func anchors(cfg *config.Config, sealer *audit.Sealer) ([]seal.Anchor, error) {
-	var all []seal.Anchor
-	configured := slices.SortedStableFunc(slices.Values(cfg.Audit.Anchors), func(a, b config.Anchor) int {
-		return cmp.Compare(b.Witness, a.Witness) // those with one first
-	})
-	for _, a := range configured {
-		if a.Witness == "" {
-			dir := audit.CheckpointDir{Path: cfg.Abs(a.Directory)}
-			all = append(all, seal.Anchor{Name: dir.Path, Tell: func(ctx context.Context, cp audit.Checkpoint) (audit.Checkpoint, error) {
-				return cp, dir.Publish(ctx, cp)
-			}})
-			continue
-		}
-		witness, err := audit.NewWitness(a.Witness, a.Key, nil)
-		if err != nil {
-			return nil, usagef("audit.anchors: %w", err)
-		}
-		all = append(all, seal.Anchor{Name: a.Witness, Tell: func(ctx context.Context, _ audit.Checkpoint) (audit.Checkpoint, error) {
-			return sealer.Cosign(ctx, witness)
-		}})
-	}
-	return all, nil
 }

@@ -51,11 +51,35 @@ func gatherKept(ctx context.Context, cfg *config.Config, bus *publish.Bus) (*kep
 	}
 	k.addFile(cfg)
 	for _, a := range cfg.Audit.Anchors {
-		if a.Directory != "" {
+		switch {
+		case a.Directory != "":
 			k.addDirectory(cfg.Abs(a.Directory))
+		case len(a.NATS.URLs) > 0:
+			if err := k.addAccount(ctx, cfg, a.NATS); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return k, nil
+}
+
+// addAccount reads an anchor in another NATS account. That it cannot be read is a fault: a
+// history that only it contradicts would pass.
+func (k *keptCheckpoints) addAccount(ctx context.Context, cfg *config.Config, n config.AnchorNATS) error {
+	account, err := publish.DialAnchor(anchorOptions(cfg, n))
+	if err != nil {
+		return usagef("audit.anchors: %w", err)
+	}
+	defer account.Close()
+	err = account.All(ctx, k.name, func(m publish.Message) error {
+		k.add("audit.anchors", 0, audit.Kept{Where: fmt.Sprintf("%s, %s/%d", n.URLs[0], n.Stream, m.Sequence), Note: m.Data})
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		k.fault("audit.anchors", 0, audit.BadNote, "%v", err)
+		return nil
+	}
+	return err
 }
 
 func (k *keptCheckpoints) addFile(cfg *config.Config) {

@@ -199,9 +199,14 @@ func embedded(cfg *config.Config, log zerolog.Logger) publish.Embedded {
 }
 
 func external(cfg *config.Config) publish.External {
+	return client(cfg, cfg.NATS.URLs, cfg.NATS.CredentialsFile, cfg.NATS.TLS)
+}
+
+// client is how to connect to a NATS server with files that the configuration names.
+func client(cfg *config.Config, urls []string, credentials config.Path, t config.TLS) publish.External {
 	return publish.External{
-		URLs: cfg.NATS.URLs, CredentialsFile: cfg.Abs(cfg.NATS.CredentialsFile),
-		CAFile: cfg.Abs(cfg.NATS.TLS.CAFile), CertFile: cfg.Abs(cfg.NATS.TLS.CertFile), KeyFile: cfg.Abs(cfg.NATS.TLS.KeyFile),
+		URLs: urls, CredentialsFile: cfg.Abs(credentials),
+		CAFile: cfg.Abs(t.CAFile), CertFile: cfg.Abs(t.CertFile), KeyFile: cfg.Abs(t.KeyFile),
 	}
 }
 

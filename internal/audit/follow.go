@@ -6,6 +6,21 @@ import (
 	"fmt"
 )
 
+// Know tells the sealer of a signed checkpoint that is kept elsewhere, such as at an anchor:
+// from the next Seal or Follow on, the stored one must extend it too. The errors are
+// ErrCheckpoint and ErrSignature, for what is none of this log's and proves nothing.
+func (s *Sealer) Know(signed []byte) error {
+	cp, err := s.log.open(signed)
+	if err != nil {
+		return fmt.Errorf("known checkpoint of %s: %w", s.log.o.Origin, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known = append(s.known, cp)
+	s.front = nil // so that known ones are compared
+	return nil
+}
+
 // Follow proves, as Seal does before it adds anything, that the stored checkpoint extends
 // every one this sealer knows of and that the stream still holds what it sealed last, and
 // returns it. It signs nothing: it is for replicas that leave the sealing to another. A log

@@ -34,16 +34,13 @@ func (d CheckpointDir) Publish(_ context.Context, cp Checkpoint) error {
 
 // Read returns the checkpoints of a log in the folder, for Verify.
 func (d CheckpointDir) Read(origin string) ([]Kept, error) {
-	entries, err := os.ReadDir(d.Path)
+	names, err := d.names(origin)
 	if err != nil {
-		return nil, fmt.Errorf("reading folder of checkpoints: %w", err)
+		return nil, err
 	}
 	var kept []Kept
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), url.PathEscape(origin)+"-") || !strings.HasSuffix(e.Name(), ".checkpoint") {
-			continue
-		}
-		path := filepath.Join(d.Path, e.Name())
+	for _, name := range names {
+		path := filepath.Join(d.Path, name)
 		signed, err := os.ReadFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("reading folder of checkpoints: %w", err)
@@ -51,6 +48,35 @@ func (d CheckpointDir) Read(origin string) ([]Kept, error) {
 		kept = append(kept, Kept{Where: path, Note: signed})
 	}
 	return kept, nil
+}
+
+// Last returns the checkpoint of a log in the folder that says to be the largest, for who
+// must extend it; nil if there is none.
+func (d CheckpointDir) Last(origin string) ([]byte, error) {
+	names, err := d.names(origin)
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	signed, err := os.ReadFile(filepath.Join(d.Path, names[len(names)-1]))
+	if err != nil {
+		return nil, fmt.Errorf("reading folder of checkpoints: %w", err)
+	}
+	return signed, nil
+}
+
+// names are the files of a log, by size, smallest first.
+func (d CheckpointDir) names(origin string) ([]string, error) {
+	entries, err := os.ReadDir(d.Path) // in the order of names, which is that of sizes
+	if err != nil {
+		return nil, fmt.Errorf("reading folder of checkpoints: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), url.PathEscape(origin)+"-") && strings.HasSuffix(e.Name(), ".checkpoint") {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
 }
 
 // writeDurably makes a file appear whole, and on disk, or not at all.

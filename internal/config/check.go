@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func (l *loader) check(c *Config) {
 	} else {
 		l.checkEmbedded(&c.NATS)
 	}
-	l.checkAudit(&c.Audit)
+	l.checkAudit(c)
 	if c.NATS.JobsMaxAge < longestRetry {
 		l.warn("nats.jobs_max_age", fmt.Sprintf("is shorter than the %s in which the platform may repeat a callback: a late repeat would count as new",
 			shortDuration(longestRetry)))
@@ -141,49 +142,82 @@ func (l *loader) checkExternal(c *Config) {
 	if n.Sync != "" {
 		l.fault("nats.sync", "an external cluster has its own sync setting", `no such key, or ""`)
 	}
-	l.checkReadable(c, "nats.credentials_file", n.CredentialsFile)
-	caReadable := l.checkReadable(c, "nats.tls.ca_file", n.TLS.CAFile)
-	if pem, err := readBounded(c.Abs(n.TLS.CAFile), maxFile); caReadable && err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		l.fault("nats.tls.ca_file", "holds no certificate", "a PEM file")
-	}
-	l.checkPair(c)
+	l.checkClient(c, "nats.", n.CredentialsFile, n.TLS)
 }
 
-func (l *loader) checkPair(c *Config) {
-	t := &c.NATS.TLS
+// checkClient looks at the files that a connection to NATS takes.
+func (l *loader) checkClient(c *Config, at string, credentials Path, t TLS) {
+	l.checkReadable(c, at+"credentials_file", credentials)
+	caReadable := l.checkReadable(c, at+"tls.ca_file", t.CAFile)
+	if pem, err := readBounded(c.Abs(t.CAFile), maxFile); caReadable && err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		l.fault(at+"tls.ca_file", "holds no certificate", "a PEM file")
+	}
+	l.checkPair(c, at+"tls.", t)
+}
+
+func (l *loader) checkPair(c *Config, at string, t TLS) {
 	switch {
 	case t.CertFile == "" && t.KeyFile == "":
 		return
 	case t.KeyFile == "":
-		l.fault("nats.tls.key_file", "is empty, but nats.tls.cert_file is given", "both or neither")
+		l.fault(at+"key_file", "is empty, but "+at+"cert_file is given", "both or neither")
 		return
 	case t.CertFile == "":
-		l.fault("nats.tls.cert_file", "is empty, but nats.tls.key_file is given", "both or neither")
+		l.fault(at+"cert_file", "is empty, but "+at+"key_file is given", "both or neither")
 		return
 	}
-	cert := l.checkReadable(c, "nats.tls.cert_file", t.CertFile)
-	key := l.checkReadable(c, "nats.tls.key_file", t.KeyFile)
+	cert := l.checkReadable(c, at+"cert_file", t.CertFile)
+	key := l.checkReadable(c, at+"key_file", t.KeyFile)
 	if !cert || !key {
 		return
 	}
 	if _, err := tls.LoadX509KeyPair(c.Abs(t.CertFile), c.Abs(t.KeyFile)); err != nil {
-		l.fault("nats.tls.cert_file", "does not work with nats.tls.key_file: "+err.Error(), "a PEM certificate and its private key")
+		l.fault(at+"cert_file", "does not work with "+at+"key_file: "+err.Error(), "a PEM certificate and its private key")
 	}
 }
 
-func (l *loader) checkAudit(c *Audit) {
+func (l *loader) checkAudit(cfg *Config) {
+	c := &cfg.Audit
 	if c.Key.Empty() && len(c.Anchors) > 0 {
 		l.warn("audit.anchors", "are told nothing, because there is no audit.key to seal with")
 	}
 	for i, a := range c.Anchors {
 		path := fmt.Sprintf("audit.anchors[%d]", i)
+		places := 0
+		for _, named := range []bool{a.Directory != "", a.Witness != "", len(a.NATS.URLs) > 0} {
+			if named {
+				places++
+			}
+		}
 		switch {
-		case (a.Directory == "") == (a.Witness == ""):
-			l.fault(path, "names not exactly one place", "either directory, or witness and key")
+		case places != 1:
+			l.fault(path, "names not exactly one place", "directory; or witness and key; or nats with urls")
 		case a.Witness != "" && a.Key == "":
 			l.fault(path+".key", "is empty, so the witness's cosignatures could not be verified", "its verifier key")
-		case a.Directory != "" && a.Key != "":
-			l.fault(path+".key", "is given, but a directory has no key", "no such key")
+		case a.Witness == "" && a.Key != "":
+			l.fault(path+".key", "is given, but only a witness has a key", "no such key")
+		case len(a.NATS.URLs) > 0:
+			l.checkAnchor(cfg, path+".nats.", &a.NATS)
+		}
+	}
+}
+
+// checkAnchor refuses what is plainly no other account than that of the streams; `receiver
+// doctor` asks the servers.
+func (l *loader) checkAnchor(c *Config, at string, n *AnchorNATS) {
+	l.checkClient(c, at, n.CredentialsFile, n.TLS)
+	const other = "an account that whoever keeps the streams cannot change"
+	if c.NATS.Mode == ModeExternal {
+		shared := slices.ContainsFunc(n.URLs, func(u string) bool { return slices.Contains(c.NATS.URLs, u) })
+		if shared && c.Abs(n.CredentialsFile) == c.Abs(c.NATS.CredentialsFile) && n.TLS.CertFile == c.NATS.TLS.CertFile {
+			l.fault(at+"urls", "is the account of the streams themselves: who rolls them back could roll this back too", other)
+		}
+		return
+	}
+	for i, text := range n.URLs {
+		_, port, _ := net.SplitHostPort(c.NATS.Embedded.Address)
+		if u, err := url.Parse(text); err == nil && loopback(u.Hostname()) && u.Port() == port {
+			l.fault(fmt.Sprintf("%surls[%d]", at, i), "is the receiver's own server", other)
 		}
 	}
 }

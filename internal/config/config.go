@@ -260,8 +260,8 @@ type Audit struct {
 	AnchorInterval time.Duration `key:"anchor_interval" default:"1m" min:"1s" max:"24h"`
 }
 
-// Anchor is a place out of reach of who could rewrite the streams: either a directory or
-// a witness.
+// Anchor is a place out of reach of who could rewrite the streams: a directory, a witness,
+// or a stream in another NATS account.
 type Anchor struct {
 	// Directory holds one file for each checkpoint.
 	Directory Path `key:"directory" short:"true"`
@@ -269,6 +269,19 @@ type Anchor struct {
 	// cosignatures.
 	Witness string `key:"witness" form:"https"`
 	Key     string `key:"key" form:"verifier key"`
+	// NATS is another account than that of the streams.
+	NATS AnchorNATS `key:"nats"`
+}
+
+// AnchorNATS is a stream in a NATS account of somebody else. It is none without URLs.
+type AnchorNATS struct {
+	URLs            []string `key:"urls" form:"nats"`
+	CredentialsFile Path     `key:"credentials_file"`
+	TLS             TLS      `key:"tls"`
+	// Stream takes what is published on Subject.<name>.<stream>; they are CHECKPOINTS and
+	// checkpoints if left out.
+	Stream  string `key:"stream" form:"word"`
+	Subject string `key:"subject" form:"subject"`
 }
 
 // Log says how the program logs.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -185,10 +186,21 @@ func sourceNames(layer map[string]any) []string {
 	return slices.Sorted(maps.Keys(sources))
 }
 
+// What an anchor in a NATS account has if nothing else is said.
+const (
+	anchorStream  = "CHECKPOINTS"
+	anchorSubject = "checkpoints"
+)
+
 // settle fills in the defaults that depend on something else.
 func settle(c *Config) {
 	if c.NATS.Mode == ModeEmbedded && c.NATS.Sync == "" {
 		c.NATS.Sync = SyncAlways
+	}
+	for i := range c.Audit.Anchors {
+		if n := &c.Audit.Anchors[i].NATS; len(n.URLs) > 0 {
+			n.Stream, n.Subject = cmp.Or(n.Stream, anchorStream), cmp.Or(n.Subject, anchorSubject)
+		}
 	}
 	for _, s := range c.Sources {
 		for i := range s.SignatureKeys {

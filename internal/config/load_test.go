@@ -144,6 +144,8 @@ func TestAuditIsRead(t *testing.T) {
     - directory: write-once
     - witness: https://w.example.com/
       key: `+witnessKey+`
+    - nats: {urls: [tls://auditors.example.com:4222]}
+    - nats: {urls: ["nats://127.0.0.1:4333"], stream: KEPT, subject: kept.here}
   anchor_interval: 1h
 `)
 	got := c.Audit
@@ -153,7 +155,11 @@ func TestAuditIsRead(t *testing.T) {
 	got.Key = config.Secret{}
 	want := config.Audit{
 		Name: "eu-1", VerifierKeys: []string{witnessKey}, CheckpointFile: "/var/lib/checkpoints", Interval: 5 * time.Second,
-		Anchors:        []config.Anchor{{Directory: "write-once"}, {Witness: "https://w.example.com", Key: witnessKey}},
+		Anchors: []config.Anchor{
+			{Directory: "write-once"}, {Witness: "https://w.example.com", Key: witnessKey},
+			{NATS: config.AnchorNATS{URLs: []string{"tls://auditors.example.com:4222"}, Stream: "CHECKPOINTS", Subject: "checkpoints"}},
+			{NATS: config.AnchorNATS{URLs: []string{"nats://127.0.0.1:4333"}, Stream: "KEPT", Subject: "kept.here"}},
+		},
 		AnchorInterval: time.Hour,
 	}
 	if !reflect.DeepEqual(got, want) || len(c.Warnings) > 0 {

@@ -37,7 +37,7 @@ func (b *Bus) LastSequence(ctx context.Context, stream string) (uint64, error) {
 // yield ends it and is returned. The messages come from the stream's leader, so that
 // none is left out by a replica that lags.
 func (b *Bus) Range(ctx context.Context, stream string, from, to uint64, yield func(Message) error) error {
-	return b.scan(ctx, stream, jetstream.OrderedConsumerConfig{OptStartSeq: from}, to, yield)
+	return scan(ctx, b.js, stream, jetstream.OrderedConsumerConfig{OptStartSeq: from}, to, yield)
 }
 
 // Position is where a reading begins. The zero Position is the first message there is.
@@ -58,7 +58,7 @@ func (b *Bus) From(ctx context.Context, stream string, from Position, headersOnl
 			if from.Sequence == 0 && !from.Time.IsZero() {
 				cfg.OptStartSeq, cfg.OptStartTime = 0, &from.Time
 			}
-			err = b.scan(ctx, stream, cfg, last, func(m Message) error {
+			err = scan(ctx, b.js, stream, cfg, last, func(m Message) error {
 				if !yield(m, nil) {
 					return errEnough
 				}
@@ -81,13 +81,13 @@ func (b *Bus) Headers(ctx context.Context, stream string, yield func(Message) er
 	if err != nil {
 		return err
 	}
-	return b.scan(ctx, stream, jetstream.OrderedConsumerConfig{OptStartSeq: 1, HeadersOnly: true}, last, yield)
+	return scan(ctx, b.js, stream, jetstream.OrderedConsumerConfig{OptStartSeq: 1, HeadersOnly: true}, last, yield)
 }
 
-func (b *Bus) scan(
-	ctx context.Context, stream string, cfg jetstream.OrderedConsumerConfig, to uint64, yield func(Message) error,
+func scan(
+	ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.OrderedConsumerConfig, to uint64, yield func(Message) error,
 ) error {
-	s, err := b.js.Stream(ctx, stream)
+	s, err := js.Stream(ctx, stream)
 	if err != nil {
 		return fmt.Errorf("%w: asking for stream %s: %v", ErrUnavailable, stream, err)
 	}

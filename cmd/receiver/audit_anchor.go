@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/audit"
+	"receiver/internal/config"
+	"receiver/internal/publish"
+	"receiver/internal/seal"
+)
+
+// anchorPlace is one configured anchor.
+type anchorPlace struct {
+	name string
+	// tell hands over a checkpoint, as seal.Anchor does.
+	tell func(ctx context.Context, s *audit.Sealer, stream string, cp audit.Checkpoint) (audit.Checkpoint, error)
+	// last returns the newest checkpoint that is kept there, nil if there is none; the func
+	// is nil where nothing can be read back.
+	last func(ctx context.Context, stream string) ([]byte, error)
+}
+
+// openAnchors wires the configured anchors; witnesses come first, so that the others get
+// their cosignatures.
+func (k *keepers) openAnchors(cfg *config.Config) ([]anchorPlace, error) {
+	var all []anchorPlace
+	configured := slices.SortedStableFunc(slices.Values(cfg.Audit.Anchors), func(a, b config.Anchor) int {
+		return cmp.Compare(b.Witness, a.Witness) // those with one first
+	})
+	for _, a := range configured {
+		switch {
+		case a.Witness != "":
+			witness, err := audit.NewWitness(a.Witness, a.Key, nil)
+			if err != nil {
+				return nil, usagef("audit.anchors: %w", err)
+			}
+			all = append(all, atWitness(a.Witness, witness))
+		case len(a.NATS.URLs) > 0:
+			account, err := publish.DialAnchor(anchorOptions(cfg, a.NATS))
+			if err != nil {
+				return nil, usagef("audit.anchors: %w", err)
+			}
+			k.accounts = append(k.accounts, account)
+			all = append(all, inAccount(cfg.Audit.Name, account))
+		default:
+			all = append(all, inDirectory(cfg.Audit.Name, audit.CheckpointDir{Path: cfg.Abs(a.Directory)}))
+		}
+	}
+	return all, nil
+}
+
+func anchorOptions(cfg *config.Config, n config.AnchorNATS) publish.AnchorOptions {
+	return publish.AnchorOptions{External: client(cfg, n.URLs, n.CredentialsFile, n.TLS), Stream: n.Stream, Subject: n.Subject}
+}
+
+func atWitness(url string, w *audit.Witness) anchorPlace {
+	return anchorPlace{name: url, tell: func(ctx context.Context, s *audit.Sealer, _ string, _ audit.Checkpoint) (audit.Checkpoint, error) {
+		return s.Cosign(ctx, w)
+	}}
+}
+
+func inDirectory(name string, dir audit.CheckpointDir) anchorPlace {
+	return anchorPlace{
+		name: dir.Path,
+		tell: func(ctx context.Context, _ *audit.Sealer, _ string, cp audit.Checkpoint) (audit.Checkpoint, error) {
+			return cp, dir.Publish(ctx, cp)
+		},
+		last: func(_ context.Context, stream string) ([]byte, error) { return dir.Last(audit.Origin(name, stream)) },
+	}
+}
+
+// inAccount is an anchor in another NATS account. Before it is told anything, what it holds
+// is read back, and the log must extend it.
+func inAccount(name string, a *publish.Anchor) anchorPlace {
+	last := func(ctx context.Context, stream string) ([]byte, error) { return a.Last(ctx, name, stream) }
+	return anchorPlace{
+		name: a.Name(), last: last,
+		tell: func(ctx context.Context, s *audit.Sealer, stream string, cp audit.Checkpoint) (audit.Checkpoint, error) {
+			there, err := last(ctx, stream)
+			if err != nil || bytes.Equal(there, cp.Note) {
+				return cp, err
+			}
+			var strange error
+			if there != nil {
+				if strange = s.Know(there); strange == nil {
+					_, err = s.Follow(ctx)
+				}
+			}
+			if err != nil {
+				return cp, err
+			}
+			// What somebody else wrote there is said, and keeps nobody from writing behind it.
+			return cp, errors.Join(strange, a.Tell(ctx, name, stream, cp.Note))
+		},
+	}
+}
+
+// of is the anchor for one log. What it holds already is made known to the sealer, so that
+// a store that was rolled back while no receiver ran is not sealed any further. An anchor
+// that does not answer keeps no receiver from starting: it is read back when it does, before
+// it is told anything.
+func (p anchorPlace) of(ctx context.Context, s *audit.Sealer, stream string, log zerolog.Logger) seal.Anchor {
+	if p.last != nil {
+		asking, cancel := context.WithTimeout(ctx, anchorPatience)
+		defer cancel()
+		note, err := p.last(asking, stream)
+		if err == nil && note != nil {
+			err = s.Know(note)
+		}
+		if err != nil {
+			log.Warn().Err(err).Str("stream", stream).Str("anchor", p.name).Msg("anchor not read back")
+		}
+	}
+	return seal.Anchor{Name: p.name, Tell: func(ctx context.Context, cp audit.Checkpoint) (audit.Checkpoint, error) {
+		return p.tell(ctx, s, stream, cp)
+	}}
+}
+
+// anchorPatience bounds how long a start waits for one answer of an anchor.
+const anchorPatience = 3 * time.Second
