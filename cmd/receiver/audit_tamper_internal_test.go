@@ -157,6 +157,12 @@ func refusal() job.Attempt {
 // refusals and an action, sealed in two steps; what it was after the first stands in old.
 func sealedFolder(t *testing.T) string {
 	t.Helper()
+	return sealedFolderWith(t, "{directory: anchor}")
+}
+
+// sealedFolderWith is sealedFolder with other anchors.
+func sealedFolderWith(t *testing.T, anchors string) string {
+	t.Helper()
 	dir := t.TempDir()
 	key, err := audit.GenerateKey("test")
 	if err != nil {
@@ -165,7 +171,7 @@ func sealedFolder(t *testing.T) string {
 	for name, text := range map[string]string{
 		"log.key": key.Secret() + "\n",
 		"config.yaml": `sources: {demo: {signature_keys: [{name: first, value: "` + theKey + `"}]}}
-audit: {name: test, key: "file:log.key", anchors: [{directory: anchor}]}
+audit: {name: test, key: "file:log.key", anchors: [` + anchors + `]}
 nats: {embedded: {address: "127.0.0.1:0"}}
 `,
 	} {

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"receiver/internal/audit"
+	"receiver/internal/config"
+	"receiver/internal/publish"
+	"receiver/internal/seal"
+)
+
+// auditorsStream is an append-only stream in an account that is not the receiver's, on a
+// server that has two.
+func auditorsStream(t *testing.T) (url string, stop func()) {
+	t.Helper()
+	server, err := publish.Start(publish.Embedded{Folder: t.TempDir(), Address: "127.0.0.1:0", Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	nc, err := nats.Connect(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err == nil {
+		_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "KEPT", Subjects: []string{"kept.>"}, DenyDelete: true, DenyPurge: true})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server.URL(), server.Stop
+}
+
+// rollBackAll puts back what the operator of a receiver has in hand: the store and the
+// checkpoint file.
+func rollBackAll(t *testing.T, dir string) {
+	t.Helper()
+	folder, file := filepath.Join(dir, "receiver-data"), filepath.Join(dir, "receiver-checkpoints")
+	kept, err := audit.ReadCheckpointFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first []byte
+	for _, k := range kept[:3] { // of each log, as when the copy was made
+		first = append(append(first, k.Note...), '\n')
+	}
+	err = errors.Join(os.RemoveAll(folder), os.CopyFS(folder, os.DirFS(filepath.Join(dir, "old"))), os.WriteFile(file, first, 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whoever operates the receiver can put back its store, its checkpoint file and its own
+// directories to a backup, so that all of them agree; not a stream in the account of others.
+func TestARollbackOfEverythingIsNamedThroughAnotherAccount(t *testing.T) {
+	url, stop := auditorsStream(t)
+	dir := sealedFolderWith(t, fmt.Sprintf(`{nats: {urls: ["%s"], stream: KEPT, subject: kept}}`, url))
+	if code, report := auditVerify(t, dir); code != exitDone {
+		t.Fatalf("audit verify before = exit %d, %v, want 0", code, report.faults())
+	}
+	rollBackAll(t, dir)
+	t.Run("by audit verify", func(t *testing.T) {
+		code, report := auditVerify(t, dir)
+		want := "JOBS: rolled_back: the stored checkpoint is of 3 leaves, but " + url + ", KEPT/"
+		named := func(f audit.Fault) bool { return strings.HasPrefix(f.String(), want) }
+		if code != exitFailed || !slices.ContainsFunc(report.faults(), named) {
+			t.Errorf("audit verify = exit %d, %v, want %q", code, report.faults(), want)
+		}
+	})
+	t.Run("by a receiver that starts", func(t *testing.T) { refusesToSeal(t, dir) })
+	stop()
+	t.Run("not while the account cannot be asked, which is said", func(t *testing.T) {
+		code, report := auditVerify(t, dir)
+		if code != exitFailed || len(report.Faults) != 1 || report.Faults[0].Stream != "audit.anchors" {
+			t.Errorf("audit verify without the anchor = exit %d, %v, want that it cannot be read", code, report.faults())
+		}
+	})
+}
+
+func refusesToSeal(t *testing.T, dir string) {
+	t.Helper()
+	cfg, err := config.Load(config.Options{Path: filepath.Join(dir, "config.yaml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, bus, err := openStore(t.Context(), cfg, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	defer bus.Close(context.Background())
+	keepers, err := openKeepers(t.Context(), cfg, bus, seal.Options{Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fork *audit.ForkError
+	if _, err := keepers.Seal(t.Context()); !errors.As(err, &fork) || fork.Known.Tree.N != 5 || fork.Found.Tree.N != 3 {
+		t.Errorf("Seal = %v, want the fork of 5 and 3 leaves", err)
+	}
+	if err := keepers.close(); err != nil {
+		t.Error(err)
+	}
+	proofs, err := filepath.Glob(filepath.Join(dir, "receiver-checkpoints.fork-*"))
+	if err != nil || len(proofs) == 0 {
+		t.Errorf("the proofs are %v, %v, want both checkpoints kept", proofs, err)
+	}
+}

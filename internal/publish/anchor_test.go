@@ -1,0 +1,206 @@
+package publish_test
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
+
+	"receiver/internal/publish"
+)
+
+// auditors are an account of somebody else on a server that has two.
+type auditors struct {
+	t     *testing.T
+	ns    *server.Server
+	owner jetstream.JetStream
+	creds string // ours there: to publish and to read
+	all   string // the owner's
+}
+
+func newAuditors(t *testing.T) *auditors {
+	t.Helper()
+	operator, err := nkeys.CreateOperator()
+	must(t, err)
+	public, _ := operator.PublicKey()
+	claims := jwt.NewOperatorClaims(public)
+	token, err := claims.Encode(operator)
+	must(t, err)
+	trusted, err := jwt.DecodeOperatorClaims(token)
+	must(t, err)
+	resolver := &server.MemAccResolver{}
+	system, _ := newAccount(t, operator, resolver, false)
+	_, account := newAccount(t, operator, resolver, true)
+	newAccount(t, operator, resolver, true)
+	ns, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, StoreDir: t.TempDir(), JetStream: true, NoLog: true, NoSigs: true,
+		TrustedOperators: []*jwt.OperatorClaims{trusted}, AccountResolver: resolver, SystemAccount: system,
+	})
+	must(t, err)
+	ns.Start()
+	if !ns.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server did not get ready")
+	}
+	t.Cleanup(func() { ns.Shutdown(); ns.WaitForShutdown() })
+	a := &auditors{t: t, ns: ns}
+	a.all = newUser(t, account, nil)
+	a.creds = newUser(t, account, []string{
+		"checkpoints.>", "$JS.API.STREAM.INFO.CHECKPOINTS", "$JS.API.STREAM.MSG.GET.CHECKPOINTS",
+		"$JS.API.CONSUMER.*.CHECKPOINTS.>", "$JS.API.CONSUMER.MSG.NEXT.CHECKPOINTS.>", "$SYS.REQ.USER.INFO",
+	})
+	nc, err := nats.Connect(ns.ClientURL(), nats.UserCredentials(a.all))
+	must(t, err)
+	t.Cleanup(nc.Close)
+	a.owner, err = jetstream.New(nc)
+	must(t, err)
+	return a
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newAccount(t *testing.T, operator nkeys.KeyPair, r *server.MemAccResolver, store bool) (string, nkeys.KeyPair) {
+	t.Helper()
+	key, err := nkeys.CreateAccount()
+	must(t, err)
+	public, _ := key.PublicKey()
+	claims := jwt.NewAccountClaims(public)
+	if store {
+		claims.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
+	}
+	token, err := claims.Encode(operator)
+	must(t, err)
+	must(t, r.Store(public, token))
+	return public, key
+}
+
+// newUser returns the credentials file of a user that may publish on these subjects only,
+// or on all.
+func newUser(t *testing.T, account nkeys.KeyPair, allow []string) string {
+	t.Helper()
+	key, err := nkeys.CreateUser()
+	must(t, err)
+	public, _ := key.PublicKey()
+	claims := jwt.NewUserClaims(public)
+	claims.Pub.Allow = allow
+	token, err := claims.Encode(account)
+	must(t, err)
+	seed, err := key.Seed()
+	must(t, err)
+	text, err := jwt.FormatUserConfig(token, seed)
+	must(t, err)
+	path := filepath.Join(t.TempDir(), "user.creds")
+	must(t, os.WriteFile(path, text, 0o600))
+	return path
+}
+
+// stream makes the stream as docs/audit.md tells, but for a change.
+func (a *auditors) stream(change func(*jetstream.StreamConfig)) {
+	a.t.Helper()
+	cfg := jetstream.StreamConfig{Name: "CHECKPOINTS", Subjects: []string{"checkpoints.>"}, DenyDelete: true, DenyPurge: true}
+	if change != nil {
+		change(&cfg)
+	}
+	_, err := a.owner.CreateStream(a.t.Context(), cfg)
+	must(a.t, err)
+}
+
+func (a *auditors) dial(creds string) *publish.Anchor {
+	a.t.Helper()
+	anchor, err := publish.DialAnchor(publish.AnchorOptions{
+		External: publish.External{URLs: []string{a.ns.ClientURL()}, CredentialsFile: creds}, Stream: "CHECKPOINTS", Subject: "checkpoints",
+	})
+	must(a.t, err)
+	a.t.Cleanup(anchor.Close)
+	return anchor
+}
+
+func TestAnAnchorInAnotherAccountKeepsWhatItIsTold(t *testing.T) {
+	a := newAuditors(t)
+	anchor := a.dial(a.creds)
+	if _, err := anchor.Last(t.Context(), "eu-1", "JOBS"); !errors.Is(err, publish.ErrMissing) {
+		t.Errorf("Last without a stream = %v, want ErrMissing", err)
+	}
+	a.stream(nil)
+	if last, err := anchor.Last(t.Context(), "eu-1", "JOBS"); last != nil || err != nil {
+		t.Errorf("Last of an empty stream = %q, %v, want nothing", last, err)
+	}
+	for _, told := range [][2]string{{"JOBS", "one"}, {"ATTEMPTS", "other"}, {"JOBS", "two"}, {"JOBS", "two"}} {
+		must(t, anchor.Tell(t.Context(), "eu-1", told[0], []byte(told[1])))
+	}
+	must(t, anchor.Tell(t.Context(), "us-1", "JOBS", []byte("another receiver's")))
+	if last, err := anchor.Last(t.Context(), "eu-1", "JOBS"); string(last) != "two" || err != nil {
+		t.Errorf("Last = %q, %v, want two", last, err)
+	}
+	var all []string
+	must(t, anchor.All(t.Context(), "eu-1", func(m publish.Message) error {
+		all = append(all, m.Subject+" "+string(m.Data))
+		return nil
+	}))
+	if want := []string{"checkpoints.eu-1.JOBS one", "checkpoints.eu-1.ATTEMPTS other", "checkpoints.eu-1.JOBS two"}; !slices.Equal(all, want) {
+		t.Errorf("All = %q, want %q", all, want)
+	}
+	f, err := anchor.Facts(t.Context(), "eu-1", "JOBS")
+	if err != nil || len(f.Weak) > 0 || f.MayRewrite || !f.Known || f.Account == "" || f.Removed != 0 {
+		t.Errorf("Facts = %+v, %v, want nothing to mend", f, err)
+	}
+	if f, err := a.dial(a.all).Facts(t.Context(), "eu-1", "JOBS"); err != nil || !f.MayRewrite {
+		t.Errorf("Facts with the owner's credentials = %+v, %v, want that they may rewrite it", f, err)
+	}
+	s, err := a.owner.Stream(t.Context(), "CHECKPOINTS")
+	must(t, err)
+	if s.Purge(t.Context()) == nil || s.DeleteMsg(t.Context(), 1) == nil {
+		t.Error("the owner of the account could remove a checkpoint")
+	}
+}
+
+func TestAStreamThatCouldLoseCheckpointsIsNotTold(t *testing.T) {
+	for name, row := range map[string]struct {
+		change func(*jetstream.StreamConfig)
+		want   string
+	}{
+		"messages may be deleted": {func(c *jetstream.StreamConfig) { c.DenyDelete = false }, "deny_delete must be true"},
+		"it may be purged":        {func(c *jetstream.StreamConfig) { c.DenyPurge = false }, "deny_purge must be true"},
+		"messages expire":         {func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }, "max_age must be 0"},
+		"old ones are pushed out": {func(c *jetstream.StreamConfig) { c.MaxMsgs = 10 }, "max_msgs must be -1"},
+		"one of each is kept":     {func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 }, "max_msgs_per_subject must be -1"},
+		"it is in memory":         {func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, "storage must be file"},
+		"it takes other subjects": {func(c *jetstream.StreamConfig) { c.Subjects = []string{"checkpoints.*"} }, "must cover checkpoints.eu-1.JOBS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAuditors(t)
+			a.stream(row.change)
+			err := a.dial(a.creds).Tell(t.Context(), "eu-1", "JOBS", []byte("one"))
+			if !errors.Is(err, publish.ErrNotAppendOnly) || !strings.Contains(err.Error(), row.want) {
+				t.Errorf("Tell = %v, want ErrNotAppendOnly with %q", err, row.want)
+			}
+		})
+	}
+}
+
+func TestAnAnchorThatDoesNotAnswerIsSaidAndTriedAgain(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	must(t, l.Close())
+	anchor, err := publish.DialAnchor(publish.AnchorOptions{External: publish.External{URLs: []string{"nats://" + l.Addr().String()}}, Stream: "S", Subject: "s"})
+	must(t, err)
+	defer anchor.Close()
+	if err := anchor.Tell(t.Context(), "eu-1", "JOBS", []byte("one")); !errors.Is(err, publish.ErrUnavailable) {
+		t.Errorf("Tell = %v, want ErrUnavailable", err)
+	}
+}
