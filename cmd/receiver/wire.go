@@ -57,7 +57,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	if in.server, in.bus, err = openStore(ctx, cfg, log); err != nil {
 		return in, err
 	}
-	in.metrics = web.NewMetrics(in.bus.Dropped)
+	in.metrics = in.newMetrics()
 	records, err := in.startAudit(ctx)
 	if err != nil {
 		return in, err
@@ -104,6 +104,17 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	in.background.Go(func() { in.watcher.Run(background) })
 	in.background.Go(func() { in.list.Run(background) })
 	return in, nil
+}
+
+func (in *instance) newMetrics() *web.Metrics {
+	m := web.NewMetrics(in.bus.Dropped)
+	if in.server != nil {
+		m.ShowStore(func() (int64, bool, int) {
+			room := in.server.Room()
+			return room.Free, room.Full != nil, room.Restarts
+		})
+	}
+	return m
 }
 
 func open(name, address string, h http.Handler, l config.Limits) (*door, error) {

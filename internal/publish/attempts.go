@@ -15,6 +15,9 @@ import (
 // message is left out, its size and digest stay: attempts, which anyone can repeat, are
 // bounded by their stream and must not grow anything else. Its error is ErrUnavailable.
 func (b *Bus) Record(ctx context.Context, a job.Attempt) error {
+	if err := b.refuse(); err != nil {
+		return fmt.Errorf("recording an attempt: %w", err)
+	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	msg := &nats.Msg{Subject: a.Subject(), Header: a.Header(), Data: a.Body}

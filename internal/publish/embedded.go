@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -38,7 +40,13 @@ type Embedded struct {
 // Server is an embedded NATS server. It owns its folder by a file lock from
 // Start until Stop.
 type Server struct {
-	ns      *server.Server
+	ns      atomic.Pointer[server.Server] // replaced when it had to be started again
+	e       Embedded
+	room    atomic.Pointer[Room]
+	turn    sync.Mutex // held by a look and by Stop
+	again   time.Time  // no restart before
+	quit    context.CancelFunc
+	watched sync.WaitGroup
 	owner   nkeys.KeyPair
 	claim   *claim   // nil if the server runs on a copy
 	scratch string   // the copy, removed by Stop; empty if there is none
@@ -67,16 +75,31 @@ func Start(e Embedded) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := syncBlocks(e.Folder); err != nil {
+		return nil, err
+	}
 	ns, err := start(opts, e.Log)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{ns: ns, claim: c, owner: owner}
+	s := newServer(ns, e, owner)
+	s.claim = c
 	if err := c.announce(s.URL()); err != nil {
 		s.Stop()
 		return nil, err
 	}
+	ctx, quit := context.WithCancel(context.Background())
+	s.quit = quit
+	s.look()
+	s.watched.Go(func() { s.watchRoom(ctx) })
 	return s, nil
+}
+
+func newServer(ns *server.Server, e Embedded, owner nkeys.KeyPair) *Server {
+	s := &Server{e: e, owner: owner, quit: func() {}}
+	s.ns.Store(ns)
+	s.room.Store(&Room{Free: -1})
+	return s
 }
 
 func start(opts *server.Options, log zerolog.Logger) (*server.Server, error) {
@@ -98,7 +121,7 @@ func start(opts *server.Options, log zerolog.Logger) (*server.Server, error) {
 
 // URL returns the address for clients, or nothing if there is none.
 func (s *Server) URL() string {
-	if a, ok := s.ns.Addr().(*net.TCPAddr); ok && a != nil {
+	if a, ok := s.ns.Load().Addr().(*net.TCPAddr); ok && a != nil {
 		return "nats://" + a.String()
 	}
 	return ""
@@ -110,14 +133,22 @@ func (s *Server) Open(ctx context.Context, o Options) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connect(ctx, "", o, append(baseOptions(o), nats.InProcessServer(s.ns), as))
+	b, err := connect(ctx, "", o, append(baseOptions(o), nats.InProcessServer(s), as))
+	if err == nil {
+		b.server = s
+	}
+	return b, err
 }
 
 // Stop ends the server and gives the folder free. Everything that was acknowledged
 // is on disk when it returns. Close every Bus before.
 func (s *Server) Stop() {
-	s.ns.Shutdown()
-	s.ns.WaitForShutdown()
+	s.quit()
+	s.watched.Wait()
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.ns.Load().Shutdown()
+	s.ns.Load().WaitForShutdown()
 	if s.claim != nil {
 		s.claim.release()
 	}
@@ -133,7 +164,10 @@ func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {
 	}
 	opts := &server.Options{
 		ServerName: "receiver", JetStream: true, StoreDir: e.Folder, SyncAlways: e.SyncAlways,
-		MaxPayload: int32(maxPayload), NoSigs: true, DontListen: e.Address == "",
+		// Left to itself, the server takes three quarters of what is free at its start for
+		// all that may ever be written. How much there is now decides; see Room.
+		JetStreamMaxStore: 1 << 50,
+		MaxPayload:        int32(maxPayload), NoSigs: true, DontListen: e.Address == "",
 	}
 	if err := admit(opts, owner); err != nil {
 		return nil, err

@@ -22,6 +22,9 @@ import (
 // Any number of callers and replicas may publish the same at once; one wins. An
 // error is ErrUnavailable, and nothing is known to be stored.
 func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
+	if err := b.refuse(); err != nil {
+		return job.Stored{}, err
+	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	msg := &nats.Msg{Subject: e.Subject(), Header: e.Header(), Data: e.Data}

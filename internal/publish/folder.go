@@ -204,7 +204,9 @@ func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{ns: ns, owner: owner, scratch: temp, damage: damage}, nil
+	s := newServer(ns, e, owner)
+	s.scratch, s.damage = temp, damage
+	return s, nil
 }
 
 // copyTree copies regular files and folders; there is nothing else in a store. Folders

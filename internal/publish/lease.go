@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 )
@@ -17,6 +18,7 @@ const LeasesBucket = "LEASES"
 // work and guards nothing: a holder that was cut off may go on for a while beside the
 // next, so what is done under a lease must stand two doing it. It is for one goroutine.
 type Lease struct {
+	bus      *Bus
 	kv       jetstream.KeyValue
 	name     string
 	holder   string
@@ -26,6 +28,15 @@ type Lease struct {
 // Lease returns the lease of this name, not yet held. The bucket is created if it is
 // missing; it is kept in memory, since a lease says nothing after a restart.
 func (b *Bus) Lease(ctx context.Context, name string) (*Lease, error) {
+	kv, err := b.leases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Lease{bus: b, kv: kv, name: name, holder: nuid.Next()}, nil
+}
+
+// leases opens the bucket.
+func (b *Bus) leases(ctx context.Context) (jetstream.KeyValue, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	kv, err := b.js.KeyValue(ctx, LeasesBucket)
@@ -41,7 +52,7 @@ func (b *Bus) Lease(ctx context.Context, name string) (*Lease, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening bucket %s: %w", LeasesBucket, err)
 	}
-	return &Lease{kv: kv, name: name, holder: nuid.Next()}, nil
+	return kv, nil
 }
 
 // Hold takes the lease or renews it, for Options.LeaseTime from now, and reports whether
@@ -56,13 +67,20 @@ func (l *Lease) Hold(ctx context.Context) (bool, error) {
 			return true, nil
 		}
 		l.revision = 0
-		if !isTaken(err) {
+		if !isTaken(err) && !errors.Is(err, jetstream.ErrNoStreamResponse) && !errors.Is(err, nats.ErrNoResponders) {
 			return false, fmt.Errorf("%w: renewing the lease %s: %v", ErrUnavailable, l.name, err)
 		}
 	}
 	revision, err := l.kv.Create(ctx, l.name, []byte(l.holder))
 	if isTaken(err) {
 		return l.recognise(ctx)
+	}
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
+		// The bucket went with the memory of a server that has started again.
+		if kv, missing := l.bus.leases(ctx); missing == nil {
+			l.kv = kv
+			revision, err = kv.Create(ctx, l.name, []byte(l.holder))
+		}
 	}
 	if err != nil {
 		return false, fmt.Errorf("%w: taking the lease %s: %v", ErrUnavailable, l.name, err)

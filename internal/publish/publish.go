@@ -78,6 +78,7 @@ const ackPatience = time.Minute
 type Bus struct {
 	opts     Options
 	nc       *nats.Conn
+	server   *Server // nil unless it runs in this process
 	js       jetstream.JetStream
 	jobs     jetstream.Stream
 	attempts jetstream.Stream
@@ -123,6 +124,9 @@ func (b *Bus) Close(ctx context.Context) error {
 // Ready reports whether the streams can be written now: it asks JetStream for the
 // state of JOBS. The error says what is not as it should be.
 func (b *Bus) Ready(ctx context.Context) error {
+	if err := b.refuse(); err != nil {
+		return err
+	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	if _, err := b.jobs.Info(ctx); err != nil {

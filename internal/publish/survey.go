@@ -42,7 +42,7 @@ func (s *Server) Survey(ctx context.Context, o Options) (*Survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return survey(ctx, []string{""}, o, nats.InProcessServer(s.ns), as)
+	return survey(ctx, []string{""}, o, nats.InProcessServer(s), as)
 }
 
 // dialPatience bounds the attempt to reach one server.
