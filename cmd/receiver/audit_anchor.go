@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/config"
+	"receiver/internal/doctor"
 	"receiver/internal/publish"
 	"receiver/internal/seal"
 )
@@ -124,3 +126,43 @@ func (p anchorPlace) of(ctx context.Context, s *audit.Sealer, stream string, log
 
 // anchorPatience bounds how long a start waits for one answer of an anchor.
 const anchorPatience = 3 * time.Second
+
+// anchor looks at an anchor in another NATS account.
+func (x examination) anchor(ctx context.Context, i int, n config.AnchorNATS) []doctor.Finding {
+	d := doctor.Anchor{Where: n.Stream + " at " + n.URLs[0], Setting: fmt.Sprintf("audit.anchors[%d].nats", i)}
+	account, err := publish.DialAnchor(anchorOptions(x.cfg, n))
+	if err != nil {
+		d.Err = err
+		return d.Findings()
+	}
+	defer account.Close()
+	for _, stream := range sealedStreams {
+		facts, err := account.Facts(ctx, x.cfg.Audit.Name, stream)
+		if err != nil {
+			d.Err = err
+			return d.Findings()
+		}
+		for _, weak := range facts.Weak {
+			if !slices.Contains(d.Weak, weak) {
+				d.Weak = append(d.Weak, weak)
+			}
+		}
+		d.Ours = facts.Account != "" && facts.Account == x.account(ctx)
+		d.MayRewrite, d.Known, d.Removed = facts.MayRewrite, facts.Known, facts.Removed
+	}
+	return d.Findings()
+}
+
+// account is the one that the streams are in, of a cluster; empty if it is not known.
+// Accounts of other servers may have the same name: that of the embedded server is its own.
+func (x examination) account(ctx context.Context) string {
+	if x.embedded() {
+		return ""
+	}
+	survey, err := publish.SurveyCluster(ctx, external(x.cfg), busOptions(x.cfg, x.log))
+	if err != nil {
+		return ""
+	}
+	defer survey.Close()
+	return survey.Account(ctx)
+}

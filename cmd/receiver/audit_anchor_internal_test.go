@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,6 +72,11 @@ func TestARollbackOfEverythingIsNamedThroughAnotherAccount(t *testing.T) {
 	dir := sealedFolderWith(t, fmt.Sprintf(`{nats: {urls: ["%s"], stream: KEPT, subject: kept}}`, url))
 	if code, report := auditVerify(t, dir); code != exitDone {
 		t.Fatalf("audit verify before = exit %d, %v, want 0", code, report.faults())
+	}
+	var told bytes.Buffer
+	run(t.Context(), []string{"--config", filepath.Join(dir, "config.yaml"), "doctor"}, strings.NewReader(""), &told, io.Discard)
+	if want := "may be removed with the receiver's credentials"; !strings.Contains(told.String(), want) {
+		t.Errorf("doctor does not say %q of credentials that may do everything:\n%s", want, &told)
 	}
 	rollBackAll(t, dir)
 	t.Run("by audit verify", func(t *testing.T) {

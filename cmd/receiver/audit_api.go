@@ -174,6 +174,24 @@ func (a *auditAPI) Callback(ctx context.Context, stream string, seq uint64) (any
 	return d, err
 }
 
+// Bundle implements web.Trail. It gives the bytes that audit prove prints.
+func (a *auditAPI) Bundle(ctx context.Context, stream string, seq uint64) ([]byte, error) {
+	log := a.logs[stream]
+	if log == nil {
+		return nil, fs.ErrNotExist
+	}
+	bundle, err := log.Prove(ctx, seq)
+	switch {
+	case errors.Is(err, audit.ErrNotSealed), errors.Is(err, audit.ErrNoCheckpoint):
+		return nil, fmt.Errorf("%w: %w", web.ErrUnsealed, err)
+	case errors.Is(err, audit.ErrNoRecord):
+		return nil, fs.ErrNotExist
+	case err != nil:
+		return nil, err
+	}
+	return bundle.Encode()
+}
+
 // logState is one log in the answer to GET /v1/log.
 type logState struct {
 	Stream      string         `json:"stream"`

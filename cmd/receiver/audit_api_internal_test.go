@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -66,6 +68,24 @@ func TestPagesOfCallbacks(t *testing.T) {
 	one := get(t, "http://"+in.private.addr+"/v1/callbacks/JOBS/2")
 	if !strings.Contains(one, `"id":"JOBS/2"`) || !strings.Contains(one, `"state":"sealed"`) {
 		t.Errorf("one callback = %s", one)
+	}
+}
+
+// A bundle over HTTP is what audit prove prints, byte for byte.
+func TestABundleOverHTTP(t *testing.T) {
+	dir := sealedFolder(t)
+	cfg, err := config.Load(config.Options{Path: filepath.Join(dir, "config.yaml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := runningOn(t, dir)
+	got := get(t, "http://"+in.private.addr+"/v1/callbacks/JOBS/2/bundle")
+	var want bytes.Buffer
+	if code := run(t.Context(), []string{"--config", cfg.File, "audit", "prove", "JOBS/2"}, strings.NewReader(""), &want, io.Discard); code != exitDone || got != want.String() {
+		t.Errorf("the bundle is\n%s\naudit prove = exit %d with\n%s", got, code, &want)
+	}
+	if got := get(t, "http://"+in.private.addr+"/v1/callbacks/JOBS/99/bundle"); !strings.Contains(got, "not sealed") {
+		t.Errorf("the bundle of what is not there yet = %s, want that it is not sealed", got)
 	}
 }
 

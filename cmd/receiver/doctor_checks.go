@@ -45,6 +45,11 @@ func (x examination) all() []doctor.Check {
 			doctor.Check{Name: "platform", Run: func(ctx context.Context) []doctor.Finding { return x.platform(ctx, name) }},
 		)
 	}
+	for i, a := range x.cfg.Audit.Anchors {
+		if len(a.NATS.URLs) > 0 {
+			checks = append(checks, doctor.Check{Name: "anchor", Run: func(ctx context.Context) []doctor.Finding { return x.anchor(ctx, i, a.NATS) }})
+		}
+	}
 	return append(checks, x.here()...)
 }
 
@@ -115,7 +120,11 @@ func (x examination) files() []doctor.File {
 		}
 		all = append(all, doctor.Stat(path, what, secret))
 	}
-	for _, path := range []config.Path{x.cfg.NATS.CredentialsFile, x.cfg.NATS.TLS.KeyFile} {
+	credentials := []config.Path{x.cfg.NATS.CredentialsFile, x.cfg.NATS.TLS.KeyFile}
+	for _, a := range x.cfg.Audit.Anchors {
+		credentials = append(credentials, a.NATS.CredentialsFile, a.NATS.TLS.KeyFile)
+	}
+	for _, path := range credentials {
 		if path != "" {
 			all = append(all, doctor.Stat(x.cfg.Abs(path), "the NATS credentials", true))
 		}

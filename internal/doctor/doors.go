@@ -76,7 +76,7 @@ func Sealing(key bool, anchors int) []Finding {
 		return []Finding{{
 			Severity: Note, What: "the streams are sealed, and nobody else is told of it",
 			Why:     "who can write the store and read the log key can write another history and seal that",
-			Setting: "audit.anchors", Change: "anchors: [a directory that others keep, or a witness]",
+			Setting: "audit.anchors", Change: "anchors: [a directory that others keep, a witness, or a stream in another NATS account]",
 		}}
 	}
 	return []Finding{{What: fmt.Sprintf("the streams are sealed, and %d anchors are told of it", anchors)}}

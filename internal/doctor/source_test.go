@@ -186,6 +186,23 @@ func TestDoors(t *testing.T) {
 	}
 }
 
+func TestAnchor(t *testing.T) {
+	anchor := func(change func(*doctor.Anchor)) []doctor.Finding {
+		a := doctor.Anchor{Where: "KEPT", Setting: "audit.anchors[0].nats", Known: true}
+		change(&a)
+		return a.Findings()
+	}
+	hold(t, []row{
+		{"all is well", anchor(func(*doctor.Anchor) {}), doctor.OK, "is append-only", ""},
+		{"no answer", anchor(func(a *doctor.Anchor) { a.Err = errors.New("no servers") }), doctor.Error, "cannot be asked: no servers", "audit.anchors[0].nats"},
+		{"our account", anchor(func(a *doctor.Anchor) { a.Ours = true }), doctor.Error, "account of the streams themselves", "audit.anchors[0].nats"},
+		{"not append-only", anchor(func(a *doctor.Anchor) { a.Weak = []string{"deny_purge must be true"} }), doctor.Error, "deny_purge must be true", "audit.anchors[0].nats"},
+		{"something was removed", anchor(func(a *doctor.Anchor) { a.Removed = 2 }), doctor.Error, "has lost 2 messages", "audit.anchors[0].nats"},
+		{"wide credentials", anchor(func(a *doctor.Anchor) { a.MayRewrite = true }), doctor.Warning, "may be removed", "audit.anchors[0].nats"},
+		{"unknown credentials", anchor(func(a *doctor.Anchor) { a.Known = false }), doctor.Note, "does not tell", "audit.anchors[0].nats"},
+	})
+}
+
 func TestSealing(t *testing.T) {
 	hold(t, []row{
 		{"no key", doctor.Sealing(false, 1), doctor.Warning, "not sealed", "audit.key"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,7 +22,13 @@ type Trail interface {
 	Callbacks(ctx context.Context, query url.Values) (any, error)
 	// Callback returns one record whole; fs.ErrNotExist if there is none.
 	Callback(ctx context.Context, stream string, sequence uint64) (any, error)
+	// Bundle returns the evidence bundle of one record, as it is given to others;
+	// fs.ErrNotExist if there is no such record, ErrUnsealed if it is too young.
+	Bundle(ctx context.Context, stream string, sequence uint64) ([]byte, error)
 }
+
+// ErrUnsealed is what a Trail returns for a record that no checkpoint covers yet.
+var ErrUnsealed = errors.New("not sealed yet")
 
 // Logs hands out the sealed logs, for anybody who monitors them.
 type Logs interface {
@@ -33,20 +40,42 @@ type Logs interface {
 	Tile(ctx context.Context, stream, name string) ([]byte, error)
 }
 
-// trail adds GET /v1/callbacks and /v1/callbacks/{stream}/{sequence}.
+// trail adds GET /v1/callbacks, /v1/callbacks/{stream}/{sequence} and …/bundle.
 func (p Private) trail(g *echo.Group) {
 	g.GET("/v1/callbacks", func(c echo.Context) error {
 		page, err := p.Trail.Callbacks(c.Request().Context(), c.QueryParams())
 		return p.tell(c, page, err)
 	})
 	g.GET("/v1/callbacks/:stream/:sequence", func(c echo.Context) error {
-		seq, err := strconv.ParseUint(c.Param("sequence"), 10, 64)
-		if err != nil || seq == 0 {
-			return echo.ErrNotFound
+		seq, err := sequence(c)
+		if err != nil {
+			return err
 		}
 		record, err := p.Trail.Callback(c.Request().Context(), c.Param("stream"), seq)
 		return p.tell(c, record, err)
 	})
+	g.GET("/v1/callbacks/:stream/:sequence/bundle", func(c echo.Context) error {
+		seq, err := sequence(c)
+		if err != nil {
+			return err
+		}
+		bundle, err := p.Trail.Bundle(c.Request().Context(), c.Param("stream"), seq)
+		if err != nil {
+			return p.tell(c, nil, err)
+		}
+		name := c.Param("stream") + "-" + strconv.FormatUint(seq, 10) + ".json"
+		c.Response().Header().Set(echo.HeaderContentDisposition, mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+		return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, bundle)
+	})
+}
+
+// sequence reads the parameter of that name.
+func sequence(c echo.Context) (uint64, error) {
+	seq, err := strconv.ParseUint(c.Param("sequence"), 10, 64)
+	if err != nil || seq == 0 {
+		return 0, echo.ErrNotFound
+	}
+	return seq, nil
 }
 
 // logs adds GET /v1/log and, for each log, /v1/log/{stream}/checkpoint and …/tile/….
@@ -85,6 +114,8 @@ func (p Private) tell(c echo.Context, value any, err error) error {
 		return c.JSON(http.StatusBadRequest, message{err.Error()})
 	case errors.Is(err, fs.ErrNotExist):
 		return echo.ErrNotFound
+	case errors.Is(err, ErrUnsealed):
+		return c.JSON(http.StatusConflict, message{err.Error()})
 	}
 	p.Log.Warn().Err(err).Str("path", c.Path()).Msg("question not answered")
 	return c.JSON(http.StatusServiceUnavailable, message{err.Error()})

@@ -23,6 +23,10 @@ func (a archive) Callback(_ context.Context, stream string, seq uint64) (any, er
 	return fmt.Sprintf("%s/%d", stream, seq), a.err
 }
 
+func (a archive) Bundle(_ context.Context, stream string, seq uint64) ([]byte, error) {
+	return fmt.Appendf(nil, "bundle of %s/%d\n", stream, seq), a.err
+}
+
 func (a archive) Logs(context.Context) (any, error) { return []string{"a log"}, a.err }
 
 func (a archive) Checkpoint(_ context.Context, stream string) ([]byte, error) {
@@ -49,6 +53,10 @@ func TestTheTrailAndTheLogs(t *testing.T) {
 		{"no such callback", "/v1/callbacks/JOBS/13", fs.ErrNotExist, 404, "application/json", "Not Found", ""},
 		{"no sequence", "/v1/callbacks/JOBS/0", nil, 404, "application/json", "Not Found", ""},
 		{"a sequence that is none", "/v1/callbacks/JOBS/x", nil, 404, "application/json", "Not Found", ""},
+		{"bundle", "/v1/callbacks/JOBS/12/bundle", nil, 200, "application/json", "bundle of JOBS/12\n", ""},
+		{"no record to prove", "/v1/callbacks/JOBS/13/bundle", fs.ErrNotExist, 404, "application/json", "Not Found", ""},
+		{"a record that is too young", "/v1/callbacks/JOBS/14/bundle", web.ErrUnsealed, 409, "application/json", "not sealed yet", ""},
+		{"bundle of nothing", "/v1/callbacks/JOBS/x/bundle", nil, 404, "application/json", "Not Found", ""},
 		{"store away", "/v1/callbacks", away, 503, "application/json", "NATS is away", ""},
 		{"logs", "/v1/log", nil, 200, "application/json", `["a log"]`, ""},
 		{"checkpoint", "/v1/log/JOBS/checkpoint", nil, 200, "text/plain", "checkpoint of JOBS\n", "no-cache"},

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"receiver/internal/audit"
+	"receiver/internal/config"
+)
+
+// A log's key is rotated as docs/audit.md tells: checkpoints of the old key stay valid as long
+// as its public keys are listed, the log goes on under the new one, and nothing forks.
+func TestALogKeyIsRotated(t *testing.T) {
+	dir := sealedFolder(t)
+	path := filepath.Join(dir, "config.yaml")
+	old, err := config.Load(config.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	oldKeys := publicKeys(t, old)
+	for name, text := range map[string]string{
+		"log-2.key": otherKey(t).Secret() + "\n",
+		"config.yaml": strings.Replace(readText(t, path), `key: "file:log.key"`,
+			`key: "file:log-2.key", verifier_keys: ["`+strings.Join(oldKeys, `", "`)+`"]`, 1),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sealMore(t, dir, []string{"6"})
+	code, report := auditVerify(t, dir)
+	if code != exitDone || report.Logs[0].Size != 6 || report.Logs[0].Checkpoints != 3 {
+		t.Errorf("audit verify after the change = exit %d, %+v, want 6 leaves under 3 checkpoints of two keys", code, report)
+	}
+	renewed, err := config.Load(config.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	newKeys := slices.DeleteFunc(publicKeys(t, renewed), func(k string) bool { return slices.Contains(oldKeys, k) })
+	for _, row := range []struct {
+		name, key string
+		want      int
+	}{{"the new key", newKeys[0], exitDone}, {"the old key", oldKeys[0], exitFailed}} {
+		var bundle, out bytes.Buffer
+		run(t.Context(), []string{"--config", path, "audit", "prove", "JOBS/1"}, strings.NewReader(""), &bundle, &out)
+		if code := run(t.Context(), []string{"audit", "check", "-", "--log-key", row.key}, &bundle, &out, &out); code != row.want {
+			t.Errorf("audit check of a bundle made afterwards with %s = exit %d, want %d: %s", row.name, code, row.want, &out)
+		}
+	}
+	t.Run("without the old public keys", func(t *testing.T) {
+		t.Setenv("RECEIVER_AUDIT_VERIFIER_KEYS", newKeys[0])
+		code, report := auditVerify(t, dir)
+		unsigned := func(f audit.Fault) bool { return f.Kind == audit.BadNote && f.Stream == "JOBS" }
+		if code != exitFailed || !slices.ContainsFunc(report.faults(), unsigned) {
+			t.Errorf("audit verify = exit %d, %v, want old checkpoints named that no key vouches for", code, report.faults())
+		}
+	})
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// publicKeys are those that a configuration gives its own log key.
+func publicKeys(t *testing.T, cfg *config.Config) []string {
+	t.Helper()
+	key, err := audit.ParseKey(cfg.Audit.Key.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verifierKeys(cfg.Audit.Name, key)
+}
