@@ -226,7 +226,7 @@ func busOptions(cfg *config.Config, log zerolog.Logger) publish.Options {
 		Streams: publish.Streams{
 			JobsMaxAge: cfg.NATS.JobsMaxAge, AttemptsMaxBytes: int64(cfg.NATS.AttemptsMaxBytes), Replicas: cfg.NATS.Replicas,
 		},
-		AttemptQueue: cfg.Limits.AttemptQueue, Timeout: cfg.Limits.PublishTimeout, Log: log,
+		AttemptQueue: cfg.Limits.AttemptQueue, AttemptRate: cfg.Limits.AttemptRate, Timeout: cfg.Limits.PublishTimeout, Log: log,
 		// Without an fsync for each message there is none to save, and a batch has its own.
 		OneByOne: cfg.NATS.Mode == config.ModeEmbedded && cfg.NATS.Sync == config.SyncInterval,
 	}

@@ -202,6 +202,8 @@ type Limits struct {
 	AttemptBody ByteSize `key:"attempt_body" default:"64KiB" min:"0" max:"63MiB"`
 	// AttemptQueue is how many refused callbacks may wait to be recorded.
 	AttemptQueue int `key:"attempt_queue" default:"1024" min:"1" max:"1000000"`
+	// AttemptRate is how many refused callbacks are recorded in a second at most.
+	AttemptRate int `key:"attempt_rate" default:"2000" min:"1" max:"1000000"`
 }
 
 // NATS says where events are kept.

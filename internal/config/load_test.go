@@ -59,7 +59,7 @@ func TestDefaultIsWhatTheIssueAsksFor(t *testing.T) {
 	got := []any{
 		c.Public.Address, len(c.Public.TrustedProxies), c.Private.Address, c.Private.Token.Empty(),
 		c.Limits.Body, c.Limits.Header, c.Limits.ReadHeaderTimeout, c.Limits.ReadTimeout, c.Limits.WriteTimeout,
-		c.Limits.IdleTimeout, c.Limits.PublishTimeout, c.Limits.ShutdownTimeout, c.Limits.AttemptBody, c.Limits.AttemptQueue,
+		c.Limits.IdleTimeout, c.Limits.PublishTimeout, c.Limits.ShutdownTimeout, c.Limits.AttemptBody, c.Limits.AttemptQueue, c.Limits.AttemptRate,
 		c.NATS.Mode, len(c.NATS.URLs), c.NATS.Embedded, c.NATS.Sync, c.NATS.Replicas, c.NATS.JobsMaxAge, c.NATS.AttemptsMaxBytes,
 		c.Audit.Name, c.Audit.Key.Empty(), len(c.Audit.VerifierKeys), c.Audit.CheckpointFile, c.Audit.Interval, len(c.Audit.Anchors), c.Audit.AnchorInterval,
 		c.Log,
@@ -67,7 +67,7 @@ func TestDefaultIsWhatTheIssueAsksFor(t *testing.T) {
 	want := []any{
 		"127.0.0.1:8080", 0, "127.0.0.1:8081", true,
 		config.ByteSize(8 << 20), config.ByteSize(16 << 10), 5 * time.Second, 30 * time.Second, 30 * time.Second,
-		time.Minute, 5 * time.Second, 20 * time.Second, config.ByteSize(64 << 10), 1024,
+		time.Minute, 5 * time.Second, 20 * time.Second, config.ByteSize(64 << 10), 1024, 2000,
 		"embedded", 0, config.Embedded{Folder: "receiver-data", Address: "127.0.0.1:4222"}, "always", 1, 90 * 24 * time.Hour, config.ByteSize(1 << 30),
 		"receiver", true, 0, config.Path("receiver-checkpoints"), time.Second, 0, time.Minute,
 		config.Log{Level: "info", Format: "auto"},

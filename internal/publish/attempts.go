@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
 )
@@ -20,14 +22,18 @@ func (b *Bus) Record(ctx context.Context, a job.Attempt) error {
 	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
+	if _, err := b.publish(ctx, b.attempt(a)); err != nil {
+		return fmt.Errorf("recording an attempt: %w", err)
+	}
+	return nil
+}
+
+func (b *Bus) attempt(a job.Attempt) *nats.Msg {
 	msg := &nats.Msg{Subject: a.Subject(), Header: a.Header(), Data: a.Body}
 	if !b.fits(b.attempts, msg) {
 		msg.Data = nil
 	}
-	if _, err := b.publish(ctx, msg); err != nil {
-		return fmt.Errorf("recording an attempt: %w", err)
-	}
-	return nil
+	return msg
 }
 
 // Offer hands over a refused attempt to be stored when there is time. It never
@@ -38,33 +44,91 @@ func (b *Bus) Offer(a job.Attempt) bool { return b.queue.offer(a) }
 // Dropped returns how many attempts could not be stored since the start.
 func (b *Bus) Dropped() uint64 { return b.queue.dropped.Load() }
 
-// attemptQueue is a bounded queue with one writer behind it, so that refusals, of
-// which an attacker can make any number, take at most one write at a time from the
-// server that the authentic callbacks wait for.
+// AttemptsAtOnce is how many refused attempts are on their way to the server at a time.
+const AttemptsAtOnce = 64
+
+// attemptQueue is a bounded queue with one writer behind it that keeps to a rate. Anybody
+// can make any number of refusals. A record of one costs about as much as its answer, and
+// pushes an older one out of the stream, so what a flood leaves on record is bounded.
 type attemptQueue struct {
-	mu      sync.RWMutex // guards closed against a send
-	closed  bool
-	waiting chan job.Attempt
-	done    chan struct{}
-	cancel  context.CancelFunc
-	dropped atomic.Uint64
+	mu       sync.RWMutex // guards closed against a send
+	closed   bool
+	waiting  chan job.Attempt
+	interval time.Duration // from one attempt to the next
+	stopping chan struct{}
+	done     chan struct{}
+	cancel   context.CancelFunc
+	dropped  atomic.Uint64
 }
 
-func startAttemptQueue(b *Bus, size int) *attemptQueue {
+func startAttemptQueue(b *Bus) *attemptQueue {
 	ctx, cancel := context.WithCancel(context.Background())
-	q := &attemptQueue{waiting: make(chan job.Attempt, size), done: make(chan struct{}), cancel: cancel}
+	q := &attemptQueue{
+		waiting: make(chan job.Attempt, b.opts.AttemptQueue), interval: time.Second / time.Duration(b.opts.AttemptRate),
+		stopping: make(chan struct{}), done: make(chan struct{}), cancel: cancel,
+	}
 	go func() {
 		defer close(q.done)
+		batch := make([]job.Attempt, 0, AttemptsAtOnce)
 		for a := range q.waiting {
-			if ctx.Err() != nil {
-				q.dropped.Add(1)
-			} else if err := b.Record(ctx, a); err != nil {
-				q.dropped.Add(1)
-				b.opts.Log.Warn().Err(err).Str("subject", a.Subject()).Msg("attempt not recorded")
+			began := time.Now()
+			batch = q.gather(append(batch[:0], a))
+			q.store(ctx, b, batch)
+			select {
+			case <-time.After(time.Until(began.Add(time.Duration(len(batch)) * q.interval))):
+			case <-q.stopping:
 			}
 		}
 	}()
 	return q
+}
+
+// gather adds what waits already.
+func (q *attemptQueue) gather(batch []job.Attempt) []job.Attempt {
+	for len(batch) < AttemptsAtOnce {
+		select {
+		case a, open := <-q.waiting:
+			if !open {
+				return batch
+			}
+			batch = append(batch, a)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// store sends a batch and waits until each attempt is acknowledged, or has failed.
+func (q *attemptQueue) store(ctx context.Context, b *Bus, batch []job.Attempt) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	var failed error
+	lost := 0
+	note := func(err error) {
+		if err != nil {
+			failed, lost = err, lost+1
+		}
+	}
+	sent := make([]jetstream.PubAckFuture, 0, len(batch))
+	for _, a := range batch {
+		err := ctx.Err()
+		if err == nil {
+			var future jetstream.PubAckFuture
+			if future, err = b.js.PublishMsgAsync(b.attempt(a)); err == nil {
+				sent = append(sent, future)
+			}
+		}
+		note(err)
+	}
+	for _, future := range sent {
+		_, err := acknowledged(ctx, future)
+		note(err)
+	}
+	if lost > 0 {
+		q.dropped.Add(uint64(lost))
+		b.opts.Log.Warn().Err(failed).Int("attempts", lost).Msg("refused attempts not recorded")
+	}
 }
 
 func (q *attemptQueue) offer(a job.Attempt) bool {
@@ -88,6 +152,7 @@ func (q *attemptQueue) stop(ctx context.Context) error {
 	if !q.closed {
 		q.closed = true
 		close(q.waiting)
+		close(q.stopping)
 	}
 	q.mu.Unlock()
 	defer q.cancel()

@@ -115,6 +115,11 @@ func (b *Bus) publish(ctx context.Context, msg *nats.Msg, opts ...jetstream.Publ
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrUnavailable, err)
 	}
+	return acknowledged(ctx, future)
+}
+
+// acknowledged waits for the answer to what was sent. Its errors are those of publish.
+func acknowledged(ctx context.Context, future jetstream.PubAckFuture) (*jetstream.PubAck, error) {
 	select {
 	case ack := <-future.Ok():
 		return ack, nil

@@ -134,8 +134,8 @@ func TestAFloodOfRefusalsNeverWaitsAndIsCounted(t *testing.T) {
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("%d offers took %v, want no waiting", offers, took)
 	}
-	if taken < 100 || taken > 101 { // the queue, and the one that is being stored
-		t.Errorf("%d offers were taken, want 100 or 101", taken)
+	if taken < 100 || taken > 100+publish.AttemptsAtOnce {
+		t.Errorf("%d offers were taken, want the queue's 100 and those that are being stored, %d at most", taken, publish.AttemptsAtOnce)
 	}
 	began = time.Now()
 	if err := b.Close(context.Background()); err == nil {
@@ -204,5 +204,33 @@ func TestFollowingGoesOnAfterAnOutage(t *testing.T) {
 	case <-ended:
 	case <-time.After(5 * time.Second):
 		t.Error("Messages did not end with its context")
+	}
+}
+
+// A flood leaves as much on record as the rate allows; the rest waits, or is dropped.
+func TestRefusalsAreStoredAtARate(t *testing.T) {
+	s := start(t, t.TempDir())
+	b, err := s.Open(t.Context(), publish.Options{AttemptQueue: 200, AttemptRate: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := open(t, s)
+	began := time.Now()
+	for n := range 2 {
+		b.Offer(attempt("mismatch"))
+		eventually(t, "the attempt to be stored", func() bool { return count(t, reader, publish.AttemptsStream) == n+1 })
+	}
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("the second was stored after %v at a rate of one in a second", took)
+	}
+	for range 100 {
+		b.Offer(attempt("mismatch"))
+	}
+	// Whoever stops does not wait for the rate.
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := count(t, reader, publish.AttemptsStream); got != 102 {
+		t.Errorf("%d attempts are stored after Close, want 102", got)
 	}
 }

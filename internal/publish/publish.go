@@ -39,6 +39,9 @@ type Options struct {
 	// AttemptQueue is how many refused attempts may wait to be stored; more are
 	// dropped and counted. Default 1,024.
 	AttemptQueue int
+	// AttemptRate is how many refused attempts are stored in a second at most. Default
+	// 2,000.
+	AttemptRate int
 	// OneByOne stores every event by a write of its own instead of gathering those that
 	// come at the same time. Right for a server of one that syncs at intervals: it calls
 	// fsync for every batch all the same, for no single message.
@@ -58,6 +61,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.AttemptQueue == 0 {
 		o.AttemptQueue = 1024
+	}
+	if o.AttemptRate == 0 {
+		o.AttemptRate = 2000
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 5 * time.Second
@@ -99,7 +105,7 @@ func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {
 	if err := b.ensureStreams(ctx); err != nil {
 		return nil, err
 	}
-	b.queue = startAttemptQueue(b, b.opts.AttemptQueue)
+	b.queue = startAttemptQueue(b)
 	b.gatherer = startGatherer(b, !o.OneByOne && b.jobs.CachedInfo().Config.AllowAtomicPublish)
 	return b, nil
 }
