@@ -223,6 +223,7 @@ func client(cfg *config.Config, urls []string, credentials config.Path, t config
 
 func busOptions(cfg *config.Config, log zerolog.Logger) publish.Options {
 	return publish.Options{
+		Domain: cfg.NATS.Domain,
 		Streams: publish.Streams{
 			JobsMaxAge: cfg.NATS.JobsMaxAge, AttemptsMaxBytes: int64(cfg.NATS.AttemptsMaxBytes), Replicas: cfg.NATS.Replicas,
 		},

@@ -129,6 +129,9 @@ func (l *loader) checkEmbedded(c *NATS) {
 	if c.Replicas > 1 {
 		l.fault("nats.replicas", "an embedded NATS is one server and keeps one copy", "1, or nats.mode external")
 	}
+	if c.Domain != "" {
+		l.fault("nats.domain", "an embedded NATS has no other domain than its own", `no such key, or nats.mode external`)
+	}
 	if len(c.URLs) > 0 || c.CredentialsFile != "" || c.TLS != (TLS{}) {
 		l.warn("nats.mode", "is embedded, so nats.urls, nats.credentials_file and nats.tls are not used")
 	}

@@ -210,10 +210,13 @@ type Limits struct {
 type NATS struct {
 	// Mode is ModeEmbedded or ModeExternal.
 	Mode string `key:"mode" default:"embedded" oneof:"embedded,external"`
-	// URLs, CredentialsFile and TLS are for ModeExternal.
+	// URLs, CredentialsFile, TLS and Domain are for ModeExternal.
 	URLs            []string `key:"urls" form:"nats"`
 	CredentialsFile Path     `key:"credentials_file"`
 	TLS             TLS      `key:"tls"`
+	// Domain is the JetStream domain that the streams are in; empty means that of the
+	// server connected to.
+	Domain string `key:"domain" form:"domain"`
 	// Embedded is for ModeEmbedded.
 	Embedded Embedded `key:"embedded"`
 	// Sync is SyncAlways or SyncInterval when embedded, and empty when external:

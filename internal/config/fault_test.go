@@ -135,6 +135,8 @@ func TestFaults(t *testing.T) {
 		{"NATS by http", "nats: {mode: external, urls: [\"http://a\"]}\n", `config.yaml:1: nats.urls[0]: "http://a" is not the URL of a NATS server`},
 		{"embedded copies", "nats: {replicas: 3}\n", "config.yaml:1: nats.replicas: an embedded NATS is one server and keeps one copy"},
 		{"too many copies", "nats: {replicas: 6}\n", "config.yaml:1: nats.replicas: 6 is too large"},
+		{"embedded domain", "nats: {domain: hub}\n", "config.yaml:1: nats.domain: an embedded NATS has no other domain than its own; allowed: no such key, or nats.mode external"},
+		{"two domains", "nats: {mode: external, urls: [nats://a], domain: a.b}\n", `config.yaml:1: nats.domain: "a.b" is not such a name; allowed: the domain of nats-server.conf: 1 to 64 of A-Z`},
 		{"open embedded", "nats: {embedded: {address: \"0.0.0.0:4222\"}}\n", `config.yaml:1: nats.embedded.address: "0.0.0.0:4222" is not on loopback`},
 		{"no folder", "nats: {embedded: {folder: \"\"}}\n", "config.yaml:1: nats.embedded.folder: is empty"},
 		{"no such credentials", "nats: {mode: external, urls: [nats://a], credentials_file: a.creds}\n", `config.yaml:1: nats.credentials_file: "a.creds" cannot be read: no such file or directory`},

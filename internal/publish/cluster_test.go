@@ -30,10 +30,14 @@ type somebodys struct {
 // somebodysServer runs a server; maxPayload 0 means its default.
 func somebodysServer(t *testing.T, maxPayload int32) *somebodys {
 	t.Helper()
-	s := &somebodys{t: t, options: server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, StoreDir: t.TempDir(), JetStream: true,
-		MaxPayload: maxPayload, NoLog: true, NoSigs: true,
-	}}
+	return somebodysServerWith(t, server.Options{MaxPayload: maxPayload})
+}
+
+// somebodysServerWith runs a server that is special in what is given.
+func somebodysServerWith(t *testing.T, o server.Options) *somebodys {
+	t.Helper()
+	o.Host, o.Port, o.StoreDir, o.JetStream, o.NoLog, o.NoSigs = "127.0.0.1", server.RANDOM_PORT, t.TempDir(), true, true, true
+	s := &somebodys{t: t, options: o}
 	s.start()
 	t.Cleanup(s.stop)
 	s.options.Port = s.ns.Addr().(*net.TCPAddr).Port
@@ -51,7 +55,7 @@ func (s *somebodys) start() {
 	if !ns.ReadyForConnections(10 * time.Second) {
 		s.t.Fatal("the server did not get ready")
 	}
-	s.ns = ns
+	s.ns, s.options.LeafNode.Port = ns, o.LeafNode.Port
 }
 
 func (s *somebodys) stop() {

@@ -273,7 +273,7 @@ func (b *Bus) taken(batch []*pending) (map[string]bool, error) {
 		return nil, err
 	}
 	defer answers.Unsubscribe() //nolint:errcheck // it fails only on a closed connection
-	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+JobsStream, inbox, body); err != nil {
+	if err := b.nc.PublishRequest(b.opts.api("DIRECT.GET."+JobsStream), inbox, body); err != nil {
 		return nil, err
 	}
 	taken := make(map[string]bool, len(batch))

@@ -31,6 +31,9 @@ var ErrUnavailable = errors.New("JetStream did not acknowledge")
 type Options struct {
 	// Streams are the limits that the streams are created with or checked against.
 	Streams Streams
+	// Domain is the JetStream domain that the streams are in; empty means that of the
+	// server connected to. Through a leaf node it says which of two is meant.
+	Domain string
 	// ReadOnly opens the streams that are there and creates none.
 	ReadOnly bool
 	// MaxPending is how many publishes may wait for their acknowledgement at once;
@@ -95,7 +98,7 @@ type Bus struct {
 
 func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {
 	b := &Bus{opts: o.withDefaults(), nc: nc}
-	b.js, err = jetstream.New(nc,
+	b.js, err = b.opts.jetstream(nc,
 		jetstream.WithPublishAsyncMaxPending(b.opts.MaxPending),
 		jetstream.WithPublishAsyncTimeout(ackPatience),
 		jetstream.WithDefaultTimeout(b.opts.Timeout))
@@ -108,6 +111,30 @@ func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {
 	b.queue = startAttemptQueue(b)
 	b.gatherer = startGatherer(b, !o.OneByOne && b.jobs.CachedInfo().Config.AllowAtomicPublish)
 	return b, nil
+}
+
+// jetstream returns the JetStream of the domain.
+func (o Options) jetstream(nc *nats.Conn, opts ...jetstream.JetStreamOpt) (jetstream.JetStream, error) {
+	if o.Domain == "" {
+		return jetstream.New(nc, opts...)
+	}
+	return jetstream.NewWithDomain(nc, o.Domain, opts...)
+}
+
+// where names the domain in an error: with a wrong one JetStream is just not there.
+func (o Options) where() string {
+	if o.Domain == "" {
+		return ""
+	}
+	return " in the JetStream domain " + o.Domain
+}
+
+// api returns the subject of a request to JetStream that the client has no call for.
+func (o Options) api(request string) string {
+	if o.Domain == "" {
+		return "$JS.API." + request
+	}
+	return "$JS." + o.Domain + ".API." + request
 }
 
 // Close stores the attempts that still wait, lets acknowledgements in flight come

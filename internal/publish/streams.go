@@ -120,7 +120,7 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (je
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening stream %s: %w", want.Name, err)
+		return nil, fmt.Errorf("opening stream %s%s: %w", want.Name, b.opts.where(), err)
 	}
 	info := s.CachedInfo()
 	var breaking []difference

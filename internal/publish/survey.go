@@ -63,7 +63,7 @@ func survey(ctx context.Context, urls []string, o Options, as ...nats.Option) (*
 	if err != nil {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
-	js, err := jetstream.New(nc)
+	js, err := o.jetstream(nc)
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("using JetStream: %w", err)
