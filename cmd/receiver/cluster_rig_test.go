@@ -1,0 +1,256 @@
+package main_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/cluster"
+)
+
+// natsCluster is a cluster of nats-server processes on loopback, with JetStream, TLS and
+// accounts: what a receiver with nats.mode external is made for. A test that has one runs
+// alone, since it is three servers, and has the build tag e2e.
+//
+//	c := startCluster(t, cluster.Options{})          // three nodes, up and agreed
+//	r := c.receiver(t, "")                           // a receiver on it, streams of three copies
+//	c.leader("JOBS").kill9()                         // or stop, pause and cont of any node
+//	c.nodes[0].start(); c.ready()                    // again, on the same folder
+//	c.copied("JOBS")                                 // every copy is up to date
+//	c.Settings(3, c.URLs()...)                       // the section nats of config.yaml
+//	c.jetstream()                                    // as a consumer with the same credentials
+type natsCluster struct {
+	*cluster.Cluster
+	t     *testing.T
+	nodes []*natsNode
+	js    jetstream.JetStream
+}
+
+// natsNode is one server of a cluster, running or not.
+type natsNode struct {
+	cluster.Node
+	*process // of its last start
+	t        *testing.T
+}
+
+// startCluster makes a cluster in a folder of its own, starts all its nodes, and returns
+// when they have agreed on a leader of JetStream. What Options leaves empty is filled in.
+func startCluster(t *testing.T, o cluster.Options) *natsCluster {
+	t.Helper()
+	if o.Folder == "" {
+		o.Folder = t.TempDir()
+	}
+	o.Port = freePort
+	made, err := cluster.Make(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &natsCluster{Cluster: made, t: t}
+	for _, n := range made.Nodes {
+		node := &natsNode{Node: n, t: t}
+		c.nodes = append(c.nodes, node)
+		node.start()
+	}
+	c.ready()
+	return c
+}
+
+// start starts a node for the first time or again. It waits for nothing.
+func (n *natsNode) start() {
+	n.t.Helper()
+	p, err := startProcess(".", environment(), "nats-server", n.Args()...)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.process = p
+	n.t.Cleanup(func() {
+		p.kill()
+		if n.t.Failed() {
+			n.t.Logf("%s printed:\n%s", n.Name, tail(p.log.String()))
+		}
+	})
+}
+
+// kill9 ends a node with no chance to do anything.
+func (n *natsNode) kill9() { n.ended(syscall.SIGKILL) }
+
+// stop ends a node as an operator does: it hands over what it leads.
+func (n *natsNode) stop() { n.ended(syscall.SIGTERM) }
+
+func (n *natsNode) ended(s syscall.Signal) {
+	n.t.Helper()
+	if _, err := n.end(s); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// pause freezes a node: its connections stay and nothing comes from it.
+func (n *natsNode) pause() { n.signal(syscall.SIGSTOP) }
+
+// cont lets a frozen node go on.
+func (n *natsNode) cont() { n.signal(syscall.SIGCONT) }
+
+func (n *natsNode) signal(s syscall.Signal) {
+	n.t.Helper()
+	if err := n.cmd.Process.Signal(s); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// running reports whether the process of a node is there, frozen or not.
+func (n *natsNode) running() bool {
+	select {
+	case <-n.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// healthy reports whether a node says that its JetStream works and is up to date.
+func (n *natsNode) healthy(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.Monitor+"/healthz", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+// ready waits until every node that runs is healthy.
+func (c *natsCluster) ready() {
+	c.t.Helper()
+	for _, n := range c.nodes {
+		if n.running() {
+			c.until(n.Name+" is healthy", func(ctx context.Context) bool { return n.healthy(ctx) || !n.running() })
+		}
+	}
+}
+
+// until asks again and again, and fails the test when that takes too long.
+func (c *natsCluster) until(what string, done func(context.Context) bool) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), longPatience)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !done(ctx) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			c.t.Fatalf("waited %v in vain until %s", longPatience, what)
+		}
+	}
+}
+
+// jetstream is a connection of the test's own, with the credentials of the receivers.
+func (c *natsCluster) jetstream() jetstream.JetStream {
+	c.t.Helper()
+	if c.js != nil {
+		return c.js
+	}
+	nc, err := nats.Connect("", func(o *nats.Options) error { o.Servers = c.URLs(); return nil },
+		nats.UserCredentials(c.CredentialsFile), nats.RootCAs(c.CAFile), nats.MaxReconnects(-1),
+		nats.ReconnectWait(100*time.Millisecond), nats.PingInterval(time.Second), nats.Timeout(5*time.Second))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(nc.Close)
+	if c.js, err = jetstream.New(nc); err == nil && c.Domain != "" {
+		c.js, err = jetstream.NewWithDomain(nc, c.Domain)
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return c.js
+}
+
+// info asks for a stream until somebody answers who leads it.
+func (c *natsCluster) info(stream string, done func(*jetstream.StreamInfo) bool) *jetstream.StreamInfo {
+	c.t.Helper()
+	js := c.jetstream()
+	var info *jetstream.StreamInfo
+	c.until("stream "+stream+" is as it should be", func(ctx context.Context) bool {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		s, err := js.Stream(ctx, stream)
+		if err != nil {
+			return false
+		}
+		info = s.CachedInfo()
+		return info.Cluster != nil && info.Cluster.Leader != "" && done(info)
+	})
+	return info
+}
+
+// leader returns the node that leads a stream.
+func (c *natsCluster) leader(stream string) *natsNode {
+	c.t.Helper()
+	name := c.info(stream, func(*jetstream.StreamInfo) bool { return true }).Cluster.Leader
+	i := slices.IndexFunc(c.nodes, func(n *natsNode) bool { return n.Name == name })
+	if i < 0 {
+		c.t.Fatalf("%q leads stream %s, which is none of the nodes", name, stream)
+	}
+	return c.nodes[i]
+}
+
+// others returns the nodes but this one.
+func (c *natsCluster) others(n *natsNode) []*natsNode {
+	return slices.DeleteFunc(slices.Clone(c.nodes), func(o *natsNode) bool { return o == n })
+}
+
+// copied waits until every copy of a stream is there and up to date.
+func (c *natsCluster) copied(stream string) {
+	c.t.Helper()
+	c.info(stream, func(i *jetstream.StreamInfo) bool {
+		behind := slices.ContainsFunc(i.Cluster.Replicas, func(p *jetstream.PeerInfo) bool { return p.Offline || !p.Current })
+		return !behind && len(i.Cluster.Replicas) == i.Config.Replicas-1
+	})
+}
+
+// receiver runs a receiver on the cluster, with its streams on all nodes; more is added to
+// its configuration. It connects to the URLs given, or to the nodes.
+func (c *natsCluster) receiver(t *testing.T, more string, urls ...string) *replica {
+	t.Helper()
+	r := c.configured(t, more, urls...)
+	r.up(t)
+	return r
+}
+
+// configured is a receiver that has not been started.
+func (c *natsCluster) configured(t *testing.T, more string, urls ...string) *replica {
+	t.Helper()
+	p, err := newPorts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(urls) == 0 {
+		urls = c.URLs()
+	}
+	r := &replica{dir: t.TempDir(), public: "http://127.0.0.1:" + p.public, private: "http://127.0.0.1:" + p.private}
+	if err := writeConfig(r.dir, p, c.Settings(len(c.nodes), urls...), more); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// asRoot skips a test that the machine has no means for, and says which.
+func asRoot(t *testing.T, what string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skipf("%s takes root, and this is user %d", what, os.Geteuid())
+	}
+}

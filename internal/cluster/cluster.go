@@ -1,0 +1,184 @@
+// Package cluster makes NATS clusters on loopback as an operator would have them: several
+// nats-server processes with JetStream, TLS, accounts by JWT and a credentials file. Tests
+// and deploy/cluster use it; the program never does.
+//
+// [Make] only writes a folder. A process that calls [Main] with a node's arguments is that
+// node, so that whoever wants a cluster starts itself once more for each, and can stop,
+// freeze and kill it like any process.
+package cluster
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Options say what cluster to make.
+type Options struct {
+	// Folder takes everything that is made; it must be there.
+	Folder string
+	// Size is how many nodes there are; 0 means 3.
+	Size int
+	// Domain is the JetStream domain of all nodes; empty means none.
+	Domain string
+	// SyncAlways makes the nodes call fsync before they acknowledge.
+	SyncAlways bool
+	// Store returns the folder of the streams of node n, counted from 1; nil means one below
+	// Folder.
+	Store func(n int) string
+	// Port returns a port of 127.0.0.1 that is free, each only once; nil means one that the
+	// kernel chooses.
+	Port func() (string, error)
+}
+
+// Cluster is what was made. All paths are absolute.
+type Cluster struct {
+	Nodes []Node
+	// CAFile verifies the nodes' certificates.
+	CAFile string
+	// CredentialsFile is that of a user of the one account with JetStream, who may do
+	// everything there; SystemFile is that of a user of the system account.
+	CredentialsFile, SystemFile string
+	// Domain is as in Options.
+	Domain string
+}
+
+// Node is one server of a cluster.
+type Node struct {
+	// Name is n1, n2, …, as JetStream tells who leads a stream.
+	Name string
+	// ConfigFile is its nats-server.conf, and Store the folder of its streams.
+	ConfigFile, Store string
+	// URL is where clients connect to, and Monitor its monitoring port, in clear text.
+	URL, Monitor string
+
+	address, route string
+}
+
+// Args are the arguments of nats-server, or of a program that calls Main.
+func (n Node) Args() []string { return []string{"-c", n.ConfigFile} }
+
+// Address is where clients connect to, as host:port.
+func (n Node) Address() string { return n.address }
+
+// URLs are the client addresses of all nodes.
+func (c *Cluster) URLs() []string {
+	urls := make([]string, 0, len(c.Nodes))
+	for _, n := range c.Nodes {
+		urls = append(urls, n.URL)
+	}
+	return urls
+}
+
+// Settings is the section nats of a receiver's config.yaml for servers at these URLs, which
+// are those of the nodes or of something in front of them.
+func (c *Cluster) Settings(replicas int, urls ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "nats:\n  mode: external\n  urls: [%s]\n", strings.Join(urls, ", "))
+	fmt.Fprintf(&b, "  credentials_file: %q\n  tls:\n    ca_file: %q\n", c.CredentialsFile, c.CAFile)
+	if c.Domain != "" {
+		fmt.Fprintf(&b, "  domain: %s\n", c.Domain)
+	}
+	fmt.Fprintf(&b, "  replicas: %d\n", replicas)
+	return b.String()
+}
+
+// Make writes the configuration, certificates, keys and credentials of a cluster.
+func Make(o Options) (*Cluster, error) {
+	folder, err := filepath.Abs(o.Folder)
+	if err != nil {
+		return nil, err
+	}
+	o.Folder = folder
+	if o.Port == nil {
+		o.Port = freePort
+	}
+	c := &Cluster{
+		Domain: o.Domain, CAFile: filepath.Join(folder, "ca.pem"),
+		CredentialsFile: filepath.Join(folder, "receiver.creds"), SystemFile: filepath.Join(folder, "system.creds"),
+	}
+	if err := writeCertificates(c.CAFile, filepath.Join(folder, "node.pem"), filepath.Join(folder, "node.key")); err != nil {
+		return nil, fmt.Errorf("making certificates: %w", err)
+	}
+	accounts, err := writeAccounts(c.CredentialsFile, c.SystemFile)
+	if err != nil {
+		return nil, fmt.Errorf("making accounts: %w", err)
+	}
+	for i := range cmp.Or(o.Size, 3) {
+		n, err := o.node(i + 1)
+		if err != nil {
+			return nil, err
+		}
+		c.Nodes = append(c.Nodes, n)
+	}
+	for _, n := range c.Nodes {
+		if err := os.WriteFile(n.ConfigFile, []byte(o.config(n, c.Nodes, accounts)), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (o Options) node(n int) (Node, error) {
+	name := fmt.Sprint("n", n)
+	node := Node{Name: name, ConfigFile: filepath.Join(o.Folder, name+".conf"), Store: filepath.Join(o.Folder, name)}
+	if o.Store != nil {
+		node.Store = o.Store(n)
+	}
+	var monitor string
+	for _, address := range []*string{&node.address, &node.route, &monitor} {
+		port, err := o.Port()
+		if err != nil {
+			return Node{}, fmt.Errorf("finding a port: %w", err)
+		}
+		*address = net.JoinHostPort("127.0.0.1", port)
+	}
+	node.URL, node.Monitor = "tls://"+node.address, "http://"+monitor
+	return node, nil
+}
+
+// config is nats-server.conf of one node. Clients are not told of the other nodes: a test
+// that puts something in front of one would be led around it.
+func (o Options) config(n Node, all []Node, accounts string) string {
+	var routes []string
+	for _, other := range all {
+		routes = append(routes, "tls://"+other.route)
+	}
+	jetstream := fmt.Sprintf("store_dir: %q", n.Store)
+	if o.Domain != "" {
+		jetstream += "\n  domain: " + o.Domain
+	}
+	if o.SyncAlways {
+		jetstream += "\n  sync_interval: always"
+	}
+	tls := fmt.Sprintf("cert_file: %q, key_file: %q, ca_file: %q, timeout: 5",
+		filepath.Join(o.Folder, "node.pem"), filepath.Join(o.Folder, "node.key"), filepath.Join(o.Folder, "ca.pem"))
+	return fmt.Sprintf(`server_name: %s
+listen: %s
+http: %s
+tls { %s }
+jetstream {
+  %s
+}
+cluster {
+  name: receivers
+  listen: %s
+  routes: [%s]
+  no_advertise: true
+  tls { %s, verify: true }
+}
+%s`, n.Name, n.address, strings.TrimPrefix(n.Monitor, "http://"), tls, jetstream, n.route, strings.Join(routes, ", "), tls, accounts)
+}
+
+func freePort() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	return port, errors.Join(err, ln.Close())
+}
