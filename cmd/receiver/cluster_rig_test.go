@@ -3,8 +3,8 @@ package main_test
 import (
 	"context"
 	"net/http"
-	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -221,6 +221,31 @@ func (c *natsCluster) copied(stream string) {
 	})
 }
 
+// finished counts the finished events of each job, by the leader's own index of JOBS: a
+// consumer that is made while routes still settle may not be reached.
+func (c *natsCluster) finished() map[string]int {
+	c.t.Helper()
+	js := c.jetstream()
+	count := map[string]int{}
+	c.until("JOBS can be counted", func(ctx context.Context) bool {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		s, err := js.Stream(ctx, "JOBS")
+		if err != nil {
+			return false
+		}
+		info, err := s.Info(ctx, jetstream.WithSubjectFilter("jobs.demo.*.finished"))
+		if err != nil {
+			return false
+		}
+		for subject, n := range info.State.Subjects {
+			count[strings.Split(subject, ".")[2]] = int(n)
+		}
+		return true
+	})
+	return count
+}
+
 // receiver runs a receiver on the cluster, with its streams on all nodes; more is added to
 // its configuration. It connects to the URLs given, or to the nodes.
 func (c *natsCluster) receiver(t *testing.T, more string, urls ...string) *replica {
@@ -245,12 +270,4 @@ func (c *natsCluster) configured(t *testing.T, more string, urls ...string) *rep
 		t.Fatal(err)
 	}
 	return r
-}
-
-// asRoot skips a test that the machine has no means for, and says which.
-func asRoot(t *testing.T, what string) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skipf("%s takes root, and this is user %d", what, os.Geteuid())
-	}
 }

@@ -42,5 +42,5 @@ func TestStreamsGetThreeCopiesByCommand(t *testing.T) {
 	if _, ok, err := newCaller(three.public).finished(t.Context(), "2"); !ok {
 		t.Errorf("a callback after the change was not answered 200: %v", err)
 	}
-	eachOnce(t, finishedEvents(t, c.jetstream()), map[string]bool{"1": true, "2": true})
+	eachOnce(t, c.finished(), map[string]bool{"1": true, "2": true})
 }

@@ -56,24 +56,24 @@ func newSigner(create func() (nkeys.KeyPair, error)) (signer, error) {
 	return signer{pair: pair, public: public}, err
 }
 
-func (operator signer) account(name string, limits jwt.JetStreamLimits) (signer, error) {
+func (s signer) account(name string, limits jwt.JetStreamLimits) (signer, error) {
 	account, err := newSigner(nkeys.CreateAccount)
 	if err != nil {
 		return account, err
 	}
 	claims := jwt.NewAccountClaims(account.public)
 	claims.Name, claims.Limits.JetStreamLimits = name, limits
-	account.token, err = claims.Encode(operator.pair)
+	account.token, err = claims.Encode(s.pair)
 	return account, err
 }
 
 // writeUser makes a user who may do everything in the account.
-func (account signer) writeUser(file string) error {
+func (s signer) writeUser(file string) error {
 	user, err := newSigner(nkeys.CreateUser)
 	if err != nil {
 		return err
 	}
-	token, err := jwt.NewUserClaims(user.public).Encode(account.pair)
+	token, err := jwt.NewUserClaims(user.public).Encode(s.pair)
 	if err != nil {
 		return err
 	}
