@@ -25,12 +25,16 @@ fuzz: ## fuzz every target for FUZZTIME (30s) each
 bench: ## run the benchmarks
 	go test -run=NONE -bench=. -benchmem ./...
 
-reliability: ## run what docs/reliability.md tells, and print its table
+reliability: ## run what docs/reliability.md tells, and print its tables
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
 	go test -tags e2e -count=1 -parallel 1 -timeout 30m -v -run '^TestReliability' ./cmd/receiver >"$$log" 2>&1 || { cat "$$log"; exit 1; }; \
 	echo '| run | test | jobs | acknowledged | finished | doubled | lost | overdue | time |'; \
 	echo '| --- | --- | --: | --: | --: | --: | --: | --: | --: |'; \
-	sed -n 's/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3
+	sed -n '/`TestReliabilityCluster/!s/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3; \
+	echo; \
+	echo '| fault | test | acknowledged | stored | doubled | 503 | recovery |'; \
+	echo '| --- | --- | --: | --: | --: | --: | --: |'; \
+	sed -n '/`TestReliabilityCluster/s/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3
 
 ci: ## run everything that CI runs
 	bash .ci/run
