@@ -124,7 +124,7 @@ func TestNoResultYetOrAfterFailureOrForEver(t *testing.T) {
 	if a := r.get("/bulk/" + r.submit("callback=early,status=ABORTED") + "/contact"); a.code != 400 {
 		t.Errorf("result of a failed job: %d, want 400", a.code)
 	}
-	r = start(t, simulator.Options{TimeScale: 1e-9})
+	r = start(t, simulator.Options{TimeScale: 1e-12})
 	if a := r.get("/bulk/" + r.submit("callback=early") + "/contact"); a.code != 404 {
 		t.Errorf("result after three days: %d, want 404", a.code)
 	}
