@@ -32,8 +32,10 @@ func TestEventsShowsWhatIsWritten(t *testing.T) {
 			wantNamed(t, manual, "the header", header)
 		}
 	}
-	for header := range (job.Event{Unexpected: true}).Header() {
-		wantNamed(t, manual, "the header", header)
+	for _, headers := range []map[string][]string{(job.Event{Unexpected: true}).Header(), (job.Event{}).EncryptedHeader()} {
+		for header := range headers {
+			wantNamed(t, manual, "the header", header)
+		}
 	}
 }
 

@@ -29,6 +29,9 @@ type Attempt struct {
 	Event string
 	// Redacted is as that of an event: Body is an answer of the platform's, redacted.
 	Redacted bool
+	// Hidden is true of an attempt that was read whose body was kept encrypted and was not
+	// decrypted; Body is nil.
+	Hidden bool
 }
 
 // NoSource stands for the source in the subject of attempts at unknown sources. It
@@ -69,8 +72,16 @@ func (a Attempt) Header() map[string][]string {
 	return h.byName
 }
 
+// EncryptedHeader is Header for a message whose data will be the encrypted Body.
+func (a Attempt) EncryptedHeader() map[string][]string {
+	header := a.Header()
+	header[headerEncryption] = []string{ByAge}
+	return header
+}
+
 // ParseAttempt undoes Subject, Header and the payload of a message of the stream
-// ATTEMPTS. It returns an error for a message that this program did not write.
+// ATTEMPTS. It returns an error for a message that this program did not write. A body that
+// is encrypted is given decrypted, or nil: then the attempt is Hidden.
 func ParseAttempt(subject string, header map[string][]string, data []byte) (Attempt, error) {
 	parts := strings.Split(subject, ".")
 	if len(parts) != 3 || parts[0] != "attempts" || !ValidSource(parts[1]) && parts[1] != NoSource || parts[2] == "" {
@@ -93,5 +104,6 @@ func ParseAttempt(subject string, header map[string][]string, data []byte) (Atte
 	if a.Size == 0 || len(data) > 0 {
 		a.Body = data
 	}
+	a.Hidden = Encrypted(header) && data == nil
 	return a, nil
 }

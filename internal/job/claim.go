@@ -21,7 +21,7 @@ type Claim struct {
 	// are empty if it is not said to be right.
 	Key, Fingerprint string
 	// Body is the SHA-256 of the whole body in hexadecimal, and Size its length; -1 where
-	// the message does not tell.
+	// the message does not tell. Encrypted data does not change either.
 	Body string
 	Size int64
 }
@@ -40,6 +40,9 @@ func ReadClaim(subject string, header map[string][]string) (Claim, error) {
 		c.Evidence = Evidence(get("ce-evidence"))
 		if err == nil && c.Evidence == "" {
 			err = fmt.Errorf("message on %q does not say how it is known", subject)
+		}
+		if size, wrong := strconv.ParseInt(get(headerSize), 10, 64); wrong == nil && size >= 0 {
+			c.Size = size // only where the data is encrypted
 		}
 		return c, err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -56,8 +57,14 @@ type Event struct {
 	Redacted bool
 	// ContentType is the media type of Data; empty means application/json.
 	ContentType string
-	// Data is the raw body of the callback or of the platform's answer, or our own JSON.
+	// Data is the raw body of the callback or of the platform's answer, or our own JSON. Of
+	// an event that was read it is nil when only its headers were.
 	Data []byte
+	// Hidden is true of an event that was read whose data is encrypted and was not
+	// decrypted: what stands in the data alone is missing from Job, which names it in Cut.
+	Hidden bool
+
+	digest string // of a hidden event's data
 }
 
 // Receipt is what was received with the body of a callback, and what proved it:
@@ -87,7 +94,7 @@ func (e Event) Subject() string { return Subject(e.Source, e.Job.ID, e.Kind) }
 func (e Event) ID() string {
 	switch e.Kind {
 	case Unrecognised:
-		return string(Unrecognised) + "." + BodySHA256(e.Data)
+		return string(Unrecognised) + "." + e.dataSHA256()
 	case Progress, Conflict:
 		_, word := Classify(e.Job.Status)
 		id := Token(e.Job.ID) + "." + string(e.Kind) + "." + Token(word)
@@ -106,6 +113,22 @@ func (e Event) ID() string {
 // CloudEvents NATS protocol binding 1.0.3-wip, section 3.1.3.
 func (e Event) Header() map[string][]string {
 	h := newHeaders()
+	e.fill(h, View.header)
+	return h.byName
+}
+
+// EncryptedHeader is Header for a message whose data will be the encrypted Data. It says so,
+// and how long Data is, and leaves out of the job what only Data may tell: the texts that
+// people wrote, the callback payload first of all.
+func (e Event) EncryptedHeader() map[string][]string {
+	h := newHeaders()
+	e.fill(h, View.sparse)
+	h.set(headerEncryption, ByAge)
+	h.set(headerSize, strconv.Itoa(len(e.Data)))
+	return h.byName
+}
+
+func (e Event) fill(h *headers, view func(View) string) {
 	h.set("ce-specversion", "1.0")
 	h.set("ce-type", TypePrefix+string(e.Kind))
 	h.set("ce-source", e.Source)
@@ -131,13 +154,19 @@ func (e Event) Header() map[string][]string {
 	}
 	h.set("ce-datacontenttype", percentEncode(cut(contentType, MaxText)))
 	if e.Job.ID != "" {
-		h.set(headerJob, e.Job.header())
+		h.set(headerJob, view(e.Job))
 	}
 	if e.Receipt != nil {
 		e.Receipt.header(h)
-		h.set(headerBody, BodySHA256(e.Data))
+		h.set(headerBody, e.dataSHA256())
 	}
-	return h.byName
+}
+
+func (e Event) dataSHA256() string {
+	if e.Hidden {
+		return e.digest
+	}
+	return BodySHA256(e.Data)
 }
 
 // Retention is how long the platform keeps a job's files, errors and status at most.
@@ -167,7 +196,8 @@ func BodySHA256(body []byte) string {
 
 // ParseEvent undoes Subject, Header and the payload of a message of the stream JOBS.
 // The callback payload comes back as the same JSON, but not letter for letter. It
-// returns an error for a message that this program did not write.
+// returns an error for a message that this program did not write. Data that is encrypted is
+// given decrypted, or nil: then the event is Hidden.
 func ParseEvent(subject string, header map[string][]string, data []byte) (Event, error) {
 	source, id, kind, err := ParseSubject(subject)
 	if err != nil {
@@ -179,6 +209,9 @@ func ParseEvent(subject string, header map[string][]string, data []byte) (Event,
 		Evidence: Evidence(get("ce-evidence")), Reason: get("ce-reason"),
 		Receipt: parseReceipt(get), Data: data, Unexpected: get("ce-expected") == "false",
 		Redacted: get(headerRedacted) != "",
+	}
+	if Encrypted(header) && data == nil {
+		e.Hidden, e.digest = true, get(headerBody)
 	}
 	if e.ContentType, err = url.PathUnescape(get("ce-datacontenttype")); err != nil {
 		return Event{}, fmt.Errorf("message on %q: ce-datacontenttype: %w", subject, err)

@@ -20,10 +20,18 @@ const (
 	headerClaimed     = "receiver-claimed-source"
 	headerEvent       = "receiver-event"
 	headerRedacted    = "receiver-redacted"
+	headerEncryption  = "receiver-encryption"
 )
 
 // redactedAddress is the value of headerRedacted: what was redacted.
 const redactedAddress = "callback-address"
+
+// ByAge is the value of the header `receiver-encryption`: the data is an age v1 file.
+const ByAge = "age"
+
+// Encrypted reports whether the data of a message with these headers is encrypted as it
+// stands. The other headers then speak of what it is decrypted: digest, size, media type.
+func Encrypted(header map[string][]string) bool { return len(header[headerEncryption]) > 0 }
 
 // headers are the headers of one message in the making. All values stand in one
 // array, so that a message does not cost an allocation for each.

@@ -43,8 +43,9 @@ type View struct {
 	Submission string `json:"submission,omitempty"`
 	// Payload is the callback payload given at submission, any JSON.
 	Payload json.RawMessage `json:"payload,omitempty"`
-	// Cut names the fields that a header had no room for: payload, error or message.
-	// They are in the event's data. Read leaves it empty.
+	// Cut names the fields that a header had no room for, or that were left out of it
+	// because the event's data is encrypted: payload, error or message. They are in the
+	// data. Read leaves it empty.
 	Cut []string `json:"cut,omitempty"`
 }
 
@@ -65,17 +66,40 @@ func (v View) SameOutcome(w View) bool {
 // header returns the view as JSON in ASCII of at most maxView bytes.
 func (v View) header() string {
 	text, fits := v.ascii()
-	leaveOut := func(name string, there bool, clear func()) {
-		if !fits && there {
-			clear()
-			v.Cut = append(v.Cut, name)
+	for _, name := range texts {
+		if !fits {
+			v.leaveOut(name)
 			text, fits = v.ascii()
 		}
 	}
-	leaveOut("payload", v.Payload != nil, func() { v.Payload = nil })
-	leaveOut("error", v.Error != "", func() { v.Error = "" })
-	leaveOut("message", v.Message != "", func() { v.Message = "" })
 	return text
+}
+
+// texts are the fields that may hold what people wrote, and as much as they like.
+var texts = [...]string{"payload", "error", "message"}
+
+// sparse is header without any of the texts.
+func (v View) sparse() string {
+	for _, name := range texts {
+		v.leaveOut(name)
+	}
+	return v.header()
+}
+
+// leaveOut takes out one of the texts, and names it as cut if it was there.
+func (v *View) leaveOut(name string) {
+	there := false
+	switch name {
+	case "payload":
+		there, v.Payload = v.Payload != nil, nil
+	case "error":
+		there, v.Error = v.Error != "", ""
+	case "message":
+		there, v.Message = v.Message != "", ""
+	}
+	if there {
+		v.Cut = append(v.Cut, name)
+	}
 }
 
 func (v View) ascii() (text string, fits bool) {
@@ -100,6 +124,12 @@ func (v View) whole(data []byte) View {
 	}
 	if w, err := Read(data); err == nil && w.ID == v.ID && w.SameOutcome(v) {
 		return w
+	}
+	if v.Submission != "" { // our own words for what we submitted
+		var own struct{ Payload json.RawMessage }
+		if json.Unmarshal(data, &own) == nil && own.Payload != nil {
+			v.Payload, v.Cut = own.Payload, nil
+		}
 	}
 	return v
 }

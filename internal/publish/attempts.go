@@ -30,6 +30,9 @@ func (b *Bus) Record(ctx context.Context, a job.Attempt) error {
 
 func (b *Bus) attempt(a job.Attempt) *nats.Msg {
 	msg := &nats.Msg{Subject: a.Subject(), Header: a.Header(), Data: a.Body}
+	if b.opts.Hide != nil {
+		msg = b.hiddenAttempt(a)
+	}
 	if !b.fits(b.attempts, msg) {
 		msg.Data = nil
 	}

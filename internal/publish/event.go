@@ -19,6 +19,8 @@ import (
 //   - Progress and Conflict, the one with the same id;
 //   - Unrecognised, the same bytes within the stream's duplicate window (2 minutes).
 //
+// An event that was there is Hidden if it is encrypted: nothing is decrypted for that.
+//
 // Any number of callers and replicas may publish the same at once; one wins. An
 // error is ErrUnavailable, and nothing is known to be stored.
 func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
@@ -27,7 +29,10 @@ func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	msg := &nats.Msg{Subject: e.Subject(), Header: e.Header(), Data: e.Data}
+	msg, err := b.message(e)
+	if err != nil {
+		return job.Stored{}, err
+	}
 	object, err := b.shrink(ctx, msg)
 	if err != nil {
 		return job.Stored{}, err
@@ -75,7 +80,7 @@ func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *nats.Msg) (job.
 func (b *Bus) publishDistinct(ctx context.Context, e job.Event, msg *nats.Msg) (job.Stored, error) {
 	for {
 		var last uint64
-		for there, err := range b.on(ctx, msg.Subject) {
+		for there, err := range b.on(ctx, msg.Subject, hidden) {
 			if err != nil {
 				return job.Stored{}, err
 			}

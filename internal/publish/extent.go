@@ -47,11 +47,15 @@ func (b *Bus) Extent(ctx context.Context, stream string) (Extent, error) {
 func (b *Bus) Settle(ctx context.Context) error { return b.queue.stop(ctx) }
 
 // Body returns the body that a message of Range stands for: its data, or the object that
-// its headers refer to.
+// its headers refer to, decrypted. The error is ErrHidden if it cannot be decrypted.
 func (b *Bus) Body(ctx context.Context, m Message) ([]byte, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	return b.payload(ctx, m.Header, m.Data)
+	data, err := b.payload(ctx, m.Header, m.Data)
+	if err != nil {
+		return nil, err
+	}
+	return b.reveal(m.Header, data)
 }
 
 // Refers reports whether a message with these headers holds only a reference to its body.
@@ -60,5 +64,5 @@ func Refers(header map[string][]string) bool { return len(header[dataRef]) > 0 }
 // On gives the events that stand on a subject of JOBS, which may hold wildcards, oldest
 // first.
 func (b *Bus) On(ctx context.Context, subject string) iter.Seq2[job.Stored, error] {
-	return b.on(ctx, subject)
+	return b.on(ctx, subject, b.reveal)
 }

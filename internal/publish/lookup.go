@@ -41,7 +41,7 @@ func (b *Bus) Submission(ctx context.Context, source, id string) (submission str
 	if err != nil {
 		return "", false, fmt.Errorf("%w: looking for %s: %v", ErrUnavailable, subject, err)
 	}
-	e, err := b.stored(ctx, raw)
+	e, err := b.stored(ctx, raw, hidden)
 	if err != nil {
 		return "", false, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -63,7 +63,7 @@ func (b *Bus) Attempts(ctx context.Context, source, verdict string, since time.T
 		for m, err := range b.Messages(ctx, Watch{Stream: AttemptsStream, Subjects: []string{subject}, Since: since}) {
 			var a job.Attempt
 			if err == nil {
-				a, err = job.ParseAttempt(m.Subject, m.Header, m.Data)
+				a, err = job.ParseAttempt(m.Subject, m.Header, m.clear())
 			}
 			if !yield(a, err) || err != nil {
 				return

@@ -54,6 +54,11 @@ type Options struct {
 	// LeaseTime is how long a lease outlives a holder that does not renew it; the first to
 	// need one settles it for all. Default 5 s.
 	LeaseTime time.Duration
+	// Hide encrypts the data of events and the bodies of attempts before they are stored,
+	// into an age file (job.ByAge); nil stores them in clear. What it cannot encrypt is not
+	// stored. Reveal undoes it for those who read; nil leaves what is encrypted hidden, and
+	// so does its error.
+	Hide, Reveal func(data []byte) ([]byte, error)
 	// Log receives what goes wrong outside of any call, such as a lost connection.
 	Log zerolog.Logger
 }

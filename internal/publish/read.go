@@ -23,17 +23,21 @@ type Message struct {
 	Sequence uint64
 	Time     time.Time
 	Header   map[string][]string
-	// Data is the payload, read from the object store if it was kept there.
+	// Data is the payload, read from the object store if it was kept there, and decrypted
+	// if that is possible.
 	Data []byte
+	// Hidden is true if it was not: Data is encrypted. What gives messages as they stand in
+	// the stream, such as Range, never decrypts and leaves it false.
+	Hidden bool
 }
 
-// last returns the newest event on a subject. A replica may answer that does not
+// last returns the newest event on a subject, Hidden if it is encrypted. A replica may answer that does not
 // have yet what its leader has, so a miss is asked again until ctx is done.
 func (b *Bus) last(ctx context.Context, subject string) (job.Stored, error) {
 	for {
 		raw, err := b.jobs.GetLastMsgForSubject(ctx, subject)
 		if err == nil {
-			return b.stored(ctx, raw)
+			return b.stored(ctx, raw, hidden)
 		}
 		if !errors.Is(err, jetstream.ErrMsgNotFound) {
 			return job.Stored{}, fmt.Errorf("%w: reading back %s: %v", ErrUnavailable, subject, err)
@@ -53,7 +57,7 @@ func (b *Bus) Job(ctx context.Context, source, id string) ([]job.Stored, error) 
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	var events []job.Stored
-	for e, err := range b.on(ctx, "jobs."+source+"."+job.Token(id)+".*") {
+	for e, err := range b.on(ctx, "jobs."+source+"."+job.Token(id)+".*", b.reveal) {
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +67,7 @@ func (b *Bus) Job(ctx context.Context, source, id string) ([]job.Stored, error) 
 }
 
 // on returns the events on a subject, which may hold wildcards, oldest first.
-func (b *Bus) on(ctx context.Context, subject string) iter.Seq2[job.Stored, error] {
+func (b *Bus) on(ctx context.Context, subject string, reveal revealer) iter.Seq2[job.Stored, error] {
 	return func(yield func(job.Stored, error) bool) {
 		for next := uint64(1); ; {
 			raw, err := b.jobs.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
@@ -74,7 +78,7 @@ func (b *Bus) on(ctx context.Context, subject string) iter.Seq2[job.Stored, erro
 				yield(job.Stored{}, fmt.Errorf("%w: reading %s: %v", ErrUnavailable, subject, err))
 				return
 			}
-			e, err := b.stored(ctx, raw)
+			e, err := b.stored(ctx, raw, reveal)
 			if !yield(e, err) || err != nil {
 				return
 			}
@@ -83,10 +87,14 @@ func (b *Bus) on(ctx context.Context, subject string) iter.Seq2[job.Stored, erro
 	}
 }
 
-func (b *Bus) stored(ctx context.Context, raw *jetstream.RawStreamMsg) (job.Stored, error) {
+// stored reads an event; reveal decrypts its data.
+func (b *Bus) stored(ctx context.Context, raw *jetstream.RawStreamMsg, reveal revealer) (job.Stored, error) {
 	data, err := b.payload(ctx, raw.Header, raw.Data)
 	if err != nil {
 		return job.Stored{}, err
+	}
+	if data, err = reveal(raw.Header, data); err != nil {
+		data = nil // what a job's state takes is in the headers
 	}
 	e, err := job.ParseEvent(raw.Subject, raw.Header, data)
 	if err != nil {
@@ -209,10 +217,24 @@ func (b *Bus) received(ctx context.Context, msg jetstream.Msg, meta *jetstream.M
 	if err != nil {
 		return Message{}, err
 	}
-	return Message{
+	m := Message{
 		Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp,
 		Header: msg.Headers(), Data: data,
-	}, nil
+	}
+	if plain, err := b.reveal(m.Header, data); err == nil {
+		m.Data = plain
+	} else {
+		m.Hidden = true
+	}
+	return m, nil
+}
+
+// clear is the data of a message if it is not hidden.
+func (m Message) clear() []byte {
+	if m.Hidden {
+		return nil
+	}
+	return m.Data
 }
 
 // Follow gives the events on a subject, which may hold wildcards: those that are
@@ -223,7 +245,7 @@ func (b *Bus) Follow(ctx context.Context, subject string) iter.Seq2[job.Stored, 
 			var s job.Stored
 			if err == nil {
 				s.Sequence = m.Sequence
-				s.Event, err = job.ParseEvent(m.Subject, m.Header, m.Data)
+				s.Event, err = job.ParseEvent(m.Subject, m.Header, m.clear())
 			}
 			if !yield(s, err) {
 				return
