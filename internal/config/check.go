@@ -29,6 +29,7 @@ func (l *loader) check(c *Config) {
 		l.checkEmbedded(&c.NATS)
 	}
 	l.checkAudit(c)
+	l.checkEncryption(c)
 	if c.NATS.JobsMaxAge < longestRetry {
 		l.warn("nats.jobs_max_age", fmt.Sprintf("is shorter than the %s in which the platform may repeat a callback: a late repeat would count as new",
 			shortDuration(longestRetry)))
@@ -221,6 +222,25 @@ func (l *loader) checkAnchor(c *Config, at string, n *AnchorNATS) {
 		_, port, _ := net.SplitHostPort(c.NATS.Embedded.Address)
 		if u, err := url.Parse(text); err == nil && loopback(u.Hostname()) && u.Port() == port {
 			l.fault(fmt.Sprintf("%surls[%d]", at, i), "is the receiver's own server", other)
+		}
+	}
+}
+
+func (l *loader) checkEncryption(c *Config) {
+	seen := map[string]bool{}
+	for i, r := range c.Encryption.Recipients {
+		if seen[r] {
+			l.fault(fmt.Sprintf("encryption.recipients[%d]", i), "was given already", "each recipient once")
+		}
+		seen[r] = true
+	}
+	if len(c.Encryption.Recipients) == 0 || !c.Encryption.Identity.Empty() {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
+		if c.Sources[name].UnexpectedJobs == UnexpectedQuarantine {
+			l.warn("sources."+name+".unexpected_jobs", "puts callbacks aside whose bodies this receiver encrypts and, without encryption.identity, "+
+				"cannot read again: they are not released when their job turns out to be ours, only by `receiver jobs release --identity-file`")
 		}
 	}
 }

@@ -75,13 +75,14 @@ type Config struct {
 	Sources map[string]Source `key:"sources"`
 	// TokenSecret is what the tokens of callback addresses are made with, the same
 	// on every replica; empty means that none are made.
-	TokenSecret Secret  `key:"token_secret"`
-	Public      Public  `key:"public"`
-	Private     Private `key:"private"`
-	Limits      Limits  `key:"limits"`
-	NATS        NATS    `key:"nats"`
-	Audit       Audit   `key:"audit"`
-	Log         Log     `key:"log"`
+	TokenSecret Secret     `key:"token_secret"`
+	Public      Public     `key:"public"`
+	Private     Private    `key:"private"`
+	Limits      Limits     `key:"limits"`
+	NATS        NATS       `key:"nats"`
+	Audit       Audit      `key:"audit"`
+	Encryption  Encryption `key:"encryption"`
+	Log         Log        `key:"log"`
 }
 
 // Source is one connector instance of the platform. It can always receive;
@@ -287,6 +288,15 @@ type AnchorNATS struct {
 	// checkpoints if left out.
 	Stream  string `key:"stream" form:"word"`
 	Subject string `key:"subject" form:"subject"`
+}
+
+// Encryption says to whom bodies are encrypted before they are stored.
+type Encryption struct {
+	// Recipients are public keys of age; none means that bodies are stored in clear.
+	Recipients []string `key:"recipients" form:"recipient"`
+	// Identity is the content of an age identity file, with which bodies are read; empty
+	// means that they cannot be read here.
+	Identity Secret `key:"identity" form:"identity"`
 }
 
 // Log says how the program logs.

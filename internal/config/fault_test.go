@@ -38,7 +38,7 @@ func complaints(t *testing.T, text string, files map[string]string, env ...strin
 const key = "    signature_keys: [{value: s3cret}]\n"
 
 func TestFaults(t *testing.T) {
-	const topKeys = "sources, token_secret, public, private, limits, nats, audit, log"
+	const topKeys = "sources, token_secret, public, private, limits, nats, audit, encryption, log"
 	for _, row := range []struct{ name, text, want string }{
 		{"the brief's example", "sources:\n  crm:\n" + key + "    base_url: http://api.example.com\n",
 			`config.yaml:4: sources.crm.base_url: "http://api.example.com" is not https; allowed: https://…, or http:// on loopback; without credentials, query or fragment`},
@@ -288,6 +288,9 @@ func TestWarnings(t *testing.T) {
 		{"everybody trusted", crm + "public: {trusted_proxies: [0.0.0.0/0]}\n", []string{"config.yaml:2: public.trusted_proxies[0]: believes X-Forwarded-For from anyone"}},
 		{"idle settings", crm + "nats: {mode: embedded, urls: [nats://a]}\n", []string{"config.yaml:2: nats.mode: is embedded, so nats.urls, nats.credentials_file and nats.tls are not used"}},
 		{"anchors without a key", crm + "audit: {anchors: [{directory: a}]}\n", []string{"config.yaml:2: audit.anchors: are told nothing, because there is no audit.key to seal with"}},
+		{"put aside and not to be read", "sources:\n  crm:\n" + key + "    unexpected_jobs: quarantine\nencryption: {recipients: [" + publicKey + "]}\n",
+			[]string{"config.yaml:4: sources.crm.unexpected_jobs: puts callbacks aside whose bodies this receiver encrypts and, without encryption.identity, " +
+				"cannot read again: they are not released when their job turns out to be ours, only by `receiver jobs release --identity-file`"}},
 		{"short memory", crm + "nats: {jobs_max_age: 72h}\n", []string{"config.yaml:2: nats.jobs_max_age: is shorter than the 73h in which the platform may repeat a callback: a late repeat would count as new"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -31,6 +31,8 @@ var forms = map[string]form{
 
 	"log name":     matching(`^[a-z0-9-]{1,32}$`, "1 to 32 of a-z 0-9 -"),
 	"log key":      {"the text that `receiver audit init` writes into its file", readLogKey},
+	"recipient":    {"a public key of age: age1…, or age1pq1… against quantum computers", readRecipient},
+	"identity":     {"the content of an age identity file, as `age-keygen` writes it", readIdentity},
 	"verifier key": matching(`^[^\s+]{1,128}\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$`, "name+hash+base64, as `receiver audit keys` or the witness's operator prints it"),
 }
 
@@ -40,6 +42,30 @@ var logKey = regexp.MustCompile(`^PRIVATE\+KEY\+[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9
 func readLogKey(text string) (string, string) {
 	if !logKey.MatchString(text) {
 		return "", "is no log key"
+	}
+	return text, ""
+}
+
+var (
+	ageRecipient = regexp.MustCompile(`^age1[02-9ac-hj-np-z]{20,}$`)
+	ageIdentity  = regexp.MustCompile(`(?m)^AGE-SECRET-KEY-(PQ-)?1[02-9AC-HJ-NP-Z]+\s*$`)
+)
+
+// readRecipient does not repeat a secret key that was given in a public one's place.
+func readRecipient(text string) (string, string) {
+	switch {
+	case strings.HasPrefix(strings.ToUpper(text), "AGE-SECRET-KEY-"):
+		return "", "is a secret key; here goes its public key, which `age-keygen -y` prints"
+	case !ageRecipient.MatchString(text):
+		return "", quote(text) + " is not such a key"
+	}
+	return text, ""
+}
+
+// readIdentity tells an identity file from another secret that was given in its place.
+func readIdentity(text string) (string, string) {
+	if !ageIdentity.MatchString(text) {
+		return "", "is no age identity file"
 	}
 	return text, ""
 }

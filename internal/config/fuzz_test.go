@@ -14,7 +14,7 @@ import (
 
 var (
 	// secretKeys are the keys of config.yaml whose values are secrets.
-	secretKeys = regexp.MustCompile(`^(element_token|user_secret|organization_secret|value|token)$`)
+	secretKeys = regexp.MustCompile(`^(element_token|user_secret|organization_secret|value|token|identity)$`)
 	// peculiar texts are unlike any word that a fault is made of.
 	peculiar = regexp.MustCompile(`[A-Za-z].*[0-9]|[0-9].*[A-Za-z]`)
 )
@@ -57,7 +57,7 @@ func FuzzLoad(f *testing.F) {
 		crm, "private: {token: env:GIVEN_SECRET}", "private: {token: hunter2-hunter2, x: [}", "a: &a [*a, *a]\nb: *a\n",
 		"sources: {crm: {base_url: env:GIVEN_SECRET, signature_keys: [{value: \"env:GIVEN_SECRET\", not_after: x}]}}",
 		"private:\n  token: hunter2 hunter2\n---\nx", "sources: {? {a: b} : c, crm: [*x]}", "private: {token: *hunter2hunter2}",
-		"private: {token: [hunter2hunter2]}", "log: {level: !!binary aGVsbG8=}\n<<: {}", "? \n: \n", "\xef\xbb\xbf--- !t\n...\n",
+		"private: {token: [hunter2hunter2]}", "encryption: {recipients: [AGE-SECRET-KEY-1hunter2], identity: hunter2hunter2}", "log: {level: !!binary aGVsbG8=}\n<<: {}", "? \n: \n", "\xef\xbb\xbf--- !t\n...\n",
 	} {
 		f.Add([]byte(seed))
 	}

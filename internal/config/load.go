@@ -20,6 +20,10 @@ type Options struct {
 	Path string
 	// Env is the environment in the form of os.Environ; nil means an empty one.
 	Env []string
+	// Check looks at what takes more than this package knows, such as the check sum of a
+	// key. Of its faults it gives Path, Wrong and Allowed; Load says where that is. Nil
+	// means that there is nothing more to look at.
+	Check func(*Config) []Fault
 }
 
 // A leaf is one value of a layer: where it belongs and the text that was given.
@@ -58,6 +62,11 @@ func Load(o Options) (*Config, error) {
 	c.File, c.Dir, c.Files = o.Path, l.dir, l.files
 	settle(c)
 	l.check(c)
+	if o.Check != nil {
+		for _, f := range o.Check(c) {
+			l.fault(f.Path, f.Wrong, f.Allowed)
+		}
+	}
 	for _, w := range l.ordered(l.warnings) {
 		c.Warnings = append(c.Warnings, w.Error())
 	}
