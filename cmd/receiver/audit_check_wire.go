@@ -29,19 +29,12 @@ func newChecker(cfg *config.Config, body func(audit.Record) ([]byte, error)) (*t
 	return trail.NewChecker(verifiers, body), nil
 }
 
-// bodies reads the bodies that are too large for a message from where they are.
+// bodies reads bodies: those too large for a message from where they are, and encrypted
+// ones decrypted.
 func bodies(ctx context.Context, bus *publish.Bus) func(audit.Record) ([]byte, error) {
 	return func(r audit.Record) ([]byte, error) {
-		return bus.Body(ctx, publish.Message{Header: r.Header, Data: r.Data})
+		return unchecked(bus.Body(ctx, publish.Message{Header: r.Header, Data: r.Data}))
 	}
-}
-
-// bodyOfExport is for archives, which hold no objects: their records keep the digest only.
-func bodyOfExport(r audit.Record) ([]byte, error) {
-	if publish.Refers(r.Header) {
-		return nil, audit.ErrNotChecked
-	}
-	return r.Data, nil
 }
 
 // exportFolders opens an export folder, or all that are in a folder.

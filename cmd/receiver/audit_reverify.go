@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"receiver/internal/config"
 	"receiver/internal/job"
 	"receiver/internal/publish"
+	"receiver/internal/veil"
 	"receiver/internal/verify"
 )
 
@@ -46,6 +48,7 @@ the platform's own queue or receiver backfill may still have them.`,
 	cmd.Flags().StringVar(&f.key, "key", "", "only what this key makes, by its name")
 	cmd.Flags().BoolVar(&f.accept, "accept", false, "let them in")
 	f.who.flags(cmd)
+	a.identityFlag(cmd)
 	required(cmd, "since")
 	return cmd
 }
@@ -85,9 +88,12 @@ func (a *app) reverify(ctx context.Context, f reverifyFlags) error {
 		return err
 	}
 	defer done()
-	found, err := findMended(ctx, cfg, bus, from, f)
+	found, hidden, err := findMended(ctx, cfg, bus, from, f)
 	if err != nil {
 		return err
+	}
+	if hidden > 0 {
+		a.say("%s refused as mismatch cannot be looked at: encrypted to other keys than the identities", counted(hidden, "callback"))
 	}
 	if f.accept {
 		if err := admit(ctx, bus, found, f); err != nil {
@@ -97,27 +103,32 @@ func (a *app) reverify(ctx context.Context, f reverifyFlags) error {
 	return a.printMended(found)
 }
 
-// findMended returns the refused callbacks that are right now, each distinct body once.
-func findMended(ctx context.Context, cfg *config.Config, bus *publish.Bus, from time.Time, f reverifyFlags) ([]*mended, error) {
+// findMended returns the refused callbacks that are right now, each distinct body once, and
+// of how many the body is encrypted to others.
+func findMended(
+	ctx context.Context, cfg *config.Config, bus *publish.Bus, from time.Time, f reverifyFlags,
+) (all []*mended, hidden int, err error) {
 	verifiers := make(map[string]*verify.Verifier)
 	for name, s := range cfg.Sources {
 		v, err := verifier(s)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if f.source == "" || f.source == name {
 			verifiers[name] = v
 		}
 	}
-	var all []*mended
 	seen := make(map[string]*mended)
 	for m, err := range bus.From(ctx, publish.AttemptsStream, publish.Position{Time: from}, false) {
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		attempt, err := job.ParseAttempt(m.Subject, m.Header, m.Data)
-		if err != nil || verifiers[attempt.Source] == nil {
-			continue // another source's, or none of ours
+		attempt, err := mismatch(ctx, bus, verifiers, m)
+		if err != nil {
+			return nil, 0, err
+		}
+		if attempt.Hidden {
+			hidden++
 		}
 		e, ok := callback.Mended(attempt, verifiers[attempt.Source])
 		if !ok || f.key != "" && e.Receipt.Key != f.key {
@@ -134,7 +145,22 @@ func findMended(ctx context.Context, cfg *config.Config, bus *publish.Bus, from 
 		seen[e.Source+attempt.SHA256] = found
 		all = append(all, found)
 	}
-	return all, markThere(ctx, bus, all)
+	return all, hidden, markThere(ctx, bus, all)
+}
+
+// mismatch reads a callback that was refused as mismatch at one of the sources; any other
+// message is the zero attempt. It is hidden if no identity that there is decrypts its body;
+// without any identity that is an error.
+func mismatch(ctx context.Context, bus *publish.Bus, sources map[string]*verify.Verifier, m publish.Message) (job.Attempt, error) {
+	attempt, err := job.ParseAttempt(m.Subject, m.Header, nil)
+	if err != nil || attempt.Verdict != string(verify.Mismatch) || sources[attempt.Source] == nil {
+		return job.Attempt{}, nil
+	}
+	body, err := bus.Body(ctx, m)
+	if errors.Is(err, veil.ErrNoIdentity) || err != nil && !errors.Is(err, publish.ErrHidden) {
+		return job.Attempt{}, unread(fmt.Errorf("%s/%d: %w", publish.AttemptsStream, m.Sequence, err))
+	}
+	return job.ParseAttempt(m.Subject, m.Header, body)
 }
 
 // markThere finds out which of them told nothing new.

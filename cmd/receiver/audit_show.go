@@ -16,6 +16,7 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/config"
+	"receiver/internal/job"
 	"receiver/internal/publish"
 	"receiver/internal/trail"
 )
@@ -30,7 +31,8 @@ audit list does: the request's headers as received, the raw body, what was decid
 by which key, its leaf hash, whether and by which checkpoint it is sealed, and what else
 came with the same body. Text is escaped, and a body that is none is shown in
 hexadecimal: nothing from outside reaches the terminal as it was. --raw writes the body
-alone, byte for byte, for another program.`,
+alone, byte for byte, for another program. A body that is encrypted is shown to whoever has
+an identity for it; of others, everything but the body.`,
 		Example: "  receiver audit show JOBS/12\n  receiver audit show ATTEMPTS/7 --raw > body.json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,6 +54,8 @@ alone, byte for byte, for another program.`,
 				return err
 			}
 			switch {
+			case raw && d.Encrypted != "":
+				return errors.New(d.Encrypted)
 			case raw:
 				_, err = a.out.Write(d.body)
 				return err
@@ -61,6 +65,7 @@ alone, byte for byte, for another program.`,
 			return d.print(a.out)
 		},
 	}
+	a.identityFlag(cmd)
 	cmd.Flags().BoolVar(&raw, "raw", false, "write the body alone, byte for byte")
 	return cmd
 }
@@ -78,7 +83,9 @@ type detail struct {
 	Text     string `json:"body,omitempty"`
 	Base64   []byte `json:"body_base64,omitempty"`
 	BodyKept bool   `json:"body_kept"`
-	LeafHash string `json:"leaf_hash"`
+	// Encrypted says why neither is there though the body was kept.
+	Encrypted string `json:"body_encrypted,omitempty"`
+	LeafHash  string `json:"leaf_hash"`
 	// Seal says how the record is sealed.
 	Seal sealState `json:"seal"`
 	// Same are other records with the same body.
@@ -119,6 +126,9 @@ func findDetail(ctx context.Context, cfg *config.Config, bus *publish.Bus, strea
 	var ok bool
 	if d.Entry, ok = trail.Read(r); !ok { // an event of our own
 		d.Entry = trail.Entry{ID: fmt.Sprintf("%s/%d", stream, seq), Stream: stream, Sequence: seq, Stored: r.Time.UTC(), Size: int64(len(r.Data))}
+		if claim, err := job.ReadClaim(r.Subject, r.Header); err == nil && claim.Size >= 0 {
+			d.Size = claim.Size
+		}
 	}
 	if v := r.Header["receiver-request"]; len(v) > 0 && json.Valid([]byte(v[0])) {
 		d.Request = json.RawMessage(v[0])
@@ -128,10 +138,15 @@ func findDetail(ctx context.Context, cfg *config.Config, bus *publish.Bus, strea
 		return nil, err
 	}
 	d.LeafHash = hash.String()
-	if d.body, err = bus.Body(ctx, *found); err != nil {
+	d.body, err = bus.Body(ctx, *found)
+	switch {
+	case errors.Is(err, publish.ErrHidden):
+		d.Encrypted, d.BodyKept = unread(fmt.Errorf("%s: %w", d.ID, err)).Error(), true
+	case err != nil:
 		return nil, err
+	default:
+		d.setBody()
 	}
-	d.setBody()
 	if d.Seal, err = sealOf(ctx, cfg, bus, stream, seq); err != nil {
 		return nil, err
 	}
@@ -256,6 +271,9 @@ func (s sealState) text() string {
 func (d *detail) printBody(w io.Writer) error {
 	fmt.Fprintf(w, "\nbody, %d bytes\n", d.Size)
 	switch {
+	case d.Encrypted != "":
+		_, err := fmt.Fprintf(w, "  %s\n", printable(d.Encrypted))
+		return err
 	case !d.BodyKept:
 		_, err := fmt.Fprintln(w, "  not kept: it was over limits.attempt_body")
 		return err

@@ -43,6 +43,7 @@ is, unless --from says from where on records must be there.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.auditVerify(cmd.Context(), f) },
 	}
+	a.identityFlag(cmd)
 	cmd.Flags().StringVar(&f.export, "export", "", "verify this folder, which audit export wrote, instead of the streams")
 	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public key of a log that is believed besides the configured ones (repeatable)")
 	cmd.Flags().StringArrayVar(&f.from, "from", nil, "first record of a stream that must be there, such as JOBS/120000 (repeatable)")
@@ -58,7 +59,7 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 	if errors.Is(err, fs.ErrNotExist) && a.config == "" && f.export != "" && len(f.logKeys) > 0 {
 		// An archive and its keys are enough on a machine that knows no receiver.
 		none := config.Default()
-		cfg, err = &none, nil
+		cfg, err = &none, a.useIdentity(&none)
 	}
 	if err != nil {
 		return err
@@ -108,6 +109,8 @@ type verified struct {
 	Gone []string `json:"keys_gone"`
 	// Mended counts callbacks that were refused and would be accepted now.
 	Mended int `json:"refused_but_right_now"`
+	// Hidden counts signatures that were not checked because the body is encrypted.
+	Hidden int `json:"encrypted"`
 }
 
 func (v *verification) fault(where string, kind audit.Kind, err error) {
@@ -191,7 +194,11 @@ func (v *verification) verify(name string, o *audit.VerifyOptions, run func() (a
 
 // exported verifies an export folder, or all that are in a folder.
 func (v *verification) exported(ctx context.Context, path string) (err error) {
-	if v.checker, err = newChecker(v.cfg, bodyOfExport); err != nil {
+	hidden, err := veilOf(v.cfg)
+	if err != nil {
+		return err
+	}
+	if v.checker, err = newChecker(v.cfg, bodyOf(hidden)); err != nil {
 		return err
 	}
 	folders, err := exportFolders(path)
@@ -215,7 +222,7 @@ func (v *verification) tell() error {
 		v.result.OK = v.result.OK && r.OK()
 	}
 	if v.checker != nil {
-		v.result.Gone, v.result.Mended = v.checker.Gone(), v.checker.Mended()
+		v.result.Gone, v.result.Mended, v.result.Hidden = v.checker.Gone(), v.checker.Mended(), v.checker.Hidden()
 	}
 	print := v.table
 	if v.output == "json" {
@@ -267,6 +274,10 @@ func (v *verification) table() error {
 func (v *verification) hint() {
 	if len(v.result.Gone) > 0 {
 		v.say("signatures by keys that are no longer configured were not checked: %s", printable(strings.Join(v.result.Gone, ", ")))
+	}
+	if v.result.Hidden > 0 {
+		v.say("%d signatures were not checked, because the bodies are encrypted and there is no identity for them; "+
+			"give --identity-file, or set encryption.identity", v.result.Hidden)
 	}
 	if v.result.Mended > 0 {
 		v.say("%d refused callbacks are right by a key that is configured now; see `receiver audit reverify`", v.result.Mended)

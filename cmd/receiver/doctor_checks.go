@@ -35,6 +35,7 @@ func (x examination) all() []doctor.Check {
 		{Name: "sealing", Run: func(context.Context) []doctor.Finding {
 			return doctor.Sealing(!x.cfg.Audit.Key.Empty(), len(x.cfg.Audit.Anchors))
 		}},
+		{Name: "encryption", Run: x.encryption},
 		{Name: "nats", Run: x.nats},
 		{Name: "fsync", Run: x.fsync},
 	}
@@ -84,7 +85,7 @@ func (x examination) embedded() bool { return x.cfg.NATS.Mode != config.ModeExte
 func (x examination) config(context.Context) []doctor.Finding {
 	var found []doctor.Finding
 	for _, w := range x.cfg.Warnings {
-		if !strings.Contains(w, ".signature_keys[") && !strings.Contains(w, "nats.jobs_max_age") {
+		if !strings.Contains(w, ".signature_keys[") && !strings.Contains(w, "nats.jobs_max_age") && !strings.Contains(w, "without encryption.identity") {
 			found = append(found, doctor.Finding{Severity: doctor.Warning, What: w, Why: "the configuration is valid, and odd there", Change: "see config.yaml as it is shipped"})
 		}
 	}
@@ -142,7 +143,7 @@ func holdsSecret(path string, cfg *config.Config) bool {
 	if err != nil {
 		return true // nothing is known to be harmless
 	}
-	all := []config.Secret{cfg.TokenSecret, cfg.Private.Token, cfg.Audit.Key}
+	all := []config.Secret{cfg.TokenSecret, cfg.Private.Token, cfg.Audit.Key, cfg.Encryption.Identity}
 	for _, s := range cfg.Sources {
 		all = append(all, s.ElementToken, s.UserSecret, s.OrganizationSecret, s.BasicAuth.Username, s.BasicAuth.Password)
 		for _, k := range s.SignatureKeys {
@@ -155,6 +156,20 @@ func holdsSecret(path string, cfg *config.Config) bool {
 		}
 	}
 	return false
+}
+
+func (x examination) encryption(context.Context) []doctor.Finding {
+	v, err := veilOf(x.cfg)
+	if err != nil {
+		return doctor.Unseen(err.Error()) // the configuration was checked
+	}
+	e := doctor.Encryption{Recipients: len(x.cfg.Encryption.Recipients), Identity: v.Reveals(), Readable: v.ReadsOwn()}
+	for _, name := range names(x.cfg) {
+		if x.cfg.Sources[name].UnexpectedJobs == config.UnexpectedQuarantine {
+			e.Aside = append(e.Aside, name)
+		}
+	}
+	return e.Findings()
 }
 
 func (x examination) listeners(context.Context) []doctor.Finding {

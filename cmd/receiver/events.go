@@ -28,7 +28,8 @@ func newEventsWatch(a *app) *cobra.Command {
 		Use:   "watch",
 		Short: "Print events as they come, until stopped",
 		Long: `watch prints the messages of a stream: first those stored since --since, then each as it
-comes. A subject that begins with attempts. shows refused and duplicate callbacks.`,
+comes. A subject that begins with attempts. shows refused and duplicate callbacks. With -o
+json, data that is encrypted and cannot be decrypted here stands in Base64, marked hidden.`,
 		Example: "  receiver events watch\n" +
 			"  receiver events watch --subject 'jobs.*.*.finished' --since 24h -o json\n" +
 			"  receiver events watch --subject 'attempts.>'",
@@ -51,6 +52,7 @@ comes. A subject that begins with attempts. shows refused and duplicate callback
 			return a.watch(cmd.Context(), bus, publish.Watch{Subjects: []string{subject}, Since: from, Follow: true}, count)
 		},
 	}
+	a.identityFlag(cmd)
 	cmd.Flags().StringVar(&subject, "subject", "jobs.>", "subject to watch, with NATS wildcards")
 	cmd.Flags().StringVar(&since, "since", "", "begin with what was stored since: a duration (24h) or a time (2026-11-23T00:00:00Z); default from now on")
 	cmd.Flags().IntVar(&count, "count", 0, "stop after so many events; 0 means never")
@@ -97,7 +99,7 @@ func (a *app) printMessage(m publish.Message) error {
 }
 
 // wireMessage is a message as commands print it. Data is the payload itself if it is
-// JSON, else it stands in Base64.
+// JSON, else it stands in Base64; it is still encrypted if it is hidden.
 type wireMessage struct {
 	Subject  string            `json:"subject"`
 	Sequence uint64            `json:"sequence"`
@@ -106,10 +108,13 @@ type wireMessage struct {
 	Job      json.RawMessage   `json:"job,omitempty"`
 	Data     json.RawMessage   `json:"data,omitempty"`
 	Base64   []byte            `json:"data_base64,omitempty"`
+	Hidden   bool              `json:"hidden,omitempty"`
 }
 
 func messageJSON(m publish.Message) wireMessage {
-	w := wireMessage{Subject: m.Subject, Sequence: m.Sequence, Stored: m.Time.UTC(), Headers: map[string]string{}}
+	w := wireMessage{
+		Subject: m.Subject, Sequence: m.Sequence, Stored: m.Time.UTC(), Headers: map[string]string{}, Hidden: m.Hidden,
+	}
 	for name, values := range m.Header {
 		if len(values) == 0 {
 			continue

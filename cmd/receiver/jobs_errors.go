@@ -47,6 +47,7 @@ event, it asks the platform.`,
 		},
 	}
 	j.flags(cmd)
+	a.identityFlag(cmd)
 	cmd.Flags().IntVar(&limit, "limit", 0, "print so many at most; 0 means all")
 	cmd.Flags().BoolVar(&platform, "platform", false, "ask the platform even if there is an errors event")
 	return cmd
@@ -74,6 +75,10 @@ func (a *app) storedErrors(ctx context.Context, j *jobCommand, id string, limit 
 	for _, e := range events {
 		if e.Kind != job.Errors {
 			continue
+		}
+		if e.Hidden {
+			a.say("the errors of job %s are kept encrypted: give --identity-file, or set encryption.identity; asking the platform", printable(id))
+			return false, nil
 		}
 		rows, err := track.ParseRows(e.Data)
 		if err != nil {

@@ -51,6 +51,9 @@ came. Releasing twice does no harm. Who releases is recorded first.`,
 			if errors.Is(err, track.ErrNotAside) {
 				return fmt.Errorf("source %s: %w; see `receiver events watch --subject 'attempts.%s.quarantined' --since 720h`", name, err, name)
 			}
+			if errors.Is(err, track.ErrHidden) {
+				return fmt.Errorf("%w; give --identity-file, or set encryption.identity", err)
+			}
 			if err != nil {
 				return err
 			}
@@ -59,5 +62,6 @@ came. Releasing twice does no harm. Who releases is recorded first.`,
 	}
 	j.flags(cmd)
 	who.flags(cmd)
+	a.identityFlag(cmd)
 	return cmd
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +38,10 @@ every event with its evidence.`,
 			if err != nil {
 				return err
 			}
+			if len(shown.View.Cut) > 0 {
+				a.say("left out: %s; they are in the bodies of the events, which --identity-file decrypts where they are encrypted",
+					strings.Join(shown.View.Cut, ", "))
+			}
 			if shown.State == "" {
 				return fmt.Errorf("nothing is known of job %s of source %s; `receiver jobs status` asks the platform", args[0], name)
 			}
@@ -44,6 +49,7 @@ every event with its evidence.`,
 		},
 	}
 	j.flags(cmd)
+	a.identityFlag(cmd)
 	return cmd
 }
 

@@ -52,7 +52,7 @@ func (r *reloader) watch(ctx context.Context) error {
 func (r *reloader) reload() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	cfg, err := config.Load(config.Options{Path: r.in.cfg.File, Env: os.Environ()})
+	cfg, err := readConfig(r.in.cfg.File)
 	if err != nil {
 		r.in.log.Error().Err(err).Msg("the configuration has faults; the old keys and sources stay in force")
 		return r.files

@@ -21,6 +21,7 @@ type app struct {
 	out, talk io.Writer // results go to out, everything else to talk
 	config    string
 	output    string
+	identity  string // file with the key that bodies are decrypted with
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -96,11 +97,16 @@ func (a *app) load() (*config.Config, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	c, err := config.Load(config.Options{Path: path, Env: os.Environ()})
+	c, err := readConfig(path)
 	if err != nil {
 		return nil, usagef("the configuration has faults:\n%w", err)
 	}
-	return c, nil
+	return c, a.useIdentity(c)
+}
+
+// readConfig reads a configuration and looks at all of it.
+func readConfig(path string) (*config.Config, error) {
+	return config.Load(config.Options{Path: path, Env: os.Environ(), Check: checkEncryption})
 }
 
 // source returns the named source of the configuration; an empty name means the only one.

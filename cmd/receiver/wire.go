@@ -222,7 +222,7 @@ func client(cfg *config.Config, urls []string, credentials config.Path, t config
 }
 
 func busOptions(cfg *config.Config, log zerolog.Logger) publish.Options {
-	return publish.Options{
+	o := publish.Options{
 		Domain: cfg.NATS.Domain,
 		Streams: publish.Streams{
 			JobsMaxAge: cfg.NATS.JobsMaxAge, AttemptsMaxBytes: int64(cfg.NATS.AttemptsMaxBytes), Replicas: cfg.NATS.Replicas,
@@ -231,6 +231,8 @@ func busOptions(cfg *config.Config, log zerolog.Logger) publish.Options {
 		// Without an fsync for each message there is none to save, and a batch has its own.
 		OneByOne: cfg.NATS.Mode == config.ModeEmbedded && cfg.NATS.Sync == config.SyncInterval,
 	}
+	encrypt(cfg, &o)
+	return o
 }
 
 // tokens returns the maker and reader of tokens, or nil if no secret is configured.

@@ -55,12 +55,13 @@ func (w *Watcher) submitted(ctx context.Context, e job.Stored) error {
 const skew = time.Minute
 
 // takeBack releases the callbacks about a submitted job that were put aside because they
-// overtook the answer to its submission. What fails is tried again at the next look.
+// overtook the answer to its submission. What fails is tried again at the next look. What
+// is encrypted and cannot be read stays aside; the platform is asked after the job anyway.
 func (w *Watcher) takeBack(ctx context.Context, watch job.Watch) {
 	if !w.o.Quarantine(watch.Source) {
 		return
 	}
-	if _, err := w.release(ctx, watch.Source, watch.Job, watch.Since.Add(-skew)); err != nil && ctx.Err() == nil {
+	if _, _, err := w.release(ctx, watch.Source, watch.Job, watch.Since.Add(-skew)); err != nil && ctx.Err() == nil {
 		w.o.Log.Warn().Err(err).Str("source", watch.Source).Str("job", watch.Job).Msg("quarantined callbacks not released")
 	}
 }

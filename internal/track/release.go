@@ -13,22 +13,34 @@ import (
 // ATTEMPTS is bounded in bytes, so it may have been and be gone.
 var ErrNotAside = errors.New("no callback about this job is quarantined")
 
+// ErrHidden is returned by Release when no callback about the job can be found because some
+// are kept encrypted and cannot be read: which job they are about stands in the body.
+var ErrHidden = errors.New("quarantined callbacks are encrypted and cannot be read here")
+
 // Release makes events of the quarantined callbacks about a job, as if they had been
 // accepted when they came, and returns them. What was released before is returned with
-// Existed. It returns ErrNotAside if there is nothing to release.
+// Existed. It returns ErrNotAside if there is nothing to release, and ErrHidden if that
+// cannot be told.
 func (w *Watcher) Release(ctx context.Context, source, id string) ([]job.Stored, error) {
-	events, err := w.release(ctx, source, id, time.Time{})
-	if err == nil && len(events) == 0 {
+	events, hidden, err := w.release(ctx, source, id, time.Time{})
+	switch {
+	case err == nil && len(events) == 0 && hidden > 0:
+		err = fmt.Errorf("releasing job %s of source %s: %d %w", id, source, hidden, ErrHidden)
+	case err == nil && len(events) == 0:
 		err = fmt.Errorf("releasing job %s of source %s: %w", id, source, ErrNotAside)
 	}
 	return events, err
 }
 
-func (w *Watcher) release(ctx context.Context, source, id string, since time.Time) ([]job.Stored, error) {
-	var events []job.Stored
+// release also returns how many callbacks of the source could not be read.
+func (w *Watcher) release(ctx context.Context, source, id string, since time.Time) (events []job.Stored, hidden int, err error) {
 	for a, err := range w.o.Store.Attempts(ctx, source, job.Quarantined, since) {
 		if err != nil {
-			return events, fmt.Errorf("looking for quarantined callbacks of source %s: %w", source, err)
+			return events, hidden, fmt.Errorf("looking for quarantined callbacks of source %s: %w", source, err)
+		}
+		if a.Hidden {
+			hidden++
+			continue
 		}
 		e, ok := released(a)
 		if !ok || e.Job.ID != id {
@@ -36,19 +48,19 @@ func (w *Watcher) release(ctx context.Context, source, id string, since time.Tim
 		}
 		submitted, err := w.o.Store.Has(ctx, source, id, job.Submitted)
 		if err != nil {
-			return events, err
+			return events, hidden, err
 		}
 		e.Unexpected = !submitted
 		stored, err := w.tell(ctx, e)
 		if err != nil {
-			return events, err
+			return events, hidden, err
 		}
 		if !stored.Existed {
 			w.o.Count("release", source, string(stored.Kind))
 		}
 		events = append(events, stored)
 	}
-	return events, nil
+	return events, hidden, nil
 }
 
 // released makes the event of a callback that was put aside.

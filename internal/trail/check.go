@@ -28,11 +28,15 @@ type Checker struct {
 	mu     sync.Mutex
 	gone   map[string]int
 	mended int
+	hidden int
 }
 
+// ErrHidden is an audit.ErrNotChecked: the body is encrypted, and there is no key for it.
+var ErrHidden = fmt.Errorf("%w: its body is encrypted", audit.ErrNotChecked)
+
 // NewChecker returns a checker with the keys of each source by its name. Body returns the
-// whole body of a record whose message holds only a reference to it, and the data of any
-// other; its error may be audit.ErrNotChecked. Nil means that there are no references.
+// whole body of a record as it was signed, wherever it is and decrypted if it is encrypted;
+// its error may be audit.ErrNotChecked or ErrHidden. Nil means that the data is the body.
 func NewChecker(sources map[string]*verify.Verifier, body func(audit.Record) ([]byte, error)) *Checker {
 	if body == nil {
 		body = func(r audit.Record) ([]byte, error) { return r.Data, nil }
@@ -59,6 +63,24 @@ func (c *Checker) Mended() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.mended
+}
+
+// Hidden returns how many signatures could not be checked because of ErrHidden.
+func (c *Checker) Hidden() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hidden
+}
+
+// whole returns the body, and books one that is hidden.
+func (c *Checker) whole(r audit.Record) ([]byte, error) {
+	body, err := c.body(r)
+	if errors.Is(err, ErrHidden) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.hidden++
+	}
+	return body, err
 }
 
 // Check returns nil if the record's signature, or what was said against it, holds;
@@ -99,14 +121,18 @@ func (c *Checker) attempt(r audit.Record, claim job.Claim) error {
 	case claim.Fingerprint != "":
 		return c.signed(r, claim)
 	}
-	if err := c.digest(r.Data, claim); err != nil {
+	body, err := c.whole(r)
+	if err != nil {
+		return err
+	}
+	if err := c.digest(body, claim); err != nil {
 		return err
 	}
 	v := c.verifiers[claim.Source]
 	if v == nil {
 		return audit.ErrNotChecked
 	}
-	right := v.Verify([]string{claim.Signature}, r.Data).Accepted()
+	right := v.Verify([]string{claim.Signature}, body).Accepted()
 	switch verify.Reason(claim.Verdict) {
 	case verify.Mismatch:
 		if right {
@@ -131,7 +157,7 @@ func (c *Checker) attempt(r audit.Record, claim job.Claim) error {
 
 // signed checks a signature that is said to be made by a named key.
 func (c *Checker) signed(r audit.Record, claim job.Claim) error {
-	body, err := c.body(r)
+	body, err := c.whole(r)
 	if err != nil {
 		return err
 	}

@@ -151,6 +151,41 @@ func TestCheckOfBodiesThatAreNotThere(t *testing.T) {
 	}
 }
 
+// TestCheckOfEncryptedBodies holds that signatures are checked over what was signed, and only
+// a body that cannot be read for want of a key is left unchecked.
+func TestCheckOfEncryptedBodies(t *testing.T) {
+	damaged := errors.New("decrypting a body: it is damaged")
+	other := []byte(`{"id":"7","status":"ABORTED"}`)
+	for _, row := range []struct {
+		name   string
+		record audit.Record
+		body   []byte
+		err    error
+		want   string // as in TestCheck
+		hidden int
+	}{
+		{"event, decrypted", eventRecord(t, job.ByCallback, keyNow, sign(keyNow, body)), body, nil, "", 0},
+		{"event, decrypted and another", eventRecord(t, job.ByCallback, keyNow, sign(keyNow, body)), other, nil, "another SHA-256", 0},
+		{"event, decrypted and forged", eventRecord(t, job.ByCallback, keyNow, sign(keyOther, body)), body, nil, "its signature is not one", 0},
+		{"event, hidden", eventRecord(t, job.ByCallback, keyNow, sign(keyOther, body)), nil, trail.ErrHidden, "-", 1},
+		{"event, damaged", eventRecord(t, job.ByCallback, keyNow, sign(keyNow, body)), nil, damaged, "it is damaged", 0},
+		{"duplicate, hidden", attemptRecord(t, "demo", job.Duplicate, keyNow, sign(keyNow, body)), nil, trail.ErrHidden, "-", 1},
+		{"mismatch, decrypted", attemptRecord(t, "demo", "mismatch", "", sign(keyOther, body)), body, nil, "", 0},
+		{"mismatch, decrypted and another", attemptRecord(t, "demo", "mismatch", "", sign(keyOther, body)), other, nil, "another SHA-256", 0},
+		{"mismatch, hidden", attemptRecord(t, "demo", "mismatch", "", sign(keyOther, body)), nil, trail.ErrHidden, "-", 1},
+		{"event that was asked for", eventRecord(t, job.ByPoll, "", ""), nil, trail.ErrHidden, "-", 0},
+	} {
+		row.record.Data = []byte("age-encryption.org/v1")
+		c := trail.NewChecker(verifiers(t), func(audit.Record) ([]byte, error) { return row.body, row.err })
+		got := c.Check(row.record)
+		ok := row.want == "" && got == nil || row.want == "-" && errors.Is(got, audit.ErrNotChecked) ||
+			row.want != "" && row.want != "-" && got != nil && !errors.Is(got, audit.ErrNotChecked) && strings.Contains(got.Error(), row.want)
+		if !ok || c.Hidden() != row.hidden {
+			t.Errorf("%s: Check = %v, %d hidden, want %q and %d", row.name, got, c.Hidden(), row.want, row.hidden)
+		}
+	}
+}
+
 func TestCheckerCountsWhatKeysExplain(t *testing.T) {
 	c := trail.NewChecker(verifiers(t), nil)
 	for range 3 {

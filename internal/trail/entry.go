@@ -112,7 +112,9 @@ func (e *Entry) judge(r audit.Record, arrival job.Arrival, claim job.Claim) {
 		if kind == job.Unrecognised {
 			e.Verdict, e.Reason = Unrecognised, first(r.Header, "ce-reason")
 		}
-		e.Size = size(r)
+		if e.Size < 0 { // it is in clear
+			e.Size = size(r)
+		}
 	case arrival.Accepted():
 		e.Verdict = claim.Verdict
 	default:
