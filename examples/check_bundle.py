@@ -35,19 +35,19 @@ def signed(r, key):
 def check(bundle, log_key, hmac_key):
     need(bundle["format"] == "receiver-evidence/v1" and bundle["records"], "not a bundle of this format, or empty")
     text, _, lines = bundle["checkpoint"].partition("\n\n")
-    origin, size, head = text.split("\n")
-    name, _, key = log_key.split("+", 2)
+    (origin, size, head), (name, _, key) = text.split("\n"), log_key.split("+", 2)
     key_id = sha256(name.encode() + b"\n" + b64(key))[:4]
-    sigs = [b64(line.split()[2]) for line in lines.splitlines() if line.split()[1] == name]
-    ours = [sig[4:] for sig in sigs if sig[:4] == key_id]
+    ours = [b64(sig)[4:] for _, signer, sig in map(str.split, lines.splitlines()) if signer == name and b64(sig)[:4] == key_id]
     need(b64(key)[:1] == b"\1" and name == origin and len(ours) == 1, "the checkpoint is not signed by this log key")
     need(ed25519.verify(b64(key)[1:], text.encode() + b"\n", ours[0]), "the checkpoint's signature is wrong")
     for r in bundle["records"]:
         what, index = f"{origin}, sequence {r['sequence']}", r["sequence"] - bundle["first_sequence"]
         need(0 <= index < int(size) and origin.endswith("/" + r["stream"]), what + ": not of this log")
         need(root(index, int(size) - 1, sha256(b"\0" + leaf(r)), r["proof"]) == b64(head), what + ": not in the log")
-        need(hmac_key is None or signed(r, hmac_key), what + ": in the log, but this key did not sign it")
-        print(f"{what}: in the log" + (", signed by the platform" if hmac_key else ""))
+        hidden = any(name == "receiver-encryption" for name, *_ in r["header"])  # the data is not what was signed
+        need(hmac_key is None or hidden or signed(r, hmac_key), what + ": in the log, but this key did not sign it")
+        proof = ", encrypted: who signed it is not checked" if hidden else ", signed by the platform"
+        print(f"{what}: in the log" + (proof if hmac_key else ""))
 args = argparse.ArgumentParser(description=__doc__)
 args.add_argument("bundle")
 args.add_argument("--log-key", required=True, help="the log's verifier key, from someone you trust")

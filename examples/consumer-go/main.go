@@ -1,6 +1,7 @@
 // Command consumer-go prints one line for every finished job and acknowledges it. It
 // shows how a program that is not ours reads our events: NATS's client and the
-// standard library are all it takes. It never writes to the stream.
+// standard library are all it takes, and age where bodies are encrypted. It never writes
+// to the stream.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"filippo.io/age"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -22,9 +24,13 @@ func main() {
 	url := flag.String("url", cmp.Or(os.Getenv("NATS_URL"), nats.DefaultURL), "address of the NATS server")
 	durable := flag.String("durable", "consumer-go", "name by which the server knows how far we have come")
 	count := flag.Int("count", 0, "stop after this many events; 0 means never")
+	identity := flag.String("identity-file", "", "age identity file to decrypt bodies with")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *url, *durable, *count)
+	keys, err := identities(*identity)
+	if err == nil {
+		err = run(ctx, *url, *durable, *count, keys)
+	}
 	stop()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintf(os.Stderr, "consumer-go: %v\n", err)
@@ -32,7 +38,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, url, durable string, count int) error {
+func run(ctx context.Context, url, durable string, count int, keys []age.Identity) error {
 	nc, err := nats.Connect(url, nats.Name(durable))
 	if err != nil {
 		return fmt.Errorf("connecting to %s: %w", url, err)
@@ -61,7 +67,7 @@ func run(ctx context.Context, url, durable string, count int) error {
 		if err != nil {
 			return err
 		}
-		if err := handle(msg); err != nil {
+		if err := handle(msg, keys); err != nil {
 			// It will not get better by being delivered again.
 			return errors.Join(err, msg.TermWithReason(err.Error()))
 		}
@@ -84,14 +90,15 @@ type view struct {
 
 // handle is where the work goes. An event may come again after a crash between the
 // work and the acknowledgement: ce-id tells.
-func handle(msg jetstream.Msg) error {
+func handle(msg jetstream.Msg, keys []age.Identity) error {
 	h := msg.Headers()
 	var v view
 	if err := json.Unmarshal([]byte(h.Get("receiver-job")), &v); err != nil {
 		return fmt.Errorf("receiver-job of %s: %w", msg.Subject(), err)
 	}
-	fmt.Printf("%s %s object=%s status=%s rows=%s failed=%s source=%s id=%s\n",
-		v.ID, h.Get("ce-result"), v.Object, v.Status, number(v.Records), number(v.Failed), h.Get("ce-source"), h.Get("ce-id"))
+	fmt.Printf("%s %s object=%s status=%s rows=%s failed=%s source=%s id=%s%s\n",
+		v.ID, h.Get("ce-result"), v.Object, v.Status, number(v.Records), number(v.Failed), h.Get("ce-source"), h.Get("ce-id"),
+		hidden(msg, keys))
 	return nil
 }
 

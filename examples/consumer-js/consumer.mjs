@@ -22,6 +22,7 @@ const key = process.env.KEY_FILE && readFileSync(process.env.KEY_FILE, "latin1")
 function proof(msg) {
   if (!key) return "not checked";
   if (!msg.headers.has("receiver-signature")) return "none, known by " + msg.headers.get("ce-evidence");
+  if (msg.headers.has("receiver-encryption")) return "not checked, the body is encrypted";
   if (msg.headers.has("receiver-data-ref")) return "body in the object store";
   const made = createHmac("sha256", Buffer.from(key, "latin1")).update(msg.data).digest();
   const sent = Buffer.from(msg.headers.get("receiver-signature").trim().replace(/^sha256=/i, ""), "base64");

@@ -105,6 +105,27 @@ func TestPythonChecksThePlatformsSignature(t *testing.T) {
 	}
 }
 
+// TestPythonDoesNotTakeAnEncryptedBodyForASignedOne holds that a key proves nothing over a
+// body that is not the one that was signed, and refutes nothing either.
+func TestPythonDoesNotTakeAnEncryptedBodyForASignedOne(t *testing.T) {
+	w := newWorld(t, 3)
+	w.stream.change(2, func(r *audit.Record) { r.Header["receiver-encryption"] = []string{"age"} })
+	w.seal(t)
+	key := testKey(t).VerifierKey(testOrigin)
+	file := filepath.Join(t.TempDir(), "signature.key")
+	if err := os.WriteFile(file, []byte(platformKey), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, ok := checkInPython(t, proved(t, w, 2), "--log-key", key, "--signature-key-file", file)
+	if want := testOrigin + ", sequence 2: in the log, encrypted: who signed it is not checked\n"; !ok || out != want {
+		t.Errorf("with a key: %v, %q, want %q", ok, out, want)
+	}
+	out, ok = checkInPython(t, proved(t, w, 2), "--log-key", key)
+	if want := testOrigin + ", sequence 2: in the log\n"; !ok || out != want {
+		t.Errorf("without a key: %v, %q, want %q", ok, out, want)
+	}
+}
+
 func TestPythonRefusesWhatGoRefuses(t *testing.T) {
 	good, key := signedBundle(t), testKey(t).VerifierKey(testOrigin)
 	stranger, err := audit.GenerateKey("test")
