@@ -32,9 +32,16 @@ func (s streamSource) Records(ctx context.Context, from, to uint64, yield func(a
 	})
 }
 
+// Lines implements audit.Liner.
+func (s streamSource) Lines(ctx context.Context, from, to uint64, yield func(audit.Record) error) error {
+	return s.bus.Lines(ctx, s.stream, from, to, func(m publish.Message) error {
+		return yield(record(s.stream, m))
+	})
+}
+
 func record(stream string, m publish.Message) audit.Record {
 	return audit.Record{
-		Stream: stream, Seq: m.Sequence, Subject: m.Subject, Time: m.Time, Header: m.Header, Data: m.Data,
+		Stream: stream, Seq: m.Sequence, Subject: m.Subject, Time: m.Time, Header: m.Header, Lines: m.Lines, Data: m.Data,
 	}
 }
 

@@ -96,7 +96,7 @@ func (l *Log) exportRecords(ctx context.Context, path string, info folderInfo, p
 	}
 	w := &leafWriter{dir: filepath.Join(path, folderRecords), info: info}
 	written := int64(0)
-	err := l.o.Source.Records(ctx, info.From, info.To, func(r Record) error {
+	err := records(ctx, l.o.Source, info.From, info.To, func(r Record) error {
 		written++
 		if progress != nil && written%1024 == 0 {
 			progress(written)

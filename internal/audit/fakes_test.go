@@ -198,7 +198,7 @@ func newWorld(t testing.TB, records int) *world {
 func (w *world) openLog(t testing.TB, store audit.Storage, cps audit.CheckpointStore) *audit.Log {
 	t.Helper()
 	log, err := audit.NewLog(audit.LogOptions{
-		Origin: testOrigin, Stream: "JOBS", Source: w.stream, Storage: store, Checkpoints: cps, Keys: testKeys(t),
+		Origin: testOrigin, Stream: "JOBS", Source: lined{w.stream}, Storage: store, Checkpoints: cps, Keys: testKeys(t),
 	})
 	if err != nil {
 		t.Fatal(err)

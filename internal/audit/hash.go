@@ -11,6 +11,7 @@ const (
 	hashers    = 2       // goroutines that hash and re-verify
 	chunkCount = 256     // records that travel together,
 	chunkBytes = 1 << 20 // or fewer, when they are large
+	usualLines = 20      // of headers in a record
 )
 
 // hashed is a record with everything computed that can be computed beside reading.
@@ -22,25 +23,40 @@ type hashed struct {
 
 type chunk struct {
 	records []hashed
+	lines   Lines // of all of them
 	bytes   int
 	done    chan struct{}
 }
 
+func newChunk() *chunk {
+	return &chunk{records: make([]hashed, 0, chunkCount), lines: make(Lines, 0, chunkCount*usualLines), done: make(chan struct{})}
+}
+
 func (c *chunk) add(r Record) {
+	if r.Lines != nil {
+		at := len(c.lines)
+		c.lines = append(c.lines, r.Lines...)
+		r.Lines = c.lines[at:len(c.lines):len(c.lines)]
+	}
 	c.records = append(c.records, hashed{Record: r})
 	c.bytes += len(r.Data)
 }
 
 func (c *chunk) full() bool { return len(c.records) >= chunkCount || c.bytes >= chunkBytes }
 
-func (c *chunk) work(check func(Record) error) {
+// worker is the memory of one goroutine that hashes and re-verifies.
+type worker struct {
+	leaves  leafHasher
+	headers headers
+}
+
+func (c *chunk) work(w *worker, check func(Record) error) {
 	defer close(c.done)
-	var h leafHasher
 	for i := range c.records {
 		r := &c.records[i]
-		r.hash, _ = h.hash(r.Record)
+		r.hash, _ = w.leaves.hash(r.Record)
 		if check != nil {
-			r.hmac = check(r.Record)
+			r.hmac = check(w.headers.whole(r.Record))
 		}
 	}
 }
@@ -54,8 +70,9 @@ func readHashed(ctx context.Context, src Source, from, to uint64, check func(Rec
 	var wg sync.WaitGroup
 	for range hashers {
 		wg.Go(func() {
+			var w worker
 			for c := range todo {
-				c.work(check)
+				c.work(&w, check)
 			}
 		})
 	}
@@ -85,14 +102,14 @@ func readChunks(ctx context.Context, src Source, from, to uint64, todo, order ch
 		}
 		return nil
 	}
-	next := &chunk{done: make(chan struct{})}
-	err := src.Records(ctx, from, to, func(r Record) error {
+	next := newChunk()
+	err := records(ctx, src, from, to, func(r Record) error {
 		next.add(r)
 		if !next.full() {
 			return nil
 		}
 		full := next
-		next = &chunk{done: make(chan struct{})}
+		next = newChunk()
 		return send(full)
 	})
 	// What was read before an error counts all the same: a damaged file ends a reading late.

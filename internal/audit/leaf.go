@@ -16,6 +16,13 @@ var ErrLeaf = errors.New("malformed leaf")
 // AbsentLeaf) writes again byte for byte. Anything else is ErrLeaf. The record owns its
 // memory.
 func ParseLeaf(leaf []byte) (r Record, absent bool, err error) {
+	r, absent, err = parseLeaf(leaf)
+	return new(headers).whole(r), absent, err
+}
+
+// parseLeaf is ParseLeaf, but for the headers, which are in Lines if they can be: a name
+// without any value is no line.
+func parseLeaf(leaf []byte) (r Record, absent bool, err error) {
 	rest, ok := strings.CutPrefix(string(leaf), leafTag)
 	if !ok || rest == "" {
 		return Record{}, false, fmt.Errorf("%w: it does not start with the format tag", ErrLeaf)
@@ -46,38 +53,44 @@ type leafDecoder struct {
 }
 
 func (d *leafDecoder) record() Record {
-	return Record{
+	r := Record{
 		Stream:  d.string(),
 		Seq:     d.uint64(),
 		Subject: d.string(),
 		Time:    time.Unix(0, int64(d.uint64())).UTC(),
-		Header:  d.header(),
-		Data:    []byte(d.string()),
 	}
+	r.Header, r.Lines = d.header()
+	r.Data = []byte(d.string())
+	return r
 }
 
-func (d *leafDecoder) header() map[string][]string {
+func (d *leafDecoder) header() (map[string][]string, Lines) {
 	n := d.uint32()
-	header := make(map[string][]string)
+	lines := make(Lines, 0, min(n, 32))
+	var bare []string // names without a value
 	previous := ""
 	for i := uint32(0); i < n && d.err == nil; i++ {
 		name := d.string()
 		if i > 0 && name <= previous {
 			d.fail("header names out of order")
 		}
-		header[name] = d.values()
 		previous = name
+		values := d.uint32()
+		if values == 0 {
+			bare = append(bare, name)
+		}
+		for v := uint32(0); v < values && d.err == nil; v++ {
+			lines = append(lines, [2]string{name, d.string()})
+		}
 	}
-	return header
-}
-
-func (d *leafDecoder) values() []string {
-	n := d.uint32()
-	var values []string
-	for i := uint32(0); i < n && d.err == nil; i++ {
-		values = append(values, d.string())
+	if bare == nil {
+		return nil, lines
 	}
-	return values
+	header := new(headers).whole(Record{Lines: lines}).Header
+	for _, name := range bare {
+		header[name] = nil
+	}
+	return header, nil
 }
 
 func (d *leafDecoder) string() string { return d.take(int64(d.uint32())) }

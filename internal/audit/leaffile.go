@@ -44,6 +44,13 @@ func (f *Folder) Last(ctx context.Context) (uint64, error) {
 // Records implements Source. It reads the files in order and each from its start; what is
 // damaged it skips, and returns as *DamageError in the end.
 func (f *Folder) Records(ctx context.Context, from, to uint64, yield func(Record) error) error {
+	return f.Lines(ctx, from, to, func(r Record) error {
+		return yield(new(headers).whole(r))
+	})
+}
+
+// Lines implements Liner.
+func (f *Folder) Lines(ctx context.Context, from, to uint64, yield func(Record) error) error {
 	files, err := f.leafFiles()
 	if err != nil {
 		return err
@@ -112,7 +119,7 @@ func (f *Folder) readLeafFile(ctx context.Context, start uint64, yield func(Reco
 		if err != nil {
 			return nil, fmt.Errorf("reading export folder: %w", err)
 		}
-		r, absent, err := ParseLeaf(leaf)
+		r, absent, err := parseLeaf(leaf)
 		if err != nil || absent {
 			if len(places) < maxPlaces {
 				places = append(places, fmt.Sprintf("%s: byte %d: not a record", name, at))

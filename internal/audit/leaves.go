@@ -31,7 +31,7 @@ func (l *Log) sealable(ctx context.Context, from, to uint64, yield func(tlog.Has
 		}
 		return nil
 	}
-	err := l.o.Source.Records(ctx, from, to, func(r Record) error {
+	err := records(ctx, l.o.Source, from, to, func(r Record) error {
 		if r.Stream != l.o.Stream || r.Seq < next || r.Seq > to {
 			return fmt.Errorf("%w: got %s/%d, want %s/%d to %d", ErrSource, r.Stream, r.Seq, l.o.Stream, next, to)
 		}

@@ -188,7 +188,7 @@ func (p *leafPass) found(at int, r *hashed) {
 	p.v.report.Records++
 	differs := p.stored != nil && hashAt(p.stored, at) != r.hash
 	if differs && len(p.suspects) < maxSuspects && p.bytes+len(r.Data) <= maxSuspectBytes {
-		p.suspects[p.next] = r.Record
+		p.suspects[p.next] = r.own()
 		p.bytes += len(r.Data)
 	}
 }

@@ -32,13 +32,16 @@ type Record struct {
 	Subject string
 	Time    time.Time           // when the stream stored it; only the instant counts, to the nanosecond
 	Header  map[string][]string // names are case-sensitive; the order of one name's values counts
+	Lines   Lines               // the headers of a record from a Liner, whose Header is nil
 	Data    []byte
 }
 
 // AppendLeaf appends the leaf encoding of r to dst. Two records have the same encoding
 // exactly when they are the same record (nil and empty headers, and nil and empty data,
 // are the same; so is one instant in two time zones). The error is ErrUnencodable.
-func (r Record) AppendLeaf(dst []byte) ([]byte, error) {
+func (r Record) AppendLeaf(dst []byte) ([]byte, error) { return r.appendLeaf(dst, new(sorter)) }
+
+func (r Record) appendLeaf(dst []byte, s *sorter) ([]byte, error) {
 	nanos := r.Time.UnixNano()
 	if !time.Unix(0, nanos).Equal(r.Time) {
 		return dst, fmt.Errorf("sequence %d: time %s: %w", r.Seq, r.Time, ErrUnencodable)
@@ -52,7 +55,11 @@ func (r Record) AppendLeaf(dst []byte) ([]byte, error) {
 	dst = binary.BigEndian.AppendUint64(dst, r.Seq)
 	dst = appendString(dst, r.Subject)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(nanos))
-	dst = appendHeader(dst, r.Header)
+	if r.Lines != nil {
+		dst = s.append(dst, r.Lines)
+	} else {
+		dst = appendHeader(dst, r.Header)
+	}
 	return appendString(dst, r.Data), nil
 }
 
@@ -64,10 +71,13 @@ func (r Record) LeafHash() (tlog.Hash, error) {
 }
 
 // leafHasher hashes leaves as tlog.RecordHash does, in one buffer for all of them.
-type leafHasher struct{ buf []byte }
+type leafHasher struct {
+	sorter
+	buf []byte
+}
 
 func (h *leafHasher) hash(r Record) (tlog.Hash, error) {
-	leaf, err := r.AppendLeaf(append(h.buf[:0], 0))
+	leaf, err := r.appendLeaf(append(h.buf[:0], 0), &h.sorter)
 	h.buf = leaf
 	if err != nil {
 		return tlog.Hash{}, err
@@ -91,6 +101,9 @@ func (r Record) size() uint64 {
 		for _, v := range values {
 			n += uint64(len(v)) + 1
 		}
+	}
+	for _, l := range r.Lines {
+		n += uint64(len(l[0])) + uint64(len(l[1])) + 1
 	}
 	return n
 }

@@ -34,8 +34,8 @@ type VerifyOptions struct {
 	SealedBy time.Time
 
 	// Reverify checks what the record itself claims (its HMAC); nil means nothing does. It is
-	// called from two goroutines at once. nil and ErrNotChecked are good; the text of any
-	// other error becomes the fault's detail.
+	// called from two goroutines at once, and must not keep the record's Header. nil and
+	// ErrNotChecked are good; the text of any other error becomes the fault's detail.
 	Reverify func(Record) error
 
 	// Progress is called now and then with the leaves compared so far; nil means nobody is.

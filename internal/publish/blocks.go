@@ -117,10 +117,12 @@ func blockFiles(folder string) ([]uint32, error) {
 
 // block is a block file.
 type block struct {
-	data []byte
-	hash hash.Hash64
-	last uint64 // the highest sequence so far
-	jump uint64 // how far a sequence may be from it
+	data  []byte
+	hash  hash.Hash64
+	sum   [blockChecksum]byte
+	lines [][2]string // of the last message
+	last  uint64      // the highest sequence so far
+	jump  uint64      // how far a sequence may be from it
 }
 
 func newBlock(data []byte, stream string, index uint32) (*block, error) {
@@ -182,38 +184,66 @@ func (b *block) next(at int) int {
 
 // record returns the length of the sound record at a place, or 0 if there is none.
 func (b *block) record(at int) int {
-	rest := b.data[at:]
-	if len(rest) < blockHead+blockChecksum {
+	r, ok := parseRecord(b.data[at:])
+	seq := r.seq &^ sequenceFlags
+	if !ok || b.last > 0 && seq > b.last+b.jump || !b.checks(r) {
 		return 0
 	}
-	length := binary.LittleEndian.Uint32(rest)
-	subject := int(binary.LittleEndian.Uint16(rest[20:]))
-	skip := 0
-	if length&withHeaders != 0 {
-		length, skip = length&^withHeaders, 4
-	}
-	n := int64(length)
-	if n < int64(blockHead+subject+skip+blockChecksum) || n > int64(len(rest)) || n > largestRecord {
-		return 0
-	}
-	seq := binary.LittleEndian.Uint64(rest[4:]) &^ sequenceFlags
-	if b.last > 0 && seq > b.last+b.jump {
-		return 0
-	}
-	end := int(n) - blockChecksum
-	b.hash.Reset()
-	for _, part := range [][]byte{rest[4:20], rest[blockHead : blockHead+subject], rest[blockHead+subject+skip : end]} {
-		b.hash.Write(part) // a hash never returns an error
-	}
-	if !bytes.Equal(b.hash.Sum(nil), rest[end:n]) {
-		return 0
-	}
-	removed := binary.LittleEndian.Uint64(rest[4:])&sequenceFlags != 0
-	if skip > 0 && !removed && !headersEnd(rest[blockHead+subject:end]) {
+	if r.headers && r.seq&sequenceFlags == 0 && !headersEnd(r.rest) {
 		return 0
 	}
 	b.last = max(b.last, seq)
-	return int(n)
+	return r.length
+}
+
+// stored is a record of a block file, in the file's memory.
+type stored struct {
+	length  int
+	headers bool
+	seq     uint64 // with its flags
+	fixed   []byte // sequence and time, as they stand
+	subject []byte
+	rest    []byte // headers behind their length, if there are any, and data
+	sum     []byte
+}
+
+// parseRecord reads the record that bytes begin with; false if they do not hold one whole.
+// Its checksum is not looked at. The length is also told of one that goes on behind them.
+func parseRecord(b []byte) (r stored, ok bool) {
+	if len(b) < blockHead+blockChecksum {
+		return r, false
+	}
+	length := binary.LittleEndian.Uint32(b)
+	r.headers = length&withHeaders != 0
+	n, subject := int64(length&^withHeaders), int(binary.LittleEndian.Uint16(b[20:]))
+	least := blockHead + subject + blockChecksum
+	if r.headers {
+		least += 4
+	}
+	if n < int64(least) || n > largestRecord {
+		return r, false
+	}
+	r.length = int(n)
+	if r.length > len(b) {
+		return r, false
+	}
+	end := r.length - blockChecksum
+	r.seq, r.fixed = binary.LittleEndian.Uint64(b[4:]), b[4:20]
+	r.subject, r.rest, r.sum = b[blockHead:blockHead+subject], b[blockHead+subject:end], b[end:r.length]
+	return r, true
+}
+
+// checks reports whether the record's checksum is right.
+func (b *block) checks(r stored) bool {
+	content := r.rest
+	if r.headers {
+		content = content[4:]
+	}
+	b.hash.Reset()
+	for _, part := range [][]byte{r.fixed, r.subject, content} {
+		b.hash.Write(part) // a hash never returns an error
+	}
+	return bytes.Equal(b.hash.Sum(b.sum[:0]), r.sum)
 }
 
 // headersEnd reports whether headers, behind their length, end where that says.

@@ -92,7 +92,7 @@ func TestDamagedMessagesAreNamedAndLeftOut(t *testing.T) {
 		{"length of the headers, by much", flip(25 + len("jobs.demo.1.finished")), "after sequence 1", "[1 3]"},
 		{"a header", flip(80), "after sequence 1", "[1 3]"},
 		{"checksum", func(b []byte, second int) []byte {
-			length := int(binary.LittleEndian.Uint32(b[second:]) &^ (1 << 31))
+			length := recordLength(b[second:])
 			b[second+length-1] ^= 1
 			return b
 		}, "after sequence 1", "[1 3]"},
@@ -111,7 +111,7 @@ func TestDamagedMessagesAreNamedAndLeftOut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			second := int(binary.LittleEndian.Uint32(file) &^ (1 << 31))
+			second := recordLength(file)
 			if err := os.WriteFile(jobs, row.change(file, second), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -148,4 +148,9 @@ func TestDamageIsFoundInEveryStreamOfTheEvidence(t *testing.T) {
 	if len(damage) != 1 || !strings.HasPrefix(damage[0], "ATTEMPTS: msgs/1.blk, ") || len(left) != 3 {
 		t.Errorf("damage %q and events %v, want one place in ATTEMPTS and all 3 events", damage, left)
 	}
+}
+
+// recordLength returns the length of the record that a block file begins with.
+func recordLength(file []byte) int {
+	return int(binary.LittleEndian.Uint32(file) &^ (1 << 31))
 }

@@ -135,7 +135,7 @@ func (s *Server) Open(ctx context.Context, o Options) (*Bus, error) {
 	}
 	b, err := connect(ctx, "", o, append(baseOptions(o), nats.InProcessServer(s), as))
 	if err == nil {
-		b.server = s
+		b.server, b.folder = s, s.e.Folder
 	}
 	return b, err
 }

@@ -49,6 +49,9 @@ func (b *Bus) Settle(ctx context.Context) error { return b.queue.stop(ctx) }
 // Body returns the body that a message of Range stands for: its data, or the object that
 // its headers refer to, decrypted. The error is ErrHidden if it cannot be decrypted.
 func (b *Bus) Body(ctx context.Context, m Message) ([]byte, error) {
+	if !Refers(m.Header) {
+		return m.Data, nil
+	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	data, err := b.payload(ctx, m.Header, m.Data)

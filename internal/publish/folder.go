@@ -88,7 +88,11 @@ func Attach(ctx context.Context, folder string, o Options) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connect(ctx, url, o, append(baseOptions(o), as))
+	b, err := connect(ctx, url, o, append(baseOptions(o), as))
+	if err == nil {
+		b.folder = folder
+	}
+	return b, err
 }
 
 // running returns the address of the server that another process runs on a folder, and

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -93,12 +94,14 @@ type Bus struct {
 	opts     Options
 	nc       *nats.Conn
 	server   *Server // nil unless it runs in this process
+	folder   string  // of the server, if it is on this machine; else empty
 	js       jetstream.JetStream
 	jobs     jetstream.Stream
 	attempts jetstream.Stream
 	watch    jetstream.Stream
 	queue    *attemptQueue
 	gatherer *gatherer
+	ends     sync.Map // by stream, an endOf
 }
 
 func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {

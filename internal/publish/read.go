@@ -23,6 +23,9 @@ type Message struct {
 	Sequence uint64
 	Time     time.Time
 	Header   map[string][]string
+	// Lines are the headers of a message that Bus.Lines read from a file, a name and a value
+	// each; Header is nil then.
+	Lines [][2]string
 	// Data is the payload, read from the object store if it was kept there, and decrypted
 	// if that is possible.
 	Data []byte

@@ -1,0 +1,96 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"receiver/internal/audit"
+)
+
+// lined is a source that gives lines, in an order of the names that changes from record to
+// record, and spoils them when it may.
+type lined struct{ audit.Source }
+
+// Lines implements audit.Liner.
+func (s lined) Lines(ctx context.Context, from, to uint64, yield func(audit.Record) error) error {
+	var lines audit.Lines
+	return s.Records(ctx, from, to, func(r audit.Record) error {
+		lines = lines[:0]
+		for name, values := range r.Header { // in any order
+			if len(values) == 0 {
+				return yield(r) // no lines can say that
+			}
+			for _, v := range values {
+				lines = append(lines, [2]string{name, v})
+			}
+		}
+		r.Header, r.Lines = nil, slices.Clip(lines)
+		err := yield(r)
+		for i := range lines {
+			lines[i] = [2]string{"spoiled", "spoiled"}
+		}
+		return err
+	})
+}
+
+// Whatever names there are, and however they are mixed, lines have the leaf of their map.
+func TestLinesHaveTheLeavesOfTheirHeaders(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	w := newWorld(t, 600)
+	for seq := range uint64(600) {
+		w.stream.change(seq+1, func(r *audit.Record) {
+			r.Header = make(map[string][]string)
+			for range random.IntN(12) {
+				name := strings.Repeat("n", random.IntN(3)) + fmt.Sprint(random.IntN(3+int(seq)/4)) // more and more of them
+				r.Header[name] = append(r.Header[name], fmt.Sprint(random.IntN(5)))
+			}
+		})
+	}
+	cp := w.seal(t)
+	if want := wantTree(t, w.stream, 1, 600); cp.Tree != want {
+		t.Errorf("Seal made %v out of lines, want %v as of maps", cp.Tree, want)
+	}
+	check := func(r audit.Record) error {
+		if want := w.stream.records[r.Seq].Header; r.Lines != nil || fmt.Sprint(r.Header) != fmt.Sprint(want) {
+			return fmt.Errorf("headers %q, want %q", r.Header, want)
+		}
+		return nil
+	}
+	for name, source := range map[string]audit.Source{"lines": lined{w.stream}, "maps": w.stream} {
+		log, err := audit.NewLog(audit.LogOptions{
+			Origin: testOrigin, Stream: "JOBS", Source: source, Storage: w.store, Checkpoints: w.cps, Keys: testKeys(t),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := log.Verify(t.Context(), audit.VerifyOptions{Reverify: check})
+		if err != nil || !report.OK() || report.Records != 600 || report.Reverified != 600 {
+			t.Errorf("Verify by %s = %+v, %v, want 600 records without a fault", name, report, err)
+		}
+	}
+}
+
+// FuzzLines: the leaf of lines is that of the map they make.
+func FuzzLines(f *testing.F) {
+	f.Add("a:1\na:2\nb:3")
+	f.Add("b:\n:x\na\x00:1\na:2")
+	f.Fuzz(func(t *testing.T, text string) {
+		lined, mapped := testRecord(1), testRecord(1)
+		lined.Header, lined.Lines, mapped.Header = nil, audit.Lines{}, make(map[string][]string)
+		for line := range strings.SplitSeq(text, "\n") {
+			name, value, _ := strings.Cut(line, ":")
+			lined.Lines = append(lined.Lines, [2]string{name, value})
+			mapped.Header[name] = append(mapped.Header[name], value)
+		}
+		got, err1 := lined.AppendLeaf(nil)
+		want, err2 := mapped.AppendLeaf(nil)
+		if err1 != nil || err2 != nil || !bytes.Equal(got, want) {
+			t.Errorf("leaf of lines %q = %q, %v, want %q, %v", text, got, err1, want, err2)
+		}
+	})
+}
