@@ -188,8 +188,13 @@ func signer(c config.Audit, stream string) (note.Signer, error) {
 // brokenSealer seals nothing, for a reason.
 type brokenSealer struct{ err error }
 
-// Seal implements seal.Sealer, as does Follow.
+// Seal implements seal.Sealer, as do SealSome and Follow.
 func (b brokenSealer) Seal(context.Context) (audit.Checkpoint, error) {
+	return audit.Checkpoint{}, b.err
+}
+
+// SealSome says why nothing is sealed, as Follow does.
+func (b brokenSealer) SealSome(context.Context, int64) (audit.Checkpoint, error) {
 	return audit.Checkpoint{}, b.err
 }
 

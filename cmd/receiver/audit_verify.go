@@ -173,8 +173,9 @@ func (v *verification) stream(ctx context.Context, r reading, stream string, kep
 	return v.verify(stream, &o, func() (audit.Report, error) { return log.Verify(ctx, o) })
 }
 
-// sealGrace is how long a receiver that runs may take to seal a record beyond its interval.
-const sealGrace = 10 * time.Second
+// sealGrace is how long a receiver that runs may take to seal a record beyond its interval:
+// while callbacks come quickly it seals them half a minute behind, or a little more.
+const sealGrace = 2 * time.Minute
 
 // verify runs one verification with a progress bar.
 func (v *verification) verify(name string, o *audit.VerifyOptions, run func() (audit.Report, error)) error {

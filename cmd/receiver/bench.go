@@ -17,6 +17,7 @@ import (
 type benchFlags struct {
 	load         bench.Load
 	self         bool
+	sealing      bool
 	generator    bool
 	json         bool
 	url          string
@@ -47,13 +48,15 @@ With --self it measures the receiver against the least that any receiver has to 
 turns, each on a fresh store: the ceiling (the smallest Echo handler that reads a body,
 computes its HMAC, and waits for one acknowledged publish of as many bytes), and for
 refusals the same without the publish. Ratios of one turn are what counts; figures of one
-machine at one moment are not.
+machine at one moment are not. With --sealing it measures instead what sealing costs: the
+receiver that seals its streams against the same one that does not.
 
 Each connection sends its next request when it has its answer (closed loop). With --rate
 requests fall due by the clock instead (open loop), and one that has to wait for a free
 connection is timed from when it fell due, so that one slow answer hides no others.`,
 		Example: "  receiver bench --self\n" +
 			"  receiver bench --self --sync always --alternations 9 --json\n" +
+			"  receiver bench --self --sealing --duration 5s --alternations 15\n" +
 			"  receiver bench --url http://127.0.0.1:8080 --source demo --key-file signature.key --rate 2000 --duration 30s --duplicates 0.1",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -63,6 +66,7 @@ connection is timed from when it fell due, so that one slow answer hides no othe
 	}
 	fl := cmd.Flags()
 	fl.BoolVar(&f.self, "self", false, "measure the receiver in this program against its ceiling")
+	fl.BoolVar(&f.sealing, "sealing", false, "measure what sealing costs accepted callbacks; with --self")
 	fl.StringVar(&f.url, "url", "", "address of a receiver's public listener, on this machine")
 	fl.StringVar(&f.source, "source", "", "source to call back as, with --url")
 	fl.StringVar(&f.keyFile, "key-file", "", "file with that source's signature key")

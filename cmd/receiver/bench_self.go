@@ -24,6 +24,8 @@ type selfBench struct {
 	profile  string // where profiles go; empty if none are made
 	verifier *verify.Verifier
 	padding  int // what the receiver stores with a body, in bytes
+
+	stored, covered uint64 // records, and of them sealed, when the load ended
 }
 
 func (a *app) benchSelf(ctx context.Context, f benchFlags) (err error) {
@@ -41,6 +43,9 @@ func (a *app) benchSelf(ctx context.Context, f benchFlags) (err error) {
 		return fmt.Errorf("trying one callback: %w", err)
 	}
 	lanes, targets := b.lanes(f.sync)
+	if f.sealing {
+		lanes, targets = b.sealingLanes(f.sync)
+	}
 	each := f.load.Duration + f.load.Warmup + benchOverhead
 	a.say("%d things measured %d times, %v each: about %v; Ctrl-C ends it and prints what there is",
 		len(lanes), f.alternations, f.load.Duration, (time.Duration(len(lanes)*f.alternations) * each).Round(time.Second))
@@ -49,6 +54,9 @@ func (a *app) benchSelf(ctx context.Context, f benchFlags) (err error) {
 	})
 	if err != nil && ctx.Err() == nil {
 		return err
+	}
+	if f.sealing {
+		a.say("of %d records %d were sealed when the load ended; the others are sealed after it", b.stored, b.covered)
 	}
 	report.Load = bench.LoadShape{
 		Connections: f.load.Connections, Rate: f.load.Rate, Seconds: f.load.Duration.Seconds(),

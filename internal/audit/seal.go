@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"sync"
 
 	"golang.org/x/mod/sumdb/note"
@@ -88,12 +89,17 @@ func NewSealer(l *Log, o SealerOptions) (*Sealer, error) {
 // After *ForkError or ErrRewound the sealer signs nothing more: every later call returns
 // the same error. After any other error the next call starts afresh.
 func (s *Sealer) Seal(ctx context.Context) (Checkpoint, error) {
+	return s.SealSome(ctx, math.MaxInt64)
+}
+
+// SealSome is Seal of at most so many more leaves.
+func (s *Sealer) SealSome(ctx context.Context, most int64) (Checkpoint, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.refused != nil {
 		return Checkpoint{}, s.refused
 	}
-	cp, err := s.seal(ctx)
+	cp, err := s.seal(ctx, most)
 	if err != nil {
 		s.front = nil
 		if fork := new(ForkError); errors.As(err, &fork) || errors.Is(err, ErrRewound) {
@@ -104,16 +110,20 @@ func (s *Sealer) Seal(ctx context.Context) (Checkpoint, error) {
 	return cp, nil
 }
 
-func (s *Sealer) seal(ctx context.Context) (Checkpoint, error) {
+func (s *Sealer) seal(ctx context.Context, most int64) (Checkpoint, error) {
 	last, err := s.log.o.Source.Last(ctx)
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("asking stream %s for its last sequence: %w", s.log.o.Stream, err)
 	}
-	goal := s.log.leaves(last)
+	there := s.log.leaves(last)
+	goal := int64(-1)
 	conflicts := 0
 	for {
-		if err := s.catchUp(ctx, goal); err != nil {
+		if err := s.catchUp(ctx, there); err != nil {
 			return Checkpoint{}, err
+		}
+		if goal < 0 {
+			goal = s.head.Tree.N + min(most, max(there-s.head.Tree.N, 0))
 		}
 		if s.head.Note != nil && s.head.Tree.N >= goal {
 			return s.head, nil

@@ -501,3 +501,14 @@ func TestNewLogAndSealerRefuse(t *testing.T) {
 		}
 	}
 }
+
+func TestSealSomeSealsNoMore(t *testing.T) {
+	w := newWorld(t, 1000)
+	s := w.sealer(t)
+	for _, step := range []struct{ most, want int64 }{{0, 0}, {1, 1}, {300, 301}, {0, 301}, {600, 901}, {600, 1000}, {5, 1000}} {
+		cp, err := s.SealSome(t.Context(), step.most)
+		if want := wantTree(t, w.stream, 1, step.want); err != nil || cp.Tree != want || cp.Note == nil {
+			t.Errorf("SealSome(%d) = %v, %v, want the signed tree of %d", step.most, cp.Tree, err, step.want)
+		}
+	}
+}

@@ -259,7 +259,7 @@ type Audit struct {
 	VerifierKeys []string `key:"verifier_keys" form:"verifier key"`
 	// CheckpointFile is where each replica keeps every checkpoint it has seen.
 	CheckpointFile Path `key:"checkpoint_file" default:"receiver-checkpoints"`
-	// Interval is the longest that a record stays unsealed.
+	// Interval is the longest that a record stays unsealed, but under a high load.
 	Interval time.Duration `key:"interval" default:"1s" min:"100ms" max:"1h"`
 	// Anchors are told of checkpoints every AnchorInterval.
 	Anchors        []Anchor      `key:"anchors"`

@@ -50,7 +50,7 @@ func (b *Bus) Settle(ctx context.Context) error { return b.queue.stop(ctx) }
 // its headers refer to, decrypted. The error is ErrHidden if it cannot be decrypted.
 func (b *Bus) Body(ctx context.Context, m Message) ([]byte, error) {
 	if !Refers(m.Header) {
-		return m.Data, nil
+		return b.reveal(m.Header, m.Data)
 	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()

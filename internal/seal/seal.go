@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -22,7 +23,9 @@ import (
 
 // Sealer advances one log, or follows it. audit.Sealer is one.
 type Sealer interface {
+	// Seal seals everything, SealSome at most so many more leaves.
 	Seal(ctx context.Context) (audit.Checkpoint, error)
+	SealSome(ctx context.Context, most int64) (audit.Checkpoint, error)
 	Follow(ctx context.Context) (audit.Checkpoint, error)
 }
 
@@ -56,7 +59,8 @@ type Log struct {
 type Options struct {
 	Logs  []Log
 	Lease Lease
-	// Interval is the longest that a record stays unsealed while this replica seals.
+	// Interval is the longest that a record stays unsealed while this replica seals, but when
+	// records come so quickly that sealing gives way to them.
 	Interval time.Duration
 	// Burst is how many unsealed records of one log are sealed before Interval is over; 0
 	// means 4096.
@@ -106,6 +110,7 @@ type kept struct {
 	proved   bool
 	told     alarm
 	anchors  alarm
+	pace     pace
 }
 
 // New returns a keeper. Nothing happens before Run or Seal.
@@ -125,10 +130,11 @@ const look = time.Second
 
 // Run looks after the logs until ctx is done.
 func (k *Keeper) Run(ctx context.Context) {
-	tick := time.NewTicker(min(k.o.Interval, look))
+	tick := time.NewTicker(k.tick())
 	defer tick.Stop()
 	for {
-		k.round(ctx)
+		for k.round(ctx) && ctx.Err() == nil {
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -137,19 +143,27 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
-func (k *Keeper) round(ctx context.Context) {
+// tick is the time between two rounds.
+func (k *Keeper) tick() time.Duration { return min(k.o.Interval, look) }
+
+// round looks at every log once, and reports whether there is more to do at once: much is
+// left, and nobody else needs the machine.
+func (k *Keeper) round(ctx context.Context) (more bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	ours := k.hold(ctx)
+	busy := k.busy()
 	for _, l := range k.logs {
 		if ctx.Err() != nil {
-			return
+			return false
 		}
-		k.attend(ctx, l, ours)
+		k.attend(ctx, l, ours, busy)
 		if ours {
 			k.anchor(ctx, l, false)
 		}
+		more = more || l.state.Err == nil && uint64(l.state.Unsealed) >= k.o.Burst
 	}
+	return more && ours && !busy
 }
 
 func (k *Keeper) hold(ctx context.Context) bool {
@@ -161,28 +175,31 @@ func (k *Keeper) hold(ctx context.Context) bool {
 }
 
 // attend seals or follows one log if it is time to.
-func (k *Keeper) attend(ctx context.Context, l *kept, ours bool) {
+func (k *Keeper) attend(ctx context.Context, l *kept, ours, busy bool) {
 	last, err := l.Last(ctx)
 	if err == nil {
+		l.pace.see(last)
 		l.state.Unsealed = max(0, int64(last)-l.state.Size)
 		// Half a look early is better than half a look late.
-		due := time.Since(l.sealedAt) >= k.o.Interval-min(k.o.Interval, look)/2
+		due := time.Since(l.sealedAt) >= k.o.Interval-k.tick()/2
 		if !due && uint64(l.state.Unsealed) < k.o.Burst {
 			return
 		}
-		err = k.advance(ctx, l, ours)
+		err = k.advance(ctx, l, ours, l.pace.most(l.state.Unsealed, k.tick(), busy))
 	}
 	k.conclude(ctx, l, err)
 }
 
-// advance brings the log and its state up to now.
-func (k *Keeper) advance(ctx context.Context, l *kept, ours bool) error {
-	work := l.Sealer.Follow
-	if ours {
-		work = l.Sealer.Seal
-	}
+// advance brings the log and its state up to now, by at most so many leaves.
+func (k *Keeper) advance(ctx context.Context, l *kept, ours bool, most int64) error {
 	began := time.Now()
-	cp, err := work(ctx)
+	var cp audit.Checkpoint
+	var err error
+	if ours {
+		cp, err = l.Sealer.SealSome(ctx, most)
+	} else {
+		cp, err = l.Sealer.Follow(ctx)
+	}
 	l.sealedAt, l.state.Took = time.Now(), 0
 	if ours {
 		l.state.Took = time.Since(began)
@@ -190,6 +207,7 @@ func (k *Keeper) advance(ctx context.Context, l *kept, ours bool) error {
 	if err != nil {
 		return err
 	}
+	l.pace.sealed(cp.Tree.N-l.state.Size, l.state.Took)
 	l.state.Unsealed = max(0, l.state.Unsealed-(cp.Tree.N-l.state.Size))
 	l.state.Size = cp.Tree.N
 	return k.keep(ctx, l, cp)
@@ -217,7 +235,7 @@ func (k *Keeper) Seal(ctx context.Context) ([]audit.Checkpoint, error) {
 		}
 		goals[i] = last
 	}
-	tick := time.NewTicker(min(k.o.Interval, look))
+	tick := time.NewTicker(k.tick())
 	defer tick.Stop()
 	for {
 		checkpoints, done, err := k.reach(ctx, goals)
@@ -274,7 +292,7 @@ func (k *Keeper) Finish(ctx context.Context) error {
 	}
 	errs := make([]error, 0, len(k.logs)+1)
 	for _, l := range k.logs {
-		err := k.advance(ctx, l, true)
+		err := k.advance(ctx, l, true, math.MaxInt64)
 		k.conclude(ctx, l, err)
 		errs = append(errs, err)
 		k.anchor(ctx, l, true)
