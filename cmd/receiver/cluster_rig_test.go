@@ -26,6 +26,7 @@ import (
 //	c.copied("JOBS")                                 // every copy is up to date
 //	c.Settings(3, c.URLs()...)                       // the section nats of config.yaml
 //	c.jetstream()                                    // as a consumer with the same credentials
+//	startClusterOf(t, o, program)                    // nodes that are run in another way
 type natsCluster struct {
 	*cluster.Cluster
 	t     *testing.T
@@ -38,11 +39,18 @@ type natsNode struct {
 	cluster.Node
 	*process // of its last start
 	t        *testing.T
+	program  []string // with its first arguments
 }
 
 // startCluster makes a cluster in a folder of its own, starts all its nodes, and returns
 // when they have agreed on a leader of JetStream. What Options leaves empty is filled in.
 func startCluster(t *testing.T, o cluster.Options) *natsCluster {
+	t.Helper()
+	return startClusterOf(t, o, func(int) []string { return []string{"nats-server"} })
+}
+
+// startClusterOf does so with the program, and its first arguments, that runs node n.
+func startClusterOf(t *testing.T, o cluster.Options, program func(n int) []string) *natsCluster {
 	t.Helper()
 	if o.Folder == "" {
 		o.Folder = t.TempDir()
@@ -53,8 +61,8 @@ func startCluster(t *testing.T, o cluster.Options) *natsCluster {
 		t.Fatal(err)
 	}
 	c := &natsCluster{Cluster: made, t: t}
-	for _, n := range made.Nodes {
-		node := &natsNode{Node: n, t: t}
+	for i, n := range made.Nodes {
+		node := &natsNode{Node: n, t: t, program: program(i + 1)}
 		c.nodes = append(c.nodes, node)
 		node.start()
 	}
@@ -65,7 +73,7 @@ func startCluster(t *testing.T, o cluster.Options) *natsCluster {
 // start starts a node for the first time or again. It waits for nothing.
 func (n *natsNode) start() {
 	n.t.Helper()
-	p, err := startProcess(".", environment(), "nats-server", n.Args()...)
+	p, err := startProcess(".", environment(), n.program[0], append(slices.Clone(n.program[1:]), n.Args()...)...)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -258,6 +266,12 @@ func (c *natsCluster) receiver(t *testing.T, more string, urls ...string) *repli
 // configured is a receiver that has not been started.
 func (c *natsCluster) configured(t *testing.T, more string, urls ...string) *replica {
 	t.Helper()
+	return c.configuredAt(t, "127.0.0.1", more, urls...)
+}
+
+// configuredAt is one whose public door is at another address of the machine.
+func (c *natsCluster) configuredAt(t *testing.T, host, more string, urls ...string) *replica {
+	t.Helper()
 	p, err := newPorts()
 	if err != nil {
 		t.Fatal(err)
@@ -265,7 +279,8 @@ func (c *natsCluster) configured(t *testing.T, more string, urls ...string) *rep
 	if len(urls) == 0 {
 		urls = c.URLs()
 	}
-	r := &replica{dir: t.TempDir(), public: "http://127.0.0.1:" + p.public, private: "http://127.0.0.1:" + p.private}
+	p.host = host
+	r := &replica{dir: t.TempDir(), public: "http://" + host + ":" + p.public, private: "http://127.0.0.1:" + p.private}
 	if err := writeConfig(r.dir, p, c.Settings(len(c.nodes), urls...), more); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 // replica is one receiver with the folder it is configured in.
 type replica struct {
 	dir, public, private string
+	program              []string // with its first arguments; empty means receiver
 	*process
 }
 
@@ -31,7 +33,11 @@ func (r *replica) write(t *testing.T, name, text string) {
 // up starts a receiver, for the first time or again.
 func (r *replica) up(t *testing.T) {
 	t.Helper()
-	r.process = start(t, r.dir, "serve")
+	program := r.program
+	if len(program) == 0 {
+		program = []string{"receiver"}
+	}
+	r.process = startWith(t, r.dir, program[0], append(slices.Clone(program[1:]), "serve")...)
 	r.listening(t)
 }
 

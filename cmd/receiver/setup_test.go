@@ -17,11 +17,12 @@ import (
 // signatureKey signs the callbacks of the tests' own source.
 const signatureKey = "the-signature-key-of-the-tests"
 
-// ports are those of one receiver and of the platform that it submits to.
-type ports struct{ public, private, nats, platform string }
+// ports are those of one receiver and of the platform that it submits to. The receiver's
+// public door is at host.
+type ports struct{ host, public, private, nats, platform string }
 
 func newPorts() (ports, error) {
-	var p ports
+	p := ports{host: "127.0.0.1"}
 	for _, port := range []*string{&p.public, &p.private, &p.nats, &p.platform} {
 		n, err := freePort()
 		if err != nil {
@@ -75,10 +76,10 @@ func writeConfig(dir string, p ports, more ...string) error {
     callback_base_url: http://127.0.0.1:%s
 token_secret: the-token-secret-of-the-tests
 public:
-  address: 127.0.0.1:%s
+  address: %s:%s
 private:
   address: 127.0.0.1:%s
-`, p.platform, p.public, p.public, p.private)
+`, p.platform, p.public, p.host, p.public, p.private)
 	if len(more) == 0 {
 		more = []string{"nats:\n  embedded:\n    address: 127.0.0.1:" + p.nats + "\n"}
 	}

@@ -15,8 +15,8 @@ import (
 )
 
 // writeCertificates makes an authority and one certificate for all nodes, which is good for
-// a week. The authority's key is forgotten.
-func writeCertificates(caFile, certFile, keyFile string) error {
+// a week, on loopback and at the IP addresses given. The authority's key is forgotten.
+func writeCertificates(caFile, certFile, keyFile string, hosts []string) error {
 	authority := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "receiver's cluster on loopback"}, IsCA: true,
 		KeyUsage: x509.KeyUsageCertSign, BasicConstraintsValid: true,
@@ -26,6 +26,9 @@ func writeCertificates(caFile, certFile, keyFile string) error {
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, // routes go both ways
+	}
+	for _, host := range hosts {
+		node.IPAddresses = append(node.IPAddresses, net.ParseIP(host))
 	}
 	for _, c := range []*x509.Certificate{authority, node} {
 		c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(7*24*time.Hour)

@@ -1,6 +1,6 @@
-// Package cluster makes NATS clusters on loopback as an operator would have them: several
+// Package cluster makes NATS clusters on one machine as an operator would have them: several
 // nats-server processes with JetStream, TLS, accounts by JWT and a credentials file. Tests
-// and deploy/cluster use it; the program never does.
+// and the command in its folder up use it; the program never does.
 //
 // [Make] only writes a folder. A process that calls [Main] with a node's arguments is that
 // node, so that whoever wants a cluster starts itself once more for each, and can stop,
@@ -30,9 +30,13 @@ type Options struct {
 	// Store returns the folder of the streams of node n, counted from 1; nil means one below
 	// Folder.
 	Store func(n int) string
-	// Port returns a port of 127.0.0.1 that is free, each only once; nil means one that the
-	// kernel chooses.
+	// Port returns a port that is free, each only once; nil means one that the kernel chooses.
 	Port func() (string, error)
+	// Host returns the IP address of node n, counted from 1; nil means 127.0.0.1 for each.
+	Host func(n int) string
+	// Way returns the address by which one node reaches the route of another; nil means that
+	// route itself. So a test can put something between two nodes.
+	Way func(from, to int, route string) (string, error)
 }
 
 // Cluster is what was made. All paths are absolute.
@@ -94,33 +98,54 @@ func Make(o Options) (*Cluster, error) {
 		return nil, err
 	}
 	o.Folder = folder
-	if o.Port == nil {
-		o.Port = freePort
-	}
+	o = o.withDefaults()
 	c := &Cluster{
 		Domain: o.Domain, CAFile: filepath.Join(folder, "ca.pem"),
 		CredentialsFile: filepath.Join(folder, "receiver.creds"), SystemFile: filepath.Join(folder, "system.creds"),
 	}
-	if err := writeCertificates(c.CAFile, filepath.Join(folder, "node.pem"), filepath.Join(folder, "node.key")); err != nil {
+	var hosts []string
+	for i := range o.Size {
+		hosts = append(hosts, o.Host(i+1))
+	}
+	err = writeCertificates(c.CAFile, filepath.Join(folder, "node.pem"), filepath.Join(folder, "node.key"), hosts)
+	if err != nil {
 		return nil, fmt.Errorf("making certificates: %w", err)
 	}
 	accounts, err := writeAccounts(c.CredentialsFile, c.SystemFile)
 	if err != nil {
 		return nil, fmt.Errorf("making accounts: %w", err)
 	}
-	for i := range cmp.Or(o.Size, 3) {
+	for i := range o.Size {
 		n, err := o.node(i + 1)
 		if err != nil {
 			return nil, err
 		}
 		c.Nodes = append(c.Nodes, n)
 	}
-	for _, n := range c.Nodes {
-		if err := os.WriteFile(n.ConfigFile, []byte(o.config(n, c.Nodes, accounts)), 0o600); err != nil {
+	for i, n := range c.Nodes {
+		routes, err := o.routes(i+1, c.Nodes)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(n.ConfigFile, []byte(o.config(n, routes, accounts)), 0o600); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
+}
+
+func (o Options) withDefaults() Options {
+	o.Size = cmp.Or(o.Size, 3)
+	if o.Port == nil {
+		o.Port = freePort
+	}
+	if o.Host == nil {
+		o.Host = func(int) string { return "127.0.0.1" }
+	}
+	if o.Way == nil {
+		o.Way = func(_, _ int, route string) (string, error) { return route, nil }
+	}
+	return o
 }
 
 func (o Options) node(n int) (Node, error) {
@@ -135,19 +160,32 @@ func (o Options) node(n int) (Node, error) {
 		if err != nil {
 			return Node{}, fmt.Errorf("finding a port: %w", err)
 		}
-		*address = net.JoinHostPort("127.0.0.1", port)
+		*address = net.JoinHostPort(o.Host(n), port)
 	}
 	node.URL, node.Monitor = "tls://"+node.address, "http://"+monitor
 	return node, nil
 }
 
+// routes are the ways from one node to the others. It is among them itself, as in a
+// configuration that all nodes share; servers count routes to know how many they will be.
+func (o Options) routes(from int, all []Node) ([]string, error) {
+	var routes []string
+	for i, other := range all {
+		way := other.route
+		if to := i + 1; to != from {
+			var err error
+			if way, err = o.Way(from, to, other.route); err != nil {
+				return nil, fmt.Errorf("making the way from node %d to node %d: %w", from, to, err)
+			}
+		}
+		routes = append(routes, "tls://"+way)
+	}
+	return routes, nil
+}
+
 // config is nats-server.conf of one node. Clients are not told of the other nodes: a test
 // that puts something in front of one would be led around it.
-func (o Options) config(n Node, all []Node, accounts string) string {
-	var routes []string
-	for _, other := range all {
-		routes = append(routes, "tls://"+other.route)
-	}
+func (o Options) config(n Node, routes []string, accounts string) string {
 	jetstream := fmt.Sprintf("store_dir: %q", n.Store)
 	if o.Domain != "" {
 		jetstream += "\n  domain: " + o.Domain

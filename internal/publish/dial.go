@@ -54,9 +54,11 @@ func connect(ctx context.Context, url string, o Options, opts []nats.Option) (*B
 	return b, nil
 }
 
-// pingInterval is how often a silent server is asked for a sign of life; after the
-// second answer that does not come the connection counts as lost.
-const pingInterval = 10 * time.Second
+// pingInterval is how often a server is asked for a sign of life; when the third is due and
+// two were not answered, the connection counts as lost. A line that is cut without a word is
+// noticed by nothing else: until then every callback waits for its timeout, though another
+// server may be well.
+const pingInterval = 2 * time.Second
 
 func baseOptions(o Options) []nats.Option {
 	return []nats.Option{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +88,19 @@ func TestASilentServerIsAnOutage(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("Close took %v with a deadline of 100ms, want little more than Options.Timeout", took)
 	}
+}
+
+// A line that is cut while nothing fills it is noticed only by asking. There may be another
+// server, so that must not take long.
+func TestASilentServerIsLeftForAnother(t *testing.T) {
+	t.Parallel()
+	s := somebodysServer(t, 0)
+	w := newWall(t, s.ns.Addr().String())
+	var said logs
+	b := dial(t, publish.External{URLs: []string{w.url()}}, publish.Options{Timeout: time.Second, Log: said.logger()})
+	store(t, b, event(job.Finished, "1", "COMPLETED"))
+	w.close()
+	eventually(t, "the loss of the connection to be said", func() bool { return strings.Contains(said.String(), "connection to NATS lost") })
 }
 
 func TestCloseStoresTheAttemptsThatWait(t *testing.T) {
