@@ -1,11 +1,14 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race lint fuzz bench reliability ci
+.PHONY: help demo cluster build test race lint fuzz bench reliability ci
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## run the whole way of one callback in one process
 	go run ./cmd/receiver demo
+
+cluster: ## run three NATS servers to try nats.mode external with
+	go run ./internal/cluster/up
 
 build: ## build ./receiver
 	go build -trimpath -o receiver ./cmd/receiver
