@@ -30,6 +30,8 @@ type plan struct {
 	// timeout is how long the platform and NATS are waited for; 0 means 500 ms. Jobs that
 	// a killed receiver had at hand are taken up after 14 times that.
 	timeout time.Duration
+	// program runs receiver n, with its first arguments; nil means receiver.
+	program func(n int) []string
 }
 
 // world is a simulated platform, the receivers that it calls, and the streams.
@@ -67,6 +69,9 @@ func newWorld(t *testing.T, p plan) *world {
 	w.front = newFront(t, behind...)
 	for i := range ports {
 		r := &replica{dir: t.TempDir(), public: "http://127.0.0.1:" + ports[i].public, private: "http://127.0.0.1:" + ports[i].private}
+		if p.program != nil {
+			r.program = p.program(i)
+		}
 		w.configure(r, p, ports[i], url)
 		w.replicas = append(w.replicas, r)
 	}

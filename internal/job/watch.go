@@ -34,6 +34,8 @@ type Watch struct {
 	Overdue bool `json:"overdue,omitempty"`
 	// Sequence is the message's place in the stream; zero of one that is not stored yet.
 	Sequence uint64 `json:"-"`
+	// Handed is how often this message has been handed out, this time included.
+	Handed uint64 `json:"-"`
 }
 
 // WatchSubject returns `watch.<source>.<job>`.

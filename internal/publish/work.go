@@ -43,7 +43,7 @@ func (b *Bus) Watches(ctx context.Context, workers int, patience time.Duration, 
 		if err != nil {
 			return 0, err
 		}
-		watch.Sequence = meta.Sequence.Stream
+		watch.Sequence, watch.Handed = meta.Sequence.Stream, meta.NumDelivered
 		return do(ctx, watch), nil
 	})
 }

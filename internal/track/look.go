@@ -17,7 +17,7 @@ const busyPause = 200 * time.Millisecond
 // turn is what becomes of a watch that is handed out: how long it is wanted back after,
 // or zero if it is over or another message has taken its place.
 func (w *Watcher) turn(ctx context.Context, watch job.Watch) time.Duration {
-	if wait := watch.Next.Sub(w.o.Now()); wait > 0 {
+	if wait := w.wait(watch); wait > 0 {
 		return wait
 	}
 	if !w.enter(watch.Source) {
@@ -31,6 +31,20 @@ func (w *Watcher) turn(ctx context.Context, watch job.Watch) time.Duration {
 		return jittered(storePause)
 	}
 	return 0
+}
+
+// wait is how long it is until the question of a watch is due. A time that is farther away
+// than any question can be was written down by a clock ahead of ours: then the pause is
+// kept once, by the clock of the store, and not until ours has come so far.
+func (w *Watcher) wait(watch job.Watch) time.Duration {
+	wait, longest := watch.Next.Sub(w.o.Now()), w.plan(watch.Source, watch.Object).longest(watch)
+	switch {
+	case wait <= longest+skew:
+		return wait
+	case watch.Handed > 1:
+		return 0
+	}
+	return longest
 }
 
 // look asks after a job once and writes down what came of it: what was new, and the watch

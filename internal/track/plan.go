@@ -67,6 +67,19 @@ func (p Plan) again(w job.Watch, now time.Time) time.Time {
 	return now.Add(jittered(p.pause(w.Step, p.Slow)))
 }
 
+// longest is how long a watch can have to wait for its next question by the clock that
+// wrote it down.
+func (p Plan) longest(w job.Watch) time.Duration {
+	pause := p.pause(w.Step, max(p.Cap, p.Slow))
+	switch {
+	case w.Overdue:
+		pause = p.Slow
+	case w.Looks == 0 && w.Step == 0:
+		pause = p.Expected
+	}
+	return pause + pause/5
+}
+
 // pause grows with the steps, up to most.
 func (p Plan) pause(step int, most time.Duration) time.Duration {
 	pause := p.Retry

@@ -20,7 +20,7 @@ import (
 )
 
 // isNode is in the environment of this program where it is one of the servers.
-const isNode = "RECEIVER_CLUSTER_NODE"
+const isNode = "UP_IS_NODE"
 
 func main() {
 	if os.Getenv(isNode) != "" {

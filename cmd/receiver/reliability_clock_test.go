@@ -1,0 +1,111 @@
+//go:build e2e
+
+package main_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/cluster"
+	"receiver/internal/simulator"
+)
+
+// off is how far clocks are set: farther than any time in the configuration of these runs
+// but the age of JOBS.
+const off = 50 * time.Minute
+
+// TestReliabilityClusterClockJump sets the clock of one process ahead, back, and right again,
+// under load: of a receiver, and of the node that leads JOBS.
+func TestReliabilityClusterClockJump(t *testing.T) {
+	b := buildWithClocks(t)
+	t.Run("receiver", func(t *testing.T) {
+		c := startCluster(t, cluster.Options{})
+		clock := newWallClock(t)
+		jumps, other := c.configured(t, quickTimeout), c.receiver(t, quickTimeout)
+		jumps.program = clock.on(b.receiver)
+		jumps.up(t)
+		l := pourAt(t, jumps, other)
+		l.more(c, enoughAcked)
+		at := time.Now()
+		for _, set := range []time.Duration{off, -off, 0} {
+			clock.set(set)
+			c.sees(set, func(m *jetstream.RawStreamMsg) string { return m.Header.Get("receiver-received") })
+			l.more(c, enoughAcked)
+		}
+		l.judge(c, "the clock of one of two receivers set 50 minutes ahead, then 50 back, then right", l.silence(at))
+	})
+	t.Run("node", func(t *testing.T) {
+		clocks := []wallClock{newWallClock(t), newWallClock(t), newWallClock(t)}
+		c := startClusterOf(t, cluster.Options{}, func(n int) []string { return clocks[n-1].on(b.server) })
+		l := pourAt(t, c.receiver(t, quickTimeout))
+		l.more(c, enoughAcked)
+		at := time.Now()
+		for _, set := range []time.Duration{off, -off, 0} {
+			for i, n := range c.nodes {
+				if n == c.leader("JOBS") {
+					clocks[i].set(set)
+				} else {
+					clocks[i].set(0)
+				}
+			}
+			c.sees(set, func(m *jetstream.RawStreamMsg) string { return m.Time.Format(time.RFC3339Nano) })
+			l.more(c, enoughAcked)
+		}
+		l.judge(c, "the clock of the node that leads JOBS set 50 minutes ahead, then 50 back, then right", l.silence(at))
+	})
+}
+
+// sees waits until the last event of JOBS tells a time that is so far off.
+func (c *natsCluster) sees(off time.Duration, told func(*jetstream.RawStreamMsg) string) {
+	c.t.Helper()
+	js := c.jetstream()
+	c.until("an event has a time that is off by "+off.String(), func(ctx context.Context) bool {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		s, err := js.Stream(ctx, "JOBS")
+		if err != nil {
+			return false
+		}
+		m, err := s.GetMsg(ctx, s.CachedInfo().State.LastSeq)
+		if err != nil {
+			return false
+		}
+		at, err := time.Parse(time.RFC3339Nano, told(m))
+		return err == nil && (time.Until(at)-off).Abs() < off.Abs()/2+5*time.Minute
+	})
+}
+
+// TestReliabilityClockJump has every fault of the simulator and one receiver of two whose
+// clock is set ahead, back, and right again while jobs are submitted and asked after.
+func TestReliabilityClockJump(t *testing.T) {
+	const jobs = 500
+	b, clock := buildWithClocks(t), newWallClock(t)
+	w := newWorld(t, plan{replicas: 2, source: soon, platform: simulator.Options{
+		TimeScale: 0.001, Seed: 7, Faults: simulator.Faults{Mix: simulator.EveryFault()},
+	}, program: func(n int) []string {
+		if n > 0 {
+			return []string{"receiver"}
+		}
+		return clock.on(b.receiver)
+	}})
+	submitted := w.submitMany(jobs)
+	for n, set := range []time.Duration{off, -off, 0} {
+		w.ledger.await(t, "more jobs to end", func(l *ledger) bool { return l.events["finished"] >= (n+1)*jobs/5 })
+		clock.set(set)
+	}
+	<-submitted
+	w.findLost()
+	w.ledger.await(t, "every job to end", func(l *ledger) bool { return l.events["finished"] >= jobs })
+	w.ledger.await(t, "the errors of rows", func(l *ledger) bool { return l.events["errors"] >= w.withErrors() })
+	w.quiet()
+	w.stop()
+	f := w.judge(t)
+	w.everyErrorOnce()
+	if f.stored != jobs || f.open != 0 {
+		t.Errorf("%+v, want %d jobs, each finished once", f, jobs)
+	}
+	w.report(t, "every fault of the simulator mixed, two replicas; the clock of one set 50 minutes ahead, then 50 back, then right", f)
+}
