@@ -46,12 +46,22 @@ const (
 // pourAt begins the load on receivers.
 func pourAt(t *testing.T, receivers ...*replica) *clusterLoad {
 	t.Helper()
+	var doors []string
+	for _, r := range receivers {
+		doors = append(doors, r.public)
+	}
+	return pourInto(t, doors...)
+}
+
+// pourInto begins it on whatever has these public addresses.
+func pourInto(t *testing.T, doors ...string) *clusterLoad {
+	t.Helper()
 	l := &clusterLoad{
 		t: t, sent: map[string]bool{}, finish: make(chan struct{}),
 		client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: loadSides}},
 	}
-	for _, r := range receivers {
-		l.urls = append(l.urls, r.public+"/callbacks/demo")
+	for _, door := range doors {
+		l.urls = append(l.urls, door+"/callbacks/demo")
 	}
 	for side := range loadSides {
 		l.wg.Go(func() { l.pour(side) })
