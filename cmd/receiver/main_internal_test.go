@@ -9,13 +9,13 @@ import (
 	"receiver/internal/cluster"
 )
 
-// TestMain puts a program named receiver into the path of the tests: this test binary,
-// which under that name runs main and nothing else. So the tests drive the real program
-// as processes of its own, under the race detector whenever the tests are. nats-server
-// is such a one too, for the clusters of startCluster.
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"receiver":    main,
-		"nats-server": func() { os.Exit(cluster.Main()) }, //nolint:forbidigo // it is main
-	})
+// programs are put into the path of the tests by their names: this test binary, which under
+// that name runs the func and nothing else. So the tests drive the real receiver as
+// processes of its own, under the race detector whenever the tests are. nats-server is for
+// the clusters of startCluster.
+var programs = map[string]func(){
+	"receiver":    main,
+	"nats-server": func() { os.Exit(cluster.Main()) }, //nolint:forbidigo // it is main
 }
+
+func TestMain(m *testing.M) { testscript.Main(m, programs) }

@@ -7,8 +7,11 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // lan is a network of its own: hosts in network namespaces, and a router between them, from
@@ -121,6 +124,31 @@ func (l *lan) cut(one *host, others ...*host) (mend func()) {
 	}
 	rules("add")
 	return func() { rules("del") }
+}
+
+// slow makes every packet from and to a host take so much longer, until mend is called: the
+// router hands them to slow-line, which hands them back later.
+func (l *lan) slow(h *host, by time.Duration) (mend func()) {
+	l.t.Helper()
+	const device, table = "slow0", "77"
+	run := l.router.inside("slow-line", device, by.String())
+	line := startWith(l.t, l.t.TempDir(), run[0], run[1:]...)
+	if _, err := line.wait(line.out, regexp.MustCompile("ready")); err != nil {
+		l.t.Skipf("packets cannot be held up here: %v", err)
+	}
+	l.router.do(l.t, "sh", "-c", "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$f; done")
+	l.router.do(l.t, "ip", "link", "set", device, "up")
+	l.router.do(l.t, "ip", "route", "add", "default", "dev", device, "table", table)
+	rules := [][]string{{"pref", "10", "iif", device, "lookup", "main"}, {"pref", "11", "from", h.addr, "lookup", table}, {"pref", "12", "to", h.addr, "lookup", table}}
+	for _, rule := range rules {
+		l.router.do(l.t, append([]string{"ip", "rule", "add"}, rule...)...)
+	}
+	return func() {
+		for _, rule := range slices.Backward(rules) {
+			l.router.do(l.t, append([]string{"ip", "rule", "del"}, rule...)...)
+		}
+		line.kill() // and the device goes with it
+	}
 }
 
 // inside is the command that runs a command at a host.

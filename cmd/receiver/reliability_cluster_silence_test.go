@@ -121,3 +121,30 @@ func (c *natsCluster) lead(stream string, n *natsNode) {
 		return false
 	})
 }
+
+// TestReliabilityClusterNodeSlow has every packet of one node take a tenth of a second
+// longer, each way: of the node that leads JOBS, and then of one that neither leads nor has
+// the receiver's connection.
+func TestReliabilityClusterNodeSlow(t *testing.T) {
+	const few = enoughAcked / 2
+	c := startApart(t, 1)
+	r, at := c.receiverAt(0)
+	l := pourAt(t, r)
+	l.more(c.natsCluster, enoughAcked)
+	first := time.Now()
+	for _, slow := range []func(leader *natsNode) *natsNode{
+		func(leader *natsNode) *natsNode { return leader },
+		func(leader *natsNode) *natsNode {
+			return slices.DeleteFunc(c.others(leader), func(n *natsNode) bool { return n.hasClient(at.addr) })[0]
+		},
+	} {
+		node := slow(c.leader("JOBS"))
+		began := time.Now()
+		mend := c.lan.slow(c.at[slices.Index(c.nodes, node)], 100*time.Millisecond)
+		l.more(c.natsCluster, few)
+		t.Logf("%d callbacks in %.1f s while %s is slow", few, time.Since(began).Seconds(), node.Name)
+		mend()
+		l.more(c.natsCluster, enoughAcked)
+	}
+	l.judge(c.natsCluster, "packets of the node that leads JOBS held up for 100 ms each way, then those of another", l.silence(first))
+}

@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -50,12 +51,17 @@ func TestReliabilityClusterLeaderKilled(t *testing.T) {
 func TestReliabilityClusterNodeDown(t *testing.T) {
 	c, l := underFault(t, cluster.Options{})
 	node := c.others(c.leader("JOBS"))[0]
+	span := time.Minute
+	if testing.Short() {
+		span = 10 * time.Second
+	}
 	at := time.Now()
 	node.stop()
-	l.more(c, 5*enoughAcked)
+	l.since(c, at.Add(span), http.StatusOK, "")
+	l.more(c, enoughAcked)
 	node.start()
 	l.more(c, enoughAcked)
-	l.judge(c, "a node that does not lead JOBS is down", l.silence(at))
+	l.judge(c, fmt.Sprintf("a node that does not lead JOBS down for %.0f s", span.Seconds()), l.silence(at))
 }
 
 func TestReliabilityClusterRollingRestart(t *testing.T) {

@@ -106,7 +106,10 @@ func untilAnswered(t *testing.T, to caller, id string, refused *atomic.Int64) (o
 // plain TCP balancer, in turns. All of it shares one machine, so that more receivers have no
 // more processors: the ratio says what they cost each other, not what three machines bear.
 func TestReliabilityReceiversInTurns(t *testing.T) {
-	const times = 5
+	times := 5
+	if testing.Short() {
+		times = 2
+	}
 	c := startCluster(t, cluster.Options{})
 	one, _ := c.balanced(t, 1, "")
 	three, _ := c.balanced(t, 3, "")
