@@ -110,13 +110,38 @@ func (b *Bus) ensureStreams(ctx context.Context) error {
 	return nil
 }
 
-func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
+// openStream returns a stream, and makes it if it is missing.
+func (b *Bus) openStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) && !b.opts.ReadOnly {
 		s, err = b.js.CreateStream(ctx, want)
 		// Two replicas may start at once; the other's stream is as good as ours.
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			s, err = b.js.Stream(ctx, want.Name)
+		}
+	}
+	return s, err
+}
+
+// troublePause is how long a cluster is left alone that has trouble of its own with a
+// stream, as one has that began a moment ago: no leader yet, or no folder.
+const troublePause = 200 * time.Millisecond
+
+// inTrouble reports whether an error says that the trouble is the cluster's.
+func inTrouble(err error) bool {
+	var said *jetstream.APIError
+	return errors.As(err, &said) && said.Code >= 500
+}
+
+func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	s, err := b.openStream(ctx, want)
+	for inTrouble(err) && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(troublePause):
+			if now, problem := b.openStream(ctx, want); ctx.Err() == nil { // or what it said first says more
+				s, err = now, problem
+			}
 		}
 	}
 	if err != nil {

@@ -2,11 +2,14 @@ package publish_test
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
@@ -138,4 +141,43 @@ func create(t *testing.T, js jetstream.JetStream, cfg jetstream.StreamConfig) je
 		t.Fatal(err)
 	}
 	return stream.CachedInfo().Config
+}
+
+// A cluster that has just begun may refuse what it does a moment later.
+func TestAClusterInTroubleIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	s := somebodysServerWith(t, server.Options{})
+	nc, err := nats.Connect(s.ns.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if err := s.ns.DisableJetStream(); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	if _, err := nc.Subscribe("$JS.API.STREAM.*.>", func(m *nats.Msg) {
+		asked++
+		answer := `{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}`
+		switch {
+		case asked == 1:
+		case strings.HasPrefix(m.Subject, "$JS.API.STREAM.INFO."):
+			answer = `{"error":{"code":404,"err_code":10059,"description":"stream not found"}}`
+		case asked == 3:
+			answer = `{"error":{"code":500,"err_code":10049,"description":"error creating store for stream"}}`
+		default:
+			answer = fmt.Sprintf(`{"config":%s,"state":{}}`, m.Data)
+		}
+		_ = m.Respond([]byte(answer))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := publish.Dial(t.Context(), s.external(), publish.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = b.Close(t.Context())
 }
