@@ -33,11 +33,15 @@ reliability: ## run what docs/reliability.md tells, and print its tables
 	go test -tags e2e -count=1 -parallel 1 -timeout 30m -v -run '^TestReliability' ./cmd/receiver >"$$log" 2>&1 || { cat "$$log"; exit 1; }; \
 	echo '| run | test | jobs | acknowledged | finished | doubled | lost | overdue | time |'; \
 	echo '| --- | --- | --: | --: | --: | --: | --: | --: | --: |'; \
-	sed -n '/`TestReliabilityCluster/!s/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3; \
+	sed -n '/`TestReliabilityCluster/d; /`TestReliabilityReceivers/d; s/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3; \
 	echo; \
 	echo '| fault | test | acknowledged | stored | doubled | 503 | recovery |'; \
 	echo '| --- | --- | --: | --: | --: | --: | --: |'; \
-	sed -n '/`TestReliabilityCluster/s/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3
+	sed -n '/`TestReliabilityCluster/s/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3; \
+	echo; \
+	echo '| processors | one: callbacks/s | three: callbacks/s | three / one | p99, three / one | test |'; \
+	echo '| --: | --: | --: | --: | --: | --- |'; \
+	sed -n '/`TestReliabilityReceivers/s/^ *\(| .* |\)$$/\1/p' "$$log"
 
 ci: ## run everything that CI runs
 	bash .ci/run
