@@ -97,15 +97,6 @@ func TestReliabilityClockJump(t *testing.T) {
 		clock.set(set)
 	}
 	<-submitted
-	w.findLost()
-	w.ledger.await(t, "every job to end", func(l *ledger) bool { return l.events["finished"] >= jobs })
-	w.ledger.await(t, "the errors of rows", func(l *ledger) bool { return l.events["errors"] >= w.withErrors() })
-	w.quiet()
-	w.stop()
-	f := w.judge(t)
-	w.everyErrorOnce()
-	if f.stored != jobs || f.open != 0 {
-		t.Errorf("%+v, want %d jobs, each finished once", f, jobs)
-	}
+	f := w.allFinished(t, jobs)
 	w.report(t, "every fault of the simulator mixed, two replicas; the clock of one set 50 minutes ahead, then 50 back, then right", f)
 }

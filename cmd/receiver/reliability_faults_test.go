@@ -35,6 +35,18 @@ func everyFault(t *testing.T, jobs, kills int) {
 		}
 	}
 	<-submitted
+	f := w.allFinished(t, jobs)
+	t.Logf("%v; %d callbacks refused; %d told late, %d again",
+		w.ledger.events, w.refused(), len(w.ledger.attempts["late"]), len(w.ledger.attempts["duplicate"]))
+	if w.refused() == 0 || w.ledger.events["conflict"] == 0 || len(w.ledger.attempts["duplicate"]) == 0 {
+		t.Error("the run was too kind: nothing refused, contradicted or told again")
+	}
+	w.report(t, fmt.Sprintf("every fault of the simulator mixed, two replicas on one NATS; `kill -9` of one and restart, %d×", kills), f)
+}
+
+// allFinished waits for the end of every job, stops the receivers, and judges.
+func (w *world) allFinished(t *testing.T, jobs int) figures {
+	t.Helper()
 	w.findLost()
 	w.ledger.await(t, "every job to end", func(l *ledger) bool { return l.events["finished"] >= jobs })
 	w.ledger.await(t, "the errors of rows", func(l *ledger) bool { return l.events["errors"] >= w.withErrors() })
@@ -45,12 +57,7 @@ func everyFault(t *testing.T, jobs, kills int) {
 	if f.jobs != jobs || f.stored != jobs || f.open != 0 {
 		t.Errorf("%+v, want %d jobs, each finished once", f, jobs)
 	}
-	t.Logf("%v; %d callbacks refused; %d told late, %d again",
-		w.ledger.events, w.refused(), len(w.ledger.attempts["late"]), len(w.ledger.attempts["duplicate"]))
-	if w.refused() == 0 || w.ledger.events["conflict"] == 0 || len(w.ledger.attempts["duplicate"]) == 0 {
-		t.Error("the run was too kind: nothing refused, contradicted or told again")
-	}
-	w.report(t, fmt.Sprintf("every fault of the simulator mixed, two replicas on one NATS; `kill -9` of one and restart, %d×", kills), f)
+	return f
 }
 
 // killed kills a replica with no chance to do anything, starts it again, and returns how
