@@ -22,14 +22,21 @@ const roomToSpare = 16 << 20
 // the configuration gives the stream: what its age or the stream's size has pushed out is
 // not missed. Anything else that is gone was removed by somebody.
 func expectedFrom(cfg *config.Config, stream string, extent publish.Extent, kept *keptCheckpoints, now time.Time) uint64 {
+	younger := func(age time.Duration) uint64 {
+		return uint64(kept.sealedBefore(audit.Origin(cfg.Audit.Name, stream), now.Add(expiryGrace-age))) + 1
+	}
 	switch stream {
 	case publish.JobsStream:
-		origin := audit.Origin(cfg.Audit.Name, stream)
-		return uint64(kept.sealedBefore(origin, now.Add(expiryGrace-cfg.NATS.JobsMaxAge))) + 1
+		return younger(cfg.NATS.JobsMaxAge)
 	case publish.AttemptsStream:
-		if extent.Bytes+roomToSpare > uint64(cfg.NATS.AttemptsMaxBytes) {
-			return extent.First
+		from := uint64(1)
+		if cfg.NATS.AttemptsMaxAge > 0 {
+			from = younger(cfg.NATS.AttemptsMaxAge)
 		}
+		if extent.Bytes+roomToSpare > uint64(cfg.NATS.AttemptsMaxBytes) {
+			from = max(from, extent.First)
+		}
+		return from
 	}
 	return 1
 }

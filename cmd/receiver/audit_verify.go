@@ -55,22 +55,9 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := a.load()
-	if errors.Is(err, fs.ErrNotExist) && a.config == "" && f.export != "" && len(f.logKeys) > 0 {
-		// An archive and its keys are enough on a machine that knows no receiver.
-		none := config.Default()
-		cfg, err = &none, a.useIdentity(&none)
-	}
+	cfg, keys, err := a.believed(f.export, f.logKeys)
 	if err != nil {
 		return err
-	}
-	cfg.Audit.VerifierKeys = append(cfg.Audit.VerifierKeys, f.logKeys...)
-	keys, err := auditKeys(cfg.Audit)
-	if err != nil {
-		return err
-	}
-	if len(keys.Log) == 0 {
-		return errNoLogKey
 	}
 	// Records live for a moment only: collecting them less often is a quarter of the time.
 	defer debug.SetGCPercent(debug.SetGCPercent(verifyGCPercent))
@@ -87,6 +74,25 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 }
 
 const verifyGCPercent = 400
+
+// believed returns the configuration and the keys that are believed: those in it and those
+// given. An archive and its keys are enough on a machine that knows no receiver.
+func (a *app) believed(export string, logKeys []string) (*config.Config, audit.Keys, error) {
+	cfg, err := a.load()
+	if errors.Is(err, fs.ErrNotExist) && a.config == "" && export != "" && len(logKeys) > 0 {
+		none := config.Default()
+		cfg, err = &none, a.useIdentity(&none)
+	}
+	if err != nil {
+		return nil, audit.Keys{}, err
+	}
+	cfg.Audit.VerifierKeys = append(cfg.Audit.VerifierKeys, logKeys...)
+	keys, err := auditKeys(cfg.Audit)
+	if err == nil && len(keys.Log) == 0 {
+		err = errNoLogKey
+	}
+	return cfg, keys, err
+}
 
 // verification is one run of audit verify.
 type verification struct {

@@ -225,7 +225,8 @@ func busOptions(cfg *config.Config, log zerolog.Logger) publish.Options {
 	o := publish.Options{
 		Domain: cfg.NATS.Domain,
 		Streams: publish.Streams{
-			JobsMaxAge: cfg.NATS.JobsMaxAge, AttemptsMaxBytes: int64(cfg.NATS.AttemptsMaxBytes), Replicas: cfg.NATS.Replicas,
+			JobsMaxAge: cfg.NATS.JobsMaxAge, Replicas: cfg.NATS.Replicas,
+			AttemptsMaxBytes: int64(cfg.NATS.AttemptsMaxBytes), AttemptsMaxAge: cfg.NATS.AttemptsMaxAge,
 		},
 		AttemptQueue: cfg.Limits.AttemptQueue, AttemptRate: cfg.Limits.AttemptRate, Timeout: cfg.Limits.PublishTimeout, Log: log,
 		// Without an fsync for each message there is none to save, and a batch has its own.

@@ -30,6 +30,9 @@ func (l *loader) check(c *Config) {
 	}
 	l.checkAudit(c)
 	l.checkEncryption(c)
+	if age := c.NATS.AttemptsMaxAge; age > 0 && age < time.Hour {
+		l.fault("nats.attempts_max_age", shortDuration(age)+" is too short to look into anything", "0s for no limit, or 1h to 87600h")
+	}
 	if c.NATS.JobsMaxAge < longestRetry {
 		l.warn("nats.jobs_max_age", fmt.Sprintf("is shorter than the %s in which the platform may repeat a callback: a late repeat would count as new",
 			shortDuration(longestRetry)))

@@ -229,6 +229,9 @@ type NATS struct {
 	JobsMaxAge time.Duration `key:"jobs_max_age" default:"2160h" min:"1h" max:"87600h"`
 	// AttemptsMaxBytes bounds the stream of refused callbacks.
 	AttemptsMaxBytes ByteSize `key:"attempts_max_bytes" default:"1GiB" min:"1MiB" max:"1TiB"`
+	// AttemptsMaxAge is how long refused callbacks are kept at most; 0 means as long as there
+	// is room.
+	AttemptsMaxAge time.Duration `key:"attempts_max_age" default:"0s" min:"0s" max:"87600h"`
 }
 
 // TLS are PEM files for the connection to an external NATS. Verification

@@ -117,6 +117,7 @@ func TestFaults(t *testing.T) {
 		{"one port twice", "public: {address: \":8081\"}\n", "config.yaml: private.address: takes the port of public.address"},
 		{"NATS on the public port", "public: {address: \"127.0.0.1:4222\"}\n", "config.yaml: nats.embedded.address: takes the port of another listener"},
 
+		{"attempts for a minute", "nats: {attempts_max_age: 1m}\n", "config.yaml:1: nats.attempts_max_age: 1m is too short to look into anything; allowed: 0s for no limit, or 1h to 87600h"},
 		{"no size", "limits: {body: 8MB}\n", `config.yaml:1: limits.body: "8MB" is not a size such as 1048576, 64KiB or 8MiB; allowed: a size such as 1048576, 64KiB or 8MiB, from 1KiB to 63MiB`},
 		{"body over NATS", "limits: {body: 64MiB}\n", "config.yaml:1: limits.body: 64MiB is too large; allowed: a size such as 1048576, 64KiB or 8MiB, from 1KiB to 63MiB"},
 		{"no unit", "limits: {read_timeout: 30}\n", `config.yaml:1: limits.read_timeout: "30" is not a duration such as 500ms, 30s or 2160h`},

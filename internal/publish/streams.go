@@ -30,6 +30,8 @@ type Streams struct {
 	// AttemptsMaxBytes bounds the stream of attempts; the oldest go first.
 	// Default 1 GiB.
 	AttemptsMaxBytes int64
+	// AttemptsMaxAge is how long attempts are kept at most; 0 means as long as there is room.
+	AttemptsMaxAge time.Duration
 	// Replicas is on how many servers each stream is kept. Default 1.
 	Replicas int
 }
@@ -65,6 +67,7 @@ func (s Streams) desired() []jetstream.StreamConfig {
 	jobs.Description = "verified events of bulk jobs; one finished event for each job"
 	jobs.AllowAtomicPublish = true
 	attempts.Name, attempts.Subjects, attempts.MaxBytes = AttemptsStream, []string{"attempts.>"}, s.AttemptsMaxBytes
+	attempts.MaxAge = s.AttemptsMaxAge
 	attempts.Description = "callbacks that made no event: refused, duplicate, late"
 	watch := base
 	watch.Name, watch.Subjects = WatchStream, []string{"watch.>"}

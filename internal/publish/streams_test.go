@@ -90,7 +90,9 @@ func TestAStreamWithOtherLimitsIsReportedAndLeftAsItIs(t *testing.T) {
 func TestStreamsAreMadeAsConfigured(t *testing.T) {
 	s := somebodysServer(t, 0)
 	var log logs
-	o := publish.Options{Log: log.logger(), Streams: publish.Streams{JobsMaxAge: 100 * time.Hour, AttemptsMaxBytes: 1 << 20}}
+	o := publish.Options{Log: log.logger(), Streams: publish.Streams{
+		JobsMaxAge: 100 * time.Hour, AttemptsMaxBytes: 1 << 20, AttemptsMaxAge: 50 * time.Hour,
+	}}
 	for range 2 { // made once, then found as they should be
 		dial(t, s.external(), o)
 	}
@@ -108,8 +110,8 @@ func TestStreamsAreMadeAsConfigured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := attempts.CachedInfo().Config; c.MaxBytes != 1<<20 || c.Discard != jetstream.DiscardOld {
-		t.Errorf("ATTEMPTS has max_bytes %d, discard %v", c.MaxBytes, c.Discard)
+	if c := attempts.CachedInfo().Config; c.MaxBytes != 1<<20 || c.MaxAge != 50*time.Hour || c.Discard != jetstream.DiscardOld {
+		t.Errorf("ATTEMPTS has max_bytes %d, max_age %v, discard %v", c.MaxBytes, c.MaxAge, c.Discard)
 	}
 }
 
