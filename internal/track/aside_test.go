@@ -185,6 +185,42 @@ func TestWhatIsSubmittedAfterAllIsReleased(t *testing.T) {
 	}
 }
 
+// What was put aside encrypted is released by whoever can read it. Who cannot says so, and
+// asks the platform after the job.
+func TestWhatCannotBeReadStaysAside(t *testing.T) {
+	flip := func(data []byte) ([]byte, error) {
+		data = slices.Clone(data)
+		slices.Reverse(data)
+		return data, nil
+	}
+	s := start(t)
+	blind := openWith(t, s, publish.Options{Hide: flip})
+	o := says(completed).options(blind)
+	o.Quarantine = func(string) bool { return true }
+	o.Plan = func(string, string) track.Plan { return quick }
+	putAside(t, blind, `{"id":"1","status":"COMPLETED"}`)
+	putAside(t, blind, `{"id":"2","status":"COMPLETED"}`)
+	run(t, o)
+	publishAll(t, blind, submitted("1"))
+	eventually(t, "the platform to tell of the end", func() bool {
+		return slices.Contains(history(t, blind, "1"), "finished succeeded by poll")
+	})
+	w, err := track.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events, err := w.Release(t.Context(), "demo", "2"); !errors.Is(err, track.ErrHidden) {
+		t.Errorf("Release = %v, %v, want ErrHidden", events, err)
+	}
+	reader, err := track.New(says(completed).options(openWith(t, s, publish.Options{Hide: flip, Reveal: flip})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events, err := reader.Release(t.Context(), "demo", "2"); err != nil || len(events) != 1 || events[0].Existed {
+		t.Errorf("Release by who can read = %v, %v, want a new event", events, err)
+	}
+}
+
 func putAside(t *testing.T, bus *publish.Bus, body string) {
 	t.Helper()
 	if err := bus.Record(t.Context(), job.Attempt{

@@ -36,7 +36,12 @@ func start(t testing.TB) *publish.Server {
 
 func open(t testing.TB, s *publish.Server) *publish.Bus {
 	t.Helper()
-	b, err := s.Open(t.Context(), publish.Options{})
+	return openWith(t, s, publish.Options{})
+}
+
+func openWith(t testing.TB, s *publish.Server, o publish.Options) *publish.Bus {
+	t.Helper()
+	b, err := s.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

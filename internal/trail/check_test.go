@@ -172,6 +172,7 @@ func TestCheckOfEncryptedBodies(t *testing.T) {
 		{"duplicate, hidden", attemptRecord(t, "demo", job.Duplicate, keyNow, sign(keyNow, body)), nil, trail.ErrHidden, "-", 1},
 		{"mismatch, decrypted", attemptRecord(t, "demo", "mismatch", "", sign(keyOther, body)), body, nil, "", 0},
 		{"mismatch, decrypted and another", attemptRecord(t, "demo", "mismatch", "", sign(keyOther, body)), other, nil, "another SHA-256", 0},
+		{"malformed, decrypted and right", attemptRecord(t, "demo", "malformed", "", sign(keyNow, body)), body, nil, "but its signature is right", 0},
 		{"mismatch, hidden", attemptRecord(t, "demo", "mismatch", "", sign(keyOther, body)), nil, trail.ErrHidden, "-", 1},
 		{"event that was asked for", eventRecord(t, job.ByPoll, "", ""), nil, trail.ErrHidden, "-", 0},
 	} {
