@@ -34,7 +34,7 @@ func (b *Bus) attempt(a job.Attempt) *nats.Msg {
 		msg = b.hiddenAttempt(a)
 	}
 	if !b.fits(b.attempts, msg) {
-		msg.Data = nil
+		msg.Header, msg.Data = a.Header(), nil // nor is anything encrypted there
 	}
 	return msg
 }

@@ -185,6 +185,24 @@ func TestALargeHiddenBodyIsHiddenInTheObjectStoreToo(t *testing.T) {
 	}
 }
 
+// TestAnAttemptTooLargeIsNotSaidToBeHidden holds that a body that was left out is none that
+// somebody could read.
+func TestAnAttemptTooLargeIsNotSaidToBeHidden(t *testing.T) {
+	b := dial(t, somebodysServer(t, 16<<10).external(), publish.Options{Hide: hides, Reveal: reveals})
+	body := make([]byte, 15<<10) // too large when it is encrypted
+	a := job.Attempt{
+		Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Received: time.Now()}, Body: body, Size: int64(len(body)), SHA256: job.BodySHA256(body),
+	}
+	if err := b.Record(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	for got, err := range b.Attempts(t.Context(), "demo", "mismatch", time.Time{}) {
+		if err != nil || got.Hidden || got.Body != nil || got.Size != a.Size {
+			t.Errorf("Attempts = %+v, %v, want no body, and not hidden", got, err)
+		}
+	}
+}
+
 // raw gives every message of a stream as it stands there, and returns how many there are.
 func raw(t *testing.T, b *publish.Bus, stream string, each func(publish.Message)) (n int) {
 	t.Helper()
