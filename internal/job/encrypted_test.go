@@ -58,6 +58,9 @@ func TestEncryptedEventKeepsWhatPeopleWroteOutOfItsHeaders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := e.EncryptedHeader()
 			checkPrintable(t, h)
+			if got, want := h["receiver-body-sha256"], job.BodySHA256(e.Data); len(got) != 1 || got[0] != want {
+				t.Errorf("receiver-body-sha256 = %q, want %s, by whatever it is known", got, want)
+			}
 			if !job.Encrypted(h) || job.Encrypted(e.Header()) {
 				t.Errorf("Encrypted of the headers = %v, %v, want true of these alone", job.Encrypted(h), job.Encrypted(e.Header()))
 			}

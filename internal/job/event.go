@@ -118,13 +118,16 @@ func (e Event) Header() map[string][]string {
 }
 
 // EncryptedHeader is Header for a message whose data will be the encrypted Data. It says so,
-// and how long Data is, and leaves out of the job what only Data may tell: the texts that
-// people wrote, the callback payload first of all.
+// and gives digest and length of Data whatever the event is known by, and leaves out of the
+// job what only Data may tell: the texts that people wrote, the callback payload first of all.
 func (e Event) EncryptedHeader() map[string][]string {
 	h := newHeaders()
 	e.fill(h, View.sparse)
 	h.set(headerEncryption, ByAge)
 	h.set(headerSize, strconv.Itoa(len(e.Data)))
+	if e.Receipt == nil { // those that came by a callback have it anyway
+		h.set(headerBody, e.dataSHA256())
+	}
 	return h.byName
 }
 

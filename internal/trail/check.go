@@ -106,7 +106,7 @@ func (c *Checker) event(r audit.Record, claim job.Claim) error {
 	switch claim.Evidence {
 	case job.ByCallback, job.ByReverify:
 	default:
-		return audit.ErrNotChecked
+		return c.unsigned(r, claim)
 	}
 	if claim.Fingerprint == "" {
 		return errors.New("it says that it came by a signed callback, but names no key")
@@ -153,6 +153,21 @@ func (c *Checker) attempt(r audit.Record, claim job.Claim) error {
 		return nil
 	}
 	return audit.ErrNotChecked
+}
+
+// unsigned checks the digest of a body that nobody signed, if the record names one.
+func (c *Checker) unsigned(r audit.Record, claim job.Claim) error {
+	if claim.Body == "" {
+		return audit.ErrNotChecked
+	}
+	body, err := c.body(r)
+	if err == nil {
+		err = c.digest(body, claim)
+	}
+	if err == nil || errors.Is(err, ErrHidden) {
+		err = audit.ErrNotChecked
+	}
+	return err
 }
 
 // signed checks a signature that is said to be made by a named key.

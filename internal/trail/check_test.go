@@ -174,7 +174,11 @@ func TestCheckOfEncryptedBodies(t *testing.T) {
 		{"mismatch, decrypted and another", attemptRecord(t, "demo", "mismatch", "", sign(keyOther, body)), other, nil, "another SHA-256", 0},
 		{"malformed, decrypted and right", attemptRecord(t, "demo", "malformed", "", sign(keyNow, body)), body, nil, "but its signature is right", 0},
 		{"mismatch, hidden", attemptRecord(t, "demo", "mismatch", "", sign(keyOther, body)), nil, trail.ErrHidden, "-", 1},
-		{"event that was asked for", eventRecord(t, job.ByPoll, "", ""), nil, trail.ErrHidden, "-", 0},
+		{"event that was asked for, hidden", eventRecord(t, job.ByPoll, "", ""), nil, trail.ErrHidden, "-", 0},
+		{"event that was asked for, decrypted", eventRecord(t, job.ByPoll, "", ""), body, nil, "-", 0},
+		{"event that was asked for, decrypted and another", eventRecord(t, job.ByPoll, "", ""), other, nil, "another SHA-256", 0},
+		{"event that was asked for, damaged", eventRecord(t, job.ByPoll, "", ""), nil, damaged, "it is damaged", 0},
+		{"event of our own, decrypted and another", eventRecord(t, job.ByUs, "", ""), other, nil, "another SHA-256", 0},
 	} {
 		row.record.Data = []byte("age-encryption.org/v1")
 		c := trail.NewChecker(verifiers(t), func(audit.Record) ([]byte, error) { return row.body, row.err })
