@@ -105,7 +105,7 @@ func TestEncryptionFaultsHaveTheirPlace(t *testing.T) {
 		path, says string
 	}{
 		{"all right", []string{public}, secret, "", ""},
-		{"a wrong check sum", []string{public, public[:len(public)-1] + "q"}, "", "encryption.recipients[1]", "is no recipient"},
+		{"a wrong check sum", []string{public, strings.Replace(public, "age1", "age1q", 1)}, "", "encryption.recipients[1]", "is no recipient"},
 		{"two kinds", []string{public, pq.Recipient().String()}, "", "encryption.recipients", "cannot be used together"},
 		{"a spoilt identity", nil, secret[:len(secret)-2], "encryption.identity", "no age identity file"},
 	} {
