@@ -19,11 +19,11 @@ import (
 func newStreams(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "streams",
-		Short: "Compare the streams with the configuration, and change their limits and copies",
+		Short: "Compare the streams with the configuration, change their limits and copies, mend their files",
 		Example: "  receiver streams plan\n" +
 			"  receiver streams apply",
 	}
-	cmd.AddCommand(newStreamsPlan(a), newStreamsApply(a))
+	cmd.AddCommand(newStreamsPlan(a), newStreamsApply(a), newStreamsMend(a))
 	return cmd
 }
 

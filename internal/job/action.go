@@ -42,6 +42,9 @@ const (
 	ActionExport = "export"
 	// ActionStreams: limits or copies of streams were changed, as its details plan.
 	ActionStreams = "streams"
+	// ActionMend: what was damaged was left out of the store's files. It is recorded when it
+	// is done, since there is no store to record it in before.
+	ActionMend = "mend"
 )
 
 var actionWord = regexp.MustCompile(`^[a-z_]{1,32}$`)

@@ -66,13 +66,8 @@ func mendStream(folder, stream string) (damage []string, err error) {
 		return nil, err
 	}
 	for _, index := range files {
-		name := fmt.Sprintf("%d.blk", index)
-		path := filepath.Join(folder, name)
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		b, err := newBlock(data, stream, index)
+		path := blockFolder{folder, stream}.name(index)
+		b, err := readBlock(path, stream, index)
 		if err != nil {
 			return nil, err
 		}
@@ -81,17 +76,51 @@ func mendStream(folder, stream string) (damage []string, err error) {
 			continue
 		}
 		for _, p := range places {
-			damage = append(damage, fmt.Sprintf("%s: msgs/%s, %s", stream, name, p))
+			damage = append(damage, fmt.Sprintf("%s: msgs/%d.blk, %s", stream, index, p))
 		}
-		if err := os.WriteFile(path, sound, 0o600); err != nil {
-			return nil, err
-		}
-		// What the server noted of its files is no longer true; it makes this one anew.
-		if err := os.Remove(filepath.Join(folder, "index.db")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := replaceBlock(path, sound); err != nil {
 			return nil, err
 		}
 	}
 	return damage, nil
+}
+
+// replaceBlock puts other bytes in the place of a block file, of a server that does not run.
+func replaceBlock(path string, data []byte) error {
+	half := path + ".mended"
+	if err := os.WriteFile(half, data, 0o600); err != nil {
+		return err
+	}
+	// What the server noted of its files is no longer true; it makes this one anew.
+	if err := os.Remove(filepath.Join(filepath.Dir(path), "index.db")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(half, path)
+}
+
+// readBlock reads a block file whole.
+func readBlock(path, stream string, index uint32) (*block, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return newBlock(data, stream, index)
+}
+
+// damaged is a place in a block file where no sound record is.
+type damaged struct {
+	from, to int
+	after    uint64 // the sequence before it, 0 if there is none
+	last     bool   // nothing sound follows
+	far      bool   // a record begins there whose sequence cannot be
+}
+
+func (d damaged) String() string {
+	after := ""
+	if d.after > 0 {
+		after = fmt.Sprintf(", after sequence %d", d.after)
+	}
+	return fmt.Sprintf("bytes %d to %d%s: no message with a right checksum", d.from, d.to-1, after)
 }
 
 // Damage returns what was left out of the private copy that Inspect made, because it is
@@ -140,7 +169,7 @@ func newBlock(data []byte, stream string, index uint32) (*block, error) {
 
 // sound returns the file without what is damaged in it, and where that was. A whole file,
 // which nearly all are, is not copied.
-func (b *block) sound() (sound []byte, places []string) {
+func (b *block) sound() (sound []byte, places []damaged) {
 	if bytes.HasPrefix(b.data, []byte("cmp\x01")) {
 		return b.data, nil // compressed: none of ours is, and the server checks it as a whole
 	}
@@ -157,11 +186,11 @@ func (b *block) sound() (sound []byte, places []string) {
 			sound = append(sound, b.data[:at]...)
 		}
 		next := b.next(at + 1)
-		after := ""
-		if b.last > 0 {
-			after = fmt.Sprintf(", after sequence %d", b.last)
-		}
-		places = append(places, fmt.Sprintf("bytes %d to %d%s: no message with a right checksum", at, next-1, after))
+		r, whole := parseRecord(b.data[at:])
+		places = append(places, damaged{
+			from: at, to: next, after: b.last, last: next == len(b.data),
+			far: whole && b.last > 0 && r.seq&^sequenceFlags > b.last+b.jump,
+		})
 		at = next
 	}
 	if places == nil {

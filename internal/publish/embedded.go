@@ -56,7 +56,8 @@ type Server struct {
 // startTimeout bounds how long the server may take to recover its streams.
 const startTimeout = 60 * time.Second
 
-// Start runs a server on its folder. It returns ErrInUse if another process has it.
+// Start runs a server on its folder. It returns ErrInUse if another process has it, and
+// ErrDamaged if the server would lose more than is damaged in it, or never come up.
 func Start(e Embedded) (_ *Server, err error) {
 	c, err := claimFolder(e.Folder)
 	if err != nil {
@@ -73,6 +74,9 @@ func Start(e Embedded) (_ *Server, err error) {
 	}
 	opts, err := e.options(owner)
 	if err != nil {
+		return nil, err
+	}
+	if err := lookThrough(e.Folder); err != nil {
 		return nil, err
 	}
 	if err := syncBlocks(e.Folder); err != nil {
@@ -150,6 +154,7 @@ func (s *Server) Stop() {
 	s.ns.Load().Shutdown()
 	s.ns.Load().WaitForShutdown()
 	if s.claim != nil {
+		markStop(s.e.Folder)
 		s.claim.release()
 	}
 	if s.scratch != "" {

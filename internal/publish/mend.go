@@ -1,0 +1,166 @@
+package publish
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrDamaged is returned by Start for a store in which something is damaged that the server
+// cannot live with: it would drop the sound messages behind it, or count through a changed
+// sequence until its memory is full. Mend leaves out what is damaged.
+var ErrDamaged = errors.New("the store is damaged")
+
+const (
+	// stopFile is touched after each clean stop: files that are older were whole then.
+	stopFile = "receiver.stopped"
+	// mostLooked is how many bytes are looked through at a start, newest files first: half a
+	// second's work. `audit verify` looks through all.
+	mostLooked = 1 << 30
+	// mostNamed is how many places an error names.
+	mostNamed = 5
+)
+
+// blockFile is a file of messages of one of our streams.
+type blockFile struct {
+	stream  string
+	index   uint32
+	path    string
+	size    int64
+	changed time.Time
+}
+
+// markStop notes that the server of a folder has stopped. That it cannot costs the next
+// start time, and nothing else.
+func markStop(folder string) {
+	path := filepath.Join(folder, stopFile)
+	_ = os.WriteFile(path, nil, 0o600)
+	now := time.Now()
+	_ = os.Chtimes(path, now, now)
+}
+
+// lookThrough looks at the files that were changed since the last clean stop. A file that
+// only ends in something unfinished is left to the server, which cuts it off: that is what
+// a crash leaves behind.
+func lookThrough(folder string) error {
+	var since time.Time
+	if stopped, err := os.Stat(filepath.Join(folder, stopFile)); err == nil {
+		since = stopped.ModTime()
+	}
+	files, err := blockFilesOf(folder)
+	if err != nil {
+		return fmt.Errorf("looking through the store in %s: %w", folder, err)
+	}
+	slices.SortFunc(files, func(a, b blockFile) int { return b.changed.Compare(a.changed) })
+	var found []string
+	for left := int64(mostLooked); len(files) > 0 && files[0].changed.After(since) && left >= files[0].size; files = files[1:] {
+		left -= files[0].size
+		places, err := files[0].unbearable()
+		if err != nil {
+			return fmt.Errorf("looking through the store in %s: %w", folder, err)
+		}
+		found = append(found, places...)
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	if more := len(found) - mostNamed; more > 0 {
+		found = append(found[:mostNamed], fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Errorf("%w: %s; restore the files, or let `receiver streams mend` leave out what is damaged and keep it aside, and `receiver audit verify` say what is missing then", ErrDamaged, strings.Join(found, "; "))
+}
+
+// unbearable returns the damage that the server must not meet.
+func (f blockFile) unbearable() (places []string, err error) {
+	b, err := readBlock(f.path, f.stream, f.index)
+	if err != nil {
+		return nil, err
+	}
+	_, all := b.sound()
+	for _, p := range all {
+		if !p.last || p.far {
+			places = append(places, fmt.Sprintf("%s, %s", f.path, p))
+		}
+	}
+	return places, nil
+}
+
+// blockFilesOf returns the files of all our streams in a server's folder.
+func blockFilesOf(folder string) (all []blockFile, err error) {
+	for _, stream := range ownStreams {
+		msgs := blockFolder{filepath.Join(folder, "jetstream", ownerAccount, "streams", stream, "msgs"), stream}
+		indexes, err := blockFiles(msgs.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, index := range indexes {
+			info, err := os.Stat(msgs.name(index))
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, blockFile{stream, index, msgs.name(index), info.Size(), info.ModTime()})
+		}
+	}
+	return all, nil
+}
+
+// Mend leaves out of the files of a folder, on which no server runs, what is damaged in
+// them, and returns one line for each place, and the folder that the files as they were are
+// kept in, which is empty if nothing was damaged. The error is ErrInUse if a server runs.
+func Mend(folder string) (damage []string, kept string, err error) {
+	c, err := claimFolder(folder)
+	if err != nil {
+		return nil, "", err
+	}
+	defer c.release()
+	files, err := blockFilesOf(folder)
+	if err != nil {
+		return nil, "", fmt.Errorf("mending the store in %s: %w", folder, err)
+	}
+	aside := filepath.Join(folder, "damaged-"+time.Now().UTC().Format("20060102T150405.000"))
+	slices.SortFunc(files, func(a, b blockFile) int {
+		return cmp.Or(strings.Compare(a.stream, b.stream), cmp.Compare(a.index, b.index))
+	})
+	for _, f := range files {
+		places, err := f.mend(aside)
+		if err != nil {
+			return damage, kept, fmt.Errorf("mending the store in %s: %w", folder, err)
+		}
+		if len(places) > 0 {
+			kept = aside
+		}
+		damage = append(damage, places...)
+	}
+	return damage, kept, nil
+}
+
+// mend keeps the file as it is in a folder, and leaves out of it what is damaged.
+func (f blockFile) mend(aside string) (damage []string, err error) {
+	b, err := readBlock(f.path, f.stream, f.index)
+	if err != nil {
+		return nil, err
+	}
+	sound, places := b.sound()
+	if len(places) == 0 {
+		return nil, nil
+	}
+	for _, p := range places {
+		damage = append(damage, fmt.Sprintf("%s, %s", f.path, p))
+	}
+	if err := os.MkdirAll(aside, 0o700); err != nil {
+		return nil, err
+	}
+	if err := copyFile(f.path, filepath.Join(aside, fmt.Sprintf("%s-%d.blk", f.stream, f.index))); err != nil {
+		return nil, err
+	}
+	return damage, replaceBlock(f.path, sound)
+}

@@ -1,0 +1,135 @@
+package publish_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/publish"
+)
+
+// again makes a change to the files look like one that was made after the stop.
+func again(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(time.Second)
+	if err := os.Chtimes(path, later, later); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A server that met the sequences that are changed here would count until its memory is
+// full; one that met the lengths would drop every message behind them.
+func TestStartRefusesWhatTheServerWouldLoseMoreOver(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		change  func(file []byte, second int) []byte
+		refused bool
+		left    int // messages, after Mend if it was refused
+	}{
+		{"sequence, by billions", flip(8), true, 2},
+		{"sequence of the last", func(b []byte, second int) []byte { return flip(8)(b, second+recordLength(b[second:])) }, true, 2},
+		{"length", flip(0), true, 2},
+		{"length of the subject", flip(20), true, 2},
+		{"a header", flip(80), true, 2},
+		{"the first", func(b []byte, _ int) []byte { b[30] ^= 1; return b }, true, 2},
+		{"rubbish between two", func(b []byte, second int) []byte {
+			return bytes.Join([][]byte{b[:second], []byte(strings.Repeat("rubbish", 9)), b[second:]}, nil)
+		}, true, 3},
+		{"cut short, as a crash does", func(b []byte, second int) []byte { return b[:second+100] }, false, 1},
+		{"zeros at the end, as a crash does", func(b []byte, _ int) []byte { return append(b, make([]byte, 4096)...) }, false, 3},
+		{"nothing", func(b []byte, _ int) []byte { return b }, false, 3},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			folder, jobs, _ := stored(t)
+			whole, err := os.ReadFile(jobs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := row.change(bytes.Clone(whole), recordLength(whole))
+			again(t, jobs, changed)
+			s, err := publish.Start(embedded(folder))
+			if row.refused {
+				if !errors.Is(err, publish.ErrDamaged) || !strings.Contains(err.Error(), jobs) || !strings.Contains(err.Error(), "receiver streams mend") {
+					t.Fatalf("Start = %v, want ErrDamaged with the file and what to do", err)
+				}
+				damage, kept, err := publish.Mend(folder)
+				if err != nil || len(damage) != 1 || !strings.HasPrefix(damage[0], jobs+", bytes ") {
+					t.Fatalf("Mend = %q, %v, want one place in %s", damage, err, jobs)
+				}
+				if aside, err := os.ReadFile(filepath.Join(kept, "JOBS-1.blk")); err != nil || !bytes.Equal(aside, changed) {
+					t.Errorf("Mend kept %d bytes, %v, want the %d as they were", len(aside), err, len(changed))
+				}
+				s, err = publish.Start(embedded(folder))
+				if err != nil {
+					t.Fatalf("Start after Mend = %v", err)
+				}
+			} else if err != nil {
+				t.Fatalf("Start = %v, want a server", err)
+			}
+			defer s.Stop()
+			if got := extent(t, openWith(t, s, publish.Options{ReadOnly: true}), publish.JobsStream); got.Messages != uint64(row.left) {
+				t.Errorf("%d messages are there, want %d", got.Messages, row.left)
+			}
+		})
+	}
+}
+
+// What was whole at the last clean stop is not looked at again, however much it is.
+func TestStartLooksOnlyAtWhatWasChangedSince(t *testing.T) {
+	folder, jobs, _ := stored(t)
+	file, err := os.ReadFile(jobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(jobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file[80+recordLength(file)] ^= 1 // a header, which keeps no server from starting
+	again(t, jobs, file)
+	if err := os.Chtimes(jobs, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := publish.Start(embedded(folder))
+	if err != nil {
+		t.Fatalf("Start on a file older than the last clean stop = %v, want a server", err)
+	}
+	s.Stop()
+	if err := os.Remove(filepath.Join(folder, "receiver.stopped")); err != nil { // as after a crash
+		t.Fatal(err)
+	}
+	if _, err := publish.Start(embedded(folder)); !errors.Is(err, publish.ErrDamaged) {
+		t.Errorf("Start after a crash = %v, want ErrDamaged", err)
+	}
+}
+
+func TestMendChangesNothingThatIsWhole(t *testing.T) {
+	folder, jobs, _ := stored(t)
+	before, err := os.ReadFile(jobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if damage, kept, err := publish.Mend(folder); len(damage) != 0 || kept != "" || err != nil {
+		t.Errorf("Mend of a whole store = %q, %q, %v, want nothing", damage, kept, err)
+	}
+	if after, err := os.ReadFile(jobs); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("Mend changed a whole file (%v)", err)
+	}
+	s, err := publish.Start(publish.Embedded{Folder: folder, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	if _, _, err := publish.Mend(folder); !errors.Is(err, publish.ErrInUse) {
+		t.Errorf("Mend under a server = %v, want ErrInUse", err)
+	}
+}
