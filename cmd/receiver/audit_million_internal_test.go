@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"receiver/internal/bench"
 	"receiver/internal/config"
 	"receiver/internal/publish"
 	"receiver/internal/seal"
@@ -21,7 +23,7 @@ import (
 func TestVerifyOfManyRecords(t *testing.T) { verifyRecords(t, 2000) }
 
 // verifyRecords times audit verify of n signed events, through the receiver that has them
-// open and then from a private copy.
+// open, then from a private copy, and in an archive.
 func verifyRecords(t *testing.T, n int) {
 	dir := sealedFolder(t)
 	path := filepath.Join(dir, "config.yaml")
@@ -71,13 +73,25 @@ func verifyRecords(t *testing.T, n int) {
 	timed(t, "verifying through the receiver", check)
 	stop()
 	timed(t, "verifying from a private copy", check)
+	archive := filepath.Join(t.TempDir(), "archive")
+	timed(t, "exporting, and verifying the archive", func() {
+		var out bytes.Buffer
+		if code := run(t.Context(), []string{"--config", path, "audit", "export", "--since", "all", archive}, strings.NewReader(""), &out, &out); code != exitDone {
+			t.Fatalf("audit export = exit %d: %s", code, &out)
+		}
+	})
+	timed(t, "verifying the archive again", func() {
+		if code, report := auditVerify(t, dir, "--export", archive); code != exitDone || report.Logs[0].Reverified != int64(n+5) {
+			t.Fatalf("audit verify --export = exit %d, %+v, want %d signatures checked", code, report, n+5)
+		}
+	})
 }
 
 func timed(t *testing.T, what string, do func()) {
 	t.Helper()
-	began := time.Now()
+	began, before := time.Now(), bench.ReadUsage()
 	do()
-	t.Logf("%s: %.1f s", what, time.Since(began).Seconds())
+	t.Logf("%s: %.1f s, %.1f s of CPU", what, time.Since(began).Seconds(), (bench.ReadUsage().CPU - before.CPU).Seconds())
 }
 
 // fill stores n signed events, from many callers at once.
