@@ -133,7 +133,8 @@ func (k *Keeper) Run(ctx context.Context) {
 	tick := time.NewTicker(k.tick())
 	defer tick.Stop()
 	for {
-		for k.round(ctx) && ctx.Err() == nil {
+		if more := k.round(ctx); more && ctx.Err() == nil {
+			continue
 		}
 		select {
 		case <-ctx.Done():
