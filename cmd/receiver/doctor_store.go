@@ -66,7 +66,7 @@ func (x examination) cluster(ctx context.Context) []doctor.Finding {
 	return append(found, named("clock", clock.Findings())...)
 }
 
-// clusterSync asks the monitoring ports when the servers call fsync.
+// clusterSync asks the monitoring ports when the servers call fsync, and for their clocks.
 func (x examination) clusterSync(ctx context.Context) []doctor.Finding {
 	if len(x.monitors) == 0 {
 		return named("sync", doctor.Sync{Where: "the NATS cluster", Unknown: "no monitoring port was named"}.Findings())
@@ -78,6 +78,8 @@ func (x examination) clusterSync(ctx context.Context) []doctor.Finding {
 			s.Unknown = err.Error()
 		} else {
 			s.Always, s.Interval = sync.Always, sync.Interval
+			clock := doctor.Clock{Whose: address, Theirs: sync.Clock, Before: sync.Asked, After: sync.Answered}
+			found = append(found, named("clock", clock.Findings())...)
 		}
 		found = append(found, named("sync", s.Findings())...)
 	}

@@ -4,6 +4,8 @@ package main_test
 
 import (
 	"context"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,7 +42,8 @@ func TestReliabilityClusterClockJump(t *testing.T) {
 	t.Run("node", func(t *testing.T) {
 		clocks := []wallClock{newWallClock(t), newWallClock(t), newWallClock(t)}
 		c := startClusterOf(t, cluster.Options{}, func(n int) []string { return clocks[n-1].on(b.server) })
-		l := pourAt(t, c.receiver(t, quickTimeout))
+		r := c.receiver(t, quickTimeout)
+		l := pourAt(t, r)
 		l.more(c, enoughAcked)
 		at := time.Now()
 		for _, set := range []time.Duration{off, -off, 0} {
@@ -52,10 +55,29 @@ func TestReliabilityClusterClockJump(t *testing.T) {
 				}
 			}
 			c.sees(set, func(m *jetstream.RawStreamMsg) string { return m.Time.Format(time.RFC3339Nano) })
+			c.diagnosed(r, set)
 			l.more(c, enoughAcked)
 		}
 		l.judge(c, "the clock of the node that leads JOBS set 50 minutes ahead, then 50 back, then right", l.silence(at))
 	})
+}
+
+// diagnosed has doctor look at the clocks of all nodes, of which one may be off.
+func (c *natsCluster) diagnosed(r *replica, off time.Duration) {
+	c.t.Helper()
+	var monitors []string
+	for _, n := range c.nodes {
+		monitors = append(monitors, n.Monitor)
+	}
+	_, text := r.command(c.t, "doctor", "--nats-monitor", strings.Join(monitors, ","))
+	wrong := regexp.MustCompile(`error +clock +the clock of http://\S+ is \S+ (ahead of|behind) ours`)
+	want := 0
+	if off != 0 {
+		want = 1
+	}
+	if got := len(wrong.FindAllString(text, -1)); got != want {
+		c.t.Errorf("doctor named %d clocks of nodes, want %d of one that is off by %v:\n%s", got, want, off, text)
+	}
 }
 
 // sees waits until the last event of JOBS tells a time that is so far off.
