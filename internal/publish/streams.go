@@ -94,8 +94,6 @@ func (s Streams) checkpoints() jetstream.StreamConfig {
 var ErrStream = errors.New("the stream exists with another configuration")
 
 func (b *Bus) ensureStreams(ctx context.Context) error {
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
 	for _, want := range b.opts.Streams.desired() {
 		s, err := b.ensureStream(ctx, want)
 		if err != nil {
@@ -126,6 +124,10 @@ func (b *Bus) openStream(ctx context.Context, want jetstream.StreamConfig) (jets
 	return s, err
 }
 
+// openPatience is how long each stream is waited for if nobody says; a callback is waited
+// for less. Three servers that just began take their time over a new stream.
+const openPatience = 10 * time.Second
+
 // troublePause is how long a cluster is left alone that has trouble of its own with a
 // stream, as one has that began a moment ago: no leader yet, or no folder.
 const troublePause = 200 * time.Millisecond
@@ -137,6 +139,11 @@ func inTrouble(err error) bool {
 }
 
 func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, max(openPatience, b.opts.Timeout))
+		defer cancel()
+	}
 	s, err := b.openStream(ctx, want)
 	for inTrouble(err) && ctx.Err() == nil {
 		select {
