@@ -54,9 +54,14 @@ var guestAPI = []struct {
 	{"CONSUMER.MSG.NEXT.JOBS.*", true},
 }
 
-// accounts returns the two accounts in the server's configuration language. The guests'
-// requests about our streams have their prefix changed before they reach anything.
-func accounts() string {
+// accounts returns the accounts in the server's configuration language: two, and that of
+// the line to the hub if there is one. The guests' requests about our streams have their
+// prefix changed before they reach anything.
+func accounts(e *Edge) string {
+	uplink, toHub := "", ""
+	if e != nil {
+		uplink, toHub = e.account()
+	}
 	exports, imports, renamed := new(strings.Builder), new(strings.Builder), new(strings.Builder)
 	for _, r := range guestAPI {
 		answers := ""
@@ -72,6 +77,8 @@ func accounts() string {
     jetstream: enabled
     exports: [ {stream: "jobs.>"}, {service: "$JS.ACK.JOBS.>"}
 %[3]s]
+    imports: [
+%[9]s]
     mappings { %[6]q: %[7]q }
   }
   %[2]s {
@@ -81,12 +88,18 @@ func accounts() string {
     mappings {
 %[5]s}
   }
-}`, ownerAccount, guestAccount, exports, imports, renamed, ownerAPI+">", usualAPI+">")
+%[8]s}
+`, ownerAccount, guestAccount, exports, imports, renamed, ownerAPI+">", usualAPI+">", uplink, toHub)
 }
 
-// admit lets the owner, by its key, and the guest, without one, into their accounts.
-func admit(opts *server.Options, owner nkeys.KeyPair) error {
-	if err := opts.ProcessConfigString(accounts()); err != nil {
+// admit lets the owner, by its key, and the guest, without one, into their accounts, and
+// us into that of the line to the hub.
+func admit(opts *server.Options, owner nkeys.KeyPair, e *Edge) error {
+	text := accounts(e)
+	if e != nil {
+		text += e.leaf()
+	}
+	if err := opts.ProcessConfigString(text); err != nil {
 		return fmt.Errorf("configuring the accounts of the embedded NATS server: %w", err)
 	}
 	public, err := owner.PublicKey()
@@ -106,6 +119,12 @@ func admit(opts *server.Options, owner nkeys.KeyPair) error {
 			opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{Nkey: public, Account: a})
 		case guestAccount:
 			opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{Nkey: opts.NoAuthUser, Account: a, Permissions: guestPermissions()})
+		case uplinkAccount:
+			user, err := e.user.PublicKey()
+			if err != nil {
+				return fmt.Errorf("reading the key for the line to the hub: %w", err)
+			}
+			opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{Nkey: user, Account: a})
 		}
 	}
 	return nil

@@ -33,6 +33,8 @@ type Embedded struct {
 	// the server stays at its recommended limit, and the few bodies that would not
 	// fit with their headers go to the object store; above, its limit is raised.
 	MaxBody int
+	// Edge makes the server a leaf node of a hub; nil means that it stands alone.
+	Edge *Edge
 	// Log receives the server's own messages.
 	Log zerolog.Logger
 }
@@ -70,6 +72,9 @@ func Start(e Embedded) (_ *Server, err error) {
 	}()
 	owner, err := ownerOf(e.Folder)
 	if err != nil {
+		return nil, err
+	}
+	if e.Edge, err = e.Edge.withUser(); err != nil {
 		return nil, err
 	}
 	opts, err := e.options(owner)
@@ -174,7 +179,11 @@ func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {
 		JetStreamMaxStore: 1 << 50,
 		MaxPayload:        int32(maxPayload), NoSigs: true, DontListen: e.Address == "",
 	}
-	if err := admit(opts, owner); err != nil {
+	if e.Edge != nil {
+		// A hub has one leaf of a name; a second one that comes takes its place.
+		opts.ServerName, opts.JetStreamDomain, opts.PingInterval = e.Edge.Name, e.Edge.Name, pingInterval
+	}
+	if err := admit(opts, owner, e.Edge); err != nil {
 		return nil, err
 	}
 	if opts.DontListen {

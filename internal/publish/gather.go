@@ -257,34 +257,11 @@ func firstSequence(answer []byte, n int) (uint64, error) {
 func (b *Bus) taken(batch []*pending) (map[string]bool, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Timeout)
 	defer cancel()
-	request := struct {
-		Subjects []string `json:"multi_last"`
-	}{make([]string, 0, len(batch))}
+	subjects := make([]string, 0, len(batch))
 	for _, p := range batch {
-		request.Subjects = append(request.Subjects, p.msg.Subject)
-	}
-	body, err := json.Marshal(request)
-	if err != nil {
-		return nil, err
-	}
-	inbox := b.nc.NewRespInbox()
-	answers, err := b.nc.SubscribeSync(inbox)
-	if err != nil {
-		return nil, err
-	}
-	defer answers.Unsubscribe() //nolint:errcheck // it fails only on a closed connection
-	if err := b.nc.PublishRequest(b.opts.api("DIRECT.GET."+JobsStream), inbox, body); err != nil {
-		return nil, err
+		subjects = append(subjects, p.msg.Subject)
 	}
 	taken := make(map[string]bool, len(batch))
-	for {
-		m, err := answers.NextMsgWithContext(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if m.Header.Get("Status") != "" {
-			return taken, nil // 204 after the last, 404 if there is none
-		}
-		taken[m.Header.Get(jetstream.SubjectHeader)] = true
-	}
+	err := b.lastOf(ctx, subjects, func(m *nats.Msg) { taken[m.Header.Get(jetstream.SubjectHeader)] = true })
+	return taken, err
 }

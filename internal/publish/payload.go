@@ -36,6 +36,9 @@ func (b *Bus) fits(s jetstream.Stream, msg *nats.Msg) bool {
 		}
 	}
 	limit := b.nc.MaxPayload()
+	if b.opts.maxMessage > 0 {
+		limit = min(limit, b.opts.maxMessage)
+	}
 	if most := int64(s.CachedInfo().Config.MaxMsgSize); most > 0 {
 		limit = min(limit, most)
 	}
@@ -74,8 +77,13 @@ func (b *Bus) putPayload(ctx context.Context, name string, data []byte) error {
 }
 
 // payloadAge is how long objects are kept: a day longer than JOBS keeps the events that
-// refer to them.
-func payloadAge(jobs time.Duration) time.Duration { return jobs + 24*time.Hour }
+// refer to them; 0 is for ever.
+func payloadAge(jobs time.Duration) time.Duration {
+	if jobs == 0 {
+		return 0
+	}
+	return jobs + 24*time.Hour
+}
 
 // payloads opens the bucket, creating it when it is first needed.
 func (b *Bus) payloads(ctx context.Context) (jetstream.ObjectStore, error) {
@@ -87,9 +95,7 @@ func (b *Bus) payloads(ctx context.Context) (jetstream.ObjectStore, error) {
 		Bucket: PayloadBucket, Replicas: max(b.opts.Streams.Replicas, 1),
 		Description: "bodies larger than a message, named by their SHA-256",
 	}
-	if age := b.jobs.CachedInfo().Config.MaxAge; age > 0 {
-		cfg.TTL = payloadAge(age)
-	}
+	cfg.TTL = payloadAge(b.jobs.CachedInfo().Config.MaxAge)
 	store, err = b.js.CreateObjectStore(ctx, cfg)
 	if errors.Is(err, jetstream.ErrBucketExists) {
 		return b.js.ObjectStore(ctx, PayloadBucket)

@@ -124,7 +124,7 @@ func (s Streams) wanted() []wanted {
 	return append(all,
 		wanted{CheckpointsStream, true, checkpoints},
 		bucket("OBJ_"+TilesBucket, func(*jetstream.StreamConfig) {}),
-		bucket("OBJ_"+PayloadBucket, func(c *jetstream.StreamConfig) { c.MaxAge = payloadAge(s.JobsMaxAge) }),
+		bucket("OBJ_"+PayloadBucket, func(c *jetstream.StreamConfig) { c.MaxAge = payloadAge(s.desired()[0].MaxAge) }),
 		bucket("OBJ_"+LedgerBucket, func(*jetstream.StreamConfig) {}),
 		bucket("KV_"+LeasesBucket, func(*jetstream.StreamConfig) {}),
 	)

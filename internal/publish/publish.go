@@ -62,6 +62,9 @@ type Options struct {
 	Hide, Reveal func(data []byte) ([]byte, error)
 	// Log receives what goes wrong outside of any call, such as a lost connection.
 	Log zerolog.Logger
+
+	only       []string // the streams that are opened; nil means all
+	maxMessage int64    // what a message may have if the server connected to would take more
 }
 
 func (o Options) withDefaults() Options {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,6 +28,9 @@ type Streams struct {
 	// JobsMaxAge is how long events are kept; they are never dropped for size.
 	// Default 90 days.
 	JobsMaxAge time.Duration
+	// Forwarded makes JOBS without a limit of age: a Forwarder removes what is older than
+	// JobsMaxAge, once the hub has it.
+	Forwarded bool
 	// AttemptsMaxBytes bounds the stream of attempts; the oldest go first.
 	// Default 1 GiB.
 	AttemptsMaxBytes int64
@@ -65,6 +69,9 @@ func (s Streams) desired() []jetstream.StreamConfig {
 	jobs, attempts := base, base
 	jobs.Name, jobs.Subjects, jobs.MaxAge = JobsStream, []string{"jobs.>"}, s.JobsMaxAge
 	jobs.Description = "verified events of bulk jobs; one finished event for each job"
+	if s.Forwarded {
+		jobs.MaxAge = 0
+	}
 	jobs.AllowAtomicPublish = true
 	attempts.Name, attempts.Subjects, attempts.MaxBytes = AttemptsStream, []string{"attempts.>"}, s.AttemptsMaxBytes
 	attempts.MaxAge = s.AttemptsMaxAge
@@ -95,6 +102,9 @@ var ErrStream = errors.New("the stream exists with another configuration")
 
 func (b *Bus) ensureStreams(ctx context.Context) error {
 	for _, want := range b.opts.Streams.desired() {
+		if b.opts.only != nil && !slices.Contains(b.opts.only, want.Name) {
+			continue
+		}
 		s, err := b.ensureStream(ctx, want)
 		if err != nil {
 			return err

@@ -1,0 +1,82 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
+)
+
+// carryPatience bounds the way of one large body to the hub.
+const carryPatience = 5 * time.Minute
+
+// carry brings the body of a record into the hub's object store if it is in one here, or
+// would not fit into a message there. It is named by the record, so that doing it again
+// finds it there.
+func (l *lane) carry(ctx context.Context, r *record) error {
+	name, aside := strings.CutPrefix(r.msg.Header.Get(dataRef), dataRefPrefix)
+	if r.object != "" || !aside && l.hub.fits(l.hub.jobs, r.msg) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, carryPatience)
+	defer cancel()
+	body, err := l.body(ctx, r)
+	if err != nil {
+		return err
+	}
+	if !aside {
+		name = fmt.Sprintf("%s.%s-%d", job.BodySHA256(body), r.origin.Store, r.origin.Sequence)
+	}
+	there, err := l.hub.hasPayload(ctx, name, len(body))
+	if err == nil && !there {
+		err = l.hub.putPayload(ctx, name, body)
+	}
+	if err != nil {
+		return err
+	}
+	r.object, r.msg.Data = name, nil
+	r.msg.Header[dataRef] = []string{dataRefPrefix + name}
+	return nil
+}
+
+// hasPayload reports whether the object store holds a whole object of this name and size.
+func (b *Bus) hasPayload(ctx context.Context, name string, size int) (bool, error) {
+	store, err := b.payloads(ctx)
+	if err != nil {
+		return false, fmt.Errorf("%w: opening bucket %s: %v", ErrUnavailable, PayloadBucket, err)
+	}
+	info, err := store.GetInfo(ctx, name)
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("%w: looking for %s in bucket %s: %v", ErrUnavailable, name, PayloadBucket, err)
+	}
+	return info.Size == uint64(size), nil
+}
+
+// body returns the body of a record, from the object store of this side if it is there.
+func (l *lane) body(ctx context.Context, r *record) ([]byte, error) {
+	body, err := l.f.local.payload(ctx, r.raw.Header, r.raw.Data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the body of %s: %w", errHere, r.origin.Record(), err)
+	}
+	return body, nil
+}
+
+// uncarry removes a body that no event at the hub refers to. One that stays goes with the
+// bucket's age.
+func (l *lane) uncarry(ctx context.Context, r *record) {
+	store, err := l.hub.js.ObjectStore(ctx, PayloadBucket)
+	if err == nil {
+		err = store.Delete(ctx, r.object)
+	}
+	if err != nil {
+		l.f.opts.Log.Warn().Err(err).Str("object", r.object).Msg("spare body not removed from the hub")
+	}
+}

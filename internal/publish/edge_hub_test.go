@@ -1,0 +1,233 @@
+package publish_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	servers "receiver/internal/cluster"
+	"receiver/internal/job"
+	"receiver/internal/publish"
+)
+
+// manual returns a block of docs/edge.md.
+func manual(t *testing.T, kind string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "edge.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```"+kind+"\n")
+	block, _, ended := strings.Cut(rest, "```")
+	if !found || !ended {
+		t.Fatalf("docs/edge.md has no block of %s", kind)
+	}
+	return block
+}
+
+// permissions are those of the manual for an edge, in the language of nats-server.conf.
+func permissions(t *testing.T) string {
+	t.Helper()
+	may := map[string][]string{}
+	for _, line := range strings.Split(strings.TrimSpace(manual(t, "text")), "\n") {
+		verb, subject, _ := strings.Cut(line, " ")
+		may[verb] = append(may[verb], fmt.Sprintf("%q", strings.TrimSpace(subject)))
+	}
+	return fmt.Sprintf("{publish: [%s], subscribe: [%s]}", strings.Join(may["publish"], ", "), strings.Join(may["subscribe"], ", "))
+}
+
+// TestTheHubOfTheManual runs a hub as docs/edge.md tells, with TLS and an edge that may do
+// no more than it says there.
+func TestTheHubOfTheManual(t *testing.T) {
+	made, err := servers.Make(servers.Options{Folder: t.TempDir(), Size: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Dir(made.CAFile)
+	conf := strings.NewReplacer("/etc/nats/hub.pem", filepath.Join(folder, "node.pem"), "/etc/nats/hub.key", filepath.Join(folder, "node.key"),
+		"0.0.0.0:7422", "127.0.0.1:-1", "/var/lib/nats", t.TempDir()).Replace(manual(t, "conf"))
+	conf += fmt.Sprintf(`accounts { R { jetstream: enabled, users: [
+		{user: receiver, password: secret}, {user: rim-1, password: secret, permissions: %s}
+	] } }`, permissions(t))
+	file := filepath.Join(folder, "hub.conf")
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o, err := server.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Host, o.Port, o.NoLog, o.NoSigs, o.LeafNode.NoAdvertise = "127.0.0.1", server.RANDOM_PORT, true, true, true
+	hub := &somebodys{t: t, options: *o}
+	hub.start()
+	t.Cleanup(hub.stop)
+	b := dial(t, publish.External{URLs: []string{"nats://receiver:secret@" + hub.ns.Addr().String()}}, publish.Options{})
+
+	r := newRim(t, "rim-1", "")
+	r.stop()
+	r.e.Edge.Hub = publish.External{
+		URLs: []string{"tls://rim-1:secret@" + strings.Replace(hub.leaves(), "127.0.0.1", "localhost", 1)}, CAFile: made.CAFile,
+	}
+	r.start()
+	again := called(job.Finished, "1", "COMPLETED")
+	for _, bus := range []*publish.Bus{b, r.Bus} {
+		if _, err := bus.Publish(t.Context(), again); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.forward()
+	r.some(0, 30)
+	large := called(job.Finished, "large", "COMPLETED")
+	large.Data = append(large.Data, strings.Repeat(" ", 2<<20)...)
+	store(t, r.Bus, large)
+	r.drained()
+	if got, err := b.Job(t.Context(), "demo", "large"); err != nil || len(got) != 1 || len(got[0].Data) != len(large.Data) {
+		t.Errorf("the hub has %d events of the large body, %v, want one", len(got), err)
+	}
+	held := map[string]int{publish.JobsStream: 4*30 + 2, publish.AttemptsStream: 2*30 + 1}
+	for stream, want := range held {
+		if got := count(t, b, stream); got != want {
+			t.Errorf("%s at the hub holds %d, want %d", stream, got, want)
+		}
+	}
+	r.halt()
+	// Found out again from the beginning: what is looked up at the hub is permitted, too.
+	files, _ := filepath.Glob(filepath.Join(r.e.Folder, "edge-*.json"))
+	for _, f := range files {
+		if err := os.Remove(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.forward()
+	r.drained()
+	for stream, want := range held {
+		if got := count(t, b, stream); got != want {
+			t.Errorf("%s at the hub holds %d after everything was offered again, want %d", stream, got, want)
+		}
+	}
+	if f, err := publish.SurveyEdge(t.Context(), r.e.Folder, publish.Options{Domain: "hub"}); err != nil || f.Err != nil {
+		t.Errorf("SurveyEdge = %v, %v", f.Err, err)
+	}
+	nc, err := nats.Connect("nats://receiver:secret@" + hub.ns.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if answer, err := nc.Request("$JS.rim-1.API.STREAM.INFO.JOBS", nil, 5*guestPatience); err != nil || strings.Contains(string(answer.Data), "error") {
+		t.Errorf("the hub asks after the edge's JOBS: %v", err)
+	}
+}
+
+// A hub whose stream takes no batches is sent one event after the other.
+func TestAHubWithoutBatches(t *testing.T) {
+	t.Parallel()
+	hub, _ := newHub(t)
+	st, err := hub.jetstream().Stream(t.Context(), publish.JobsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := st.CachedInfo().Config
+	c.AllowAtomicPublish = false
+	if _, err := hub.jetstream().UpdateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	r := newRim(t, "rim-1", hub.leaves())
+	r.some(0, 20)
+	r.forward()
+	r.drained()
+	hub.holdsAll(20)
+}
+
+// Nothing goes to a stream on which an event could be there twice; and it is left as it is.
+func TestAHubWithAnotherStream(t *testing.T) {
+	t.Parallel()
+	hub := somebodysServerWith(t, server.Options{
+		JetStreamDomain: "hub", LeafNode: server.LeafNodeOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoAdvertise: true},
+	})
+	if _, err := hub.jetstream().CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: publish.JobsStream, Subjects: []string{"jobs.>"}, MaxMsgs: 10,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r := newRim(t, "rim-1", hub.leaves())
+	r.some(0, 1)
+	r.forward()
+	eventually(t, "the refusal to be told of", func() bool { return strings.Contains(r.logs.String(), "max_msgs is 10") })
+	if n := hub.holds(publish.JobsStream, ">"); n != 0 {
+		t.Errorf("the hub holds %d events, want none", n)
+	}
+	if r.line().Up {
+		t.Error("Line says that it is up")
+	}
+}
+
+// A store that lost its end with the power counts on from an earlier sequence.
+func TestAStoreThatLostItsEnd(t *testing.T) {
+	t.Parallel()
+	hub, _ := newHub(t)
+	r := newRim(t, "rim-1", hub.leaves())
+	r.forward()
+	r.some(0, 5)
+	r.drained()
+	r.stop()
+	backup := filepath.Join(t.TempDir(), "jetstream")
+	streams := filepath.Join(r.e.Folder, "jetstream")
+	if err := os.CopyFS(backup, os.DirFS(streams)); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	r.forward()
+	r.some(5, 5)
+	r.drained()
+	r.stop()
+	if err := os.RemoveAll(streams); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(streams, os.DirFS(backup)); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	r.some(10, 5)
+	r.forward()
+	r.drained()
+	for subject, want := range map[string]int{"jobs.demo.*.finished": 15, "jobs.demo.unrecognised": 15} {
+		if got := hub.holds(publish.JobsStream, subject); got != want {
+			t.Errorf("the hub holds %d on %s, want %d", got, subject, want)
+		}
+	}
+	if got := hub.holds(publish.AttemptsStream, ">"); got != 30 {
+		t.Errorf("the hub holds %d attempts, want 30", got)
+	}
+}
+
+func TestAnEdgeIsSurveyedFromOutside(t *testing.T) {
+	t.Parallel()
+	hub, _ := newHub(t)
+	c := newCable(t, hub.leaves())
+	r := newRim(t, "rim-1", c.addr())
+	o := publish.Options{Domain: "hub"}
+	r.forward()
+	r.some(0, 3)
+	r.drained()
+	f, err := publish.SurveyEdge(t.Context(), r.e.Folder, o)
+	if err != nil || f.Err != nil || len(f.Hub) != 2 || len(f.Streams) != 2 || f.Streams[0].Behind+f.Streams[1].Behind != 0 {
+		t.Errorf("SurveyEdge = %+v, %v, want both streams of the hub, and nothing behind", f, err)
+	}
+	c.set(true)
+	eventually(t, "the cut to be noticed", func() bool { return !r.line().Up })
+	r.some(3, 3)
+	f, err = publish.SurveyEdge(t.Context(), r.e.Folder, o)
+	if err != nil || f.Err == nil || len(f.Streams) != 2 || f.Streams[0].Behind == 0 {
+		t.Errorf("SurveyEdge of a cut line = %+v, %v, want why, and how far the hub is behind", f, err)
+	}
+	r.stop()
+	if _, err := publish.SurveyEdge(t.Context(), r.e.Folder, o); err == nil {
+		t.Error("SurveyEdge of an edge that does not run = nil")
+	}
+}

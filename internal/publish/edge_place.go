@@ -1,0 +1,101 @@
+package publish
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// reached is up to where the hub has the records of a stream. It is only ever behind: what is
+// written too late, or lost, is found at the hub again.
+type reached struct {
+	// Sequence is the last record here that is settled at the hub; Stored is when it was
+	// stored here.
+	Sequence uint64    `json:"sequence"`
+	Stored   time.Time `json:"stored"`
+	// Created is when the hub's stream of that name was made.
+	Created time.Time `json:"created"`
+	// Hub and Attempts are sequences of the hub's stream of that name, and of its ATTEMPTS,
+	// before which nothing stands that came after Sequence.
+	Hub      uint64 `json:"hub"`
+	Attempts uint64 `json:"attempts"`
+}
+
+func reachedFile(folder, stream string) string { return filepath.Join(folder, "edge-"+stream+".json") }
+
+// readReached returns the place that was written last, the first one if there is none.
+func readReached(file string) (reached, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return reached{}, nil
+	}
+	var at reached
+	if err == nil {
+		err = json.Unmarshal(text, &at)
+	}
+	if err != nil {
+		return reached{}, fmt.Errorf("reading %s: %w", file, err)
+	}
+	return at, nil
+}
+
+// write replaces the file. It is not synced: see reached.
+func (p reached) write(file string) error {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	half := file + ".new"
+	if err := os.WriteFile(half, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(half, file)
+}
+
+func (l *lane) reached() reached {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at
+}
+
+func (l *lane) set(change func(*reached)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(&l.at)
+}
+
+func (l *lane) count(change func(*counts)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(&l.counts)
+}
+
+// settled notes that the hub has everything up to r, and the sequences that the hub gave.
+// While something may be at the hub that was sent before, it is looked for from where it
+// was; that place is only moved when all of it is found.
+func (l *lane) settled(r *record, hub, attempts uint64) {
+	sure := !l.unsure(r)
+	l.set(func(at *reached) {
+		at.Sequence, at.Stored = r.raw.Sequence, r.raw.Time
+		if sure {
+			at.Hub, at.Attempts = max(at.Hub, hub), max(at.Attempts, attempts)
+		}
+	})
+	if r.raw.Sequence >= l.unsureTo {
+		l.there = nil
+	}
+}
+
+// unsure reports whether the hub may have r although the place does not tell of it.
+func (l *lane) unsure(r *record) bool { return r.raw.Sequence <= l.unsureTo }
+
+// remember writes the place down. On a full disk it stays behind, and nothing is lost.
+func (l *lane) remember() {
+	if err := l.reached().write(l.file); err != nil {
+		l.f.opts.Log.Debug().Err(err).Msg("the place up to which the hub has everything is not written down")
+	}
+}

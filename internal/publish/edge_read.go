@@ -1,0 +1,81 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
+)
+
+// record is one message of this side that goes to the hub.
+type record struct {
+	raw    *jetstream.RawStreamMsg
+	origin job.Edge
+	msg    *nats.Msg // as it goes there
+	kind   job.Kind  // of an event that is unique by its subject or id; else Unrecognised
+	object string    // the body's name in the hub's object store; empty if it has none there
+}
+
+// read returns the records that come next, as many as a batch may hold; none if there are
+// none yet.
+func (l *lane) read(ctx context.Context) ([]*record, error) {
+	var all []*record
+	size := 0
+	at := l.reached().Sequence
+	for next := at + 1; len(all) < l.width && size < l.width*recordRoom; {
+		asking, cancel := l.f.local.bound(ctx)
+		raw, err := l.from.GetMsg(asking, next, jetstream.WithGetMsgSubject(l.subject))
+		cancel()
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s from %d on: %w", errHere, l.name, next, err)
+		}
+		if gap := raw.Sequence - next; gap > 0 && at > 0 {
+			l.miss(next, gap)
+		}
+		all = append(all, l.record(raw))
+		size += len(raw.Data)
+		next = raw.Sequence + 1
+	}
+	return all, nil
+}
+
+// miss tells of records that have gone from this side before the hub had them: attempts,
+// whose stream is bounded by its size.
+func (l *lane) miss(from, n uint64) {
+	l.count(func(c *counts) { c.missed += n })
+	l.f.opts.Log.Warn().Str("stream", l.name).Uint64("from", from).Uint64("records", n).
+		Msg("records were dropped here before the hub had them")
+}
+
+// record makes what goes to the hub of a message: the same subject, headers and body, and
+// where it is from. The server's own headers belong to this side.
+func (l *lane) record(raw *jetstream.RawStreamMsg) *record {
+	r := &record{raw: raw, origin: l.origin, kind: job.Unrecognised}
+	r.origin.Sequence, r.origin.Stored = raw.Sequence, raw.Time
+	header := make(nats.Header, len(raw.Header)+4)
+	maps.Copy(header, raw.Header)
+	maps.DeleteFunc(header, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
+	r.origin.Mark(header)
+	r.msg = &nats.Msg{Subject: raw.Subject, Header: header, Data: raw.Data}
+	if l.name == JobsStream {
+		if _, _, kind, err := job.ParseSubject(raw.Subject); err == nil {
+			r.kind = kind
+		}
+	}
+	return r
+}
+
+// ours reports whether a message of the hub was made of this record.
+func (r *record) ours(m *jetstream.RawStreamMsg) bool {
+	e, marked, err := job.ParseEdge(m.Header)
+	return err == nil && marked && e.ID() == r.origin.ID()
+}

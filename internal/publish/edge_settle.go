@@ -1,0 +1,243 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
+)
+
+// one settles a record that is not stored in a batch.
+func (l *lane) one(ctx context.Context, r *record) error {
+	ctx, cancel := l.hub.bound(ctx)
+	defer cancel()
+	var (
+		hub   uint64
+		there *jetstream.RawStreamMsg
+		err   error
+	)
+	switch r.kind {
+	case job.Unrecognised:
+		hub, there, err = l.appendOnce(ctx, r)
+	case job.Progress, job.Conflict:
+		hub, there, err = l.distinct(ctx, r.msg)
+	default:
+		hub, there, err = l.once(ctx, r.msg)
+	}
+	if err != nil {
+		return err
+	}
+	if there == nil {
+		l.count(func(c *counts) { c.sent++ })
+		l.settled(r, hub, 0)
+		return nil
+	}
+	return l.repeated(ctx, r, there)
+}
+
+// once stores a message if nothing is on its subject, and else returns what is.
+func (l *lane) once(ctx context.Context, msg *nats.Msg) (uint64, *jetstream.RawStreamMsg, error) {
+	ack, err := l.hub.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(0))
+	if err == nil {
+		return ack.Sequence, nil, nil
+	}
+	if !isTaken(err) {
+		return 0, nil, err
+	}
+	for {
+		raw, err := l.hub.jobs.GetLastMsgForSubject(ctx, msg.Subject)
+		if err == nil {
+			return 0, raw, nil
+		}
+		if !errors.Is(err, jetstream.ErrMsgNotFound) || pause(ctx, lagPause) != nil {
+			return 0, nil, fmt.Errorf("%w: reading %s at the hub: %v", ErrUnavailable, msg.Subject, err)
+		}
+	}
+}
+
+// distinct stores one event for each id on a subject, and else returns the one of this id.
+func (l *lane) distinct(ctx context.Context, msg *nats.Msg) (uint64, *jetstream.RawStreamMsg, error) {
+	id := msg.Header.Get("ce-id")
+	for {
+		var last uint64
+		for {
+			raw, err := l.hub.jobs.GetMsg(ctx, last+1, jetstream.WithGetMsgSubject(msg.Subject))
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				break
+			}
+			if err != nil {
+				return 0, nil, fmt.Errorf("%w: reading %s at the hub: %v", ErrUnavailable, msg.Subject, err)
+			}
+			if raw.Header.Get("ce-id") == id {
+				return 0, raw, nil
+			}
+			last = raw.Sequence
+		}
+		ack, err := l.hub.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(last))
+		if err == nil {
+			return ack.Sequence, nil, nil
+		}
+		if !isTaken(err) {
+			return 0, nil, err
+		}
+		if err := pause(ctx, lagPause); err != nil {
+			return 0, nil, fmt.Errorf("%w: others publish on %s: %v", ErrUnavailable, msg.Subject, err)
+		}
+	}
+}
+
+// appendOnce stores an event that is unique by its body for two minutes only. If it was
+// stored before, by this record or by another, what stands at the hub is returned.
+func (l *lane) appendOnce(ctx context.Context, r *record) (uint64, *jetstream.RawStreamMsg, error) {
+	if l.unsure(r) && l.there[r.origin.ID()] {
+		return 0, &jetstream.RawStreamMsg{Header: r.msg.Header}, nil
+	}
+	id := r.origin.ID()
+	if source, _, _, err := job.ParseSubject(r.raw.Subject); err == nil {
+		id = source + "." + r.msg.Header.Get("ce-id") // as Bus.Publish does
+	}
+	ack, err := l.hub.publish(ctx, r.msg, jetstream.WithMsgID(id))
+	if err != nil || !ack.Duplicate {
+		return sequence(ack), nil, err
+	}
+	raw, err := l.hub.jobs.GetMsg(ctx, ack.Sequence)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: reading sequence %d at the hub: %v", ErrUnavailable, ack.Sequence, err)
+	}
+	return 0, raw, nil
+}
+
+func sequence(ack *jetstream.PubAck) uint64 {
+	if ack == nil {
+		return 0
+	}
+	return ack.Sequence
+}
+
+// repeated settles a record whose event the hub has already: by this record itself, by
+// another way, or with another end.
+func (l *lane) repeated(ctx context.Context, r *record, there *jetstream.RawStreamMsg) error {
+	if r.ours(there) {
+		l.settled(r, there.Sequence, 0)
+		return nil
+	}
+	if conflict := r.conflict(there); conflict != nil {
+		hub, other, err := l.distinct(ctx, conflict)
+		if err != nil {
+			return err
+		}
+		if other == nil || r.ours(other) {
+			l.count(func(c *counts) { c.sent++ })
+			l.settled(r, hub, 0)
+			return nil
+		}
+		there = other
+	}
+	attempts, err := l.repeats(ctx, []*record{r}, map[string]*jetstream.RawStreamMsg{r.raw.Subject: there})
+	if err != nil {
+		return err
+	}
+	l.settled(r, there.Sequence, attempts)
+	return nil
+}
+
+// conflict returns a finished event as the other word that it is at the hub, with its body
+// and what proves it as they are; nil if it tells what the hub knows.
+func (r *record) conflict(there *jetstream.RawStreamMsg) *nats.Msg {
+	if r.kind != job.Finished {
+		return nil
+	}
+	e, err := job.ParseEvent(r.raw.Subject, r.raw.Header, nil)
+	if err != nil {
+		return nil
+	}
+	first, err := job.ParseEvent(there.Subject, there.Header, nil)
+	if err != nil || first.Job.SameOutcome(e.Job) {
+		return nil
+	}
+	e.Kind = job.Conflict
+	header := maps.Clone(r.msg.Header)
+	header["ce-type"], header["ce-id"] = []string{job.TypePrefix + string(e.Kind)}, []string{e.ID()}
+	delete(header, "ce-filesuntil")
+	return &nats.Msg{Subject: e.Subject(), Header: header, Data: r.msg.Data}
+}
+
+// repeat returns the attempt that keeps what a callback told that the hub had by another way,
+// as the hub would have if it had received it; nil if there is none: what no callback told
+// is no evidence that could be lost.
+func (l *lane) repeat(ctx context.Context, r *record, there *jetstream.RawStreamMsg) (*nats.Msg, error) {
+	e, err := job.ParseEvent(r.raw.Subject, r.raw.Header, nil)
+	if err != nil || e.Receipt == nil || l.unsure(r) && l.there[r.origin.ID()] {
+		return nil, nil //nolint:nilerr // a message that is no event of ours has no callback
+	}
+	body, err := l.body(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	verdict := job.Duplicate
+	if by := job.Evidence(there.Header.Get("ce-evidence")); by == job.ByPoll || by == job.ByVendorQueue {
+		verdict = job.Late
+	}
+	msg := &nats.Msg{Data: body}
+	msg.Subject, msg.Header = e.Repeated(verdict, there.Header.Get("ce-id"), r.raw.Header, body)
+	if !l.hub.fits(l.hub.attempts, msg) {
+		msg.Data = nil // as an attempt is that is too large here
+	}
+	r.origin.Mark(msg.Header)
+	return msg, nil
+}
+
+// repeats settles records that the hub had already, each with what stands there; what is to
+// be kept of them goes at once. It returns the last sequence in ATTEMPTS.
+func (l *lane) repeats(ctx context.Context, records []*record, standing map[string]*jetstream.RawStreamMsg) (last uint64, err error) {
+	ctx, cancel := l.hub.bound(ctx)
+	defer cancel()
+	var waiting []jetstream.PubAckFuture
+	for _, r := range records {
+		there := standing[r.raw.Subject]
+		if r.ours(there) {
+			continue
+		}
+		msg, err := l.repeat(ctx, r, there)
+		if err != nil {
+			return 0, err
+		}
+		if msg != nil {
+			future, err := l.hub.js.PublishMsgAsync(msg, jetstream.WithMsgID(r.origin.ID()))
+			if err != nil {
+				return 0, fmt.Errorf("%w: %v", ErrUnavailable, err)
+			}
+			waiting = append(waiting, future)
+		}
+		if r.object != "" {
+			l.uncarry(ctx, r)
+		}
+		l.count(func(c *counts) { c.repeated++ })
+	}
+	for _, future := range waiting {
+		ack, err := acknowledged(ctx, future)
+		if err != nil {
+			return 0, fmt.Errorf("recording at the hub what it had already: %w", err)
+		}
+		last = max(last, ack.Sequence)
+	}
+	return last, nil
+}
+
+// isRepeat reports whether what stands on the record's subject tells the same.
+func (r *record) isRepeat(there *jetstream.RawStreamMsg) bool {
+	switch {
+	case there == nil:
+		return false
+	case r.ours(there):
+		return true
+	case r.kind == job.Progress || r.kind == job.Conflict:
+		return there.Header.Get("ce-id") == r.msg.Header.Get("ce-id")
+	}
+	return r.conflict(there) == nil
+}
