@@ -1,0 +1,81 @@
+package web
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// EdgeLine is how an edge stands to its hub.
+type EdgeLine struct {
+	// Up is true while the hub answers.
+	Up      bool
+	Streams []EdgeStream
+}
+
+// EdgeStream is how far the hub is behind in one stream.
+type EdgeStream struct {
+	Stream string
+	// Behind is how many records the hub does not have, and Oldest when the first of them
+	// was stored; zero if there is none.
+	Behind uint64
+	Oldest time.Time
+	// What became of records since the start.
+	Sent, Repeated, Missed uint64
+}
+
+// edgeCollector asks once for each scrape.
+type edgeCollector struct {
+	look                                           func() (EdgeLine, error)
+	up, behind, seconds, sent, repeated, missedOut *prometheus.Desc
+}
+
+// ShowEdge adds figures of the line to the hub. Without an answer they are left out.
+func (m *Metrics) ShowEdge(look func() (EdgeLine, error)) {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("receiver_edge_"+name, help, labels, nil)
+	}
+	m.registry.MustRegister(&edgeCollector{
+		look:      look,
+		up:        desc("line_up", "1 while the hub answers. While it does not, callbacks are stored here all the same."),
+		behind:    desc("behind_records", "Records that the hub does not have yet.", "stream"),
+		seconds:   desc("behind_seconds", "Age of the oldest record that the hub does not have yet; 0 if it has all.", "stream"),
+		sent:      desc("forwarded_total", "Records that the hub stored.", "stream"),
+		repeated:  desc("repeated_total", "Events that the hub had by another way already; a callback among them is an attempt there.", "stream"),
+		missedOut: desc("missed_total", "Records that were dropped here, for the size of their stream, before the hub had them.", "stream"),
+	})
+}
+
+// Describe implements prometheus.Collector.
+func (c *edgeCollector) Describe(all chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.up, c.behind, c.seconds, c.sent, c.repeated, c.missedOut} {
+		all <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *edgeCollector) Collect(all chan<- prometheus.Metric) {
+	line, err := c.look()
+	if err != nil {
+		return
+	}
+	up := 0.0
+	if line.Up {
+		up = 1
+	}
+	all <- prometheus.MustNewConstMetric(c.up, prometheus.GaugeValue, up)
+	for _, s := range line.Streams {
+		show := func(d *prometheus.Desc, kind prometheus.ValueType, value float64) {
+			all <- prometheus.MustNewConstMetric(d, kind, value, s.Stream)
+		}
+		show(c.behind, prometheus.GaugeValue, float64(s.Behind))
+		age := 0.0
+		if !s.Oldest.IsZero() {
+			age = max(time.Since(s.Oldest).Seconds(), 0)
+		}
+		show(c.seconds, prometheus.GaugeValue, age)
+		show(c.sent, prometheus.CounterValue, float64(s.Sent))
+		show(c.repeated, prometheus.CounterValue, float64(s.Repeated))
+		show(c.missedOut, prometheus.CounterValue, float64(s.Missed))
+	}
+}
