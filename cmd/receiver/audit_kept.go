@@ -87,7 +87,7 @@ func (k *keptCheckpoints) addFile(cfg *config.Config) {
 	path := cfg.Abs(cfg.Audit.CheckpointFile)
 	kept, err := audit.ReadCheckpointFile(path)
 	// Of a cluster another machine may write it; a store alone has sealed nothing without it.
-	needed := cfg.NATS.Mode == config.ModeEmbedded && len(k.kept) > 0
+	needed := cfg.NATS.Embeds() && len(k.kept) > 0
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !needed:
 		return

@@ -103,7 +103,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	}
 	in.background.Go(func() { in.watcher.Run(background) })
 	in.background.Go(func() { in.list.Run(background) })
-	return in, nil
+	return in, in.forward(background)
 }
 
 func (in *instance) newMetrics() *web.Metrics {
@@ -205,7 +205,7 @@ func portTaken(address string, err error) error {
 func embedded(cfg *config.Config, log zerolog.Logger) publish.Embedded {
 	return publish.Embedded{
 		Folder: cfg.Abs(cfg.NATS.Embedded.Folder), Address: cfg.NATS.Embedded.Address,
-		SyncAlways: cfg.NATS.Sync == config.SyncAlways, MaxBody: int(cfg.Limits.Body), Log: log,
+		SyncAlways: cfg.NATS.Sync == config.SyncAlways, MaxBody: int(cfg.Limits.Body), Edge: edge(cfg), Log: log,
 	}
 }
 
@@ -223,14 +223,10 @@ func client(cfg *config.Config, urls []string, credentials config.Path, t config
 
 func busOptions(cfg *config.Config, log zerolog.Logger) publish.Options {
 	o := publish.Options{
-		Domain: cfg.NATS.Domain,
-		Streams: publish.Streams{
-			JobsMaxAge: cfg.NATS.JobsMaxAge, Replicas: cfg.NATS.Replicas,
-			AttemptsMaxBytes: int64(cfg.NATS.AttemptsMaxBytes), AttemptsMaxAge: cfg.NATS.AttemptsMaxAge,
-		},
+		Domain: localDomain(cfg), Streams: localStreams(cfg),
 		AttemptQueue: cfg.Limits.AttemptQueue, AttemptRate: cfg.Limits.AttemptRate, Timeout: cfg.Limits.PublishTimeout, Log: log,
 		// Without an fsync for each message there is none to save, and a batch has its own.
-		OneByOne: cfg.NATS.Mode == config.ModeEmbedded && cfg.NATS.Sync == config.SyncInterval,
+		OneByOne: cfg.NATS.Embeds() && cfg.NATS.Sync == config.SyncInterval,
 	}
 	encrypt(cfg, &o)
 	return o

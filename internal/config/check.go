@@ -23,9 +23,12 @@ func (l *loader) check(c *Config) {
 	l.checkWatches(c)
 	l.checkListeners(c)
 	l.checkLimits(&c.Limits)
-	if c.NATS.Mode == ModeExternal {
+	switch c.NATS.Mode {
+	case ModeExternal:
 		l.checkExternal(c)
-	} else {
+	case ModeEdge:
+		l.checkEdge(c)
+	default:
 		l.checkEmbedded(&c.NATS)
 	}
 	l.checkAudit(c)
@@ -94,7 +97,7 @@ func (l *loader) checkListeners(c *Config) {
 			l.warn(fmt.Sprintf("public.trusted_proxies[%d]", i), "believes X-Forwarded-For from anyone")
 		}
 	}
-	if c.NATS.Mode != ModeEmbedded {
+	if !c.NATS.Embeds() {
 		return
 	}
 	for _, other := range []string{c.Public.Address, c.Private.Address} {
@@ -136,6 +139,9 @@ func (l *loader) checkEmbedded(c *NATS) {
 	if c.Domain != "" {
 		l.fault("nats.domain", "an embedded NATS has no other domain than its own", `no such key, or nats.mode external`)
 	}
+	if c.Edge != (Edge{}) {
+		l.warn("nats.edge", "is not used, because nats.mode is embedded")
+	}
 	if len(c.URLs) > 0 || c.CredentialsFile != "" || c.TLS != (TLS{}) {
 		l.warn("nats.mode", "is embedded, so nats.urls, nats.credentials_file and nats.tls are not used")
 	}
@@ -151,6 +157,29 @@ func (l *loader) checkExternal(c *Config) {
 	}
 	l.checkClient(c, "nats.", n.CredentialsFile, n.TLS)
 }
+
+func (l *loader) checkEdge(c *Config) {
+	n := &c.NATS
+	if len(n.URLs) == 0 {
+		l.fault("nats.urls", "is empty, but nats.mode is edge", "where the hub listens for leaf nodes, such as tls://hub:7422")
+	}
+	if n.Domain == "" {
+		l.fault("nats.domain", "is empty, but nats.mode is edge", "the JetStream domain of the hub")
+	}
+	switch n.Edge.Name {
+	case "":
+		l.fault("nats.edge.name", "is empty, but nats.mode is edge", "a name that no other edge of the hub has")
+	case n.Domain:
+		l.fault("nats.edge.name", "is the domain of the hub", "a name of its own")
+	case embeddedAPI:
+		l.fault("nats.edge.name", quote(embeddedAPI)+" is taken by the embedded server", "another name")
+	}
+	l.checkClient(c, "nats.", n.CredentialsFile, n.TLS)
+}
+
+// embeddedAPI is the word that stands for a domain inside the embedded server; see
+// internal/publish, accounts.go.
+const embeddedAPI = "receiver"
 
 // checkClient looks at the files that a connection to NATS takes.
 func (l *loader) checkClient(c *Config, at string, credentials Path, t TLS) {

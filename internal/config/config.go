@@ -51,6 +51,8 @@ const (
 const (
 	ModeEmbedded = "embedded"
 	ModeExternal = "external"
+	// ModeEdge is ModeEmbedded as a leaf node of a hub, which has everything in the end.
+	ModeEdge     = "edge"
 	SyncAlways   = "always"
 	SyncInterval = "interval"
 )
@@ -207,23 +209,28 @@ type Limits struct {
 	AttemptRate int `key:"attempt_rate" default:"2000" min:"1" max:"1000000"`
 }
 
+// Embeds reports whether the streams are kept by a server inside this process.
+func (n NATS) Embeds() bool { return n.Mode != ModeExternal }
+
 // NATS says where events are kept.
 type NATS struct {
-	// Mode is ModeEmbedded or ModeExternal.
-	Mode string `key:"mode" default:"embedded" oneof:"embedded,external"`
-	// URLs, CredentialsFile, TLS and Domain are for ModeExternal.
+	// Mode is ModeEmbedded, ModeExternal or ModeEdge.
+	Mode string `key:"mode" default:"embedded" oneof:"embedded,external,edge"`
+	// URLs, CredentialsFile, TLS and Domain are of the cluster for ModeExternal, and of the
+	// hub's leaf node listeners for ModeEdge.
 	URLs            []string `key:"urls" form:"nats"`
 	CredentialsFile Path     `key:"credentials_file"`
 	TLS             TLS      `key:"tls"`
 	// Domain is the JetStream domain that the streams are in; empty means that of the
-	// server connected to.
+	// server connected to. For ModeEdge it is the hub's, and not empty.
 	Domain string `key:"domain" form:"domain"`
-	// Embedded is for ModeEmbedded.
+	// Embedded is for ModeEmbedded and ModeEdge, Edge for ModeEdge.
 	Embedded Embedded `key:"embedded"`
+	Edge     Edge     `key:"edge"`
 	// Sync is SyncAlways or SyncInterval when embedded, and empty when external:
 	// a cluster has its own setting.
 	Sync string `key:"sync" oneof:"always,interval"`
-	// Replicas is 1 when embedded.
+	// Replicas is 1 when embedded; for ModeEdge it is that of streams made at the hub.
 	Replicas int `key:"replicas" default:"1" min:"1" max:"5"`
 	// JobsMaxAge is how long events are kept.
 	JobsMaxAge time.Duration `key:"jobs_max_age" default:"2160h" min:"1h" max:"87600h"`
@@ -250,6 +257,12 @@ type Embedded struct {
 	Folder Path `key:"folder" default:"receiver-data"`
 	// Address is the client listener, always on loopback; port 0 takes a free one.
 	Address string `key:"address" default:"127.0.0.1:4222" form:"loopback"`
+}
+
+// Edge is this server as a leaf node of a hub.
+type Edge struct {
+	// Name is its JetStream domain, and tells it from the hub's other edges.
+	Name string `key:"name" form:"edge name"`
 }
 
 // Audit says how the streams are sealed into tamper-evident logs.

@@ -19,15 +19,16 @@ type form struct {
 
 // forms are the names that the form tag may hold.
 var forms = map[string]form{
-	"https":    {"https://…, or http:// on loopback; without credentials, query or fragment", readHTTPS},
-	"nats":     {"nats://host:4222, tls://…, ws://… or wss://…; credentials go in credentials_file", readNATS},
-	"listen":   {"host:port, such as 127.0.0.1:8080 or :8080", readListen},
-	"loopback": {"host:port on loopback, such as 127.0.0.1:4222, or port 0 for any free one", readLoopback},
-	"domain":   matching(`^[A-Za-z0-9_-]{1,64}$`, "the domain of nats-server.conf: 1 to 64 of A-Z a-z 0-9 _ -"),
-	"word":     matching(`^[A-Za-z0-9_-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 _ -"),
-	"key name": matching(`^[A-Za-z0-9._-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 . _ -"),
-	"subject":  matching(`^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$`, "words of A-Z a-z 0-9 _ - with dots between"),
-	"header":   {"printable ASCII without spaces", readHeader},
+	"https":     {"https://…, or http:// on loopback; without credentials, query or fragment", readHTTPS},
+	"nats":      {"nats://host:4222, tls://…, ws://… or wss://…; credentials go in credentials_file", readNATS},
+	"listen":    {"host:port, such as 127.0.0.1:8080 or :8080", readListen},
+	"loopback":  {"host:port on loopback, such as 127.0.0.1:4222, or port 0 for any free one", readLoopback},
+	"edge name": matching(`^[a-z0-9][a-z0-9-]{0,31}$`, "1 to 32 of a-z 0-9 -, the first no dash"),
+	"domain":    matching(`^[A-Za-z0-9_-]{1,64}$`, "the domain of nats-server.conf: 1 to 64 of A-Z a-z 0-9 _ -"),
+	"word":      matching(`^[A-Za-z0-9_-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 _ -"),
+	"key name":  matching(`^[A-Za-z0-9._-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 . _ -"),
+	"subject":   matching(`^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$`, "words of A-Z a-z 0-9 _ - with dots between"),
+	"header":    {"printable ASCII without spaces", readHeader},
 
 	"log name":     matching(`^[a-z0-9-]{1,32}$`, "1 to 32 of a-z 0-9 -"),
 	"log key":      {"the text that `receiver audit init` writes into its file", readLogKey},

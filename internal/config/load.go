@@ -203,7 +203,7 @@ const (
 
 // settle fills in the defaults that depend on something else.
 func settle(c *Config) {
-	if c.NATS.Mode == ModeEmbedded && c.NATS.Sync == "" {
+	if c.NATS.Embeds() && c.NATS.Sync == "" {
 		c.NATS.Sync = SyncAlways
 	}
 	for i := range c.Audit.Anchors {
