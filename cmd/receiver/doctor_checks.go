@@ -39,6 +39,9 @@ func (x examination) all() []doctor.Check {
 		{Name: "nats", Run: x.nats},
 		{Name: "fsync", Run: x.fsync},
 	}
+	if x.cfg.NATS.Mode == config.ModeEdge {
+		checks = append(checks, doctor.Check{Name: "edge", Run: x.edge})
+	}
 	running := sync.OnceValue(x.running)
 	for _, name := range names(x.cfg) {
 		checks = append(checks,

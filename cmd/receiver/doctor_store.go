@@ -164,6 +164,9 @@ func (x examination) room(facts []publish.StreamFacts) []doctor.Finding {
 		switch f.Name {
 		case publish.JobsStream:
 			growth.Events, growth.Over, growth.EventsAge = int64(f.Bytes), f.Last.Sub(f.First), f.MaxAge
+			if x.cfg.NATS.Mode == config.ModeEdge {
+				growth.EventsAge = x.cfg.NATS.JobsMaxAge // the stream has no limit; what forwards it keeps to this one
+			}
 		case publish.AttemptsStream:
 			growth.Attempts = int64(f.Bytes)
 		}

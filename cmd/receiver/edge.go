@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"receiver/internal/config"
+	"receiver/internal/doctor"
 	"receiver/internal/publish"
 	"receiver/internal/web"
 )
@@ -76,7 +76,20 @@ func edgeLine(f *publish.Forwarder) (web.EdgeLine, error) {
 	return shown, err
 }
 
-// hubOptions are those of looking at the hub's streams.
-func hubOptions(cfg *config.Config, log zerolog.Logger) publish.Options {
-	return publish.Options{Domain: cfg.NATS.Domain, Streams: hubStreams(cfg), Log: log}
+// edge looks at the line to the hub, through the receiver that runs.
+func (x examination) edge(ctx context.Context) []doctor.Finding {
+	facts, err := publish.SurveyEdge(ctx, x.cfg.Abs(x.cfg.NATS.Embedded.Folder), publish.Options{
+		Domain: x.cfg.NATS.Domain, Streams: hubStreams(x.cfg), Log: x.log,
+	})
+	switch {
+	case errors.Is(err, publish.ErrNotRunning):
+		return doctor.Edge{Stopped: true}.Findings(time.Now())
+	case err != nil:
+		return doctor.Unseen(err.Error())
+	}
+	e := doctor.Edge{Err: facts.Err, Hub: streams(facts.Hub)}
+	for _, s := range facts.Streams {
+		e.Behind = append(e.Behind, doctor.Behind{Stream: s.Stream, Records: s.Behind, Oldest: s.Oldest})
+	}
+	return e.Findings(time.Now())
 }
