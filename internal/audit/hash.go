@@ -23,7 +23,8 @@ type hashed struct {
 
 type chunk struct {
 	records []hashed
-	lines   Lines // of all of them
+	lines   Lines // of all that have any
+	data    []byte
 	bytes   int
 	done    chan struct{}
 }
@@ -37,6 +38,9 @@ func (c *chunk) add(r Record) {
 		at := len(c.lines)
 		c.lines = append(c.lines, r.Lines...)
 		r.Lines = c.lines[at:len(c.lines):len(c.lines)]
+		at = len(c.data)
+		c.data = append(c.data, r.Data...)
+		r.Data = c.data[at:len(c.data):len(c.data)]
 	}
 	c.records = append(c.records, hashed{Record: r})
 	c.bytes += len(r.Data)

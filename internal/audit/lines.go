@@ -17,9 +17,9 @@ type Lines [][2]string
 // record costs more than to hash it.
 type Liner interface {
 	Source
-	// Lines is Records, of records that have their headers in Lines, or some of them still
-	// in Header. Lines is valid until yield returns. All else may share memory that nobody
-	// writes to, and that is kept as long as a part of it is.
+	// Lines is Records, of records that have their headers in Lines, which is not nil then
+	// if there are none, or some of them still in Header. Lines and Data are valid until yield returns, and strings may share memory
+	// that is kept as long as a part of it is.
 	Lines(ctx context.Context, from, to uint64, yield func(Record) error) error
 }
 

@@ -13,12 +13,12 @@ import (
 )
 
 // lined is a source that gives lines, in an order of the names that changes from record to
-// record, and spoils them when it may.
+// record, and spoils what it may when it may.
 type lined struct{ audit.Source }
 
 // Lines implements audit.Liner.
 func (s lined) Lines(ctx context.Context, from, to uint64, yield func(audit.Record) error) error {
-	var lines audit.Lines
+	lines := audit.Lines{}
 	return s.Records(ctx, from, to, func(r audit.Record) error {
 		lines = lines[:0]
 		for name, values := range r.Header { // in any order
@@ -29,8 +29,9 @@ func (s lined) Lines(ctx context.Context, from, to uint64, yield func(audit.Reco
 				lines = append(lines, [2]string{name, v})
 			}
 		}
-		r.Header, r.Lines = nil, slices.Clip(lines)
+		r.Header, r.Lines, r.Data = nil, slices.Clip(lines), slices.Clone(r.Data)
 		err := yield(r)
+		clear(r.Data)
 		for i := range lines {
 			lines[i] = [2]string{"spoiled", "spoiled"}
 		}

@@ -91,6 +91,11 @@ func TestLinesGivesWhatRangeGives(t *testing.T) {
 	big.Data = bytes.Repeat([]byte(" "), 900<<10)
 	store(t, b, big)
 	store(t, b, big2(big))
+	for i := range 3 { // no headers
+		if err := b.PublishRaw(t.Context(), fmt.Sprintf("jobs.demo.raw%d.finished", i), fmt.Append(nil, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	stream := owned(t, s, folder, publish.JobsStream)
 	for _, err := range []error{
 		stream.Purge(t.Context(), jetstream.WithPurgeSequence(4)),
@@ -105,7 +110,7 @@ func TestLinesGivesWhatRangeGives(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = other.Close(context.Background()) }()
-	for _, r := range [][2]uint64{{1, 100}, {1, 3}, {4, 4}, {7, 8}, {6, 9}, {20, 20}, {19, 42}, {42, 42}, {43, 50}, {5, 4}} {
+	for _, r := range [][2]uint64{{1, 100}, {1, 3}, {4, 4}, {7, 8}, {6, 9}, {20, 20}, {19, 45}, {42, 42}, {44, 45}, {46, 50}, {5, 4}} {
 		want, _ := gather(t, b.Range, r[0], r[1])
 		for name, bus := range map[string]*publish.Bus{"inside": b, "from another process": other} {
 			got, files := gather(t, bus.Lines, r[0], r[1])

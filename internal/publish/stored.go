@@ -124,7 +124,7 @@ func (f blockFolder) readBlock(ctx context.Context, p place, from, to uint64, yi
 		return p.at, err
 	}
 	for size := window; ctx.Err() == nil; {
-		b.data = make([]byte, size)
+		b.data = slices.Grow(b.data[:0], size)[:size]
 		n, _ := file.ReadAt(b.data, p.at) // an error is the end, or for the server to meet
 		b.data = b.data[:n]
 		used, err := b.messages(from, to, yield)
@@ -145,7 +145,7 @@ func (f blockFolder) readBlock(ctx context.Context, p place, from, to uint64, yi
 }
 
 // messages yields the sound messages from..to at the beginning of the block's data, and
-// returns where they end. Their Lines are valid until yield returns.
+// returns where they end. Their Lines and Data are valid until yield returns.
 func (b *block) messages(from, to uint64, yield func(Message) error) (used int, err error) {
 	text := string(b.data)
 	for {
@@ -177,7 +177,7 @@ func (b *block) message(r stored, text string) (Message, bool) {
 	}
 	m := Message{
 		Subject: text[blockHead : blockHead+len(r.subject)], Sequence: r.seq,
-		Time: time.Unix(0, int64(binary.LittleEndian.Uint64(r.fixed[8:]))), Data: r.rest,
+		Time: time.Unix(0, int64(binary.LittleEndian.Uint64(r.fixed[8:]))), Data: r.rest, Lines: [][2]string{},
 	}
 	if !r.headers {
 		return m, true
