@@ -10,9 +10,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/minio/highwayhash"
 )
@@ -65,24 +68,34 @@ func mendStream(folder, stream string) (damage []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, index := range files {
-		path := blockFolder{folder, stream}.name(index)
-		b, err := readBlock(path, stream, index)
-		if err != nil {
-			return nil, err
-		}
-		sound, places := b.sound()
-		if len(places) == 0 {
-			continue
-		}
-		for _, p := range places {
-			damage = append(damage, fmt.Sprintf("%s: msgs/%d.blk, %s", stream, index, p))
-		}
-		if err := replaceBlock(path, sound); err != nil {
-			return nil, err
-		}
+	found, errs := make([][]string, len(files)), make([]error, len(files))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) { // as many files are read at once, 8 MiB each
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(files); i = int(next.Add(1)) - 1 {
+				found[i], errs[i] = mendFile(folder, stream, files[i])
+			}
+		})
 	}
-	return damage, nil
+	workers.Wait()
+	return slices.Concat(found...), errors.Join(errs...)
+}
+
+func mendFile(folder, stream string, index uint32) (damage []string, err error) {
+	path := blockFolder{folder, stream}.name(index)
+	b, err := readBlock(path, stream, index)
+	if err != nil {
+		return nil, err
+	}
+	sound, places := b.sound()
+	if len(places) == 0 {
+		return nil, nil
+	}
+	for _, p := range places {
+		damage = append(damage, fmt.Sprintf("%s: msgs/%d.blk, %s", stream, index, p))
+	}
+	return damage, replaceBlock(path, sound)
 }
 
 // replaceBlock puts other bytes in the place of a block file, of a server that does not run.
