@@ -4,7 +4,9 @@ package main_test
 
 import (
 	"context"
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +62,39 @@ func TestReliabilityClusterClockJump(t *testing.T) {
 		}
 		l.judge(c, "the clock of the node that leads JOBS set 50 minutes ahead, then 50 back, then right", l.silence(at))
 	})
+}
+
+// TestANodeStartedBeyondTheAgeForgets holds docs/reliability.md to what is not survived: the
+// copy of a node whose clock is ahead by more than JOBS keeps events is gone when it has been
+// started, and shows as soon as it leads. The other copies are whole.
+func TestANodeStartedBeyondTheAgeForgets(t *testing.T) {
+	const jobs, day = 20, 24 * time.Hour
+	b := buildWithClocks(t)
+	clocks := []wallClock{newWallClock(t), newWallClock(t), newWallClock(t)}
+	c := startClusterOf(t, cluster.Options{}, func(n int) []string { return clocks[n-1].on(b.server) })
+	r := c.receiver(t, "  jobs_max_age: 96h\n"+quickTimeout)
+	platform := newCaller(r.public)
+	for i := range jobs {
+		if _, ok, err := platform.finished(t.Context(), fmt.Sprint(i)); !ok {
+			t.Fatal(err)
+		}
+	}
+	c.copied("JOBS")
+	right := c.leader("JOBS")
+	ahead := c.others(right)[0]
+	clocks[slices.Index(c.nodes, ahead)].set(5 * day)
+	ahead.stop()
+	ahead.start()
+	c.ready()
+	for _, step := range []struct {
+		leads *natsNode
+		want  int
+	}{{ahead, 0}, {right, jobs}} {
+		c.lead("JOBS", step.leads)
+		if got := len(c.finished()); got != step.want {
+			t.Errorf("with %s in the lead JOBS holds %d events, want %d", step.leads.Name, got, step.want)
+		}
+	}
 }
 
 // diagnosed has doctor look at the clocks of all nodes, of which one may be off.
