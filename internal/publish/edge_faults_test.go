@@ -357,3 +357,22 @@ func TestALargeBodyComesToTheHub(t *testing.T) {
 		}
 	}
 }
+
+// Two edges that were given one name take the line from each other, and tell of it; their
+// records stay those of two.
+func TestTwoEdgesOfOneName(t *testing.T) {
+	t.Parallel()
+	hub, _ := newHub(t)
+	a, b := newRim(t, "rim-1", hub.leaves()), newRim(t, "rim-1", hub.leaves())
+	a.some(0, 10)
+	b.some(10, 10)
+	a.forward()
+	b.forward()
+	eventually(t, "the hub to have everything of both", func() bool {
+		return hub.holds(publish.JobsStream, ">") == 80 && hub.holds(publish.AttemptsStream, ">") == 40
+	})
+	hub.holdsAll(20)
+	eventually(t, "the name to be told of", func() bool {
+		return strings.Contains(a.logs.String()+b.logs.String(), "Duplicate Remote LeafNode Connection")
+	})
+}

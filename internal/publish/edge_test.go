@@ -177,3 +177,44 @@ func TestEncryptedBodiesComeToTheHub(t *testing.T) {
 		t.Errorf("the duplicate at the hub: %s, %v, want it encrypted", m.Data, err)
 	}
 }
+
+// What the hub knows already, by another way than this edge.
+func TestWhatTheHubHasAlready(t *testing.T) {
+	t.Parallel()
+	hub, b := newHub(t)
+	r := newRim(t, "rim-1", hub.leaves())
+	asked := event(job.Finished, "asked", "COMPLETED")
+	asked.Evidence = job.ByPoll
+	odd := unrecognised("odd")
+	odd.Receipt = called(job.Finished, "odd", "COMPLETED").Receipt
+	for _, e := range []job.Event{
+		asked, event(job.Submitted, "1", "CREATED"), called(job.Progress, "1", "RUNNING"), called(job.Conflict, "1", "ABORTED"), odd,
+	} {
+		store(t, b, e)
+	}
+	told := asked
+	told.Evidence, told.Receipt = job.ByCallback, odd.Receipt
+	for _, e := range []job.Event{
+		told, event(job.Submitted, "1", "CREATED"), called(job.Progress, "1", "running"), called(job.Progress, "1", "STARTED"),
+		called(job.Conflict, "1", "ABORTED"), called(job.Conflict, "1", "CANCELLED"), odd,
+	} {
+		store(t, r.Bus, e)
+	}
+	r.forward()
+	r.drained()
+	for subject, want := range map[string]int{
+		"jobs.demo.asked.finished": 1, "jobs.demo.1.submitted": 1, "jobs.demo.1.progress": 2, "jobs.demo.1.conflict": 2, "jobs.demo.unrecognised": 1,
+	} {
+		if got := hub.holds(publish.JobsStream, subject); got != want {
+			t.Errorf("the hub holds %d on %s, want %d", got, subject, want)
+		}
+	}
+	for subject, want := range map[string]int{"attempts.demo.late": 1, "attempts.demo.duplicate": 3} {
+		if got := hub.holds(publish.AttemptsStream, subject); got != want {
+			t.Errorf("the hub holds %d on %s, want %d", got, subject, want)
+		}
+	}
+	if got := r.line().Streams[0]; got.Sent != 2 || got.Repeated != 5 {
+		t.Errorf("Line = %d sent and %d repeated, want 2 and 5", got.Sent, got.Repeated)
+	}
+}
