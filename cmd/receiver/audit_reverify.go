@@ -96,7 +96,11 @@ func (a *app) reverify(ctx context.Context, f reverifyFlags) error {
 		a.say("%s refused as mismatch cannot be looked at: encrypted to other keys than the identities", counted(hidden, "callback"))
 	}
 	if f.accept {
-		if err := admit(ctx, bus, found, f); err != nil {
+		l, err := a.ledgerOf(cfg, bus)
+		if err != nil {
+			return err
+		}
+		if err := admit(ctx, l, found, f); err != nil {
 			return err
 		}
 	}
@@ -181,7 +185,7 @@ func markThere(ctx context.Context, bus *publish.Bus, all []*mended) error {
 }
 
 // admit records who lets them in, and does so.
-func admit(ctx context.Context, bus *publish.Bus, found []*mended, f reverifyFlags) error {
+func admit(ctx context.Context, l ledger, found []*mended, f reverifyFlags) error {
 	var ids []string
 	for _, m := range found {
 		if m.State == "new" {
@@ -191,14 +195,14 @@ func admit(ctx context.Context, bus *publish.Bus, found []*mended, f reverifyFla
 	if len(ids) == 0 {
 		return nil
 	}
-	if err := act(ctx, bus, f.who.action(job.ActionReverify), map[string]any{"attempts": ids, "key": f.key, "since": f.since}); err != nil {
+	if err := act(ctx, l.Bus, f.who.action(job.ActionReverify), map[string]any{"attempts": ids, "key": f.key, "since": f.since}); err != nil {
 		return err
 	}
 	for _, m := range found {
 		if m.State != "new" {
 			continue
 		}
-		stored, err := callback.Tell(ctx, bus, m.Event)
+		stored, err := callback.Tell(ctx, l, m.Event)
 		if err != nil {
 			return fmt.Errorf("%s: %w; run it again, what was let in stays and is not let in twice", m.ID, err)
 		}

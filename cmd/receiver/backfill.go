@@ -79,7 +79,9 @@ func (a *app) backfill(ctx context.Context, f backfillFlags) error {
 		return err
 	}
 	defer done()
-	b.Store = bus
+	if b.Store, err = a.ledgerOf(cfg, bus); err != nil {
+		return err
+	}
 	found, err := b.Run(ctx)
 	if err = backfillHint(err, cfg.Sources[name]); err != nil && len(found) == 0 {
 		return err

@@ -8,7 +8,6 @@ import (
 
 	"receiver/internal/job"
 	"receiver/internal/track"
-	"receiver/internal/web"
 )
 
 func newJobsRelease(a *app) *cobra.Command {
@@ -36,18 +35,14 @@ came. Releasing twice does no harm. Who releases is recorded first.`,
 				return err
 			}
 			defer done()
-			in := &instance{cfg: cfg, bus: bus, log: a.logger(cfg.Log), metrics: web.NewMetrics(bus.Dropped)}
-			if in.platforms, err = newPlatforms(cfg); err != nil {
-				return err
-			}
-			watcher, err := in.newWatcher()
+			l, err := a.ledgerOf(cfg, bus)
 			if err != nil {
 				return err
 			}
 			if err := act(cmd.Context(), bus, who.action(job.ActionRelease), map[string]any{"source": name, "job": args[0]}); err != nil {
 				return err
 			}
-			released, err := watcher.Release(cmd.Context(), name, args[0])
+			released, err := l.watcher.Release(cmd.Context(), name, args[0])
 			if errors.Is(err, track.ErrNotAside) {
 				return fmt.Errorf("source %s: %w; see `receiver events watch --subject 'attempts.%s.quarantined' --since 720h`", name, err, name)
 			}

@@ -10,8 +10,11 @@ import (
 	"time"
 
 	"receiver/internal/config"
+	"receiver/internal/job"
+	"receiver/internal/publish"
 	"receiver/internal/submit"
 	"receiver/internal/track"
+	"receiver/internal/web"
 )
 
 // platforms are the clients of the sources that have the secrets to ask with. They are
@@ -120,7 +123,7 @@ func classify(err error) string {
 
 // newWatcher returns the watcher of an instance; it begins with run.
 func (in *instance) newWatcher() (*track.Watcher, error) {
-	var known func(source, id string) bool
+	var known func(source, id string) (submitted, current bool)
 	if in.list != nil {
 		known = in.list.Known // spares the store a question for each callback
 	}
@@ -131,6 +134,28 @@ func (in *instance) newWatcher() (*track.Watcher, error) {
 		Classify: classify, Count: in.metrics.Watch, Timeout: longest(in.cfg), Log: in.log,
 		Patience: patience(in.cfg),
 	})
+}
+
+// ledger is the store of callbacks: the watcher asks about what an event leaves open.
+type ledger struct {
+	*publish.Bus
+	watcher *track.Watcher
+}
+
+// Publish is Watcher.Publish.
+func (l ledger) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
+	return l.watcher.Publish(ctx, e)
+}
+
+// ledgerOf returns the store of a command that makes events of callbacks.
+func (a *app) ledgerOf(cfg *config.Config, bus *publish.Bus) (ledger, error) {
+	in := &instance{cfg: cfg, bus: bus, log: a.logger(cfg.Log), metrics: web.NewMetrics(bus.Dropped)}
+	var err error
+	if in.platforms, err = newPlatforms(cfg); err != nil {
+		return ledger{}, err
+	}
+	watcher, err := in.newWatcher()
+	return ledger{bus, watcher}, err
 }
 
 // longest is the longest time that any source allows for a question.

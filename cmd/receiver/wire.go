@@ -76,7 +76,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		return in, err
 	}
 	in.receiver, err = callback.New(callback.Options{
-		Sources: judged, Store: in.bus, AttemptBody: int(cfg.Limits.AttemptBody),
+		Sources: judged, Store: ledger{in.bus, in.watcher}, AttemptBody: int(cfg.Limits.AttemptBody),
 	})
 	if err != nil {
 		return in, err

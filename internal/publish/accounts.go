@@ -131,7 +131,7 @@ func admit(opts *server.Options, owner nkeys.KeyPair, e *Edge) error {
 }
 
 // guestPermissions deny guests the consumer by which replicas share the work on new
-// events. They also deny what the guests' account could not reach anyway, so that who
+// submissions. They also deny what the guests' account could not reach anyway, so that who
 // tries is told, and no guest can show another one an event that is none.
 func guestPermissions() *server.Permissions {
 	denied := []string{"jobs.>", "attempts.>", "watch.>", "$JS.ACK." + JobsStream + "." + ReactConsumer + ".>"}

@@ -164,7 +164,7 @@ func TestAGuestCannotChangeWhatIsOurs(t *testing.T) {
 	}
 }
 
-// TestAGuestCannotTakeOurWork tries the consumer by which replicas share new events.
+// TestAGuestCannotTakeOurWork tries the consumer by which replicas share new submissions.
 func TestAGuestCannotTakeOurWork(t *testing.T) {
 	s := start(t, t.TempDir())
 	b := open(t, s)
@@ -177,7 +177,7 @@ func TestAGuestCannotTakeOurWork(t *testing.T) {
 			return 0
 		})
 	}()
-	store(t, b, event(job.Finished, "1", "COMPLETED"))
+	store(t, b, event(job.Submitted, "1", "CREATED"))
 	if id := <-got; id != "1" {
 		t.Fatalf("React gave job %s, want 1", id)
 	}
@@ -199,7 +199,7 @@ func TestAGuestCannotTakeOurWork(t *testing.T) {
 	if _, err := js.CreateOrUpdateConsumer(short, publish.JobsStream, jetstream.ConsumerConfig{Durable: publish.ReactConsumer, FilterSubject: "jobs.none"}); err == nil {
 		t.Error("a guest could change our consumer")
 	}
-	store(t, b, event(job.Finished, "2", "COMPLETED"))
+	store(t, b, event(job.Submitted, "2", "CREATED"))
 	select {
 	case id := <-got:
 		if id != "2" {

@@ -16,7 +16,7 @@ import (
 const (
 	// WatchConsumer hands out what is due on WATCH.
 	WatchConsumer = "receiver-watch"
-	// ReactConsumer hands out new events on JOBS to whoever reacts to them.
+	// ReactConsumer hands out the submissions on JOBS to whoever begins to watch them.
 	ReactConsumer = "receiver-react"
 )
 
@@ -48,20 +48,14 @@ func (b *Bus) Watches(ctx context.Context, workers int, patience time.Duration, 
 	})
 }
 
-// reactKinds are the kinds of event that something may have to be done about.
-var reactKinds = []job.Kind{job.Submitted, job.Progress, job.Finished}
-
-// React hands every event of the kinds submitted, progress and finished, without its
-// data, to do, on any one of the replicas that call it, from the first that there ever
-// was. The number says how often it was handed out, this time included; do returns when
-// it wants it again, or zero when it is done with it. As for the rest, see Watches.
+// React hands every submitted event, without its data, to do, on any one of the replicas
+// that call it, from the first that there ever was. The number says how often it was
+// handed out, this time included; do returns when it wants it again, or zero when it is
+// done with it. As for the rest, see Watches.
 func (b *Bus) React(ctx context.Context, workers int, patience time.Duration, do func(context.Context, job.Stored, uint64) time.Duration) error {
 	cfg := jetstream.ConsumerConfig{
 		Durable: ReactConsumer, AckWait: patience, HeadersOnly: true,
-		Description: "begins watches and brings them forward",
-	}
-	for _, k := range reactKinds {
-		cfg.FilterSubjects = append(cfg.FilterSubjects, "jobs.*.*."+string(k))
+		FilterSubjects: []string{"jobs.*.*." + string(job.Submitted)}, Description: "begins watches",
 	}
 	return b.share(ctx, workers, JobsStream, cfg, func(ctx context.Context, msg jetstream.Msg, meta *jetstream.MsgMetadata) (time.Duration, error) {
 		e, err := job.ParseEvent(msg.Subject(), msg.Headers(), nil)

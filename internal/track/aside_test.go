@@ -1,6 +1,7 @@
 package track_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -72,18 +73,45 @@ func TestConfirm(t *testing.T) {
 
 func TestExpectedIsWhatWasSubmitted(t *testing.T) {
 	bus := open(t, start(t))
-	o := says(running).options(bus)
-	o.Known = func(_, id string) bool { return id == "known" }
-	w, err := track.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
 	publishAll(t, bus, submitted("1"), callback(t, job.Finished, `{"id":"2","status":"COMPLETED"}`))
-	for id, want := range map[string]bool{"1": true, "2": false, "3": false, "known": true} {
-		if got, err := w.Expected("demo")(t.Context(), id); got != want || err != nil {
-			t.Errorf("Expected(%s) = %v, %v, want %v", id, got, err, want)
-		}
+	for _, tt := range []struct {
+		name               string
+		known, current     bool // by memory
+		quarantine, closed bool // the store cannot be asked
+		stored, notStored  bool // what Expected says of a job that was submitted, and of one that was not
+		fails              bool
+	}{
+		{name: "memory is not current: the store says", stored: true},
+		{name: "memory knows", known: true, closed: true, stored: true, notStored: true},
+		{name: "memory is current and does not know", current: true, closed: true},
+		{name: "a quarantine is not decided by memory", current: true, quarantine: true, stored: true},
+		{name: "nor without the store", current: true, quarantine: true, closed: true, fails: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := says(running).options(bus)
+			if tt.closed {
+				o.Store = cannotBeAsked{bus}
+			}
+			o.Known = func(string, string) (bool, bool) { return tt.known, tt.current }
+			o.Quarantine = func(string) bool { return tt.quarantine }
+			w, err := track.New(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for id, want := range map[string]bool{"1": tt.stored, "2": tt.notStored, "3": tt.notStored} {
+				if got, err := w.Expected("demo")(t.Context(), id); got != want || (err != nil) != tt.fails {
+					t.Errorf("Expected(%s) = %v, %v, want %v, an error %v", id, got, err, want, tt.fails)
+				}
+			}
+		})
 	}
+}
+
+// cannotBeAsked is a store that answers no question.
+type cannotBeAsked struct{ *publish.Bus }
+
+func (cannotBeAsked) Has(context.Context, string, string, job.Kind) (bool, error) {
+	return false, publish.ErrUnavailable
 }
 
 func TestRelease(t *testing.T) {

@@ -63,12 +63,15 @@ func (w *Watcher) Confirm(source string, c Confirm) func(context.Context, job.Vi
 	}
 }
 
-// Expected returns a func that reports whether a job of a source was submitted here, at
-// the cost of one look into the store at most.
+// Expected returns a func that reports whether anything has told that a job of a source
+// was submitted here. Memory answers what only marks an event, which is what was known at
+// that moment in any case: a callback can overtake the answer to its submission. What
+// decides, putting a callback in quarantine, is asked of the store.
 func (w *Watcher) Expected(source string) func(context.Context, string) (bool, error) {
 	return func(ctx context.Context, id string) (bool, error) {
-		if w.o.Known(source, id) {
-			return true, nil
+		submitted, current := w.o.Known(source, id)
+		if submitted || current && !w.o.Quarantine(source) {
+			return submitted, nil
 		}
 		return w.o.Store.Has(ctx, source, id, job.Submitted)
 	}

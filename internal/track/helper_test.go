@@ -172,6 +172,16 @@ func submitted(id string) job.Event {
 	}
 }
 
+// publishBy publishes events as who tells of a callback does.
+func publishBy(t testing.TB, w *track.Watcher, events ...job.Event) {
+	t.Helper()
+	for _, e := range events {
+		if _, err := w.Publish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func publishAll(t testing.TB, b *publish.Bus, events ...job.Event) {
 	t.Helper()
 	for _, e := range events {

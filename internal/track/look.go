@@ -204,11 +204,11 @@ func (w *Watcher) finish(ctx context.Context, e job.Event) error {
 // tell publishes what is the end of a job, or one of another kind if there is an end
 // already and it is another.
 func (w *Watcher) tell(ctx context.Context, e job.Event) (job.Stored, error) {
-	stored, err := w.o.Store.Publish(ctx, e)
+	stored, err := w.Publish(ctx, e)
 	if err == nil && stored.Existed && e.Kind == job.Finished && !stored.Job.SameOutcome(e.Job) {
 		w.o.Count("conflict", e.Source, string(e.Evidence))
 		e.Kind = job.Conflict
-		stored, err = w.o.Store.Publish(ctx, e)
+		stored, err = w.Publish(ctx, e)
 	}
 	return stored, err
 }

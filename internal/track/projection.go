@@ -6,6 +6,7 @@ import (
 	"iter"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -58,6 +59,8 @@ type Projection struct {
 	next   uint64 // the sequence to go on with
 	counts map[count]int
 	watch  map[*follower]struct{}
+
+	current atomic.Bool // what comes is being read
 
 	saved   uint64 // next of the last snapshot
 	savedAt time.Time
@@ -118,7 +121,9 @@ func (p *Projection) Run(ctx context.Context) {
 	for {
 		err := p.Fill(ctx)
 		if err == nil {
+			p.current.Store(true)
 			err = p.follow(ctx)
+			p.current.Store(false)
 		}
 		if ctx.Err() != nil {
 			return
@@ -270,17 +275,19 @@ func (p *Projection) leaveOut() {
 	}
 }
 
-// Known reports whether the projection knows that a job was submitted here. False means
-// that it does not know, not that it was not.
-func (p *Projection) Known(source, id string) bool {
+// Known reports whether the projection knows that a job was submitted here, and whether it
+// is current: then false means that nothing had told so a moment ago; otherwise false
+// means nothing.
+func (p *Projection) Known(source, id string) (submitted, current bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
+	current = p.current.Load()
 	number, ok := p.words.numbers[source]
 	if !ok {
-		return false
+		return false, current
 	}
 	position, ok := p.index[key{number, id}]
-	return ok && p.at(int(position)).submitted != 0
+	return ok && p.at(int(position)).submitted != 0, current
 }
 
 // Counts returns how many jobs of each source are in each state.

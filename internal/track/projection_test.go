@@ -227,7 +227,7 @@ func TestAProjectionHasABound(t *testing.T) {
 		if got := p.Counts()["demo"][track.Submitted]; got != want {
 			t.Errorf("%s: Counts = %d, want %d", when, got, want)
 		}
-		if known := p.Known("demo", "1"); known != (oldest == "1") {
+		if known, _ := p.Known("demo", "1"); known != (oldest == "1") {
 			t.Errorf("%s: Known of the first job is %v", when, known)
 		}
 	}
@@ -251,7 +251,7 @@ func TestKnownIsWhatWasSubmitted(t *testing.T) {
 		source, id string
 		want       bool
 	}{{"demo", "1", true}, {"demo", "4", false}, {"crm", "1", false}, {"else", "1", false}} {
-		if got := p.Known(tt.source, tt.id); got != tt.want {
+		if got, current := p.Known(tt.source, tt.id); got != tt.want || current {
 			t.Errorf("Known(%s, %s) = %v, want %v", tt.source, tt.id, got, tt.want)
 		}
 	}
@@ -310,10 +310,14 @@ func TestAProjectionOfAStream(t *testing.T) {
 	}
 	publishAll(t, bus, callback(t, job.Finished, `{"id":"2","status":"ABORTED"}`))
 	eventually(t, "the projection to follow", func() bool {
-		return p.Counts()["demo"][track.Finished] == 2
+		_, current := p.Known("demo", "none")
+		return p.Counts()["demo"][track.Finished] == 2 && current
 	})
 	cancel()
 	<-done
+	if _, current := p.Known("demo", "none"); current {
+		t.Error("a projection that reads no more says that it is current")
+	}
 
 	once := track.NewProjection(track.ProjectionOptions{Briefs: bus})
 	if err := once.Fill(t.Context()); err != nil || once.Len() != 2 {

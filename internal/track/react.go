@@ -7,11 +7,11 @@ import (
 	"receiver/internal/job"
 )
 
-// react does what a new event asks for, and returns when it wants the event again. All it
+// react does what a submission asks for, and returns when it wants the event again. All it
 // does is to write into the stream WATCH; what takes time, or must be tried again, is a
 // watch's matter.
 func (w *Watcher) react(ctx context.Context, e job.Stored, _ uint64) time.Duration {
-	err := w.respond(ctx, e)
+	err := w.submitted(ctx, e)
 	if err == nil {
 		return 0
 	}
@@ -19,19 +19,6 @@ func (w *Watcher) react(ctx context.Context, e job.Stored, _ uint64) time.Durati
 		w.o.Log.Warn().Err(err).Str("subject", e.Subject()).Uint64("seq", e.Sequence).Msg("event not reacted to; tried again")
 	}
 	return jittered(storePause)
-}
-
-func (w *Watcher) respond(ctx context.Context, e job.Stored) error {
-	switch {
-	case e.Kind == job.Submitted:
-		return w.submitted(ctx, e)
-	case e.Kind == job.Progress && e.Evidence == job.ByCallback && e.Job.Class() == job.Unknown:
-		// Nobody can say what the word means, but the platform can say more.
-		return w.Hurry(ctx, e.Source, e.Job.ID)
-	case e.Kind == job.Finished && hasFailedRows(e.Job) && w.o.Now().Before(e.FilesUntil()):
-		return w.Hurry(ctx, e.Source, e.Job.ID)
-	}
-	return nil
 }
 
 // submitted begins the watch of a job, and takes back that a callback which was faster
@@ -64,6 +51,52 @@ func (w *Watcher) takeBack(ctx context.Context, watch job.Watch) {
 	if _, _, err := w.release(ctx, watch.Source, watch.Job, watch.Since.Add(-skew)); err != nil && ctx.Err() == nil {
 		w.o.Log.Warn().Err(err).Str("source", watch.Source).Str("job", watch.Job).Msg("quarantined callbacks not released")
 	}
+}
+
+// Publish stores an event as the store does, and sees to it that the platform is asked
+// about what the event leaves open: a word that nobody knows, or which rows failed.
+//
+// Whoever writes such an event does this itself. The other way, handing every event back
+// to be looked at, costs more than the event did, for the few that leave anything open.
+func (w *Watcher) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
+	if !w.open(e) {
+		return w.o.Store.Publish(ctx, e)
+	}
+	// The watch comes first: if we die between the two, it finds out what there is to find.
+	if err := w.ensure(ctx, e.Source, e.Job.ID, w.o.Now().Add(w.o.Patience)); err != nil {
+		return job.Stored{}, err
+	}
+	stored, err := w.o.Store.Publish(ctx, e)
+	if err != nil || stored.Existed {
+		return stored, err
+	}
+	if err := w.Hurry(ctx, e.Source, e.Job.ID); err != nil {
+		w.o.Log.Warn().Err(err).Str("subject", stored.Subject()).Uint64("seq", stored.Sequence).
+			Msg("question about an event not brought forward; it is asked later")
+	}
+	return stored, nil
+}
+
+// open reports whether an event leaves something open that the platform can tell.
+func (w *Watcher) open(e job.Event) bool {
+	switch e.Kind {
+	case job.Progress:
+		return e.Evidence == job.ByCallback && e.Job.Class() == job.Unknown
+	case job.Finished:
+		return hasFailedRows(e.Job) && w.o.Now().Before(e.FilesUntil())
+	}
+	return false
+}
+
+// ensure has a job watched, from then on if nobody watches it yet.
+func (w *Watcher) ensure(ctx context.Context, source, id string, next time.Time) error {
+	_, there, err := w.o.Store.Watched(ctx, source, id)
+	if there || err != nil {
+		return err
+	}
+	// If another one was faster, its watch is as good.
+	_, err = w.o.Store.PutWatch(ctx, job.Watch{Source: source, Job: id, Since: w.o.Now(), Next: next})
+	return err
 }
 
 // Hurry has the platform asked after a job at once, on whichever replica, and begins to

@@ -1,6 +1,7 @@
 package track_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/publish"
 	"receiver/internal/track"
 )
 
@@ -55,8 +57,8 @@ func TestErrorsOfRowsAreFetchedOnce(t *testing.T) {
 			o.MaxErrors = 1000
 			e := callback(t, job.Finished, strings.ReplaceAll(fmt.Sprintf(finished, tt.failed), "ID", id))
 			e.Time = e.Time.Add(-tt.heard)
-			publishAll(t, bus, e)
-			_, stop := run(t, o)
+			w, stop := run(t, o)
+			publishBy(t, w, e)
 			want := []string{"finished " + string(e.Job.Result) + " by callback"}
 			if tt.want >= 0 {
 				want = append(want, "errors by poll")
@@ -106,8 +108,9 @@ func TestErrorsOfRowsAreNotFetchedAgain(t *testing.T) {
 	e := callback(t, job.Finished, `{"id":"1","status":"COMPLETED","recordsCount":2,"recordsFailedCount":1}`)
 	there := e
 	there.Kind, there.Data = job.Errors, []byte(`{"count":1,"rows":[{"text":"x"}]}`)
-	publishAll(t, bus, e, there)
-	run(t, p.options(bus))
+	publishAll(t, bus, there)
+	w, _ := run(t, p.options(bus))
+	publishBy(t, w, e)
 	awaitNothingPending(t, bus, "last")
 	if n := p.questions("1 rows"); n != 0 {
 		t.Errorf("asked %d times for errors that are there, want 0", n)
@@ -121,8 +124,8 @@ func TestErrorsOfRowsAreAskedForUntilTheyAreGone(t *testing.T) {
 	o := p.options(bus)
 	var ahead atomic.Int64
 	o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-	run(t, o)
-	publishAll(t, bus, callback(t, job.Finished, `{"id":"1","status":"COMPLETED","recordsCount":2,"recordsFailedCount":1}`))
+	w, _ := run(t, o)
+	publishBy(t, w, callback(t, job.Finished, `{"id":"1","status":"COMPLETED","recordsCount":2,"recordsFailedCount":1}`))
 	eventually(t, "two failures, shown on the job", func() bool {
 		j, err := track.Show(t.Context(), bus, bus, "demo", "1")
 		return err == nil && j.Watch != nil && j.Watch.Failures >= 2 && strings.HasPrefix(j.Watch.Error, "503")
@@ -135,4 +138,43 @@ func TestErrorsOfRowsAreAskedForUntilTheyAreGone(t *testing.T) {
 	if got := history(t, bus, "1"); len(got) != 1 {
 		t.Errorf("the job has the events %q, want only its end", got)
 	}
+}
+
+// Whoever stores an event that leaves something open may die right after, or the store may
+// fail: the watch is there before the event is.
+func TestAWatchIsThereBeforeTheEventThatNeedsIt(t *testing.T) {
+	bus := open(t, start(t))
+	for _, tt := range []struct {
+		name, body string
+		kind       job.Kind
+		watched    bool
+	}{
+		{"failed rows", `{"id":"ID","status":"COMPLETED","recordsCount":2,"recordsFailedCount":1}`, job.Finished, true},
+		{"an unknown status", `{"id":"ID","status":"PONDERING"}`, job.Progress, true},
+		{"no failed rows", `{"id":"ID","status":"COMPLETED","recordsCount":2,"recordsFailedCount":0}`, job.Finished, false},
+		{"a status on the way", `{"id":"ID","status":"RUNNING"}`, job.Progress, false},
+	} {
+		id := strings.ReplaceAll(tt.name, " ", "-")
+		o := says(completed).options(bus)
+		o.Store = dies{bus}
+		w, err := track.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Publish(t.Context(), callback(t, tt.kind, strings.ReplaceAll(tt.body, "ID", id))); !errors.Is(err, errDied) {
+			t.Errorf("%s: Publish = %v, want the store's error", tt.name, err)
+		}
+		if watch, there, err := bus.Watched(t.Context(), "demo", id); there != tt.watched || err != nil || there && !watch.Next.After(time.Now()) {
+			t.Errorf("%s: Watched = %+v, %v, %v, want %v, and its time to come", tt.name, watch, there, err, tt.watched)
+		}
+	}
+}
+
+// dies is a store that stores no event.
+type dies struct{ *publish.Bus }
+
+var errDied = errors.New("died")
+
+func (dies) Publish(context.Context, job.Event) (job.Stored, error) {
+	return job.Stored{}, errDied
 }

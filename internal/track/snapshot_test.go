@@ -195,7 +195,8 @@ func TestASnapshotOfAStream(t *testing.T) {
 	<-done
 	publishAll(t, bus, submitted("2"))
 	p := track.NewProjection(o)
-	if err := p.Fill(t.Context()); err != nil || p.Len() != 2 || !p.Known("demo", "2") {
+	err := p.Fill(t.Context())
+	if submitted, _ := p.Known("demo", "2"); err != nil || p.Len() != 2 || !submitted {
 		t.Errorf("Fill = %v, and %d jobs, want 2", err, p.Len())
 	}
 }

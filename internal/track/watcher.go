@@ -39,7 +39,7 @@ type Watches interface {
 	Watches(ctx context.Context, workers int, patience time.Duration, do func(context.Context, job.Watch) time.Duration) error
 }
 
-// Reactions hands out new events to whoever reacts to them, as publish.Bus does.
+// Reactions hands out new submissions to whoever reacts to them, as publish.Bus does.
 type Reactions interface {
 	React(ctx context.Context, workers int, patience time.Duration, do func(context.Context, job.Stored, uint64) time.Duration) error
 }
@@ -65,9 +65,9 @@ type Options struct {
 	// Quarantine reports whether callbacks about jobs that nobody submitted are put
 	// aside at a source; what is then submitted after all is released. Nil means no.
 	Quarantine func(source string) bool
-	// Known may answer from memory that a job was submitted here; false means that it
-	// does not know. Nil means that the store is always asked.
-	Known func(source, id string) bool
+	// Known may answer from memory whether a job was submitted here, as Projection.Known
+	// does. Nil means that the store is always asked.
+	Known func(source, id string) (submitted, current bool)
 
 	// Classify names what an error of Status or Rows is, in one of few words, for
 	// Count; nil names all of them `error`.
@@ -104,7 +104,7 @@ func (o Options) withDefaults() Options {
 		o.Quarantine = func(string) bool { return false }
 	}
 	if o.Known == nil {
-		o.Known = func(string, string) bool { return false }
+		o.Known = func(string, string) (bool, bool) { return false, false }
 	}
 	if o.Classify == nil {
 		o.Classify = func(error) string { return "error" }
@@ -154,7 +154,7 @@ func New(o Options) (*Watcher, error) {
 	return &Watcher{o: o, busy: map[string]int{}}, nil
 }
 
-// Run reacts to events and asks after jobs until ctx is done, and returns when what was
+// Run reacts to submissions and asks after jobs until ctx is done, and returns when what was
 // under way has been broken off; other replicas take it up. What goes wrong is logged
 // and tried again.
 func (w *Watcher) Run(ctx context.Context) {
@@ -163,7 +163,7 @@ func (w *Watcher) Run(ctx context.Context) {
 		w.keepOn(ctx, "asking after jobs", func() error { return w.o.Store.Watches(ctx, w.o.Workers, w.o.Patience, w.turn) })
 	})
 	wg.Go(func() {
-		w.keepOn(ctx, "reacting to events", func() error { return w.o.Store.React(ctx, reactors*w.o.Workers, w.o.Patience, w.react) })
+		w.keepOn(ctx, "reacting to submissions", func() error { return w.o.Store.React(ctx, reactors*w.o.Workers, w.o.Patience, w.react) })
 	})
 	wg.Wait()
 }
@@ -171,7 +171,7 @@ func (w *Watcher) Run(ctx context.Context) {
 // storePause is how long the store is left alone after it failed.
 const storePause = time.Second
 
-// reactors is how many events are reacted to at once for each question: a reaction is
+// reactors is how many submissions are reacted to at once for each question: a reaction is
 // quick, and its cost is the way to the store and back.
 const reactors = 4
 

@@ -282,7 +282,7 @@ func TestHurryBringsAQuestionForward(t *testing.T) {
 			}
 		}},
 		{"by an unknown status", "unknown", func() {
-			publishAll(t, here, callback(t, job.Progress, `{"id":"unknown","status":"PONDERING"}`))
+			publishBy(t, idle, callback(t, job.Progress, `{"id":"unknown","status":"PONDERING"}`))
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -291,7 +291,7 @@ func TestHurryBringsAQuestionForward(t *testing.T) {
 			awaitNoWatch(t, here, tt.id)
 		})
 	}
-	publishAll(t, here, submitted("waits"), callback(t, job.Progress, `{"id":"waits","status":"RUNNING"}`))
+	publishBy(t, idle, submitted("waits"), callback(t, job.Progress, `{"id":"waits","status":"RUNNING"}`))
 	eventually(t, "the watch to begin", func() bool {
 		_, ok, _ := here.Watched(t.Context(), "demo", "waits")
 		return ok
