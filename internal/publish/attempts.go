@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
 )
@@ -22,7 +21,7 @@ func (b *Bus) Record(ctx context.Context, a job.Attempt) error {
 	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	if _, err := b.publish(ctx, b.attempt(a)); err != nil {
+	if _, err := b.records.publish(ctx, b.attempt(a)); err != nil {
 		return fmt.Errorf("recording an attempt: %w", err)
 	}
 	return nil
@@ -102,35 +101,25 @@ func (q *attemptQueue) gather(batch []job.Attempt) []job.Attempt {
 	return batch
 }
 
-// store sends a batch and waits until each attempt is acknowledged, or has failed.
+// store stores a batch and waits until each attempt is acknowledged, or has failed.
 func (q *attemptQueue) store(ctx context.Context, b *Bus, batch []job.Attempt) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
+	all := make([]*pending, len(batch))
+	for i, a := range batch {
+		all[i] = &pending{ctx: ctx, msg: b.attempt(a), done: make(chan outcome, 1)}
+	}
+	b.records.commit(all)
 	var failed error
-	lost := 0
-	note := func(err error) {
-		if err != nil {
-			failed, lost = err, lost+1
+	lost := uint64(0)
+	for _, p := range all {
+		if o := <-p.done; o.err != nil {
+			failed, lost = o.err, lost+1
 		}
-	}
-	sent := make([]jetstream.PubAckFuture, 0, len(batch))
-	for _, a := range batch {
-		err := ctx.Err()
-		if err == nil {
-			var future jetstream.PubAckFuture
-			if future, err = b.js.PublishMsgAsync(b.attempt(a)); err == nil {
-				sent = append(sent, future)
-			}
-		}
-		note(err)
-	}
-	for _, future := range sent {
-		_, err := acknowledged(ctx, future)
-		note(err)
 	}
 	if lost > 0 {
-		q.dropped.Add(uint64(lost))
-		b.opts.Log.Warn().Err(failed).Int("attempts", lost).Msg("refused attempts not recorded")
+		q.dropped.Add(lost)
+		b.opts.Log.Warn().Err(failed).Uint64("attempts", lost).Msg("refused attempts not recorded")
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 
 	"receiver/internal/job"
 )
@@ -162,24 +161,11 @@ func (b *Bus) standing(ctx context.Context, records []*record) (map[string]*jets
 func (l *lane) batch(ctx context.Context, batch []*record) (uint64, error) {
 	ctx, cancel := l.hub.bound(ctx)
 	defer cancel()
-	id := nuid.Next()
-	last := len(batch) - 1
-	for i, r := range batch[:last] {
-		if err := l.hub.nc.PublishMsg(member(r.msg, id, i+1)); err != nil {
-			return 0, fmt.Errorf("%w: %v", ErrUnavailable, err)
-		}
+	messages := make([]*nats.Msg, len(batch))
+	for i, r := range batch {
+		messages[i] = r.msg
 	}
-	commit := member(batch[last].msg, id, last+1)
-	commit.Header.Set("Nats-Batch-Commit", "1")
-	answer, err := l.hub.nc.RequestMsgWithContext(ctx, commit)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %v", ErrUnavailable, err)
-	}
-	first, err := firstSequence(answer.Data, len(batch))
-	if err != nil {
-		return 0, err
-	}
-	return first + uint64(last), nil
+	return l.hub.batch(ctx, messages, true)
 }
 
 // sendAttempts stores all at once, each once.

@@ -15,7 +15,8 @@ import (
 // Publish stores e and returns it with its sequence, or, with Existed, the event
 // that was there already:
 //
-//   - of a kind that exists once for a job, whatever is on the subject;
+//   - of a kind that exists once for a job, whatever is on the subject; if it is from
+//     memory, it comes without data, receipt, and texts of the platform;
 //   - Progress and Conflict, the one with the same id;
 //   - Unrecognised, the same bytes within the stream's duplicate window (2 minutes).
 //
@@ -29,6 +30,9 @@ func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
+	if there, ok := b.recent.on(e.Subject()); ok {
+		return there, nil
+	}
 	msg, err := b.message(e)
 	if err != nil {
 		return job.Stored{}, err
@@ -63,14 +67,19 @@ func (b *Bus) store(ctx context.Context, e job.Event, msg *nats.Msg) (job.Stored
 }
 
 func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *nats.Msg) (job.Stored, error) {
-	seq, err := b.gatherer.publish(ctx, msg)
-	if err == nil {
-		return job.Stored{Event: e, Sequence: seq}, nil
-	}
-	if !isTaken(err) {
+	seq, err := b.events.publish(ctx, msg)
+	switch {
+	case err == nil:
+		stored := job.Stored{Event: e, Sequence: seq}
+		b.recent.put(stored)
+		return stored, nil
+	case !isTaken(err):
 		return job.Stored{}, err
 	}
 	there, err := b.last(ctx, msg.Subject)
+	if err == nil {
+		b.recent.put(there)
+	}
 	there.Existed = true
 	return there, err
 }
@@ -132,7 +141,7 @@ func acknowledged(ctx context.Context, future jetstream.PubAckFuture) (*jetstrea
 		if isTaken(err) {
 			return nil, err
 		}
-		return nil, fmt.Errorf("%w: %v", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %v", ErrUnavailable, context.Cause(ctx))
 	}

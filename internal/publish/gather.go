@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -25,12 +24,12 @@ const (
 	maxBatchBytes = 4 << 20 // what a batch may hold, so that it stays quick
 )
 
-// gatherer stores messages that come at the same time as one atomic batch of
-// JetStream (NATS ADR-50), each still on the condition that its subject is empty. A
-// message that comes alone is published at once: nobody waits for company, only for
-// a committer to have its hands free.
+// gatherer stores messages of one stream that come at the same time as one atomic batch
+// of JetStream (NATS ADR-50). A message that comes alone is published at once: nobody
+// waits for company, only for a committer to have its hands free.
 type gatherer struct {
 	bus     *Bus
+	once    bool // each message is stored on the condition that its subject is empty
 	waiting chan *pending
 	quit    chan struct{}
 	stopped sync.Once
@@ -50,9 +49,10 @@ type outcome struct {
 	err error
 }
 
-func startGatherer(b *Bus, allowed bool) *gatherer {
-	g := &gatherer{bus: b, waiting: make(chan *pending, maxBatch), quit: make(chan struct{})}
-	g.single.Store(!allowed)
+// startGatherer returns the gatherer of a stream.
+func startGatherer(b *Bus, stream jetstream.Stream, once bool) *gatherer {
+	g := &gatherer{bus: b, once: once, waiting: make(chan *pending, maxBatch), quit: make(chan struct{})}
+	g.single.Store(b.opts.OneByOne || !stream.CachedInfo().Config.AllowAtomicPublish)
 	for range committers {
 		g.wg.Go(g.commitAll)
 	}
@@ -65,11 +65,11 @@ func (g *gatherer) stop() {
 	g.wg.Wait()
 }
 
-// publish stores msg if nothing is on its subject and returns its sequence. The error
-// is as JetStream gave it, or ErrUnavailable.
+// publish stores msg and returns its sequence. The error is as JetStream gave it, or
+// ErrUnavailable.
 func (g *gatherer) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	if g.single.Load() {
-		return g.bus.publishAlone(ctx, msg)
+		return g.alone(ctx, msg)
 	}
 	p := &pending{ctx: ctx, msg: msg, done: make(chan outcome, 1)}
 	select {
@@ -85,9 +85,13 @@ func (g *gatherer) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	}
 }
 
-// publishAlone stores msg if nothing is on its subject and returns its sequence.
-func (b *Bus) publishAlone(ctx context.Context, msg *nats.Msg) (uint64, error) {
-	ack, err := b.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(0))
+// alone stores msg by itself and returns its sequence.
+func (g *gatherer) alone(ctx context.Context, msg *nats.Msg) (uint64, error) {
+	var condition []jetstream.PublishOpt
+	if g.once {
+		condition = []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(0)}
+	}
+	ack, err := g.bus.publish(ctx, msg, condition...)
 	if err != nil {
 		return 0, err
 	}
@@ -122,8 +126,9 @@ func (g *gatherer) gather(batch []*pending) []*pending {
 	return batch
 }
 
+// commit stores messages, together if that is worth it; every one has its answer then.
 func (g *gatherer) commit(batch []*pending) {
-	if len(batch) < minBatch {
+	if len(batch) < minBatch || g.single.Load() {
 		g.each(batch)
 		return
 	}
@@ -189,7 +194,7 @@ func (g *gatherer) each(batch []*pending) {
 }
 
 func (g *gatherer) one(p *pending) {
-	seq, err := g.bus.publishAlone(p.ctx, p.msg)
+	seq, err := g.alone(p.ctx, p.msg)
 	p.done <- outcome{seq, err}
 }
 
@@ -197,59 +202,55 @@ func (g *gatherer) one(p *pending) {
 func (g *gatherer) together(batch []*pending) error {
 	ctx, cancel := context.WithTimeout(context.Background(), g.bus.opts.Timeout)
 	defer cancel()
-	id := nuid.Next()
-	last := len(batch) - 1
-	for i, p := range batch[:last] {
-		if err := g.bus.nc.PublishMsg(member(p.msg, id, i+1)); err != nil {
-			return err
-		}
+	messages := make([]*nats.Msg, len(batch))
+	for i, p := range batch {
+		messages[i] = p.msg
 	}
-	commit := member(batch[last].msg, id, last+1)
-	commit.Header.Set("Nats-Batch-Commit", "1")
-	answer, err := g.bus.nc.RequestMsgWithContext(ctx, commit)
-	if err != nil {
-		return err
-	}
-	first, err := firstSequence(answer.Data, len(batch))
+	last, err := g.bus.batch(ctx, messages, g.once)
 	if err != nil {
 		return err
 	}
 	for i, p := range batch {
-		p.done <- outcome{seq: first + uint64(i)}
+		p.done <- outcome{seq: last - uint64(len(batch)-1-i)}
 	}
 	return nil
 }
 
-// member returns a message as the n-th of a batch. The headers are copied: a batch
-// that is refused leaves the messages to be published otherwise.
-func member(msg *nats.Msg, id string, n int) *nats.Msg {
+// batch stores messages whole or not at all, each on the condition, if once is true, that
+// its subject is empty, and returns the sequence of the last.
+func (b *Bus) batch(ctx context.Context, messages []*nats.Msg, once bool) (uint64, error) {
+	id := nuid.Next()
+	last := len(messages) - 1
+	for i, m := range messages[:last] {
+		if err := b.nc.PublishMsg(member(m, id, i+1, once)); err != nil {
+			return 0, err
+		}
+	}
+	commit := member(messages[last], id, last+1, once)
+	commit.Header.Set("Nats-Batch-Commit", "1")
+	ack, err := b.publish(ctx, commit)
+	if err != nil {
+		return 0, err
+	}
+	if ack.Sequence < uint64(len(messages)) {
+		return 0, fmt.Errorf("JetStream stored a batch of %d up to sequence %d", len(messages), ack.Sequence)
+	}
+	return ack.Sequence, nil
+}
+
+// member returns a message as the n-th of a batch. The headers are copied: a batch that
+// is refused leaves the messages to be published otherwise.
+func member(msg *nats.Msg, id string, n int, once bool) *nats.Msg {
 	header := make(nats.Header, len(msg.Header)+4)
 	for k, v := range msg.Header {
 		header[k] = v
 	}
-	header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
+	if once {
+		header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
+	}
 	header.Set("Nats-Batch-Id", id)
 	header.Set("Nats-Batch-Sequence", strconv.Itoa(n))
 	return &nats.Msg{Subject: msg.Subject, Header: header, Data: msg.Data}
-}
-
-// firstSequence reads the answer to a commit: the sequence of the first of n messages.
-func firstSequence(answer []byte, n int) (uint64, error) {
-	var ack struct {
-		Error    *jetstream.APIError `json:"error"`
-		Sequence uint64              `json:"seq"`
-		Count    int                 `json:"count"`
-	}
-	if err := json.Unmarshal(answer, &ack); err != nil {
-		return 0, fmt.Errorf("reading the answer to a batch: %w", err)
-	}
-	if ack.Error != nil {
-		return 0, ack.Error
-	}
-	if ack.Count != n || ack.Sequence < uint64(n) {
-		return 0, fmt.Errorf("JetStream stored %d messages of a batch of %d", ack.Count, n)
-	}
-	return ack.Sequence - uint64(n) + 1, nil
 }
 
 // taken returns which of the messages' subjects hold a message, by one request for

@@ -103,8 +103,10 @@ type Bus struct {
 	attempts jetstream.Stream
 	watch    jetstream.Stream
 	queue    *attemptQueue
-	gatherer *gatherer
-	ends     sync.Map // by stream, an endOf
+	events   *gatherer // of JOBS
+	records  *gatherer // of ATTEMPTS
+	recent   memory    // of JOBS
+	ends     sync.Map  // by stream, an endOf
 }
 
 func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {
@@ -119,8 +121,9 @@ func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {
 	if err := b.ensureStreams(ctx); err != nil {
 		return nil, err
 	}
+	b.events = startGatherer(b, b.jobs, true)
+	b.records = startGatherer(b, b.attempts, false)
 	b.queue = startAttemptQueue(b)
-	b.gatherer = startGatherer(b, !o.OneByOne && b.jobs.CachedInfo().Config.AllowAtomicPublish)
 	return b, nil
 }
 
@@ -155,7 +158,8 @@ func (b *Bus) Close(ctx context.Context) error {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	err := b.queue.stop(ctx)
-	b.gatherer.stop()
+	b.events.stop()
+	b.records.stop()
 	select {
 	case <-b.js.PublishAsyncComplete():
 	case <-ctx.Done():

@@ -13,6 +13,6 @@ import (
 func (b *Bus) PublishRaw(ctx context.Context, subject string, data []byte) error {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	_, err := b.gatherer.publish(ctx, &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data})
+	_, err := b.events.publish(ctx, &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data})
 	return err
 }

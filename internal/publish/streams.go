@@ -76,6 +76,7 @@ func (s Streams) desired() []jetstream.StreamConfig {
 	attempts.Name, attempts.Subjects, attempts.MaxBytes = AttemptsStream, []string{"attempts.>"}, s.AttemptsMaxBytes
 	attempts.MaxAge = s.AttemptsMaxAge
 	attempts.Description = "callbacks that made no event: refused, duplicate, late"
+	attempts.AllowAtomicPublish = true
 	watch := base
 	watch.Name, watch.Subjects = WatchStream, []string{"watch.>"}
 	watch.Retention, watch.MaxMsgsPerSubject = jetstream.WorkQueuePolicy, 1

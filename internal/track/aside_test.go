@@ -152,7 +152,7 @@ func TestRelease(t *testing.T) {
 				if err != nil || len(events) == 0 || events[0].Existed != existed {
 					t.Fatalf("Release = %v, %v, want events with Existed %v", events, err, existed)
 				}
-				if e := events[0]; e.Receipt == nil || e.Receipt.Key != "k" || !existed && !e.Unexpected {
+				if e := events[0]; !existed && (e.Receipt == nil || e.Receipt.Key != "k" || !e.Unexpected) {
 					t.Errorf("released %+v, want the callback as it came, unexpected", e)
 				}
 			}
