@@ -26,6 +26,21 @@ type Brief struct {
 	Records, Failed int64
 }
 
+// Brief returns what a list needs of the event.
+func (s Stored) Brief() Brief {
+	b := Brief{
+		Source: s.Source, ID: s.Job.ID, Kind: s.Kind, Sequence: s.Sequence, Time: s.Time, Status: s.Job.Status, Result: s.Job.Result,
+		Evidence: s.Evidence, Object: s.Job.Object, Records: -1, Failed: -1,
+	}
+	if s.Job.Records != nil {
+		b.Records = *s.Job.Records
+	}
+	if s.Job.Failed != nil {
+		b.Failed = *s.Job.Failed
+	}
+	return b
+}
+
 // ReadBrief reads the headers of a message of the stream JOBS. It returns an error for
 // a message that this program did not write, and for an unrecognised event, which
 // belongs to no job.

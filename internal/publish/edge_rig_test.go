@@ -174,8 +174,8 @@ func (r *rim) line() publish.Line {
 func (r *rim) drained() {
 	r.t.Helper()
 	eventually(r.t, "the hub to have everything of "+r.e.Edge.Name, func() bool {
-		l := r.line()
-		return l.Up && l.Streams[0].Behind == 0 && l.Streams[1].Behind == 0
+		l, err := r.f.Line(r.t.Context()) // which needs the edge's own connection
+		return err == nil && l.Up && l.Streams[0].Behind == 0 && l.Streams[1].Behind == 0
 	})
 }
 

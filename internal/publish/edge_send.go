@@ -172,7 +172,7 @@ func (l *lane) batch(ctx context.Context, batch []*record) (uint64, error) {
 func (l *lane) sendAttempts(ctx context.Context, records []*record) error {
 	bounded, cancel := l.hub.bound(ctx)
 	defer cancel()
-	var waiting []jetstream.PubAckFuture
+	var waiting []future
 	for _, r := range records {
 		if l.unsure(r) && l.there[r.origin.ID()] {
 			continue
@@ -180,15 +180,15 @@ func (l *lane) sendAttempts(ctx context.Context, records []*record) error {
 		if !l.hub.fits(l.hub.attempts, r.msg) {
 			r.msg.Data = nil // as an attempt is that is too large here
 		}
-		future, err := l.hub.js.PublishMsgAsync(r.msg, jetstream.WithMsgID(r.origin.ID()))
+		sent, err := l.hub.send(bounded, r.msg, header{nats.MsgIdHdr, r.origin.ID()})
 		if err != nil {
-			return fmt.Errorf("%w: %v", ErrUnavailable, err)
+			return err
 		}
-		waiting = append(waiting, future)
+		waiting = append(waiting, sent)
 	}
 	var last uint64
-	for _, future := range waiting {
-		ack, err := acknowledged(bounded, future)
+	for _, sent := range waiting {
+		ack, err := sent.wait(bounded)
 		if err != nil {
 			return err
 		}

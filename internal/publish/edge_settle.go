@@ -42,7 +42,7 @@ func (l *lane) one(ctx context.Context, r *record) error {
 
 // once stores a message if nothing is on its subject, and else returns what is.
 func (l *lane) once(ctx context.Context, msg *nats.Msg) (uint64, *jetstream.RawStreamMsg, error) {
-	ack, err := l.hub.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(0))
+	ack, err := l.hub.publish(ctx, msg, expect(0))
 	if err == nil {
 		return ack.Sequence, nil, nil
 	}
@@ -78,7 +78,7 @@ func (l *lane) distinct(ctx context.Context, msg *nats.Msg) (uint64, *jetstream.
 			}
 			last = raw.Sequence
 		}
-		ack, err := l.hub.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(last))
+		ack, err := l.hub.publish(ctx, msg, expect(last))
 		if err == nil {
 			return ack.Sequence, nil, nil
 		}
@@ -101,7 +101,7 @@ func (l *lane) appendOnce(ctx context.Context, r *record) (uint64, *jetstream.Ra
 	if source, _, _, err := job.ParseSubject(r.raw.Subject); err == nil {
 		id = source + "." + r.msg.Header.Get("ce-id") // as Bus.Publish does
 	}
-	ack, err := l.hub.publish(ctx, r.msg, jetstream.WithMsgID(id))
+	ack, err := l.hub.publish(ctx, r.msg, header{nats.MsgIdHdr, id})
 	if err != nil || !ack.Duplicate {
 		return sequence(ack), nil, err
 	}
@@ -197,7 +197,7 @@ func (l *lane) repeat(ctx context.Context, r *record, there *jetstream.RawStream
 func (l *lane) repeats(ctx context.Context, records []*record, standing map[string]*jetstream.RawStreamMsg) (last uint64, err error) {
 	ctx, cancel := l.hub.bound(ctx)
 	defer cancel()
-	var waiting []jetstream.PubAckFuture
+	var waiting []future
 	for _, r := range records {
 		there := standing[r.raw.Subject]
 		if r.ours(there) {
@@ -208,19 +208,19 @@ func (l *lane) repeats(ctx context.Context, records []*record, standing map[stri
 			return 0, err
 		}
 		if msg != nil {
-			future, err := l.hub.js.PublishMsgAsync(msg, jetstream.WithMsgID(r.origin.ID()))
+			sent, err := l.hub.send(ctx, msg, header{nats.MsgIdHdr, r.origin.ID()})
 			if err != nil {
-				return 0, fmt.Errorf("%w: %v", ErrUnavailable, err)
+				return 0, err
 			}
-			waiting = append(waiting, future)
+			waiting = append(waiting, sent)
 		}
 		if r.object != "" {
 			l.uncarry(ctx, r)
 		}
 		l.count(func(c *counts) { c.repeated++ })
 	}
-	for _, future := range waiting {
-		ack, err := acknowledged(ctx, future)
+	for _, sent := range waiting {
+		ack, err := sent.wait(ctx)
 		if err != nil {
 			return 0, fmt.Errorf("recording at the hub what it had already: %w", err)
 		}

@@ -43,7 +43,9 @@ func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 	}
 	stored, err := b.store(ctx, e, msg)
 	switch {
-	case err == nil && stored.Existed && object != "":
+	case err == nil && !stored.Existed:
+		b.feed.tell(stored)
+	case err == nil && object != "":
 		b.removeSpare(ctx, object, stored.Sequence)
 	case err != nil && !errors.Is(err, ErrUnavailable):
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -55,7 +57,7 @@ func (b *Bus) store(ctx context.Context, e job.Event, msg *nats.Msg) (job.Stored
 	switch e.Kind {
 	case job.Unrecognised:
 		// An id is unique within its source only, and the window is the whole stream's.
-		ack, err := b.publish(ctx, msg, jetstream.WithMsgID(e.Source+"."+e.ID()))
+		ack, err := b.publish(ctx, msg, header{nats.MsgIdHdr, e.Source + "." + e.ID()})
 		if err != nil {
 			return job.Stored{}, err
 		}
@@ -99,7 +101,7 @@ func (b *Bus) publishDistinct(ctx context.Context, e job.Event, msg *nats.Msg) (
 			}
 			last = there.Sequence
 		}
-		ack, err := b.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(last))
+		ack, err := b.publish(ctx, msg, expect(last))
 		if err == nil {
 			return job.Stored{Event: e, Sequence: ack.Sequence}, nil
 		}
@@ -119,31 +121,6 @@ func pause(ctx context.Context, d time.Duration) error {
 		return context.Cause(ctx)
 	case <-time.After(d):
 		return nil
-	}
-}
-
-// publish sends one message and waits for its acknowledgement. The error is as
-// JetStream gave it if it was its answer, else ErrUnavailable.
-func (b *Bus) publish(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
-	future, err := b.js.PublishMsgAsync(msg, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrUnavailable, err)
-	}
-	return acknowledged(ctx, future)
-}
-
-// acknowledged waits for the answer to what was sent. Its errors are those of publish.
-func acknowledged(ctx context.Context, future jetstream.PubAckFuture) (*jetstream.PubAck, error) {
-	select {
-	case ack := <-future.Ok():
-		return ack, nil
-	case err := <-future.Err():
-		if isTaken(err) {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %v", ErrUnavailable, context.Cause(ctx))
 	}
 }
 

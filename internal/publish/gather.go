@@ -87,11 +87,7 @@ func (g *gatherer) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
 
 // alone stores msg by itself and returns its sequence.
 func (g *gatherer) alone(ctx context.Context, msg *nats.Msg) (uint64, error) {
-	var condition []jetstream.PublishOpt
-	if g.once {
-		condition = []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(0)}
-	}
-	ack, err := g.bus.publish(ctx, msg, condition...)
+	ack, err := g.bus.publish(ctx, msg, condition(g.once)...)
 	if err != nil {
 		return 0, err
 	}
@@ -222,13 +218,11 @@ func (b *Bus) batch(ctx context.Context, messages []*nats.Msg, once bool) (uint6
 	id := nuid.Next()
 	last := len(messages) - 1
 	for i, m := range messages[:last] {
-		if err := b.nc.PublishMsg(member(m, id, i+1, once)); err != nil {
+		if err := b.tell(ctx, m, member(id, i+1, once)...); err != nil {
 			return 0, err
 		}
 	}
-	commit := member(messages[last], id, last+1, once)
-	commit.Header.Set("Nats-Batch-Commit", "1")
-	ack, err := b.publish(ctx, commit)
+	ack, err := b.publish(ctx, messages[last], append(member(id, last+1, once), header{"Nats-Batch-Commit", "1"})...)
 	if err != nil {
 		return 0, err
 	}
@@ -238,19 +232,17 @@ func (b *Bus) batch(ctx context.Context, messages []*nats.Msg, once bool) (uint6
 	return ack.Sequence, nil
 }
 
-// member returns a message as the n-th of a batch. The headers are copied: a batch that
-// is refused leaves the messages to be published otherwise.
-func member(msg *nats.Msg, id string, n int, once bool) *nats.Msg {
-	header := make(nats.Header, len(msg.Header)+4)
-	for k, v := range msg.Header {
-		header[k] = v
-	}
+// condition is what is asked of a message's subject.
+func condition(once bool) []header {
 	if once {
-		header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
+		return []header{expect(0)}
 	}
-	header.Set("Nats-Batch-Id", id)
-	header.Set("Nats-Batch-Sequence", strconv.Itoa(n))
-	return &nats.Msg{Subject: msg.Subject, Header: header, Data: msg.Data}
+	return nil
+}
+
+// member returns the headers of the n-th message of a batch.
+func member(id string, n int, once bool) []header {
+	return append(condition(once), header{"Nats-Batch-Id", id}, header{"Nats-Batch-Sequence", strconv.Itoa(n)})
 }
 
 // taken returns which of the messages' subjects hold a message, by one request for

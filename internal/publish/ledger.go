@@ -24,13 +24,18 @@ const (
 // out.
 func (b *Bus) Briefs(ctx context.Context, from uint64, follow bool) iter.Seq2[[]job.Brief, error] {
 	return func(yield func([]job.Brief, error) bool) {
-		if err := b.briefs(ctx, from, follow, yield); err != nil && ctx.Err() == nil {
+		read := b.briefs
+		if follow {
+			read = b.follow
+		}
+		if err := read(ctx, from, yield); err != nil && ctx.Err() == nil {
 			yield(nil, fmt.Errorf("reading the headers of stream %s: %w", JobsStream, err))
 		}
 	}
 }
 
-func (b *Bus) briefs(ctx context.Context, from uint64, follow bool, yield func([]job.Brief, error) bool) error {
+// briefs gives the events from that sequence on to the last that there is.
+func (b *Bus) briefs(ctx context.Context, from uint64, yield func([]job.Brief, error) bool) error {
 	cfg := jetstream.OrderedConsumerConfig{HeadersOnly: true}
 	if from > 1 {
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
@@ -39,12 +44,12 @@ func (b *Bus) briefs(ctx context.Context, from uint64, follow bool, yield func([
 	if err != nil {
 		return err
 	}
-	if !follow && consumer.CachedInfo().NumPending == 0 {
+	if consumer.CachedInfo().NumPending == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	reader := &briefReader{follow: follow, batches: make(chan briefs, 4), stop: ctx.Done()}
+	reader := &briefReader{batches: make(chan briefs, 4), stop: ctx.Done()}
 	reading, err := consumer.Consume(reader.take, jetstream.PullMaxMessages(briefBuffer))
 	if err != nil {
 		return err
@@ -74,7 +79,6 @@ type briefs struct {
 
 // briefReader gathers what the connection's goroutine delivers.
 type briefReader struct {
-	follow  bool
 	batch   []job.Brief
 	batches chan briefs
 	stop    <-chan struct{}
@@ -88,7 +92,7 @@ func (r *briefReader) take(msg jetstream.Msg) {
 	if e, err := job.ReadBrief(msg.Subject(), msg.Headers()); err == nil {
 		e.Sequence = meta.Sequence.Stream
 		if r.batch == nil {
-			r.batch = make([]job.Brief, 0, briefBatch)
+			r.batch = make([]job.Brief, 0, min(briefBatch, meta.NumPending+1))
 		}
 		r.batch = append(r.batch, e)
 	}
@@ -103,21 +107,17 @@ func (r *briefReader) take(msg jetstream.Msg) {
 	}
 }
 
-// give hands the batches on. Without follow it looks whether the end was reached when
-// nothing comes, as the last messages of a stream may go while it is read; then it
-// reports true, and what is left is in the reader.
+// give hands the batches on. When nothing comes it looks whether the end was reached, as
+// the last messages of a stream may go while it is read; then it reports true, and what is
+// left is in the reader.
 func (r *briefReader) give(ctx context.Context, consumer jetstream.Consumer, yield func([]job.Brief, error) bool) (drained bool, err error) {
-	var idle <-chan time.Time
 	for {
-		if !r.follow {
-			idle = time.After(endPause)
-		}
 		select {
 		case got := <-r.batches:
-			if len(got.events) > 0 && !yield(got.events, nil) || got.last && !r.follow {
+			if len(got.events) > 0 && !yield(got.events, nil) || got.last {
 				return false, nil
 			}
-		case <-idle:
+		case <-time.After(endPause):
 			info, err := consumer.Info(ctx)
 			if err != nil {
 				return false, err

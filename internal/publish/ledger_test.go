@@ -3,10 +3,12 @@ package publish_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/publish"
 )
 
 func TestBriefs(t *testing.T) {
@@ -64,4 +66,49 @@ func TestBriefs(t *testing.T) {
 		}
 	}
 	t.Error("Briefs did not follow")
+}
+
+// What is followed is stored by this process, whose own word is taken for it, and by others,
+// which is looked for. All of it comes, once, in the order of the stream.
+func TestBriefsFollowsAllWhoStore(t *testing.T) {
+	s := start(t, t.TempDir())
+	here, there := open(t, s), open(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	const each = 200
+	var wg sync.WaitGroup
+	for name, b := range map[string]*publish.Bus{"here": here, "there": there} {
+		for c := range 4 {
+			wg.Go(func() {
+				for i := range each / 4 {
+					e := event(job.Submitted, fmt.Sprint(name, "-", c, "-", i), "CREATED")
+					if i%10 == 0 {
+						e = unrecognised(fmt.Sprint(name, c, i))
+					}
+					if _, err := b.Publish(t.Context(), e); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	seen, last := map[string]bool{}, uint64(0)
+	for batch, err := range here.Briefs(ctx, 1, true) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range batch {
+			if e.Sequence > last { // a reader of the stream may read again what it has
+				last = e.Sequence
+				seen[e.ID] = true
+			}
+		}
+		if len(seen) == 2*each*9/10 {
+			break
+		}
+	}
+	wg.Wait()
+	if len(seen) != 2*each*9/10 {
+		t.Errorf("followed to %d jobs, want %d", len(seen), 2*each*9/10)
+	}
 }

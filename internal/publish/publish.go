@@ -98,6 +98,7 @@ type Bus struct {
 	nc       *nats.Conn
 	server   *Server // nil unless it runs in this process
 	folder   string  // of the server, if it is on this machine; else empty
+	wire     *wire   // to that server
 	js       jetstream.JetStream
 	jobs     jetstream.Stream
 	attempts jetstream.Stream
@@ -106,6 +107,7 @@ type Bus struct {
 	events   *gatherer // of JOBS
 	records  *gatherer // of ATTEMPTS
 	recent   memory    // of JOBS
+	feed     feed      // of JOBS
 	ends     sync.Map  // by stream, an endOf
 }
 
@@ -160,13 +162,25 @@ func (b *Bus) Close(ctx context.Context) error {
 	err := b.queue.stop(ctx)
 	b.events.stop()
 	b.records.stop()
-	select {
-	case <-b.js.PublishAsyncComplete():
-	case <-ctx.Done():
-		err = errors.Join(err, fmt.Errorf("waiting for acknowledgements: %w", ctx.Err()))
+	if waiting := b.quiet(ctx); waiting != nil {
+		err = errors.Join(err, fmt.Errorf("waiting for acknowledgements: %w", waiting))
 	}
 	b.nc.Close()
 	return err
+}
+
+// quiet waits until no message waits for its acknowledgement.
+func (b *Bus) quiet(ctx context.Context) error {
+	if b.wire != nil {
+		defer b.wire.close()
+		return b.wire.settle(ctx)
+	}
+	select {
+	case <-b.js.PublishAsyncComplete():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Ready reports whether the streams can be written now: it asks JetStream for the

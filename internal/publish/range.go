@@ -222,7 +222,7 @@ func (c Checkpoints) Load(ctx context.Context) ([]byte, uint64, error) {
 // own; else the error is ErrChanged.
 func (c Checkpoints) Store(ctx context.Context, checkpoint []byte, revision uint64) (uint64, error) {
 	msg := &nats.Msg{Subject: c.subject, Data: checkpoint}
-	ack, err := c.bus.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision))
+	ack, err := c.bus.publish(ctx, msg, expect(revision))
 	if isTaken(err) {
 		return 0, fmt.Errorf("%w: %v", ErrChanged, err)
 	}

@@ -18,7 +18,7 @@ func (b *Bus) PutWatch(ctx context.Context, w job.Watch) (bool, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	msg := &nats.Msg{Subject: job.WatchSubject(w.Source, w.Job), Data: w.Data()}
-	_, err := b.publish(ctx, msg, jetstream.WithExpectLastSequencePerSubject(w.Sequence))
+	_, err := b.publish(ctx, msg, expect(w.Sequence))
 	if isTaken(err) {
 		return false, nil
 	}

@@ -1,0 +1,158 @@
+package publish
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"receiver/internal/job"
+)
+
+// feed tells those who follow JOBS what this process stores there itself. To have each
+// event handed back by the server would cost a good part of what storing it costs.
+type feed struct {
+	mu   sync.Mutex
+	open map[*follower]struct{}
+}
+
+// follower holds what this process has stored and one reader has not read yet.
+type follower struct {
+	mu   sync.Mutex
+	own  []job.Brief   // in the order of their acknowledgements
+	wake chan struct{} // of room for one
+}
+
+func (f *feed) follow() (r *follower, stop func()) {
+	r = &follower{wake: make(chan struct{}, 1)}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open == nil {
+		f.open = map[*follower]struct{}{}
+	}
+	f.open[r] = struct{}{}
+	return r, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.open, r)
+	}
+}
+
+// tell tells of an event that was stored just now.
+func (f *feed) tell(s job.Stored) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for r := range f.open {
+		r.add(s.Brief())
+	}
+}
+
+func (r *follower) add(b job.Brief) {
+	r.mu.Lock()
+	r.own = append(r.own, b)
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the events from next on, as far as none is missing, and the sequence to
+// go on with. What comes after a gap is kept, and what was read otherwise is dropped.
+func (r *follower) take(next uint64) ([]job.Brief, uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	slices.SortFunc(r.own, func(a, b job.Brief) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	var batch []job.Brief
+	for i, e := range r.own {
+		if e.Sequence > next {
+			r.own = slices.Delete(r.own, 0, i)
+			return batch, next
+		}
+		if e.Sequence == next {
+			next++
+			if e.Kind != job.Unrecognised { // which is of no job
+				batch = append(batch, e)
+			}
+		}
+	}
+	r.own = r.own[:0]
+	return batch, next
+}
+
+// Pauses between two looks whether somebody else has stored something: short after a
+// submission, since its callback may follow soon, and longer with each look.
+const (
+	shortLook = 5 * time.Millisecond
+	longLook  = 250 * time.Millisecond
+)
+
+// follow gives the events from that sequence on, and goes on with what comes: what this
+// process stores, as it is acknowledged, and what others store, by looking.
+func (b *Bus) follow(ctx context.Context, next uint64, yield func([]job.Brief, error) bool) error {
+	own, stop := b.feed.follow()
+	defer stop()
+	hint := make(chan *nats.Msg, 1)
+	submissions, err := b.nc.ChanSubscribe("jobs.*.*."+string(job.Submitted), hint)
+	if err != nil {
+		return err
+	}
+	defer submissions.Unsubscribe() //nolint:errcheck // it fails only on a closed connection
+	next = max(next, 1)
+	stuck := next // what is missing since the last look; at first, all there is
+	pause := shortLook
+	for timer := time.NewTimer(0); ; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-hint:
+			pause = shortLook
+			timer.Reset(pause)
+		case <-own.wake:
+			var batch []job.Brief
+			if batch, next = own.take(next); len(batch) > 0 && !yield(batch, nil) {
+				return nil
+			}
+		case <-timer.C:
+			read := next
+			// What was missing before and is missing now is not on its way to us.
+			if stuck == next {
+				var more bool
+				if read, more, err = b.readOn(ctx, next, yield); err != nil || !more {
+					return err
+				}
+			}
+			next, stuck = read, read
+			timer.Reset(pause)
+			pause = min(2*pause, longLook)
+		}
+	}
+}
+
+// readOn gives the events from that sequence on to the last there is, and returns the
+// sequence after it. It reports false if no more are wanted.
+func (b *Bus) readOn(ctx context.Context, next uint64, yield func([]job.Brief, error) bool) (uint64, bool, error) {
+	asking, cancel := b.bound(ctx)
+	defer cancel()
+	info, err := b.jobs.Info(asking)
+	if err != nil {
+		return next, false, fmt.Errorf("%w: asking for the end of stream %s: %v", ErrUnavailable, JobsStream, err)
+	}
+	last := info.State.LastSeq
+	if last < next {
+		return next, true, nil
+	}
+	more := true
+	err = b.briefs(ctx, next, func(batch []job.Brief, err error) bool {
+		if len(batch) > 0 {
+			last = max(last, batch[len(batch)-1].Sequence)
+		}
+		more = yield(batch, err)
+		return more
+	})
+	return last + 1, more, err
+}
