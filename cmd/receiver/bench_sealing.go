@@ -42,12 +42,12 @@ func (b *selfBench) sealed(ctx context.Context, cfg *config.Config) (measured, e
 		return measured{}, err
 	}
 	cfg.Audit.Key = config.NewSecret(key.Secret())
-	in, err := b.instance(ctx, cfg)
+	in, stop, err := b.instance(ctx, cfg)
 	if err != nil {
 		return measured{}, err
 	}
 	return measured{in.public.addr, func() error {
-		return errors.Join(b.countSealed(cfg, in), in.stop())
+		return errors.Join(b.countSealed(cfg, in), stop())
 	}}, nil
 }
 

@@ -104,19 +104,29 @@ nats: {sync: %s, embedded: {folder: store, address: %q}}
 
 // receiver brings up what serve does, its log in a file.
 func (b *selfBench) receiver(ctx context.Context, cfg *config.Config) (measured, error) {
-	in, err := b.instance(ctx, cfg)
+	in, stop, err := b.instance(ctx, cfg)
 	if err != nil {
 		return measured{}, err
 	}
-	return measured{in.public.addr, in.stop}, nil
+	return measured{in.public.addr, stop}, nil
 }
 
-func (b *selfBench) instance(ctx context.Context, cfg *config.Config) (*instance, error) {
-	log, err := os.Create(cfg.Abs("log"))
+// instance starts a receiver with its log in a file, as serve does.
+func (b *selfBench) instance(ctx context.Context, cfg *config.Config) (in *instance, stop func() error, err error) {
+	file, err := os.Create(cfg.Abs("log"))
 	if err != nil {
-		return nil, fmt.Errorf("making a log file: %w", err)
+		return nil, nil, fmt.Errorf("making a log file: %w", err)
 	}
-	return start(ctx, cfg, zerolog.New(log).With().Timestamp().Logger())
+	talk := newLogWriter(file)
+	in, err = start(ctx, cfg, logger(talk, false, cfg.Log))
+	end := func() error {
+		talk.Close()
+		return file.Close()
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, end())
+	}
+	return in, func() error { return errors.Join(in.stop(), end()) }, nil
 }
 
 // ceiling brings up the least that stores callbacks, gathered or alone.
@@ -181,7 +191,7 @@ func (b *selfBench) probe(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	in, err := b.instance(ctx, cfg)
+	in, err := start(ctx, cfg, zerolog.Nop())
 	if err != nil {
 		return 0, err
 	}

@@ -131,14 +131,16 @@ func source(c *config.Config, name string) (string, config.Source, error) {
 func names(c *config.Config) []string { return slices.Sorted(maps.Keys(c.Sources)) }
 
 // logger returns the log that the configuration asks for, on talk.
-func (a *app) logger(l config.Log) zerolog.Logger {
+func (a *app) logger(l config.Log) zerolog.Logger { return logger(a.talk, isTerminal(a.talk), l) }
+
+// logger returns a log to w, in colour and for people on a terminal.
+func logger(w io.Writer, terminal bool, l config.Log) zerolog.Logger {
 	level, err := zerolog.ParseLevel(l.Level)
 	if err != nil {
 		level = zerolog.InfoLevel // the configuration is checked; this is for the zero value
 	}
-	w := a.talk
-	if l.Format == "console" || l.Format != "json" && isTerminal(a.talk) {
-		w = zerolog.ConsoleWriter{Out: a.talk, NoColor: !isTerminal(a.talk), TimeFormat: "15:04:05.000"}
+	if l.Format == "console" || l.Format != "json" && terminal {
+		w = zerolog.ConsoleWriter{Out: w, NoColor: !terminal, TimeFormat: "15:04:05.000"}
 	}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }

@@ -24,7 +24,9 @@ file changes. A configuration with faults is reported and changes nothing.`,
 			if err != nil {
 				return err
 			}
-			log := a.logger(cfg.Log)
+			talk := newLogWriter(a.talk)
+			defer talk.Close()
+			log := logger(talk, isTerminal(a.talk), cfg.Log)
 			for _, w := range cfg.Warnings {
 				log.Warn().Msg(w)
 			}

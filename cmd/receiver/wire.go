@@ -76,7 +76,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		return in, err
 	}
 	in.receiver, err = callback.New(callback.Options{
-		Sources: judged, Store: ledger{in.bus, in.watcher}, AttemptBody: int(cfg.Limits.AttemptBody),
+		Sources: judged, Store: ledger{in.bus, in.watcher}, AttemptBody: int(cfg.Limits.AttemptBody), Timeout: cfg.Limits.PublishTimeout,
 	})
 	if err != nil {
 		return in, err
@@ -84,7 +84,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	patience := callback.NewPatience()
 	in.metrics.ShowPatience(in.receiver, patience)
 	public := web.NewPublic(web.Public{
-		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), PublishTimeout: cfg.Limits.PublishTimeout,
+		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body),
 		TrustedProxies: cfg.Public.TrustedProxies, Metrics: in.metrics, Patience: patience, Log: log,
 	})
 	in.explainer = newExplainer(cfg, in.bus, log)

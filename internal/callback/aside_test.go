@@ -36,7 +36,7 @@ func (l *ledger) Record(_ context.Context, a job.Attempt) error {
 	return l.fail
 }
 
-func (l *ledger) Offer(job.Attempt) bool { return true }
+func (l *ledger) Offer(func() job.Attempt) bool { return true }
 
 func TestWhatIsPutAsideAndWhatIsNot(t *testing.T) {
 	const finished, progress, other = `{"id":"1","status":"COMPLETED"}`, `{"id":"1","status":"RUNNING"}`, `hello`

@@ -38,8 +38,9 @@ type Store interface {
 	Publish(ctx context.Context, e job.Event) (job.Stored, error)
 	// Record stores an attempt, acknowledged.
 	Record(ctx context.Context, a job.Attempt) error
-	// Offer takes a refused attempt to be stored later, or drops it. It never waits.
-	Offer(a job.Attempt) bool
+	// Offer takes a refused attempt to be stored later, or drops it. It never waits, and
+	// has the attempt made only if there is room for it.
+	Offer(make func() job.Attempt) bool
 }
 
 // Request is one callback as received.
@@ -57,10 +58,12 @@ type Request struct {
 	Body []byte
 	// ContentType is the media type that the request claims.
 	ContentType string
-	// Remote, Received and Headers are recorded; see job.Receipt.
+	// Remote and Received are recorded; see job.Receipt.
 	Remote   string
 	Received time.Time
-	Headers  string
+	// Headers tells what is recorded as job.Receipt.Request; nil leaves it empty. It is
+	// asked before Accept returns, if anything is recorded.
+	Headers fmt.Stringer
 }
 
 // The words for what became of an authentic callback.
@@ -102,6 +105,8 @@ type Outcome struct {
 type Options struct {
 	Sources []Source
 	Store   Store
+	// Timeout bounds the storing of one callback; zero leaves that to the context.
+	Timeout time.Duration
 	// AttemptBody is the largest body, in bytes, of a refused callback that is kept;
 	// of larger ones only size and digest are. Zero keeps none.
 	AttemptBody int
@@ -110,6 +115,7 @@ type Options struct {
 // Receiver judges callbacks. It is safe for concurrent use.
 type Receiver struct {
 	store       Store
+	timeout     time.Duration
 	attemptBody int
 	sources     atomic.Pointer[map[string]*Source]
 	decoy       atomic.Pointer[verify.Verifier]
@@ -122,7 +128,7 @@ func New(o Options) (*Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the decoy key: %w", err)
 	}
-	r := &Receiver{store: o.Store, attemptBody: o.AttemptBody, decoyKey: key}
+	r := &Receiver{store: o.Store, timeout: o.Timeout, attemptBody: o.AttemptBody, decoyKey: key}
 	r.SetSources(o.Sources)
 	return r, nil
 }
@@ -168,6 +174,11 @@ func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 	grant, reason := source.admit(q)
 	if reason != "" {
 		return r.refuse(q, source.Name, reason, verdict.Key)
+	}
+	if r.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.timeout)
+		defer cancel()
 	}
 	out := Outcome{Key: verdict.Key, Outside: !verdict.Key.InWindow(q.Received)}
 	e := event(q, source, verdict.Key)
@@ -233,16 +244,19 @@ func (r *Receiver) verify(q Request) (*Source, verify.Verdict) {
 
 // refuse records why, and the key of a signature that was right: it is in use.
 func (r *Receiver) refuse(q Request, source, reason string, k *verify.Key) (Outcome, error) {
-	a := attempt(q, source, reason, receipt(q, k), "")
-	if source == job.NoSource {
-		a.Claimed = q.Source[:min(len(q.Source), 64)]
-	}
-	if len(q.Body) > r.attemptBody {
-		a.Body = nil
-	} else {
-		a.Body = append([]byte(nil), q.Body...) // it outlives the request
-	}
-	return Outcome{Reason: reason, Dropped: !r.store.Offer(a)}, ErrUnauthorized
+	taken := r.store.Offer(func() job.Attempt {
+		a := attempt(q, source, reason, receipt(q, k), "")
+		if source == job.NoSource {
+			a.Claimed = q.Source[:min(len(q.Source), 64)]
+		}
+		if len(q.Body) > r.attemptBody {
+			a.Body = nil
+		} else {
+			a.Body = append([]byte(nil), q.Body...) // it outlives the request
+		}
+		return a
+	})
+	return Outcome{Reason: reason, Dropped: !taken}, ErrUnauthorized
 }
 
 // event reads an authentic callback. Whatever it is, there is an event for it.
@@ -267,7 +281,10 @@ func event(q Request, s *Source, k *verify.Key) job.Event {
 
 func receipt(q Request, k *verify.Key) *job.Receipt {
 	r := &job.Receipt{
-		Signature: strings.Join(q.Signatures, ","), Remote: q.Remote, Received: q.Received, Request: q.Headers,
+		Signature: strings.Join(q.Signatures, ","), Remote: q.Remote, Received: q.Received,
+	}
+	if q.Headers != nil {
+		r.Request = q.Headers.String()
 	}
 	if k != nil {
 		r.Key, r.Fingerprint = k.Name(), k.Fingerprint()

@@ -59,7 +59,8 @@ func (s *shelf) Record(_ context.Context, a job.Attempt) error {
 	return s.failRecord
 }
 
-func (s *shelf) Offer(a job.Attempt) bool {
+func (s *shelf) Offer(make func() job.Attempt) bool {
+	a := make()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.full {
@@ -125,14 +126,14 @@ func TestWhatBecomesOfAuthenticCallbacks(t *testing.T) {
 func TestAnEventIsItsOwnEvidence(t *testing.T) {
 	s := &shelf{}
 	q := signed(demoSecret, `{"id":"1","status":"COMPLETED"}`)
-	q.Remote, q.Headers = "192.0.2.7", `{"Host":["x"]}`
+	q.Remote, q.Headers = "192.0.2.7", headers(`{"Host":["x"]}`)
 	if _, err := newReceiver(t, s).Accept(t.Context(), q); err != nil {
 		t.Fatal(err)
 	}
 	e := s.events[0].Event
 	want := job.Receipt{
 		Signature: q.Signatures[0], Key: "2026", Fingerprint: e.Receipt.Fingerprint,
-		Remote: q.Remote, Received: q.Received, Request: q.Headers,
+		Remote: q.Remote, Received: q.Received, Request: q.Headers.String(),
 	}
 	if *e.Receipt != want || e.Receipt.Fingerprint == "" || string(e.Data) != string(q.Body) || e.Evidence != job.ByCallback || !e.Time.Equal(q.Received) {
 		t.Errorf("event %+v with receipt %+v, want the body as it came and %+v", e, e.Receipt, want)

@@ -21,7 +21,7 @@ func Mended(a job.Attempt, v *verify.Verifier) (job.Event, bool) {
 	}
 	q := Request{
 		Source: a.Source, Signatures: []string{a.Receipt.Signature}, Body: a.Body, ContentType: contentType(a.Receipt.Request),
-		Remote: a.Receipt.Remote, Received: a.Receipt.Received, Headers: a.Receipt.Request,
+		Remote: a.Receipt.Remote, Received: a.Receipt.Received, Headers: recorded(a.Receipt.Request),
 	}
 	verdict := v.Verify(q.Signatures, q.Body)
 	if !verdict.Accepted() {
@@ -43,3 +43,8 @@ func contentType(request string) string {
 	}
 	return ""
 }
+
+// recorded are the headers of a request as they were recorded.
+type recorded string
+
+func (r recorded) String() string { return string(r) }

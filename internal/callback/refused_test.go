@@ -16,7 +16,10 @@ type offers struct {
 	refused []job.Attempt
 }
 
-func (o *offers) Offer(a job.Attempt) bool { o.refused = append(o.refused, a); return true }
+func (o *offers) Offer(make func() job.Attempt) bool {
+	o.refused = append(o.refused, make())
+	return true
+}
 
 // A key whose signature was right is in use, though the callback was refused for
 // something else: the record of the attempt names it.

@@ -40,8 +40,8 @@ func (b *Bus) attempt(a job.Attempt) *nats.Msg {
 
 // Offer hands over a refused attempt to be stored when there is time. It never
 // waits; it reports false, and counts, when the queue is full: a flood of refusals
-// costs records of refusals and nothing else.
-func (b *Bus) Offer(a job.Attempt) bool { return b.queue.offer(a) }
+// costs records of refusals and nothing else. The attempt is made only if there is room.
+func (b *Bus) Offer(make func() job.Attempt) bool { return b.queue.offer(make) }
 
 // Dropped returns how many attempts could not be stored since the start.
 func (b *Bus) Dropped() uint64 { return b.queue.dropped.Load() }
@@ -123,12 +123,12 @@ func (q *attemptQueue) store(ctx context.Context, b *Bus, batch []job.Attempt) {
 	}
 }
 
-func (q *attemptQueue) offer(a job.Attempt) bool {
+func (q *attemptQueue) offer(make func() job.Attempt) bool {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
-	if !q.closed {
+	if !q.closed && len(q.waiting) < cap(q.waiting) {
 		select {
-		case q.waiting <- a:
+		case q.waiting <- make():
 			return true
 		default:
 		}

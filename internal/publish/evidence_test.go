@@ -139,7 +139,7 @@ func TestSettleStoresWhatWaits(t *testing.T) {
 	b := open(t, start(t, t.TempDir()))
 	const n = 50
 	for range n {
-		if !b.Offer(job.Attempt{Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Received: time.Now()}}) {
+		if !offer(b, job.Attempt{Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Received: time.Now()}}) {
 			t.Fatal("Offer = false on a queue with room")
 		}
 	}
@@ -149,7 +149,7 @@ func TestSettleStoresWhatWaits(t *testing.T) {
 	if got := extent(t, b, publish.AttemptsStream); got.Messages != n {
 		t.Errorf("%d attempts are stored after Settle, want %d", got.Messages, n)
 	}
-	if b.Offer(job.Attempt{Source: "demo", Verdict: "mismatch"}) {
+	if offer(b, job.Attempt{Source: "demo", Verdict: "mismatch"}) {
 		t.Error("Offer = true after Settle")
 	}
 }

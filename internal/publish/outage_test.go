@@ -83,7 +83,7 @@ func TestASilentServerIsAnOutage(t *testing.T) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	b.Offer(attempt("mismatch"))
+	offer(b, attempt("mismatch"))
 	_ = b.Close(ctx)
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("Close took %v with a deadline of 100ms, want little more than Options.Timeout", took)
@@ -111,14 +111,14 @@ func TestCloseStoresTheAttemptsThatWait(t *testing.T) {
 	}
 	const attempts = 300
 	for range attempts {
-		if !b.Offer(attempt("mismatch")) {
+		if !offer(b, attempt("mismatch")) {
 			t.Fatal("Offer = false with room in the queue")
 		}
 	}
 	if err := b.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if b.Offer(attempt("mismatch")) {
+	if offer(b, attempt("mismatch")) {
 		t.Error("Offer = true after Close")
 	}
 	if got := b.Dropped(); got != 1 {
@@ -141,7 +141,7 @@ func TestAFloodOfRefusalsNeverWaitsAndIsCounted(t *testing.T) {
 	taken, began := 0, time.Now()
 	const offers = 1000
 	for range offers {
-		if b.Offer(attempt("mismatch")) {
+		if offer(b, attempt("mismatch")) {
 			taken++
 		}
 	}
@@ -168,7 +168,7 @@ func TestAttemptsOfAnOutageAreCountedAsDropped(t *testing.T) {
 	b := dial(t, s.external(), publish.Options{})
 	s.stop()
 	for i := range 10 {
-		b.Offer(attempt(fmt.Sprint("mismatch", i)))
+		offer(b, attempt(fmt.Sprint("mismatch", i)))
 	}
 	began := time.Now()
 	if err := b.Close(context.Background()); err != nil {
@@ -231,14 +231,14 @@ func TestRefusalsAreStoredAtARate(t *testing.T) {
 	reader := open(t, s)
 	began := time.Now()
 	for n := range 2 {
-		b.Offer(attempt("mismatch"))
+		offer(b, attempt("mismatch"))
 		eventually(t, "the attempt to be stored", func() bool { return count(t, reader, publish.AttemptsStream) == n+1 })
 	}
 	if took := time.Since(began); took < time.Second {
 		t.Errorf("the second was stored after %v at a rate of one in a second", took)
 	}
 	for range 100 {
-		b.Offer(attempt("mismatch"))
+		offer(b, attempt("mismatch"))
 	}
 	// Whoever stops does not wait for the rate.
 	if err := b.Close(t.Context()); err != nil {
@@ -247,4 +247,8 @@ func TestRefusalsAreStoredAtARate(t *testing.T) {
 	if got := count(t, reader, publish.AttemptsStream); got != 102 {
 		t.Errorf("%d attempts are stored after Close, want 102", got)
 	}
+}
+
+func offer(b *publish.Bus, a job.Attempt) bool {
+	return b.Offer(func() job.Attempt { return a })
 }

@@ -112,7 +112,7 @@ func TestWhatIsStoredSurvivesARestart(t *testing.T) {
 func TestAttemptsAreRecorded(t *testing.T) {
 	b := open(t, start(t, t.TempDir()))
 	a := job.Attempt{Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Received: time.Now()}, Body: []byte("{}"), Size: 2}
-	if !b.Offer(a) {
+	if !offer(b, a) {
 		t.Fatal("Offer = false on an empty queue")
 	}
 	a.Verdict = job.Duplicate

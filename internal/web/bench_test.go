@@ -62,13 +62,13 @@ func stored(context.Context, []byte) error { return nil }
 func public(tb testing.TB) http.Handler {
 	tb.Helper()
 	r, err := callback.New(callback.Options{
-		Sources: []callback.Source{{Name: "demo", Verifier: benchVerifier(tb)}}, Store: takesAll{}, AttemptBody: 64 << 10,
+		Sources: []callback.Source{{Name: "demo", Verifier: benchVerifier(tb)}}, Store: takesAll{}, AttemptBody: 64 << 10, Timeout: time.Minute,
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return web.NewPublic(web.Public{
-		Receiver: r, BodyLimit: 8 << 20, PublishTimeout: time.Minute,
+		Receiver: r, BodyLimit: 8 << 20,
 		Metrics: web.NewMetrics(func() uint64 { return 0 }), Patience: callback.NewPatience(),
 		Log: zerolog.New(io.Discard).With().Timestamp().Logger(),
 	})
@@ -81,7 +81,7 @@ func (takesAll) Publish(_ context.Context, e job.Event) (job.Stored, error) {
 	return job.Stored{Event: e, Sequence: 1}, nil
 }
 func (takesAll) Record(context.Context, job.Attempt) error { return nil }
-func (takesAll) Offer(job.Attempt) bool                    { return true }
+func (takesAll) Offer(func() job.Attempt) bool             { return true }
 
 func benchVerifier(tb testing.TB) *verify.Verifier {
 	tb.Helper()

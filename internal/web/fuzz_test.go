@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -46,7 +45,7 @@ func FuzzPublic(f *testing.F) {
 		f.Fatal(err)
 	}
 	door := web.NewPublic(web.Public{
-		Receiver: r, BodyLimit: 1 << 10, PublishTimeout: time.Second, Patience: callback.NewPatience(),
+		Receiver: r, BodyLimit: 1 << 10, Patience: callback.NewPatience(),
 		TrustedProxies: nil, Metrics: web.NewMetrics(func() uint64 { return 0 }), Log: zerolog.New(io.Discard),
 	})
 	f.Fuzz(func(t *testing.T, raw []byte) {

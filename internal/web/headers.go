@@ -25,6 +25,12 @@ var headerBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
+// requestHeaders are the headers of a request, written down when they are asked for.
+type requestHeaders struct{ *http.Request }
+
+// String is headerJSON.
+func (h requestHeaders) String() string { return headerJSON(h.Request) }
+
 // headerJSON returns the headers as received as one JSON object in ASCII, names
 // sorted, secrets replaced by fingerprints. Headers beyond the bound are left out whole
 // and the object says so, since half a header proves nothing.

@@ -48,7 +48,7 @@ func newPatienceRig(t *testing.T) *patienceRig {
 	m, p := web.NewMetrics(func() uint64 { return 0 }), callback.NewPatience()
 	m.ShowPatience(r, p)
 	rig.public = web.NewPublic(web.Public{
-		Receiver: r, BodyLimit: 100, PublishTimeout: time.Second, Metrics: m, Patience: p, Log: zerolog.Nop(),
+		Receiver: r, BodyLimit: 100, Metrics: m, Patience: p, Log: zerolog.Nop(),
 	})
 	rig.private = web.NewPrivate(web.Private{
 		Token: "operator", Ready: func(context.Context) error { return nil }, Metrics: m, Receiver: r, Patience: p, Log: zerolog.Nop(),
@@ -66,7 +66,7 @@ func (r *patienceRig) Publish(_ context.Context, e job.Event) (job.Stored, error
 
 func (r *patienceRig) Record(context.Context, job.Attempt) error { return nil }
 
-func (r *patienceRig) Offer(job.Attempt) bool { return true }
+func (r *patienceRig) Offer(func() job.Attempt) bool { return true }
 
 func signature(key, body string) string {
 	mac := hmac.New(sha256.New, []byte(key))

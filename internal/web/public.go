@@ -25,8 +25,6 @@ type Public struct {
 	Receiver *callback.Receiver
 	// BodyLimit is the largest body in bytes; a larger one is answered 413.
 	BodyLimit int64
-	// PublishTimeout bounds the storing of one callback; past it the answer is 503.
-	PublishTimeout time.Duration
 	// TrustedProxies are believed when they say whom they forward for.
 	TrustedProxies []netip.Prefix
 	// Metrics counts what happens; it must be set.
@@ -94,14 +92,13 @@ func (p Public) callback(c echo.Context) error {
 		return p.reject(c, http.StatusBadRequest, "the body did not arrive whole")
 	}
 	received := time.Now().UTC()
-	// What is authentic is stored even if the caller hangs up meanwhile.
-	ctx, cancel := context.WithTimeout(context.Background(), p.PublishTimeout)
-	defer cancel()
 	username, password, _ := r.BasicAuth()
-	out, err := p.Receiver.Accept(ctx, callback.Request{
+	remote := c.RealIP()
+	// What is authentic is stored even if the caller hangs up meanwhile.
+	out, err := p.Receiver.Accept(context.Background(), callback.Request{
 		Source: c.Param("source"), Token: c.Param("token"), Username: username, Password: password,
 		Signatures: r.Header.Values(verify.Header), Body: body, ContentType: r.Header.Get(echo.HeaderContentType),
-		Remote: c.RealIP(), Received: received, Headers: headerJSON(r),
+		Remote: remote, Received: received, Headers: requestHeaders{r},
 	})
 	p.Metrics.callback(c.Param("source"), out, err, time.Since(start))
 	p.settle(c.Param("source"), body, out, err)
@@ -109,7 +106,7 @@ func (p Public) callback(c echo.Context) error {
 	if err == nil {
 		subject = out.Event.Subject()
 	}
-	p.log(c, out, subject, err, start, len(body))
+	p.log(c, out, subject, err, start, remote, len(body))
 	return respond(c, out, subject, err)
 }
 
@@ -140,7 +137,7 @@ func (p Public) reject(c echo.Context, code int, why string) error {
 	return c.JSON(code, message{why})
 }
 
-func (p Public) log(c echo.Context, out callback.Outcome, subject string, err error, start time.Time, size int) {
+func (p Public) log(c echo.Context, out callback.Outcome, subject string, err error, start time.Time, remote string, size int) {
 	if out.Outside {
 		p.Log.Warn().Str("key", out.Key.String()).Msg("a key outside its window still verifies; remove it to end it")
 	}
@@ -149,7 +146,7 @@ func (p Public) log(c echo.Context, out callback.Outcome, subject string, err er
 		event = p.Log.Error().Err(err)
 	}
 	source := c.Param("source")
-	event = event.Str("source", source[:min(len(source), 64)]).Str("remote", c.RealIP()).Int("bytes", size)
+	event = event.Str("source", source[:min(len(source), 64)]).Str("remote", remote).Int("bytes", size)
 	if out.Key != nil {
 		event = event.Str("key", out.Key.Fingerprint())
 	}

@@ -188,7 +188,7 @@ func TestOwnTroubleIs503(t *testing.T) {
 	} {
 		d := open(t, func(o *options) {
 			if tt.timeout > 0 {
-				o.public.PublishTimeout, o.store = tt.timeout, silent{}
+				o.timeout, o.store = tt.timeout, silent{}
 			}
 		})
 		d.fail = tt.fail
@@ -213,7 +213,7 @@ func (silent) Publish(ctx context.Context, _ job.Event) (job.Stored, error) {
 	return job.Stored{}, ctx.Err()
 }
 func (silent) Record(ctx context.Context, _ job.Attempt) error { <-ctx.Done(); return ctx.Err() }
-func (silent) Offer(job.Attempt) bool                          { return true }
+func (silent) Offer(func() job.Attempt) bool                   { return true }
 
 func TestWhoIsBelievedAboutTheCaller(t *testing.T) {
 	for _, tt := range []struct {

@@ -44,6 +44,8 @@ type options struct {
 	public web.Public
 	limits web.Limits
 	store  callback.Store
+	// timeout bounds the storing of a callback.
+	timeout time.Duration
 }
 
 // open opens the public door to a source demo.
@@ -51,9 +53,9 @@ func open(t *testing.T, change ...func(*options)) *doors {
 	t.Helper()
 	d := &doors{shelf: &shelf{}, t: t, log: &logs{}, metrics: web.NewMetrics(func() uint64 { return 0 })}
 	o := options{
-		public: web.Public{BodyLimit: 1 << 10, PublishTimeout: 5 * time.Second, Metrics: d.metrics, Log: zerolog.New(d.log)},
+		public: web.Public{BodyLimit: 1 << 10, Metrics: d.metrics, Log: zerolog.New(d.log)},
 		limits: web.Limits{Header: 16 << 10, ReadHeader: time.Minute, Read: time.Minute, Write: time.Minute, Idle: time.Minute},
-		store:  d.shelf,
+		store:  d.shelf, timeout: 5 * time.Second,
 	}
 	for _, c := range change {
 		c(&o)
@@ -67,7 +69,7 @@ func open(t *testing.T, change ...func(*options)) *doors {
 		t.Fatal(err)
 	}
 	if o.public.Receiver, err = callback.New(callback.Options{
-		Store: o.store, AttemptBody: 1 << 10, Sources: []callback.Source{{Name: "demo", Verifier: v}},
+		Store: o.store, Timeout: o.timeout, AttemptBody: 1 << 10, Sources: []callback.Source{{Name: "demo", Verifier: v}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +222,8 @@ func (s *shelf) Record(_ context.Context, a job.Attempt) error {
 	return s.fail
 }
 
-func (s *shelf) Offer(a job.Attempt) bool {
+func (s *shelf) Offer(make func() job.Attempt) bool {
+	a := make()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offered = append(s.offered, a)
