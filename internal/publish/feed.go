@@ -20,11 +20,12 @@ type feed struct {
 	open map[*follower]struct{}
 }
 
-// follower holds what this process has stored and one reader has not read yet.
+// follower holds what one reader has not read yet.
 type follower struct {
-	mu   sync.Mutex
-	own  []job.Brief   // in the order of their acknowledgements
-	wake chan struct{} // of room for one
+	mu        sync.Mutex
+	own       []job.Brief   // what this process has stored, as it was acknowledged
+	announced []job.Brief   // submissions that somebody is storing, without sequences
+	wake      chan struct{} // of room for one
 }
 
 func (f *feed) follow() (r *follower, stop func()) {
@@ -53,7 +54,11 @@ func (f *feed) tell(s job.Stored) {
 
 func (r *follower) add(b job.Brief) {
 	r.mu.Lock()
-	r.own = append(r.own, b)
+	if b.Sequence > 0 {
+		r.own = append(r.own, b)
+	} else {
+		r.announced = append(r.announced, b)
+	}
 	r.mu.Unlock()
 	select {
 	case r.wake <- struct{}{}:
@@ -61,13 +66,15 @@ func (r *follower) add(b job.Brief) {
 	}
 }
 
-// take returns the events from next on, as far as none is missing, and the sequence to
-// go on with. What comes after a gap is kept, and what was read otherwise is dropped.
+// take returns what is announced and the events from next on, as far as none is missing,
+// and the sequence to go on with. What comes after a gap is kept, and what was read
+// otherwise is dropped.
 func (r *follower) take(next uint64) ([]job.Brief, uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	slices.SortFunc(r.own, func(a, b job.Brief) int { return cmp.Compare(a.Sequence, b.Sequence) })
-	var batch []job.Brief
+	batch := r.announced
+	r.announced = nil
 	for i, e := range r.own {
 		if e.Sequence > next {
 			r.own = slices.Delete(r.own, 0, i)
@@ -92,12 +99,16 @@ const (
 )
 
 // follow gives the events from that sequence on, and goes on with what comes: what this
-// process stores, as it is acknowledged, and what others store, by looking.
+// process stores, as it is acknowledged, and what others store, by looking. A submission
+// of others is announced before, by a brief of the sequence zero.
 func (b *Bus) follow(ctx context.Context, next uint64, yield func([]job.Brief, error) bool) error {
 	own, stop := b.feed.follow()
 	defer stop()
-	hint := make(chan *nats.Msg, 1)
-	submissions, err := b.nc.ChanSubscribe("jobs.*.*."+string(job.Submitted), hint)
+	submissions, err := b.nc.Subscribe("jobs.*.*."+string(job.Submitted), func(m *nats.Msg) {
+		if announced, err := job.ReadBrief(m.Subject, m.Header); err == nil {
+			own.add(announced)
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -109,13 +120,15 @@ func (b *Bus) follow(ctx context.Context, next uint64, yield func([]job.Brief, e
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-hint:
-			pause = shortLook
-			timer.Reset(pause)
 		case <-own.wake:
 			var batch []job.Brief
-			if batch, next = own.take(next); len(batch) > 0 && !yield(batch, nil) {
+			batch, next = own.take(next)
+			if len(batch) > 0 && !yield(batch, nil) {
 				return nil
+			}
+			if len(batch) > 0 && batch[0].Sequence == 0 {
+				pause = shortLook
+				timer.Reset(pause)
 			}
 		case <-timer.C:
 			read := next

@@ -21,7 +21,8 @@ const (
 // Briefs gives the events of JOBS in order, from that sequence on, in batches, read from
 // their headers alone; a batch is the caller's. It ends with the last that was there
 // when it was called, or, when it follows, with ctx. What is no event of a job is left
-// out.
+// out. When it follows, a brief of the sequence zero announces a submission that somebody
+// is storing, if that can be told; it comes again with its sequence when it is stored.
 func (b *Bus) Briefs(ctx context.Context, from uint64, follow bool) iter.Seq2[[]job.Brief, error] {
 	return func(yield func([]job.Brief, error) bool) {
 		read := b.briefs

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,7 +18,8 @@ import (
 // Briefs reads JOBS as publish.Bus does.
 type Briefs interface {
 	// Briefs gives the events from a sequence on, in order and in batches, up to the last
-	// there is, or, when it follows, until ctx is done.
+	// there is, or, when it follows, until ctx is done. A sequence of zero announces a
+	// submission that is being stored.
 	Briefs(ctx context.Context, from uint64, follow bool) iter.Seq2[[]job.Brief, error]
 }
 
@@ -60,7 +62,8 @@ type Projection struct {
 	counts map[count]int
 	watch  map[*follower]struct{}
 
-	current atomic.Bool // what comes is being read
+	current   atomic.Bool       // what comes is being read
+	announced map[key]time.Time // submissions that are being stored
 
 	saved   uint64 // next of the last snapshot
 	savedAt time.Time
@@ -94,7 +97,7 @@ func NewProjection(o ProjectionOptions) *Projection {
 	}
 	return &Projection{
 		o: o, ready: make(chan struct{}), words: newWords(), next: 1,
-		index: map[key]uint32{}, counts: map[count]int{}, watch: map[*follower]struct{}{},
+		index: map[key]uint32{}, counts: map[count]int{}, watch: map[*follower]struct{}{}, announced: map[key]time.Time{},
 	}
 }
 
@@ -192,6 +195,9 @@ func (p *Projection) Add(batch []job.Brief) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range batch {
+		if e.Sequence == 0 {
+			p.announce(e)
+		}
 		if e.Sequence < p.next {
 			continue
 		}
@@ -201,8 +207,20 @@ func (p *Projection) Add(batch []job.Brief) {
 	p.leaveOut()
 }
 
+// announcedFor is how long an announcement is believed of which nothing more is heard.
+const announcedFor = time.Minute
+
+func (p *Projection) announce(e job.Brief) {
+	now := p.o.Now()
+	maps.DeleteFunc(p.announced, func(_ key, at time.Time) bool { return now.Sub(at) > announcedFor })
+	p.announced[key{p.words.number(e.Source), strings.Clone(e.ID)}] = now
+}
+
 func (p *Projection) add(e job.Brief) {
 	k := key{p.words.number(e.Source), e.ID}
+	if e.Kind == job.Submitted {
+		delete(p.announced, k)
+	}
 	position, there := p.index[k]
 	if !there {
 		k.id = strings.Clone(e.ID) // not the whole subject that it is a part of
@@ -276,8 +294,7 @@ func (p *Projection) leaveOut() {
 }
 
 // Known reports whether the projection knows that a job was submitted here, and whether it
-// is current: then false means that nothing had told so a moment ago; otherwise false
-// means nothing.
+// is current: then false means that nothing has told so; otherwise false means nothing.
 func (p *Projection) Known(source, id string) (submitted, current bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -286,8 +303,12 @@ func (p *Projection) Known(source, id string) (submitted, current bool) {
 	if !ok {
 		return false, current
 	}
-	position, ok := p.index[key{number, id}]
-	return ok && p.at(int(position)).submitted != 0, current
+	k := key{number, id}
+	if position, ok := p.index[k]; ok && p.at(int(position)).submitted != 0 {
+		return true, current
+	}
+	_, announced := p.announced[k]
+	return false, current && !announced
 }
 
 // Counts returns how many jobs of each source are in each state.

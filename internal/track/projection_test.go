@@ -366,3 +366,42 @@ func FuzzCursor(f *testing.F) {
 		}
 	})
 }
+
+// A submission of another process is announced before it is read: until then memory does not
+// say that the job is unknown.
+func TestAnAnnouncedSubmissionIsNotUnknown(t *testing.T) {
+	s := start(t)
+	here, there := open(t, s), open(t, s)
+	p := track.NewProjection(track.ProjectionOptions{Briefs: here})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.Run(ctx)
+	}()
+	eventually(t, "the projection to follow", func() bool {
+		_, current := p.Known("demo", "none")
+		return current
+	})
+	for i := range 50 {
+		id := fmt.Sprint(i)
+		publishAll(t, there, submitted(id))
+		eventually(t, "the submission to be known", func() bool {
+			known, _ := p.Known("demo", id)
+			return known
+		})
+	}
+	announced := job.Brief{Source: "demo", ID: "announced", Kind: job.Submitted, Time: time.Now()}
+	p.Add([]job.Brief{announced})
+	if known, current := p.Known("demo", "announced"); known || current {
+		t.Errorf("announced: Known = %v, current %v, want neither", known, current)
+	}
+	if page, err := p.List(track.Query{Text: "announced"}); err != nil || len(page.Jobs) != 0 {
+		t.Errorf("announced: List = %+v, %v, want none", page, err)
+	}
+	if known, current := p.Known("demo", "none"); known || !current {
+		t.Errorf("another: Known = %v, current %v, want current", known, current)
+	}
+	cancel()
+	<-done
+}

@@ -25,7 +25,7 @@ func TestEveryJobReachesItsEnd(t *testing.T) {
 	short := quick
 	short.Deadline, short.Retention = 30*time.Millisecond, time.Minute
 	shorter := short
-	shorter.Retention = 40 * time.Millisecond
+	shorter.Retention = 400 * time.Millisecond
 	bus := open(t, start(t))
 	for _, tt := range []struct {
 		id      string // says what is promised
