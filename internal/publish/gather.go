@@ -176,22 +176,25 @@ func (g *gatherer) split(batch []*pending) {
 // errTaken is what JetStream answers to a message whose subject is not empty.
 var errTaken = &jetstream.APIError{Code: 400, ErrorCode: errWrongLastSequence, Description: "wrong last sequence"}
 
-// each publishes messages one by one, all under way at once.
+// each publishes messages one by one, in their order, all under way at once.
 func (g *gatherer) each(batch []*pending) {
-	if len(batch) == 0 { // all were duplicates
-		return
+	var waiting sync.WaitGroup
+	for _, p := range batch {
+		sent, err := g.bus.send(p.ctx, p.msg, condition(g.once)...)
+		if err != nil {
+			p.done <- outcome{err: err}
+			continue
+		}
+		waiting.Go(func() {
+			ack, err := sent.wait(p.ctx)
+			if err != nil {
+				p.done <- outcome{err: err}
+				return
+			}
+			p.done <- outcome{seq: ack.Sequence}
+		})
 	}
-	var wg sync.WaitGroup
-	for _, p := range batch[1:] {
-		wg.Go(func() { g.one(p) })
-	}
-	g.one(batch[0])
-	wg.Wait()
-}
-
-func (g *gatherer) one(p *pending) {
-	seq, err := g.alone(p.ctx, p.msg)
-	p.done <- outcome{seq, err}
+	waiting.Wait()
 }
 
 // together stores a batch whole or not at all; on success every caller has its answer.
