@@ -20,8 +20,8 @@ var ErrDamaged = errors.New("the store is damaged")
 const (
 	// stopFile is touched after each clean stop: files that are older were whole then.
 	stopFile = "receiver.stopped"
-	// mostLooked is how many bytes are looked through at a start, newest files first: half a
-	// second's work. `audit verify` looks through all.
+	// mostLooked is how many bytes are looked through at a start, newest files first: two
+	// seconds' work at most. `audit verify` looks through all.
 	mostLooked = 1 << 30
 	// mostNamed is how many places an error names.
 	mostNamed = 5
