@@ -98,6 +98,28 @@ const (
 	longLook  = 250 * time.Millisecond
 )
 
+// looks says when it is looked next.
+type looks struct {
+	timer *time.Timer
+	due   time.Time
+	pause time.Duration
+}
+
+func (l *looks) later() {
+	l.due = time.Now().Add(l.pause)
+	l.timer.Reset(l.pause)
+	l.pause = min(2*l.pause, longLook)
+}
+
+// soon brings the next look forward, and never puts it off: submissions may come one after
+// the other for hours.
+func (l *looks) soon() {
+	l.pause = shortLook
+	if time.Until(l.due) > shortLook {
+		l.later()
+	}
+}
+
 // follow gives the events from that sequence on, and goes on with what comes: what this
 // process stores, as it is acknowledged, and what others store, by looking. A submission
 // of others is announced before, by a brief of the sequence zero.
@@ -115,39 +137,38 @@ func (b *Bus) follow(ctx context.Context, next uint64, yield func([]job.Brief, e
 	defer submissions.Unsubscribe() //nolint:errcheck // it fails only on a closed connection
 	next = max(next, 1)
 	stuck := next // what is missing since the last look; at first, all there is
-	pause := shortLook
-	for timer := time.NewTimer(0); ; {
+	look := looks{timer: time.NewTimer(0), pause: shortLook}
+	defer look.timer.Stop()
+	for more := true; more; {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-own.wake:
 			var batch []job.Brief
 			batch, next = own.take(next)
-			if len(batch) > 0 && !yield(batch, nil) {
-				return nil
+			if len(batch) > 0 {
+				more = yield(batch, nil)
 			}
 			if len(batch) > 0 && batch[0].Sequence == 0 {
-				pause = shortLook
-				timer.Reset(pause)
+				look.soon()
 			}
-		case <-timer.C:
-			read := next
+		case <-look.timer.C:
 			// What was missing before and is missing now is not on its way to us.
 			if stuck == next {
-				var more bool
-				if read, more, err = b.readOn(ctx, next, yield); err != nil || !more {
+				if next, more, err = b.readOn(ctx, next, yield); err != nil {
 					return err
 				}
 			}
-			next, stuck = read, read
-			timer.Reset(pause)
-			pause = min(2*pause, longLook)
+			stuck = next
+			look.later()
 		}
 	}
+	return nil
 }
 
 // readOn gives the events from that sequence on to the last there is, and returns the
-// sequence after it. It reports false if no more are wanted.
+// sequence after it. It reports false if no more are wanted. The replica that is read may
+// not have yet what the leader has; the sequence returned is that of what was not read.
 func (b *Bus) readOn(ctx context.Context, next uint64, yield func([]job.Brief, error) bool) (uint64, bool, error) {
 	asking, cancel := b.bound(ctx)
 	defer cancel()
@@ -155,17 +176,14 @@ func (b *Bus) readOn(ctx context.Context, next uint64, yield func([]job.Brief, e
 	if err != nil {
 		return next, false, fmt.Errorf("%w: asking for the end of stream %s: %v", ErrUnavailable, JobsStream, err)
 	}
-	last := info.State.LastSeq
-	if last < next {
+	next = max(next, info.State.FirstSeq)
+	if info.State.LastSeq < next {
 		return next, true, nil
 	}
 	more := true
-	err = b.briefs(ctx, next, func(batch []job.Brief, err error) bool {
-		if len(batch) > 0 {
-			last = max(last, batch[len(batch)-1].Sequence)
-		}
+	last, err := b.briefs(ctx, next, func(batch []job.Brief, err error) bool {
 		more = yield(batch, err)
 		return more
 	})
-	return last + 1, more, err
+	return max(next, last+1), more, err
 }

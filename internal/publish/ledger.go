@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,62 +26,74 @@ const (
 // is storing, if that can be told; it comes again with its sequence when it is stored.
 func (b *Bus) Briefs(ctx context.Context, from uint64, follow bool) iter.Seq2[[]job.Brief, error] {
 	return func(yield func([]job.Brief, error) bool) {
-		read := b.briefs
+		var err error
 		if follow {
-			read = b.follow
+			err = b.follow(ctx, from, yield)
+		} else {
+			_, err = b.briefs(ctx, from, yield)
 		}
-		if err := read(ctx, from, yield); err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil {
 			yield(nil, fmt.Errorf("reading the headers of stream %s: %w", JobsStream, err))
 		}
 	}
 }
 
-// briefs gives the events from that sequence on to the last that there is.
-func (b *Bus) briefs(ctx context.Context, from uint64, yield func([]job.Brief, error) bool) error {
+// briefs gives the events from that sequence on to the last that there is, and returns the
+// sequence of the last message that it read, 0 if there was none.
+func (b *Bus) briefs(ctx context.Context, from uint64, yield func([]job.Brief, error) bool) (last uint64, err error) {
 	cfg := jetstream.OrderedConsumerConfig{HeadersOnly: true}
 	if from > 1 {
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
 	}
 	consumer, err := b.jobs.OrderedConsumer(ctx, cfg)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if consumer.CachedInfo().NumPending == 0 {
-		return nil
+		return 0, nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	reader := &briefReader{batches: make(chan briefs, 4), stop: ctx.Done()}
 	reading, err := consumer.Consume(reader.take, jetstream.PullMaxMessages(briefBuffer))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer reading.Stop()
-	drained, err := reader.give(ctx, consumer, yield)
+	last, drained, err := reader.give(ctx, consumer, yield)
 	if err != nil || !drained {
-		return err
+		return last, err
 	}
 	reading.Drain()
 	select {
 	case <-reading.Closed():
 	case <-ctx.Done():
-		return ctx.Err()
+		return last, ctx.Err()
 	}
-	if len(reader.batch) > 0 {
-		yield(reader.batch, nil)
+	left := []briefs{reader.batch}
+	for len(reader.batches) > 0 { // what came after the look
+		left = slices.Insert(left, len(left)-1, <-reader.batches)
 	}
-	return nil
+	for _, got := range left {
+		last = max(last, got.last)
+		if len(got.events) > 0 && !yield(got.events, nil) {
+			break
+		}
+	}
+	return last, nil
 }
 
-// briefs is a batch; last is true when the end of the stream was reached with it.
+// briefs is a batch of events and the sequence of the last message read for it; end is true
+// when that is the end of the stream.
 type briefs struct {
 	events []job.Brief
-	last   bool
+	last   uint64
+	end    bool
 }
 
 // briefReader gathers what the connection's goroutine delivers.
 type briefReader struct {
-	batch   []job.Brief
+	batch   briefs
 	batches chan briefs
 	stop    <-chan struct{}
 }
@@ -92,18 +105,18 @@ func (r *briefReader) take(msg jetstream.Msg) {
 	}
 	if e, err := job.ReadBrief(msg.Subject(), msg.Headers()); err == nil {
 		e.Sequence = meta.Sequence.Stream
-		if r.batch == nil {
-			r.batch = make([]job.Brief, 0, min(briefBatch, meta.NumPending+1))
+		if r.batch.events == nil {
+			r.batch.events = make([]job.Brief, 0, min(briefBatch, meta.NumPending+1))
 		}
-		r.batch = append(r.batch, e)
+		r.batch.events = append(r.batch.events, e)
 	}
-	last := meta.NumPending == 0
-	if len(r.batch) < briefBatch && !last {
+	r.batch.last, r.batch.end = meta.Sequence.Stream, meta.NumPending == 0
+	if len(r.batch.events) < briefBatch && !r.batch.end {
 		return
 	}
 	select {
-	case r.batches <- briefs{r.batch, last}:
-		r.batch = nil
+	case r.batches <- r.batch:
+		r.batch = briefs{}
 	case <-r.stop:
 	}
 }
@@ -111,23 +124,24 @@ func (r *briefReader) take(msg jetstream.Msg) {
 // give hands the batches on. When nothing comes it looks whether the end was reached, as
 // the last messages of a stream may go while it is read; then it reports true, and what is
 // left is in the reader.
-func (r *briefReader) give(ctx context.Context, consumer jetstream.Consumer, yield func([]job.Brief, error) bool) (drained bool, err error) {
+func (r *briefReader) give(ctx context.Context, consumer jetstream.Consumer, yield func([]job.Brief, error) bool) (last uint64, drained bool, err error) {
 	for {
 		select {
 		case got := <-r.batches:
-			if len(got.events) > 0 && !yield(got.events, nil) || got.last {
-				return false, nil
+			last = got.last
+			if len(got.events) > 0 && !yield(got.events, nil) || got.end {
+				return last, false, nil
 			}
 		case <-time.After(endPause):
 			info, err := consumer.Info(ctx)
 			if err != nil {
-				return false, err
+				return last, false, err
 			}
 			if info.NumPending == 0 && len(r.batches) == 0 {
-				return true, nil
+				return last, true, nil
 			}
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return last, false, ctx.Err()
 		}
 	}
 }
