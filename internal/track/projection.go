@@ -207,10 +207,15 @@ func (p *Projection) Add(batch []job.Brief) {
 	p.leaveOut()
 }
 
-// announcedFor is how long an announcement is believed of which nothing more is heard.
+// announcedFor is how long an announcement is kept at least of which nothing more is heard.
 const announcedFor = time.Minute
 
+// announce notes a submission, unless it repeats one that is known: of it nothing more is
+// heard, and a backfill that is run again announces as many as there are jobs.
 func (p *Projection) announce(e job.Brief) {
+	if p.submitted(e.Source, e.ID) {
+		return
+	}
 	now := p.o.Now()
 	maps.DeleteFunc(p.announced, func(_ key, at time.Time) bool { return now.Sub(at) > announcedFor })
 	p.announced[key{p.words.number(e.Source), strings.Clone(e.ID)}] = now
@@ -298,17 +303,20 @@ func (p *Projection) leaveOut() {
 func (p *Projection) Known(source, id string) (submitted, current bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	current = p.current.Load()
+	submitted = p.submitted(source, id)
+	_, announced := p.announced[key{p.words.numbers[source], id}]
+	// A full one has left out jobs that the stream still tells of.
+	full := p.end()-p.front >= p.o.MaxJobs
+	return submitted, p.current.Load() && !full && (submitted || !announced)
+}
+
+func (p *Projection) submitted(source, id string) bool {
 	number, ok := p.words.numbers[source]
 	if !ok {
-		return false, current
+		return false
 	}
-	k := key{number, id}
-	if position, ok := p.index[k]; ok && p.at(int(position)).submitted != 0 {
-		return true, current
-	}
-	_, announced := p.announced[k]
-	return false, current && !announced
+	position, ok := p.index[key{number, id}]
+	return ok && p.at(int(position)).submitted != 0
 }
 
 // Counts returns how many jobs of each source are in each state.
