@@ -76,6 +76,9 @@ func (s *Server) Forwarder(local *Bus, o ForwarderOptions) (*Forwarder, error) {
 
 // Run forwards until ctx is done. A hub that does not answer is asked again for ever.
 func (f *Forwarder) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { f.expire(ctx) }) // which needs no hub: its place tells what the hub has
 	hub := f.open(ctx)
 	if hub == nil {
 		return
@@ -87,12 +90,11 @@ func (f *Forwarder) Run(ctx context.Context) {
 			f.opts.Log.Debug().Err(err).Msg("closing the line to the hub")
 		}
 	}()
-	var wg sync.WaitGroup
+	var lanes sync.WaitGroup
 	for _, l := range f.lanes {
-		wg.Go(func() { l.run(ctx, hub) })
+		lanes.Go(func() { l.run(ctx, hub) })
 	}
-	wg.Go(func() { f.expire(ctx) })
-	wg.Wait()
+	lanes.Wait()
 }
 
 // How a hub that does not answer is asked again, and how often one that has nothing to do.
@@ -103,6 +105,9 @@ const (
 	idleAsk    = 2 * time.Second
 )
 
+// everyStream stands for all, while the hub cannot be opened.
+const everyStream = ""
+
 // open returns the hub's streams, or nil when ctx is done.
 func (f *Forwarder) open(ctx context.Context) *Bus {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
@@ -110,10 +115,10 @@ func (f *Forwarder) open(ctx context.Context) *Bus {
 		hub, err := f.server.openHub(opening, f.opts)
 		cancel()
 		if err == nil {
-			f.line.up()
+			f.line.up(everyStream)
 			return hub
 		}
-		f.line.down(err)
+		f.line.down(everyStream, err)
 		if pause(ctx, wait) != nil {
 			return nil
 		}
@@ -162,7 +167,7 @@ func (l *lane) run(ctx context.Context, hub *Bus) {
 		if errors.Is(err, errHere) {
 			l.f.opts.Log.Warn().Err(err).Str("stream", l.name).Msg("forwarding to the hub is interrupted; it is tried again")
 		} else {
-			l.f.line.down(err)
+			l.f.line.down(l.name, err)
 		}
 		l.unsureTo, l.there = max(l.unsureTo, l.tried), nil
 		if l.reached().Sequence > before.Sequence {
@@ -191,13 +196,14 @@ func (l *lane) pass(ctx context.Context) error {
 				return err
 			}
 			asked, l.width = time.Now(), min(2*l.width, maxBatch)
-			l.f.line.up()
+			l.f.line.up(l.name)
 		case time.Since(asked) > idleAsk:
 			if err := l.check(ctx); err != nil {
 				return err
 			}
 			asked = time.Now()
 		default:
+			l.f.line.up(l.name)
 			if err := pause(ctx, idlePause); err != nil {
 				return err
 			}
@@ -231,7 +237,6 @@ func (l *lane) check(ctx context.Context) error {
 	}
 	l.set(func(at *reached) { at.Created = created })
 	l.unsureTo = min(l.unsureTo, last) // what comes from now on was never sent
-	l.f.line.up()
 	return nil
 }
 

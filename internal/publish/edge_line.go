@@ -75,19 +75,22 @@ func (g *Lag) measure(ctx context.Context, stream jetstream.Stream, subject stri
 	return nil
 }
 
-// line tells once when nothing reaches the hub, and once when it does again.
+// line tells once when something does not reach the hub, and once when all does again.
 type line struct {
-	log  zerolog.Logger
-	mu   sync.Mutex
-	is   Line
-	told bool // of how it is
-	was  bool // up before
+	log     zerolog.Logger
+	mu      sync.Mutex
+	is      Line
+	told    bool            // of how it is
+	was     bool            // up before
+	failing map[string]bool // streams whose last attempt failed
 }
 
 // lineGrace is how long the line may take to be there for the first time.
 const lineGrace = 3 * time.Second
 
-func newLine(log zerolog.Logger) *line { return &line{log: log, is: Line{Since: time.Now()}} }
+func newLine(log zerolog.Logger) *line {
+	return &line{log: log, is: Line{Since: time.Now()}, failing: map[string]bool{}}
+}
 
 func (l *line) state() Line {
 	l.mu.Lock()
@@ -95,10 +98,13 @@ func (l *line) state() Line {
 	return l.is
 }
 
-func (l *line) up() {
+// up is told when a stream has nothing that the hub did not take. One that the hub refuses,
+// while it takes the other, keeps the line down.
+func (l *line) up(stream string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.is.Up {
+	delete(l.failing, stream)
+	if l.is.Up || len(l.failing) > 0 {
 		return
 	}
 	l.log.Info().Dur("down", time.Since(l.is.Since)).Msg("the line to the hub is up; what waits here is forwarded in order")
@@ -106,9 +112,10 @@ func (l *line) up() {
 }
 
 // down is told why.
-func (l *line) down(err error) {
+func (l *line) down(stream string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.failing[stream] = true
 	if !l.is.Up && (l.told || !l.was && time.Since(l.is.Since) < lineGrace) {
 		return
 	}
