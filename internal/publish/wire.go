@@ -201,7 +201,7 @@ func (w *wire) write(l *link) {
 		w.mu.Unlock()
 		_ = l.conn.SetWriteDeadline(time.Now().Add(linkPatience))
 		if _, err := l.conn.Write(out); err != nil {
-			w.cut(l)
+			w.cut(l, err)
 			return
 		}
 		spare = out
@@ -216,7 +216,7 @@ func (w *wire) read(l *link, r *lineReader) {
 	for {
 		in, err := r.next()
 		if err != nil {
-			w.cut(l)
+			w.cut(l, err)
 			return
 		}
 		switch {
@@ -279,8 +279,8 @@ func (w *wire) roomier() {
 	}
 }
 
-// cut ends a link: what waits for an answer has none.
-func (w *wire) cut(l *link) {
+// cut ends a link: what waits for an answer has none, and is told why.
+func (w *wire) cut(l *link, why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.link != l {
@@ -289,8 +289,9 @@ func (w *wire) cut(l *link) {
 	_ = l.conn.Close() // it is gone in any case
 	close(l.gone)
 	w.link = nil
+	why = fmt.Errorf("%w: %w", errCut, why)
 	for token, waiting := range w.pending {
-		waiting.done <- answer{err: errCut}
+		waiting.done <- answer{err: why}
 		w.done(token)
 	}
 	w.roomier()
@@ -323,7 +324,7 @@ func (w *wire) close() {
 	l := w.link
 	w.mu.Unlock()
 	if l != nil {
-		w.cut(l)
+		w.cut(l, errClosed)
 	}
 	w.wg.Wait()
 }

@@ -143,8 +143,9 @@ func TestAWireIsMended(t *testing.T) {
 	}
 }
 
-// toNobody is a wire to a server that takes everything and answers nothing.
-func toNobody(t *testing.T, most int) *wire {
+// toNobody is a wire to a server that takes everything and answers nothing, or, once
+// something is published, what it says last.
+func toNobody(t *testing.T, most int, last string) *wire {
 	t.Helper()
 	owner, err := nkeys.CreateUser()
 	if err != nil {
@@ -156,8 +157,12 @@ func toNobody(t *testing.T, most int) *wire {
 			fmt.Fprint(there, `INFO {"nonce":"n","max_payload":1000}`+"\r\n")
 			r := bufio.NewReader(there)
 			for {
-				if _, err := r.ReadString('\n'); err != nil {
+				line, err := r.ReadString('\n')
+				if err != nil {
 					return
+				}
+				if last != "" && strings.HasPrefix(line, "HPUB ") {
+					go func() { fmt.Fprint(there, last) }()
 				}
 			}
 		}()
@@ -168,7 +173,7 @@ func toNobody(t *testing.T, most int) *wire {
 }
 
 func TestAWireTakesNoMoreThanMayWait(t *testing.T) {
-	w := toNobody(t, 1)
+	w := toNobody(t, 1, "")
 	ctx, giveUp := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	go func() {
@@ -200,6 +205,14 @@ func TestAWireTakesNoMoreThanMayWait(t *testing.T) {
 	waits(0)
 	if err := w.settle(t.Context()); err != nil {
 		t.Errorf("settle = %v with nobody waiting", err)
+	}
+}
+
+func TestAWireTellsWhyItWasCut(t *testing.T) {
+	const why = "-ERR 'Stale Connection'\r\n"
+	_, err := request(t.Context(), toNobody(t, 1, why), sent("1", "x"))
+	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, errCut) || !strings.Contains(err.Error(), "Stale Connection") {
+		t.Errorf("request = %v, want ErrUnavailable with what the server said", err)
 	}
 }
 
