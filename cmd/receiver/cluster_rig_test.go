@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -122,28 +121,12 @@ func (n *natsNode) running() bool {
 	}
 }
 
-// healthy reports whether a node says that its JetStream works and is up to date.
-func (n *natsNode) healthy(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.Monitor+"/healthz", nil)
-	if err != nil {
-		return false
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return false
-	}
-	defer answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
-}
-
 // ready waits until every node that runs is healthy.
 func (c *natsCluster) ready() {
 	c.t.Helper()
 	for _, n := range c.nodes {
 		if n.running() {
-			c.until(n.Name+" is healthy", func(ctx context.Context) bool { return n.healthy(ctx) || !n.running() })
+			c.until(n.Name+" is healthy", func(ctx context.Context) bool { return n.Healthy(ctx) || !n.running() })
 		}
 	}
 }

@@ -9,12 +9,15 @@ package cluster
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Options say what cluster to make.
@@ -61,6 +64,24 @@ type Node struct {
 	URL, Monitor string
 
 	address, route string
+}
+
+// healthPatience bounds one look at a node's health.
+const healthPatience = time.Second
+
+// Healthy reports whether a node says that its JetStream works and is up to date.
+func (n Node) Healthy(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.Monitor+"/healthz", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return false
+	}
+	return answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
 }
 
 // Args are the arguments of nats-server, or of a program that calls Main.

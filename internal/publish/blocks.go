@@ -84,13 +84,9 @@ func mendStream(folder, stream string) (damage []string, err error) {
 
 func mendFile(folder, stream string, index uint32) (damage []string, err error) {
 	path := blockFolder{folder, stream}.name(index)
-	b, err := readBlock(path, stream, index)
-	if err != nil {
+	sound, places, err := soundOf(path, stream, index)
+	if err != nil || len(places) == 0 {
 		return nil, err
-	}
-	sound, places := b.sound()
-	if len(places) == 0 {
-		return nil, nil
 	}
 	for _, p := range places {
 		damage = append(damage, fmt.Sprintf("%s: msgs/%d.blk, %s", stream, index, p))
@@ -111,13 +107,18 @@ func replaceBlock(path string, data []byte) error {
 	return os.Rename(half, path)
 }
 
-// readBlock reads a block file whole.
-func readBlock(path, stream string, index uint32) (*block, error) {
+// soundOf reads a block file: what is sound of it, and where it is damaged.
+func soundOf(path, stream string, index uint32) (sound []byte, places []damaged, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return newBlock(data, stream, index)
+	b, err := newBlock(data, stream, index)
+	if err != nil {
+		return nil, nil, err
+	}
+	sound, places = b.sound()
+	return sound, places, nil
 }
 
 // damaged is a place in a block file where no sound record is.

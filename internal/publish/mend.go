@@ -78,11 +78,10 @@ func lookThrough(folder string) error {
 
 // unbearable returns the damage that the server must not meet.
 func (f blockFile) unbearable() (places []string, err error) {
-	b, err := readBlock(f.path, f.stream, f.index)
+	_, all, err := soundOf(f.path, f.stream, f.index)
 	if err != nil {
 		return nil, err
 	}
-	_, all := b.sound()
 	for _, p := range all {
 		if !p.last || p.far {
 			places = append(places, fmt.Sprintf("%s, %s", f.path, p))
@@ -145,13 +144,9 @@ func Mend(folder string) (damage []string, kept string, err error) {
 
 // mend keeps the file as it is in a folder, and leaves out of it what is damaged.
 func (f blockFile) mend(aside string) (damage []string, err error) {
-	b, err := readBlock(f.path, f.stream, f.index)
-	if err != nil {
+	sound, places, err := soundOf(f.path, f.stream, f.index)
+	if err != nil || len(places) == 0 {
 		return nil, err
-	}
-	sound, places := b.sound()
-	if len(places) == 0 {
-		return nil, nil
 	}
 	for _, p := range places {
 		damage = append(damage, fmt.Sprintf("%s, %s", f.path, p))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,7 +89,7 @@ func ready(ctx context.Context, c *cluster.Cluster) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for _, n := range c.Nodes {
-		for !healthy(ctx, n) {
+		for !n.Healthy(ctx) {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
@@ -99,16 +98,4 @@ func ready(ctx context.Context, c *cluster.Cluster) error {
 		}
 	}
 	return nil
-}
-
-func healthy(ctx context.Context, n cluster.Node) bool {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.Monitor+"/healthz", nil)
-	if err != nil {
-		return false
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return false
-	}
-	return answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
 }
