@@ -136,18 +136,23 @@ func run(t *testing.T, o track.Options) (w *track.Watcher, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stop = background(t, w.Run)
+	t.Cleanup(stop)
+	return w, stop
+}
+
+// background runs what runs until it is told to stop; stop waits until it has.
+func background(t testing.TB, run func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.Run(ctx)
+		run(ctx)
 	}()
-	stop = func() {
+	return func() {
 		cancel()
 		<-done
 	}
-	t.Cleanup(stop)
-	return w, stop
 }
 
 // callback is the event of a callback with that body.

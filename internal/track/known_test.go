@@ -1,7 +1,6 @@
 package track_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -28,12 +27,7 @@ func TestAnAnnouncedSubmissionIsNotUnknown(t *testing.T) {
 	s := start(t)
 	here, there := open(t, s), open(t, s)
 	p := track.NewProjection(track.ProjectionOptions{Briefs: here})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.Run(ctx)
-	}()
+	stop := background(t, p.Run)
 	eventually(t, "the projection to follow", func() bool {
 		_, current := p.Known("demo", "none")
 		return current
@@ -57,8 +51,7 @@ func TestAnAnnouncedSubmissionIsNotUnknown(t *testing.T) {
 	if known, current := p.Known("demo", "none"); known || !current {
 		t.Errorf("another: Known = %v, current %v, want current", known, current)
 	}
-	cancel()
-	<-done
+	stop()
 }
 
 // What was left out to make room may have been submitted: the store must be asked.
@@ -71,12 +64,7 @@ func TestAFullProjectionKnowsNoJobToBeUnknown(t *testing.T) {
 		want bool
 	}{{2, "3", false}, {4, "4", false}, {6, "5", true}} {
 		p := track.NewProjection(track.ProjectionOptions{Briefs: bus, MaxJobs: tt.room})
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			p.Run(ctx)
-		}()
+		stop := background(t, p.Run)
 		<-p.Ready()
 		publishAll(t, bus, submitted(tt.next))
 		eventually(t, "the projection to follow", func() bool {
@@ -86,7 +74,6 @@ func TestAFullProjectionKnowsNoJobToBeUnknown(t *testing.T) {
 		if known, current := p.Known("demo", "none"); known || current != tt.want {
 			t.Errorf("room for %d: Known = %v, current %v, want current %v", tt.room, known, current, tt.want)
 		}
-		cancel()
-		<-done
+		stop()
 	}
 }

@@ -285,12 +285,7 @@ func TestAProjectionOfAStream(t *testing.T) {
 	if page, err := p.List(track.Query{}); err != nil || page.Complete || len(page.Jobs) != 0 {
 		t.Errorf("before it is filled: List = %+v, %v", page, err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.Run(ctx)
-	}()
+	stop := background(t, p.Run)
 	<-p.Ready()
 	page, err := p.List(track.Query{})
 	if err != nil || !page.Complete || len(page.Jobs) != 2 || page.Jobs[1].State != track.Finished || page.Jobs[0].State != track.Submitted {
@@ -301,8 +296,7 @@ func TestAProjectionOfAStream(t *testing.T) {
 		_, current := p.Known("demo", "none")
 		return p.Counts()["demo"][track.Finished] == 2 && current
 	})
-	cancel()
-	<-done
+	stop()
 	if _, current := p.Known("demo", "none"); current {
 		t.Error("a projection that reads no more says that it is current")
 	}

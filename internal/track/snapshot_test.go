@@ -87,15 +87,9 @@ func snapshot(t *testing.T) *storage {
 	t.Helper()
 	s := &storage{events: events(), name: "x", first: 1, saved: make(chan bool, 1)}
 	p := track.NewProjection(track.ProjectionOptions{Briefs: s, Snapshots: s, SnapshotEvery: 1})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.Run(ctx)
-	}()
+	stop := background(t, p.Run)
 	<-s.saved
-	cancel()
-	<-done
+	stop()
 	return s
 }
 
@@ -161,38 +155,26 @@ func TestOneJobIsASnapshot(t *testing.T) {
 func TestASnapshotIsNotWrittenWithoutNeed(t *testing.T) {
 	s := snapshot(t)
 	p := track.NewProjection(track.ProjectionOptions{Briefs: s, Snapshots: s, SnapshotEvery: 1})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.Run(ctx)
-	}()
+	stop := background(t, p.Run)
 	<-p.Ready()
 	select {
 	case <-s.saved:
 		t.Error("saved what is saved already")
 	case <-time.After(20 * time.Millisecond):
 	}
-	cancel()
-	<-done
+	stop()
 }
 
 func TestASnapshotOfAStream(t *testing.T) {
 	bus := open(t, start(t))
 	publishAll(t, bus, submitted("1"), callback(t, job.Finished, `{"id":"1","status":"COMPLETED"}`))
 	o := track.ProjectionOptions{Briefs: bus, Snapshots: bus, SnapshotEvery: 1}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		track.NewProjection(o).Run(ctx)
-	}()
+	stop := background(t, track.NewProjection(o).Run)
 	eventually(t, "the snapshot", func() bool {
 		data, err := bus.Snapshot(t.Context())
 		return err == nil && data != nil
 	})
-	cancel()
-	<-done
+	stop()
 	publishAll(t, bus, submitted("2"))
 	p := track.NewProjection(o)
 	err := p.Fill(t.Context())
@@ -204,15 +186,9 @@ func TestASnapshotOfAStream(t *testing.T) {
 func FuzzSnapshot(f *testing.F) {
 	s := &storage{events: events()[:7], name: "x", first: 1, saved: make(chan bool, 1)}
 	p := track.NewProjection(track.ProjectionOptions{Briefs: s, Snapshots: s, SnapshotEvery: 1})
-	ctx, cancel := context.WithCancel(f.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.Run(ctx)
-	}()
+	stop := background(f, p.Run)
 	<-s.saved
-	cancel()
-	<-done
+	stop()
 	f.Add(s.snapshot)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := *s
