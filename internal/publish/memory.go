@@ -12,8 +12,8 @@ import (
 // other replicas do; what is not remembered is asked of the stream.
 //
 // A repeat of the platform comes soon, the first three within ten minutes (OC: section
-// 6.4), and the stream keeps events for an hour at least, so nothing is remembered that
-// the stream could have forgotten.
+// 6.4). An event that was read back just before it goes by age is remembered that much
+// longer than the stream does, and a repeat of it is a repeat all the same.
 type memory struct {
 	mu    sync.Mutex
 	known map[string]remembered // by subject
