@@ -1,8 +1,11 @@
 package submit
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"time"
 )
@@ -12,6 +15,9 @@ const (
 	// expectFor is how long a big upload waits to be asked for. A platform that
 	// never asks costs each of them this long.
 	expectFor = 3 * time.Second
+	// atOnce is how much of a file is read and written at once where there is no TLS,
+	// whose records set a measure of their own.
+	atOnce = 512 << 10
 )
 
 var errRedirect = errors.New("redirect refused")
@@ -28,6 +34,7 @@ func (c *Client) httpClients(given *http.Client) (reading, creating *http.Client
 	fresh := kept.Clone()
 	fresh.DisableKeepAlives = true
 	fresh.ExpectContinueTimeout = expectFor
+	fresh.DialContext = widely(kept.DialContext)
 	return &http.Client{Transport: kept, CheckRedirect: c.checkRedirect},
 		&http.Client{Transport: fresh, CheckRedirect: c.checkRedirect}
 }
@@ -54,4 +61,27 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 		}
 	}
 	return nil
+}
+
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// widely dials connections that take atOnce.
+func widely(dial dialer) dialer {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return wideConn{conn}, nil
+	}
+}
+
+// wideConn is a connection that net/http sends a body through. The 32 KiB that a
+// net.Conn would copy at once keep a fast one waiting between writes.
+type wideConn struct{ net.Conn }
+
+// ReadFrom sends what r has.
+func (c wideConn) ReadFrom(r io.Reader) (int64, error) {
+	// Only Write is shown to io.CopyBuffer, which else asked the connection to copy.
+	return io.CopyBuffer(struct{ io.Writer }{c.Conn}, r, make([]byte, atOnce))
 }

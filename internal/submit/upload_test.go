@@ -273,6 +273,24 @@ func TestUploadMemoryIsConstant(t *testing.T) {
 	}
 }
 
+// Every write of a few KiB is a wait for the other side; curl has 64 KiB in each.
+func TestUploadSendsMuchAtOnce(t *testing.T) {
+	const size, most = 64 << 20, 300
+	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, `{"id":"1"}`)
+	})
+	var reads atomic.Int64
+	file := &endless{left: size}
+	_, err := c.Upload(t.Context(), submit.Upload{Object: "c", FileName: "f.csv", Size: size, File: readFunc(func(p []byte) (int, error) {
+		reads.Add(1)
+		return file.Read(p)
+	})})
+	if got := reads.Load(); err != nil || got > most {
+		t.Errorf("Upload() = %v after %d reads of %d MiB, want at most %d reads", err, got, size>>20, most)
+	}
+}
+
 func TestQueryOnTheWire(t *testing.T) {
 	var got http.Request
 	var body []byte
