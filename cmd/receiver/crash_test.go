@@ -13,14 +13,7 @@ import (
 // After the next start every job that was answered 200 has its event, and after the
 // platform has repeated what was not answered, every job has exactly one.
 func TestWhatWasAcknowledgedSurvives(t *testing.T) {
-	dir := t.TempDir()
-	p, err := newPorts()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := writeConfig(dir, p); err != nil {
-		t.Fatal(err)
-	}
+	dir := configured(t)
 	l := &load{sent: map[string]bool{}, acknowledged: map[string]bool{}}
 	ends := []struct {
 		signal syscall.Signal

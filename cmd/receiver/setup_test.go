@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"testing"
 )
 
 // signatureKey signs the callbacks of the tests' own source.
@@ -88,6 +89,20 @@ private:
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "signature.key"), []byte(signatureKey+"\n"), 0o600)
+}
+
+// configured returns a folder with a configuration in it.
+func configured(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	p, err := newPorts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeConfig(dir, p); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // sign returns the signature header's value for a body, as the platform makes it. OC: (a) rows 23 to 25.

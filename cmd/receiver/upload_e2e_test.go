@@ -60,20 +60,6 @@ func TestUploadAgainstCurl(t *testing.T) {
 	}
 }
 
-// configured returns a folder with a configuration in it.
-func configured(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	p, err := newPorts()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := writeConfig(dir, p); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // open serves the sink, and returns its address and a file with the certificate to trust.
 func (s *uploadSink) open(t *testing.T, scheme string) (url, certificate string) {
 	t.Helper()
