@@ -45,6 +45,22 @@ func (s Stored) Brief() Brief {
 // a message that this program did not write, and for an unrecognised event, which
 // belongs to no job.
 func ReadBrief(subject string, header map[string][]string) (Brief, error) {
+	return readBrief(subject, getter(header))
+}
+
+// ReadBriefLines is ReadBrief of headers that stand in lines: names and values.
+func ReadBriefLines(subject string, lines [][2]string) (Brief, error) {
+	return readBrief(subject, func(name string) string {
+		for _, l := range lines {
+			if l[0] == name {
+				return l[1]
+			}
+		}
+		return ""
+	})
+}
+
+func readBrief(subject string, get func(string) string) (Brief, error) {
 	rest, ok := strings.CutPrefix(subject, "jobs.")
 	source, rest, ok2 := strings.Cut(rest, ".")
 	token, kind, ok3 := strings.Cut(rest, ".")
@@ -53,7 +69,6 @@ func ReadBrief(subject string, header map[string][]string) (Brief, error) {
 	if !ok || !ok2 || !ok3 || err != nil || !b.Kind.valid() || b.Kind == Unrecognised {
 		return Brief{}, fmt.Errorf("subject %q is not jobs.<source>.<job>.<kind>", subject)
 	}
-	get := getter(header)
 	if b.Time, err = time.Parse(time.RFC3339Nano, get("ce-time")); err != nil {
 		return Brief{}, fmt.Errorf("message on %q: ce-time: %w", subject, err)
 	}

@@ -46,6 +46,15 @@ func checkBrief(t *testing.T, e job.Event) {
 	}); got != w {
 		t.Errorf("ReadBrief of %s\n = %+v\nwant %+v", e.Data, got, w)
 	}
+	var lines [][2]string
+	for name, values := range header {
+		for _, v := range values {
+			lines = append(lines, [2]string{name, v})
+		}
+	}
+	if same, err := job.ReadBriefLines(e.Subject(), lines); err != nil || same != got {
+		t.Errorf("ReadBriefLines of %s\n = %+v, %v\nwant %+v", e.Data, same, err, got)
+	}
 }
 
 func TestReadBriefRefuses(t *testing.T) {

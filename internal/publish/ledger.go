@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -41,6 +42,9 @@ func (b *Bus) Briefs(ctx context.Context, from uint64, follow bool) iter.Seq2[[]
 // briefs gives the events from that sequence on to the last that there is, and returns the
 // sequence of the last message that it read, 0 if there was none.
 func (b *Bus) briefs(ctx context.Context, from uint64, yield func([]job.Brief, error) bool) (last uint64, err error) {
+	if _, here := b.blocksOf(JobsStream); here {
+		return b.briefsOfFiles(ctx, from, yield)
+	}
 	cfg := jetstream.OrderedConsumerConfig{HeadersOnly: true}
 	if from > 1 {
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
@@ -81,6 +85,53 @@ func (b *Bus) briefs(ctx context.Context, from uint64, yield func([]job.Brief, e
 		}
 	}
 	return last, nil
+}
+
+// briefsOfFiles is briefs where the server's files are on this machine.
+func (b *Bus) briefsOfFiles(ctx context.Context, from uint64, yield func([]job.Brief, error) bool) (last uint64, err error) {
+	info, err := b.jobs.Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var batch []job.Brief
+	err = b.Lines(ctx, JobsStream, max(from, 1), info.State.LastSeq, func(m Message) error {
+		last = m.Sequence
+		e, err := briefOf(m)
+		if err != nil {
+			return nil // no event of a job
+		}
+		if batch == nil {
+			batch = make([]job.Brief, 0, briefBatch)
+		}
+		batch = append(batch, e)
+		if len(batch) < briefBatch {
+			return nil
+		}
+		if !yield(batch, nil) {
+			return errEnough
+		}
+		batch = nil
+		return nil
+	})
+	switch {
+	case errors.Is(err, errEnough):
+		return last, nil
+	case err != nil:
+		return last, err
+	case len(batch) > 0:
+		yield(batch, nil)
+	}
+	return info.State.LastSeq, nil // there is no replica to lag behind
+}
+
+func briefOf(m Message) (e job.Brief, err error) {
+	if m.Lines != nil {
+		e, err = job.ReadBriefLines(m.Subject, m.Lines)
+	} else {
+		e, err = job.ReadBrief(m.Subject, m.Header)
+	}
+	e.Sequence = m.Sequence
+	return e, err
 }
 
 // briefs is a batch of events and the sequence of the last message read for it; end is true

@@ -11,8 +11,17 @@ import (
 	"receiver/internal/publish"
 )
 
+// Headers are read from the files of a server that is here, and else from the server.
 func TestBriefs(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+	for name, b := range map[string]*publish.Bus{
+		"a server here":      open(t, start(t, t.TempDir())),
+		"a server elsewhere": dial(t, somebodysServer(t, 0).external(), publish.Options{}),
+	} {
+		t.Run(name, func(t *testing.T) { briefs(t, b) })
+	}
+}
+
+func briefs(t *testing.T, b *publish.Bus) {
 	read := func(from uint64) (got []job.Brief) {
 		for batch, err := range b.Briefs(t.Context(), from, false) {
 			if err != nil {

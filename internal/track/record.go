@@ -2,6 +2,7 @@ package track
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"receiver/internal/job"
@@ -48,6 +49,7 @@ func (w *words) number(name string) uint32 {
 		return n
 	}
 	n := uint32(len(w.names))
+	name = strings.Clone(name) // it may be part of something large
 	w.numbers[name] = n
 	w.names = append(w.names, name)
 	return n
