@@ -139,7 +139,7 @@ func (b *selfBench) ceiling(alone bool) bringUp {
 		if err != nil {
 			return measured{}, err
 		}
-		bus, err := server.Open(ctx, publish.Options{OneByOne: alone, Log: zerolog.Nop()})
+		bus, err := server.Open(ctx, publish.Options{OneByOne: alone, Library: true, Log: zerolog.Nop()})
 		if err != nil {
 			server.Stop()
 			return measured{}, err

@@ -145,7 +145,9 @@ func (s *Server) Open(ctx context.Context, o Options) (*Bus, error) {
 	b, err := connect(ctx, "", o, append(baseOptions(o), nats.InProcessServer(s), as))
 	if err == nil {
 		b.server, b.folder = s, s.e.Folder
-		b.wire = newWire(s.InProcessConn, s.owner, b.opts.MaxPending)
+		if !o.Library {
+			b.wire = newWire(s.InProcessConn, s.owner, b.opts.MaxPending)
+		}
 	}
 	return b, err
 }

@@ -50,6 +50,9 @@ type Options struct {
 	// come at the same time. Right for a server of one that syncs at intervals: it calls
 	// fsync for every batch all the same, for no single message.
 	OneByOne bool
+	// Library stores by the client library even in the process of the server: as everybody
+	// else does, and what our own way is measured against.
+	Library bool
 	// Timeout bounds a write or a read whose context has no deadline. Default 5 s.
 	Timeout time.Duration
 	// LeaseTime is how long a lease outlives a holder that does not renew it; the first to
