@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster build test race lint fuzz bench reliability ci
+.PHONY: help demo cluster build test race lint fuzz bench performance reliability ci
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,14 @@ fuzz: ## fuzz every target for FUZZTIME (30s) each
 
 bench: ## run the benchmarks
 	go test -run=NONE -bench=. -benchmem ./...
+
+performance: ## measure what docs/performance.md tells, on a machine left alone (half an hour)
+	go run ./cmd/receiver bench --self --alternations 7 >docs/performance/self.txt
+	go run ./cmd/receiver bench --self --sealing --duration 4s --alternations 9 >docs/performance/sealing.txt
+	for p in verify job callback web publish veil; do \
+	  go test -run NONE -bench '^Benchmark(Verify|Read|ReadBrief|Header|Accept|Callback|Step|Hide|Reveal)$$' -benchmem -count 6 ./internal/$$p >docs/performance/$$p.txt || exit 1; \
+	done
+	go test -tags e2e -count=1 -timeout 30m -v -run '^(TestUpload|TestVerifyOfAMillion)' ./cmd/receiver
 
 reliability: ## run what docs/reliability.md tells, and print its tables
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
