@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,20 +20,25 @@ import (
 // its cost from minBatch messages on. The figures were measured; see
 // docs/performance.md, "Group commit".
 const (
-	committers    = 2
 	minBatch      = 6
-	maxBatch      = 256     // the server's limit is 1,000
-	maxBatchBytes = 4 << 20 // what a batch may hold, so that it stays quick
+	mostFew       = 2                    // so often fewer are stored one by one at the same time
+	maxBatch      = 256                  // the server's limit is 1,000
+	maxBatchBytes = 4 << 20              // what a batch may hold, so that it stays quick
+	mostAwait     = 2 * time.Millisecond // what a batch waits in a crowd
 )
 
 // gatherer stores messages of one stream that come at the same time as one atomic batch
-// of JetStream (NATS ADR-50). A message that comes alone is published at once: nobody
-// waits for company, only for a committer to have its hands free.
+// of JetStream (NATS ADR-50), one batch after the other. A message that comes alone is
+// published at once; only in a crowd a batch waits, for less than a quarter of its time,
+// for those who were in the last one.
 type gatherer struct {
 	bus     *Bus
 	once    bool // each message is stored on the condition that its subject is empty
 	waiting chan *pending
 	quit    chan struct{}
+	few     chan struct{} // held while a few messages are stored one by one
+	crowd   int           // how many were there at once lately; run's own
+	took    time.Duration // by the last batch; run's own
 	stopped sync.Once
 	wg      sync.WaitGroup
 	single  atomic.Bool // the server or the stream takes no batches
@@ -51,15 +58,13 @@ type outcome struct {
 
 // startGatherer returns the gatherer of a stream.
 func startGatherer(b *Bus, stream jetstream.Stream, once bool) *gatherer {
-	g := &gatherer{bus: b, once: once, waiting: make(chan *pending, maxBatch), quit: make(chan struct{})}
+	g := &gatherer{bus: b, once: once, waiting: make(chan *pending, maxBatch), quit: make(chan struct{}), few: make(chan struct{}, mostFew)}
 	g.single.Store(b.opts.OneByOne || !stream.CachedInfo().Config.AllowAtomicPublish)
-	for range committers {
-		g.wg.Go(g.commitAll)
-	}
+	g.wg.Go(g.run)
 	return g
 }
 
-// stop ends the committers. No call of publish may be under way or follow.
+// stop ends the gathering. No call of publish may be under way or follow.
 func (g *gatherer) stop() {
 	g.stopped.Do(func() { close(g.quit) })
 	g.wg.Wait()
@@ -94,22 +99,66 @@ func (g *gatherer) alone(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	return ack.Sequence, nil
 }
 
-func (g *gatherer) commitAll() {
+func (g *gatherer) run() {
 	batch := make([]*pending, 0, maxBatch)
 	for {
 		select {
 		case first := <-g.waiting:
-			batch = g.gather(append(batch[:0], first))
-			g.commit(batch)
+			batch = g.take(append(batch[:0], first))
 		case <-g.quit:
 			return
 		}
 	}
 }
 
+// take stores a first message and what has come with it, and returns the slice for the next.
+func (g *gatherer) take(batch []*pending) []*pending {
+	batch = g.gather(batch)
+	if len(batch) < minBatch {
+		g.few <- struct{}{}
+		batch = g.gather(batch) // what has come meanwhile
+		if len(batch) < minBatch {
+			few := slices.Clone(batch)
+			g.wg.Go(func() {
+				g.each(few)
+				<-g.few
+			})
+			return batch
+		}
+		<-g.few
+	}
+	// Most of a batch's cost is the same for any size. So in a crowd those who were answered
+	// just now, and call again, are waited for.
+	if len(batch) < g.crowd {
+		batch = g.await(batch, min(g.took/4, mostAwait))
+	}
+	began := time.Now()
+	g.commit(batch)
+	g.took, g.crowd = time.Since(began), len(batch)+len(g.waiting)
+	return batch
+}
+
+// await adds what comes, until the crowd is there or that time is over.
+func (g *gatherer) await(batch []*pending, most time.Duration) []*pending {
+	late := time.NewTimer(most)
+	defer late.Stop()
+	for len(batch) < min(g.crowd, maxBatch) {
+		select {
+		case p := <-g.waiting:
+			batch = g.gather(append(batch, p))
+		case <-late.C:
+			return batch
+		}
+	}
+	return batch
+}
+
 // gather adds what waits already, and waits for nothing.
 func (g *gatherer) gather(batch []*pending) []*pending {
-	size := len(batch[0].msg.Data)
+	size := 0
+	for _, p := range batch {
+		size += len(p.msg.Data)
+	}
 	for len(batch) < maxBatch && size < maxBatchBytes {
 		select {
 		case p := <-g.waiting:
