@@ -28,6 +28,7 @@ func (p *Platform) routes() *http.ServeMux {
 // ServeHTTP answers one API request: first as the platform's default faults have it, then as Authorization
 // allows, then truly.
 func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer hearOut(r)
 	w.Header().Set("Server", Banner)
 	p.mu.Lock()
 	p.count(func(s *Stats) { s.Requests++ })
@@ -50,8 +51,11 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.dispatch(w, r, path)
-	// Who is refused while still sending would see a broken connection, not the answer;
-	// with Expect nothing was sent yet.
+}
+
+// hearOut reads what is still being sent: who is refused meanwhile would see a broken
+// connection, not the answer. With Expect nothing was sent yet.
+func hearOut(r *http.Request) {
 	if r.Header.Get("Expect") == "" {
 		_, _ = io.CopyN(io.Discard, r.Body, 256<<10) // the answer is what counts
 	}
