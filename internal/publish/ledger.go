@@ -121,7 +121,7 @@ func (b *Bus) briefsOfFiles(ctx context.Context, from uint64, yield func([]job.B
 	case len(batch) > 0:
 		yield(batch, nil)
 	}
-	return info.State.LastSeq, nil // there is no replica to lag behind
+	return last, nil
 }
 
 func briefOf(m Message) (e job.Brief, err error) {
