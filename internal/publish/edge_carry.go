@@ -25,9 +25,9 @@ func (l *lane) carry(ctx context.Context, r *record) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, carryPatience)
 	defer cancel()
-	body, err := l.body(ctx, r)
-	if err != nil {
-		return err
+	body, lost, err := l.body(ctx, r)
+	if err != nil || lost {
+		return err // without its body it goes all the same, and names what was lost
 	}
 	if !aside {
 		name = fmt.Sprintf("%s.%s-%d", job.BodySHA256(body), r.origin.Store, r.origin.Sequence)
@@ -60,13 +60,19 @@ func (b *Bus) hasPayload(ctx context.Context, name string, size int) (bool, erro
 	return info.Size == uint64(size), nil
 }
 
-// body returns the body of a record, from the object store of this side if it is there.
-func (l *lane) body(ctx context.Context, r *record) ([]byte, error) {
-	body, err := l.f.local.payload(ctx, r.raw.Header, r.raw.Data)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the body of %s: %w", errHere, r.origin.Record(), err)
+// body returns the body of a record, from the object store of this side if it is there. One
+// that is lost there must not hold up what comes after it.
+func (l *lane) body(ctx context.Context, r *record) (body []byte, lost bool, err error) {
+	body, err = l.f.local.payload(ctx, r.raw.Header, r.raw.Data)
+	if errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrDigestMismatch) {
+		l.f.opts.Log.Error().Err(err).Str("record", r.origin.Record()).
+			Msg("a body is lost here; its record goes to the hub without it")
+		return nil, true, nil
 	}
-	return body, nil
+	if err != nil {
+		return nil, false, fmt.Errorf("%w: the body of %s: %w", errHere, r.origin.Record(), err)
+	}
+	return body, false, nil
 }
 
 // uncarry removes a body that no event at the hub refers to. One that stays goes with the

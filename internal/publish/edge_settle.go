@@ -169,14 +169,14 @@ func (r *record) conflict(there *jetstream.RawStreamMsg) *nats.Msg {
 
 // repeat returns the attempt that keeps what a callback told that the hub had by another way,
 // as the hub would have if it had received it; nil if there is none: what no callback told
-// is no evidence that could be lost.
+// is no evidence that could be lost, and what has lost its body is none.
 func (l *lane) repeat(ctx context.Context, r *record, there *jetstream.RawStreamMsg) (*nats.Msg, error) {
 	e, err := job.ParseEvent(r.raw.Subject, r.raw.Header, nil)
 	if err != nil || e.Receipt == nil || l.unsure(r) && l.there[r.origin.ID()] {
 		return nil, nil //nolint:nilerr // a message that is no event of ours has no callback
 	}
-	body, err := l.body(ctx, r)
-	if err != nil {
+	body, lost, err := l.body(ctx, r)
+	if err != nil || lost {
 		return nil, err
 	}
 	verdict := job.Duplicate

@@ -138,7 +138,7 @@ func (b *Bus) payload(ctx context.Context, header map[string][]string, data []by
 		data, err = store.GetBytes(ctx, name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: reading %s: %v", ErrUnavailable, ref[0], err)
+		return nil, fmt.Errorf("%w: reading %s: %w", ErrUnavailable, ref[0], err)
 	}
 	return data, nil
 }
