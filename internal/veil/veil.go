@@ -18,9 +18,6 @@ import (
 	"filippo.io/age"
 )
 
-// Coding is the name of the encryption, as records carry it.
-const Coding = "age"
-
 // The errors of Reveal that say nothing against the body.
 var (
 	// ErrNoIdentity: there is no identity to decrypt with.
@@ -118,9 +115,6 @@ func (v *Veil) Reveals() bool { return len(v.identities) > 0 }
 func (v *Veil) ReadsOwn() bool {
 	return slices.ContainsFunc(v.of, func(key string) bool { return slices.Contains(v.to, key) })
 }
-
-// Identities returns the public keys of the identities.
-func (v *Veil) Identities() []string { return v.of }
 
 // overhead is about what age puts around a body for one recipient and for each more.
 const (
