@@ -85,15 +85,18 @@ func startAttemptQueue(b *Bus) *attemptQueue {
 	return q
 }
 
-// gather adds what waits already.
+// gather adds what waits already, and no more than the server takes in quickly: callbacks
+// wait behind it.
 func (q *attemptQueue) gather(batch []job.Attempt) []job.Attempt {
-	for len(batch) < AttemptsAtOnce {
+	size := len(batch[0].Body)
+	for len(batch) < AttemptsAtOnce && size < maxBatchBytes {
 		select {
 		case a, open := <-q.waiting:
 			if !open {
 				return batch
 			}
 			batch = append(batch, a)
+			size += len(a.Body)
 		default:
 			return batch
 		}
