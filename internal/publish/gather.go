@@ -142,7 +142,7 @@ func (g *gatherer) take(batch []*pending) []*pending {
 func (g *gatherer) await(batch []*pending, most time.Duration) []*pending {
 	late := time.NewTimer(most)
 	defer late.Stop()
-	for len(batch) < min(g.crowd, maxBatch) {
+	for len(batch) < min(g.crowd, maxBatch) && bytesOf(batch) < maxBatchBytes {
 		select {
 		case p := <-g.waiting:
 			batch = g.gather(append(batch, p))
@@ -155,11 +155,7 @@ func (g *gatherer) await(batch []*pending, most time.Duration) []*pending {
 
 // gather adds what waits already, and waits for nothing.
 func (g *gatherer) gather(batch []*pending) []*pending {
-	size := 0
-	for _, p := range batch {
-		size += len(p.msg.Data)
-	}
-	for len(batch) < maxBatch && size < maxBatchBytes {
+	for size := bytesOf(batch); len(batch) < maxBatch && size < maxBatchBytes; {
 		select {
 		case p := <-g.waiting:
 			batch = append(batch, p)
@@ -169,6 +165,14 @@ func (g *gatherer) gather(batch []*pending) []*pending {
 		}
 	}
 	return batch
+}
+
+// bytesOf returns how many bytes of data a batch holds.
+func bytesOf(batch []*pending) (n int) {
+	for _, p := range batch {
+		n += len(p.msg.Data)
+	}
+	return n
 }
 
 // commit stores messages, together if that is worth it; every one has its answer then.
