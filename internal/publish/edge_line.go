@@ -13,7 +13,8 @@ import (
 
 // Line is how an edge stands to its hub.
 type Line struct {
-	// Up is true while the hub answers, and Since is from when on it does, or does not.
+	// Up is true while the hub answers and takes what every stream brings, and Since is from
+	// when on it does, or does not.
 	Up    bool
 	Since time.Time
 	// Streams are those that are forwarded.
