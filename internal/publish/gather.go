@@ -20,7 +20,7 @@ import (
 // its cost from minBatch messages on. The figures were measured; see
 // docs/performance.md, "Group commit".
 const (
-	minBatch      = 6
+	minBatch      = 12
 	mostFew       = 2                    // so often fewer are stored one by one at the same time
 	maxBatch      = 256                  // the server's limit is 1,000
 	maxBatchBytes = 4 << 20              // what a batch may hold, so that it stays quick
