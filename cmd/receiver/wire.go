@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -103,6 +104,13 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	}
 	in.background.Go(func() { in.watcher.Run(background) })
 	in.background.Go(func() { in.list.Run(background) })
+	in.background.Go(func() {
+		select {
+		case <-in.list.Ready():
+			debug.FreeOSMemory() // what making a long list took; an idle process keeps it for hours
+		case <-background.Done():
+		}
+	})
 	return in, in.forward(background)
 }
 
