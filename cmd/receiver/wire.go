@@ -103,15 +103,20 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		return in, err
 	}
 	in.background.Go(func() { in.watcher.Run(background) })
-	in.background.Go(func() { in.list.Run(background) })
+	in.keepList(background)
+	return in, in.forward(background)
+}
+
+// keepList keeps the list of jobs until ctx is done.
+func (in *instance) keepList(ctx context.Context) {
+	in.background.Go(func() { in.list.Run(ctx) })
 	in.background.Go(func() {
 		select {
 		case <-in.list.Ready():
 			debug.FreeOSMemory() // what making a long list took; an idle process keeps it for hours
-		case <-background.Done():
+		case <-ctx.Done():
 		}
 	})
-	return in, in.forward(background)
 }
 
 func (in *instance) newMetrics() *web.Metrics {
