@@ -55,7 +55,7 @@ type Projection struct {
 	mu     sync.RWMutex
 	words  words
 	chunks [][]record // all of chunkSize but the last
-	index  map[key]uint32
+	index  index
 	front  int    // position of the first job that is not left out
 	out    uint32 // how many chunks were given back
 	next   uint64 // the sequence to go on with
@@ -97,7 +97,7 @@ func NewProjection(o ProjectionOptions) *Projection {
 	}
 	return &Projection{
 		o: o, ready: make(chan struct{}), words: newWords(), next: 1,
-		index: map[key]uint32{}, counts: map[count]int{}, watch: map[*follower]struct{}{}, announced: map[key]time.Time{},
+		index: newIndex(), counts: map[count]int{}, watch: map[*follower]struct{}{}, announced: map[key]time.Time{},
 	}
 }
 
@@ -226,11 +226,11 @@ func (p *Projection) add(e job.Brief) {
 	if e.Kind == job.Submitted {
 		delete(p.announced, k)
 	}
-	position, there := p.index[k]
+	position, there := p.index.find(k, p.at)
 	if !there {
 		k.id = strings.Clone(e.ID) // not the whole subject that it is a part of
 		position = p.append(record{id: k.id, source: k.source})
-		p.index[k] = position
+		p.index.put(k, position)
 	}
 	r := p.at(int(position))
 	if there {
@@ -288,7 +288,7 @@ func (p *Projection) leaveOut() {
 			break
 		}
 		p.count(r, -1)
-		delete(p.index, key{r.source, r.id})
+		p.index.remove(key{r.source, r.id}, uint32(p.front))
 		*r = record{}
 	}
 	for len(p.chunks) > 1 && p.front >= int(p.out+1)*chunkSize {
@@ -315,7 +315,7 @@ func (p *Projection) submitted(source, id string) bool {
 	if !ok {
 		return false
 	}
-	position, ok := p.index[key{number, id}]
+	position, ok := p.index.find(key{number, id}, p.at)
 	return ok && p.at(int(position)).submitted != 0
 }
 

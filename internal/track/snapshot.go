@@ -179,7 +179,7 @@ func (p *Projection) decode(d *decoder, first uint64) {
 			continue
 		}
 		position := p.append(r)
-		p.index[key{r.source, r.id}] = position
+		p.index.put(key{r.source, r.id}, position)
 		p.count(p.at(int(position)), +1)
 	}
 	p.words = words{numbers: map[string]uint32{}}
