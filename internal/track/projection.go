@@ -34,7 +34,7 @@ type ProjectionOptions struct {
 	// write another one, at most every 10 minutes. Default 50,000.
 	SnapshotEvery uint64
 	// MaxJobs bounds the projection; the jobs that were heard of first are left out of a
-	// longer one. Default 2,000,000, which take about 400 MB.
+	// longer one. Default 2,000,000, which take about 320 MB.
 	MaxJobs int
 	// MaxAge leaves out jobs of which nothing was heard for that long: how long the
 	// stream keeps events. Zero leaves out none.
