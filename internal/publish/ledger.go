@@ -18,6 +18,8 @@ import (
 const (
 	briefBatch  = 512
 	briefBuffer = 64 * briefBatch
+	// briefPatience is how long the server keeps the consumer of a reader that is gone.
+	briefPatience = 30 * time.Second
 )
 
 // Briefs gives the events of JOBS in order, from that sequence on, in batches, read from
@@ -45,7 +47,7 @@ func (b *Bus) briefs(ctx context.Context, from uint64, yield func([]job.Brief, e
 	if _, here := b.blocksOf(JobsStream); here {
 		return b.briefsOfFiles(ctx, from, yield)
 	}
-	cfg := jetstream.OrderedConsumerConfig{HeadersOnly: true}
+	cfg := jetstream.OrderedConsumerConfig{HeadersOnly: true, InactiveThreshold: briefPatience}
 	if from > 1 {
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
 	}
@@ -53,6 +55,12 @@ func (b *Bus) briefs(ctx context.Context, from uint64, yield func([]job.Brief, e
 	if err != nil {
 		return 0, err
 	}
+	// The library leaves it to the server, for minutes, and who follows makes many.
+	defer func() {
+		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.Timeout)
+		defer cancel()
+		_ = b.jobs.DeleteConsumer(removing, consumer.CachedInfo().Name) // else it goes by itself
+	}()
 	if consumer.CachedInfo().NumPending == 0 {
 		return 0, nil
 	}

@@ -121,3 +121,24 @@ func TestBriefsFollowsAllWhoStore(t *testing.T) {
 		t.Errorf("followed to %d jobs, want %d", len(seen), 2*each*9/10)
 	}
 }
+
+// Who follows reads again and again; what the server keeps for a reader goes with it.
+func TestBriefsLeavesNoConsumers(t *testing.T) {
+	s := somebodysServer(t, 0)
+	b := dial(t, s.external(), publish.Options{})
+	store(t, b, event(job.Submitted, "1", "CREATED"))
+	for range 20 {
+		for _, err := range b.Briefs(t.Context(), 1, false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	stream, err := s.jetstream().Stream(t.Context(), publish.JobsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := stream.CachedInfo().State.Consumers; n > 1 {
+		t.Errorf("%d consumers are left of 20 readings, want 1 at most", n)
+	}
+}
