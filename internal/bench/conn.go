@@ -75,7 +75,7 @@ func (c *conn) head() (status, length int, chunked bool, err error) {
 	if err != nil {
 		return 0, 0, false, err
 	}
-	if len(line) < len("HTTP/1.1 200") || !bytes.HasPrefix(line, []byte("HTTP/1.")) {
+	if len(line) < len("HTTP/1.1 200") || !bytes.HasPrefix(line, []byte("HTTP/1.1 ")) {
 		return 0, 0, false, errNotHTTP
 	}
 	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
@@ -86,9 +86,13 @@ func (c *conn) head() (status, length int, chunked bool, err error) {
 		if err != nil {
 			return 0, 0, false, err
 		}
-		name, value, found := bytes.Cut(bytes.TrimRight(line, "\r\n"), []byte(":"))
-		if !found {
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
 			return status, length, chunked, nil
+		}
+		name, value, found := bytes.Cut(line, []byte(":"))
+		if !found {
+			return 0, 0, false, errNotHTTP
 		}
 		value = bytes.TrimSpace(value)
 		switch {
