@@ -32,7 +32,7 @@ func TestEventsShowsWhatIsWritten(t *testing.T) {
 			wantNamed(t, manual, "the header", header)
 		}
 	}
-	for _, headers := range []map[string][]string{(job.Event{Unexpected: true}).Header(), (job.Event{}).EncryptedHeader()} {
+	for _, headers := range []map[string][]string{(job.Event{Unexpected: true}).Header().Map(), (job.Event{}).EncryptedHeader().Map()} {
 		for header := range headers {
 			wantNamed(t, manual, "the header", header)
 		}
@@ -105,7 +105,7 @@ func (m message) String() string {
 func messages(t *testing.T) map[string]message {
 	t.Helper()
 	at := time.Date(2026, 11, 23, 12, 30, 0, 123456789, time.UTC)
-	of := func(e job.Event) message { return message{e.Subject(), e.Header(), e.Data} }
+	of := func(e job.Event) message { return message{e.Subject(), e.Header().Map(), e.Data} }
 
 	// The example of the contract's section 6.2.
 	body := []byte(`{"id":"42114492","status":"COMPLETED","recordsCount":2,"recordsFailedCount":1,` +
@@ -141,8 +141,8 @@ func messages(t *testing.T) map[string]message {
 		"a finished event":     of(finished),
 		"a submitted event":    of(submitted),
 		"an unrecognised body": of(unrecognised),
-		"a duplicate":          {duplicate.Subject(), duplicate.Header(), duplicate.Body},
-		"an unknown source":    {stranger.Subject(), stranger.Header(), stranger.Body},
+		"a duplicate":          {duplicate.Subject(), duplicate.Header().Map(), duplicate.Body},
+		"an unknown source":    {stranger.Subject(), stranger.Header().Map(), stranger.Body},
 	}
 }
 

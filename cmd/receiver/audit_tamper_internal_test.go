@@ -322,7 +322,7 @@ func (x *intruder) rewrite(name string, edit func([]*jetstream.RawStreamMsg) []*
 // forge publishes an event as the receiver does.
 func (x *intruder) forge(id, signature string) {
 	e := signedEvent(x.t, id, signature)
-	_, err := x.js.PublishMsg(x.t.Context(), &nats.Msg{Subject: e.Subject(), Header: e.Header(), Data: e.Data})
+	_, err := x.js.PublishMsg(x.t.Context(), &nats.Msg{Subject: e.Subject(), Header: e.Header().Map(), Data: e.Data})
 	x.must(err)
 }
 

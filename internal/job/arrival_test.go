@@ -20,7 +20,7 @@ func TestReadArrival(t *testing.T) {
 	}
 	type message interface {
 		Subject() string
-		Header() map[string][]string
+		Header() job.Header
 	}
 	for _, tt := range []struct {
 		name    string
@@ -46,7 +46,7 @@ func TestReadArrival(t *testing.T) {
 			job.Arrival{Source: job.NoSource, Verdict: job.UnknownSource, Body: sum, Received: at}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ok := job.ReadArrival(tt.message.Subject(), tt.message.Header())
+			got, ok := job.ReadArrival(tt.message.Subject(), tt.message.Header().Map())
 			if ok != tt.ok || ok && got != tt.want {
 				t.Errorf("ReadArrival = %+v, %v\nwant %+v, %v", got, ok, tt.want, tt.ok)
 			}
@@ -59,7 +59,7 @@ func TestReadArrival(t *testing.T) {
 		})
 	}
 	for _, subject := range []string{"", "jobs.demo", "attempts.demo", "attempts.DEMO.mismatch", "watch.demo.7", "other"} {
-		if got, ok := job.ReadArrival(subject, attempt("demo", "mismatch", refused).Header()); ok {
+		if got, ok := job.ReadArrival(subject, attempt("demo", "mismatch", refused).Header().Map()); ok {
 			t.Errorf("ReadArrival(%q) = %+v, want false", subject, got)
 		}
 	}

@@ -58,26 +58,21 @@ const (
 // Subject returns `attempts.<source>.<verdict>`.
 func (a Attempt) Subject() string { return "attempts." + a.Source + "." + a.Verdict }
 
-// Header returns the headers of the attempt's message, in the form of nats.Header.
-func (a Attempt) Header() map[string][]string {
-	h := newHeaders()
-	a.Receipt.header(h)
-	h.set(headerBody, a.SHA256)
-	h.set(headerSize, strconv.FormatInt(a.Size, 10))
-	h.set(headerClaimed, cut(a.Claimed, MaxText))
-	h.set(headerEvent, a.Event)
+// Header returns the headers of the attempt's message.
+func (a Attempt) Header() Header {
+	h := a.Receipt.appendTo(make(Header, 0, usualHeader))
+	h = h.Set(headerBody, a.SHA256)
+	h = h.Set(headerSize, strconv.FormatInt(a.Size, 10))
+	h = h.Set(headerClaimed, cut(a.Claimed, MaxText))
+	h = h.Set(headerEvent, a.Event)
 	if a.Redacted {
-		h.set(headerRedacted, redactedAddress)
+		h = h.Set(headerRedacted, redactedAddress)
 	}
-	return h.byName
+	return h
 }
 
 // EncryptedHeader is Header for a message whose data will be the encrypted Body.
-func (a Attempt) EncryptedHeader() map[string][]string {
-	header := a.Header()
-	header[headerEncryption] = []string{ByAge}
-	return header
-}
+func (a Attempt) EncryptedHeader() Header { return a.Header().Set(headerEncryption, ByAge) }
 
 // ParseAttempt undoes Subject, Header and the payload of a message of the stream
 // ATTEMPTS. It returns an error for a message that this program did not write. A body that

@@ -44,7 +44,7 @@ func TestAttemptRoundTrip(t *testing.T) {
 				t.Errorf("Subject = %s, want %s", got, tt.subject)
 			}
 			data := append([]byte{}, tt.attempt.Body...) // a message has a payload, if an empty one
-			got, err := job.ParseAttempt(tt.attempt.Subject(), tt.attempt.Header(), data)
+			got, err := job.ParseAttempt(tt.attempt.Subject(), tt.attempt.Header().Map(), data)
 			if err != nil || !reflect.DeepEqual(got, tt.attempt) {
 				t.Errorf("ParseAttempt = %+v, %v\nwant %+v", got, err, tt.attempt)
 			}
@@ -56,7 +56,7 @@ func TestAttemptHeaderIsPrintable(t *testing.T) {
 	h := job.Attempt{
 		Source: job.NoSource, Verdict: job.UnknownSource, Claimed: "é\r\nce-result: succeeded",
 		Receipt: job.Receipt{Signature: "\x00\xff\n", Remote: "\u2028", Request: "\x7f"},
-	}.Header()
+	}.Header().Map()
 	checkPrintable(t, h)
 	if got, want := h["receiver-claimed-source"][0], "???ce-result: succeeded"; got != want {
 		t.Errorf("receiver-claimed-source = %q, want %q", got, want)
@@ -78,7 +78,7 @@ func TestParseAttemptRefuses(t *testing.T) {
 		{"a negative size", ok.Subject(), "receiver-body-size", "-4", ""},
 		{"a body cut short", ok.Subject(), "", "", "bod"},
 	} {
-		h := ok.Header()
+		h := ok.Header().Map()
 		if tt.header != "" {
 			h[tt.header] = []string{tt.value}
 		}

@@ -25,7 +25,7 @@ func TestReadBriefAgreesWithParseEvent(t *testing.T) {
 
 func checkBrief(t *testing.T, e job.Event) {
 	t.Helper()
-	header := e.Header()
+	header := e.Header().Map()
 	want, err := job.ParseEvent(e.Subject(), header, e.Data)
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func TestReadBriefRefuses(t *testing.T) {
 		{"no time", good.Subject(), "ce-time", "yesterday"},
 		{"no status", good.Subject(), "ce-status", "%zz"},
 	} {
-		h := good.Header()
+		h := good.Header().Map()
 		if tt.header != "" {
 			h[tt.header] = []string{tt.value}
 		}
@@ -100,7 +100,7 @@ func FuzzReadBriefHeader(f *testing.F) {
 
 func BenchmarkReadBrief(b *testing.B) {
 	e := finished(b, []byte(notification))
-	subject, header := e.Subject(), e.Header()
+	subject, header := e.Subject(), e.Header().Map()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := job.ReadBrief(subject, header); err != nil {

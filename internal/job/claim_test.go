@@ -16,11 +16,11 @@ func TestAClaimIsReadFromHeaders(t *testing.T) {
 		header  map[string][]string
 		want    job.Claim
 	}{
-		"event": {event.Subject(), event.Header(), job.Claim{
+		"event": {event.Subject(), event.Header().Map(), job.Claim{
 			Source: "demo", Evidence: job.ByCallback, Signature: "sha256=abc", Key: "2026", Fingerprint: "sha256:fdef0e6f",
 			Body: job.BodySHA256([]byte("{}")), Size: -1,
 		}},
-		"attempt": {attempt.Subject(), attempt.Header(), job.Claim{
+		"attempt": {attempt.Subject(), attempt.Header().Map(), job.Claim{
 			Source: job.NoSource, Verdict: job.UnknownSource, Signature: "sha256=abc", Key: "2026", Fingerprint: "sha256:fdef0e6f", Body: "aa", Size: 3,
 		}},
 	} {

@@ -78,9 +78,9 @@ func (e Event) Repeated(verdict, there string, header map[string][]string, body 
 		Source: e.Source, Verdict: verdict, Receipt: *e.Receipt, SHA256: get(headerBody), Size: int64(len(body)), Event: there,
 	}
 	if !Encrypted(header) {
-		return a.Subject(), a.Header()
+		return a.Subject(), a.Header().Map()
 	}
-	attempt = a.EncryptedHeader()
+	attempt = a.EncryptedHeader().Map()
 	attempt[headerSize] = []string{get(headerSize)}
 	return a.Subject(), attempt
 }

@@ -56,13 +56,13 @@ func encryptedEvents(t *testing.T) map[string]job.Event {
 func TestEncryptedEventKeepsWhatPeopleWroteOutOfItsHeaders(t *testing.T) {
 	for name, e := range encryptedEvents(t) {
 		t.Run(name, func(t *testing.T) {
-			h := e.EncryptedHeader()
+			h := e.EncryptedHeader().Map()
 			checkPrintable(t, h)
 			if got, want := h["receiver-body-sha256"], job.BodySHA256(e.Data); len(got) != 1 || got[0] != want {
 				t.Errorf("receiver-body-sha256 = %q, want %s, by whatever it is known", got, want)
 			}
-			if !job.Encrypted(h) || job.Encrypted(e.Header()) {
-				t.Errorf("Encrypted of the headers = %v, %v, want true of these alone", job.Encrypted(h), job.Encrypted(e.Header()))
+			if !job.Encrypted(h) || job.Encrypted(e.Header().Map()) {
+				t.Errorf("Encrypted of the headers = %v, %v, want true of these alone", job.Encrypted(h), job.Encrypted(e.Header().Map()))
 			}
 			for header, values := range h {
 				if strings.Contains(strings.Join(values, ""), "Zoe") {
@@ -83,7 +83,7 @@ func TestEncryptedEventKeepsWhatPeopleWroteOutOfItsHeaders(t *testing.T) {
 			if hidden.ID() != e.ID() || !hidden.Job.SameOutcome(e.Job) || hidden.Subject() != e.Subject() {
 				t.Errorf("a hidden event is %s of %+v, want %s of the same outcome", hidden.ID(), hidden.Job, e.ID())
 			}
-			if got, want := hidden.Header()["ce-id"], e.Header()["ce-id"]; !slices.Equal(got, want) {
+			if got, want := hidden.Header().Map()["ce-id"], e.Header().Map()["ce-id"]; !slices.Equal(got, want) {
 				t.Errorf("ce-id of a hidden event = %q, want %q", got, want)
 			}
 		})
@@ -92,7 +92,7 @@ func TestEncryptedEventKeepsWhatPeopleWroteOutOfItsHeaders(t *testing.T) {
 
 func TestWhatWasLeftOutIsNamed(t *testing.T) {
 	e := encryptedEvents(t)["finished"]
-	hidden, err := job.ParseEvent(e.Subject(), e.EncryptedHeader(), nil)
+	hidden, err := job.ParseEvent(e.Subject(), e.EncryptedHeader().Map(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestEncryptedAttemptIsReadWithAndWithoutItsBody(t *testing.T) {
 		Source: "demo", Verdict: job.Duplicate, Receipt: *proved(), Event: "7.finished",
 		Body: body, Size: int64(len(body)), SHA256: job.BodySHA256(body),
 	}
-	h := a.EncryptedHeader()
+	h := a.EncryptedHeader().Map()
 	checkPrintable(t, h)
 	got, err := job.ParseAttempt(a.Subject(), h, body)
 	if err != nil || !reflect.DeepEqual(got, a) {
@@ -125,11 +125,11 @@ func TestEncryptedAttemptIsReadWithAndWithoutItsBody(t *testing.T) {
 
 func TestClaimOfAnEncryptedRecordIsOfWhatItIsDecrypted(t *testing.T) {
 	e := encryptedEvents(t)["finished"]
-	claim, err := job.ReadClaim(e.Subject(), e.EncryptedHeader())
+	claim, err := job.ReadClaim(e.Subject(), e.EncryptedHeader().Map())
 	if err != nil || claim.Body != job.BodySHA256(e.Data) || claim.Size != int64(len(e.Data)) {
 		t.Errorf("ReadClaim = %+v, %v, want digest and size of the body as signed", claim, err)
 	}
-	if claim, err = job.ReadClaim(e.Subject(), e.Header()); err != nil || claim.Size != -1 {
+	if claim, err = job.ReadClaim(e.Subject(), e.Header().Map()); err != nil || claim.Size != -1 {
 		t.Errorf("ReadClaim of a record in clear = %+v, %v, want no size", claim, err)
 	}
 }

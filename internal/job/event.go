@@ -106,63 +106,66 @@ func (e Event) ID() string {
 	return Token(e.Job.ID) + "." + string(e.Kind)
 }
 
-// Header returns the headers of the event's message, in the form of nats.Header.
-// Values are printable ASCII, percent-encoded in `ce-` headers, and bounded: together
-// they stay under the 64 KiB that JetStream stores with one message.
+// Header returns the headers of the event's message. Values are percent-encoded in `ce-`
+// headers, and bounded: together they stay under the 64 KiB that JetStream stores with one
+// message.
 //
 // CloudEvents NATS protocol binding 1.0.3-wip, section 3.1.3.
-func (e Event) Header() map[string][]string {
-	h := newHeaders()
-	e.fill(h, View.header)
-	return h.byName
-}
+func (e Event) Header() Header { return e.header(View.appendTo) }
 
 // EncryptedHeader is Header for a message whose data will be the encrypted Data. It says so,
 // and gives digest and length of Data whatever the event is known by, and leaves out of the
 // job what only Data may tell: the texts that people wrote, the callback payload first of all.
-func (e Event) EncryptedHeader() map[string][]string {
-	h := newHeaders()
-	e.fill(h, View.sparse)
-	h.set(headerEncryption, ByAge)
-	h.set(headerSize, strconv.Itoa(len(e.Data)))
+func (e Event) EncryptedHeader() Header {
+	h := e.header(View.sparse)
+	h = h.Set(headerEncryption, ByAge)
+	h = h.Set(headerSize, strconv.Itoa(len(e.Data)))
 	if e.Receipt == nil { // those that came by a callback have it anyway
-		h.set(headerBody, e.dataSHA256())
+		h = h.Set(headerBody, e.dataSHA256())
 	}
-	return h.byName
+	return h
 }
 
-func (e Event) fill(h *headers, view func(View) string) {
-	h.set("ce-specversion", "1.0")
-	h.set("ce-type", TypePrefix+string(e.Kind))
-	h.set("ce-source", e.Source)
-	h.set("ce-id", e.ID())
-	h.set("ce-time", e.Time.UTC().Format(time.RFC3339Nano))
-	h.set("ce-subject", percentEncode(e.Job.ID))
-	h.set("ce-evidence", string(e.Evidence))
-	h.set("ce-result", string(e.Job.Result))
-	h.set("ce-status", percentEncode(e.Job.Status))
-	h.set("ce-reason", e.Reason)
+// usualHeader is about what the headers of an event take beside those of its request.
+const usualHeader = 1 << 10
+
+func (e *Event) header(view func(View, Header) Header) Header {
+	room := usualHeader
+	if e.Receipt != nil {
+		room += len(e.Receipt.Request)
+	}
+	h := make(Header, 0, room)
+	h = h.Set("ce-specversion", "1.0")
+	h = append(append(append(h.name("ce-type"), TypePrefix...), e.Kind...), "\r\n"...)
+	h = h.Set("ce-source", e.Source)
+	h = h.Set("ce-id", e.ID())
+	h = h.time("ce-time", e.Time, time.RFC3339Nano)
+	h = h.Set("ce-subject", percentEncode(e.Job.ID))
+	h = h.Set("ce-evidence", string(e.Evidence))
+	h = h.Set("ce-result", string(e.Job.Result))
+	h = h.Set("ce-status", percentEncode(e.Job.Status))
+	h = h.Set("ce-reason", e.Reason)
 	if e.Unexpected {
-		h.set("ce-expected", "false")
+		h = h.Set("ce-expected", "false")
 	}
 	if until := e.FilesUntil(); !until.IsZero() {
-		h.set("ce-filesuntil", until.Format(time.RFC3339))
+		h = h.time("ce-filesuntil", until, time.RFC3339)
 	}
 	if e.Redacted {
-		h.set(headerRedacted, redactedAddress)
+		h = h.Set(headerRedacted, redactedAddress)
 	}
 	contentType := e.ContentType
 	if contentType == "" {
 		contentType = "application/json"
 	}
-	h.set("ce-datacontenttype", percentEncode(cut(contentType, MaxText)))
+	h = h.Set("ce-datacontenttype", percentEncode(cut(contentType, MaxText)))
 	if e.Job.ID != "" {
-		h.set(headerJob, view(e.Job))
+		h = append(view(e.Job, h.name(headerJob)), "\r\n"...)
 	}
 	if e.Receipt != nil {
-		e.Receipt.header(h)
-		h.set(headerBody, e.dataSHA256())
+		h = e.Receipt.appendTo(h).Set(headerBody, e.dataSHA256())
 	}
+	return h
 }
 
 func (e Event) dataSHA256() string {

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/quick"
 	"time"
 
 	"receiver/internal/job"
@@ -37,7 +38,7 @@ func TestEventHeader(t *testing.T) {
 		"receiver-request":         `{"Content-Type":["application/json"],"User-Agent":["platform/1"]}`,
 	}
 	got := map[string]string{}
-	for name, values := range finished(t, body).Header() {
+	for name, values := range finished(t, body).Header().Map() {
 		got[name] = strings.Join(values, "|")
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -47,7 +48,7 @@ func TestEventHeader(t *testing.T) {
 
 func TestEventOfOurOwnCarriesNoReceipt(t *testing.T) {
 	e := job.Event{Kind: job.Submitted, Source: "demo", Job: job.View{ID: "1"}, Evidence: job.ByUs, Data: []byte(`{"id":"1"}`)}
-	for name := range e.Header() {
+	for name := range e.Header().Map() {
 		if strings.HasPrefix(name, "receiver-") && name != "receiver-job" {
 			t.Errorf("an event without a receipt has the header %s", name)
 		}
@@ -66,7 +67,7 @@ func TestEventRoundTrip(t *testing.T) {
 		{Kind: job.Submitted, Source: "a-b-9", Job: job.View{ID: "1"}, Time: at, Evidence: job.ByUs, ContentType: "application/json"},
 		{Kind: job.Unrecognised, Source: "demo", Time: at, Evidence: job.ByCallback, Receipt: receipt, Reason: job.ErrNotJSON.Error(), ContentType: "caf\u00e9/%", Data: []byte("\xff")},
 	} {
-		h := e.Header()
+		h := e.Header().Map()
 		checkPrintable(t, h)
 		got, err := job.ParseEvent(e.Subject(), h, e.Data)
 		if err != nil {
@@ -124,7 +125,7 @@ func TestHeadersStaySmall(t *testing.T) {
 				word, word, word, word, tt.members))
 			e.Kind, e.ContentType, e.Receipt.Remote = job.Progress, long, long
 			e.Receipt.Signature, e.Receipt.Request = long, strings.Repeat("x", 24<<10)
-			h := e.Header()
+			h := e.Header().Map()
 			checkSize(t, h)
 			var v job.View
 			if err := json.Unmarshal([]byte(h["receiver-job"][0]), &v); err != nil || strings.Join(v.Cut, " ") != tt.cut || v.Failed == nil {
@@ -143,7 +144,7 @@ func TestHeadersStaySmall(t *testing.T) {
 	}
 	checkSize(t, job.Attempt{Source: "demo", Verdict: "mismatch", Claimed: long, Receipt: job.Receipt{
 		Signature: long, Remote: long, Request: long, Key: long,
-	}}.Header())
+	}}.Header().Map())
 }
 
 func checkSize(tb testing.TB, header map[string][]string) {
@@ -169,7 +170,7 @@ func TestPercentEncoding(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := job.Event{Kind: job.Progress, Source: "demo", Job: job.View{ID: "1", Status: tt.status}}
-			got := e.Header()["ce-status"][0]
+			got := e.Header().Map()["ce-status"][0]
 			if got != tt.want {
 				t.Fatalf("ce-status of %q = %q, want %q", tt.status, got, tt.want)
 			}
@@ -234,7 +235,7 @@ func TestParseEventRefuses(t *testing.T) {
 		{"a receipt without a time", ok.Subject(), "receiver-received", "yesterday"},
 		{"a media type that cannot be decoded", ok.Subject(), "ce-datacontenttype", "%zz"},
 	} {
-		h := ok.Header()
+		h := ok.Header().Map()
 		if tt.header != "" {
 			h[tt.header] = []string{tt.value}
 		}
@@ -277,7 +278,7 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		e := finished(t, body)
-		h := e.Header()
+		h := e.Header().Map()
 		checkSize(t, h)
 		got, err := job.ParseEvent(e.Subject(), h, body)
 		if err != nil {
@@ -304,4 +305,32 @@ var seeds = []string{
 	`{"id":"1","status":"x","a":[[{},{"b":{"b":[]}}]]}`,
 	`{"message":{"eventId":"e"},"id":"n"}`,
 	`[{"a":1`, ``, `{}`, `{}}`, "{}\v", `{"":"","\"":1}`, "\ufeff{}", `{"a":"}","b":"\\"}`,
+}
+
+// The view in a header is what encoding/json makes of it, whatever the platform says.
+func TestTheViewIsThatOfEncodingJSON(t *testing.T) {
+	same := func(v job.View) bool {
+		v.ID = "1" + v.ID // else there is none
+		got := job.Event{Kind: job.Finished, Job: v}.Header().Map()["receiver-job"][0]
+		data, err := json.Marshal(v)
+		if err != nil {
+			v.Payload = nil
+			data, err = json.Marshal(v)
+		}
+		want := job.ASCIIJSON(data)
+		if err != nil || got != want {
+			t.Errorf("view = %s\nwant %s, %v", got, want, err)
+		}
+		return !t.Failed()
+	}
+	n := int64(-7)
+	for _, v := range []job.View{
+		{}, {Status: "<&>", Records: &n}, {Payload: json.RawMessage(`{"a": "<é>"}`), Cut: []string{"error", "message"}},
+		{Error: "line\nbreak \x7f \u2028 \xff", Message: `"\`, Failed: new(int64)},
+	} {
+		same(v)
+	}
+	if err := quick.Check(same, nil); err != nil {
+		t.Error(err)
+	}
 }

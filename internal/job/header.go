@@ -33,28 +33,36 @@ const ByAge = "age"
 // stands. The other headers then speak of what it is decrypted: digest, size, media type.
 func Encrypted(header map[string][]string) bool { return len(header[headerEncryption]) > 0 }
 
-// headers are the headers of one message in the making. All values stand in one
-// array, so that a message does not cost an allocation for each.
-type headers struct {
-	byName map[string][]string
-	values []string
-}
+// Header is the headers of a message as they stand on the wire: a line `name: value` for
+// each, ended by CR LF. Names are ASCII, values printable ASCII.
+//
+// NATS ADR-4, "Message Headers", without its first line and the empty last one.
+type Header []byte
 
-// mostHeaders is how many headers an event has at most.
-const mostHeaders = 26
-
-func newHeaders() *headers {
-	return &headers{byName: make(map[string][]string, mostHeaders), values: make([]string, 0, mostHeaders)}
-}
-
-// set sets a header, unless its value is empty.
-func (h *headers) set(name, value string) {
-	if value == "" {
-		return
+// Map returns the headers in the form of nats.Header.
+func (h Header) Map() map[string][]string {
+	m := map[string][]string{}
+	for line := range strings.Lines(string(h)) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\r\n"), ": ")
+		m[name] = append(m[name], value)
 	}
-	h.values = append(h.values, visible(value))
-	n := len(h.values)
-	h.byName[name] = h.values[n-1 : n : n]
+	return m
+}
+
+// Set returns the headers with one more, unless its value is empty.
+func (h Header) Set(name, value string) Header {
+	if value == "" {
+		return h
+	}
+	return append(append(h.name(name), visible(value)...), "\r\n"...)
+}
+
+// name begins a line.
+func (h Header) name(name string) Header { return append(append(h, name...), ": "...) }
+
+// time adds a header whose value is a time.
+func (h Header) time(name string, t time.Time, layout string) Header {
+	return append(t.UTC().AppendFormat(h.name(name), layout), "\r\n"...)
 }
 
 func getter(header map[string][]string) func(string) string {
@@ -73,15 +81,17 @@ const (
 	maxRequest   = 24 << 10
 )
 
-func (r *Receipt) header(h *headers) {
-	h.set(headerSignature, cut(r.Signature, maxSignature))
-	h.set(headerKey, cut(r.Key, MaxText))
-	h.set(headerFingerprint, r.Fingerprint)
-	h.set(headerRemote, cut(r.Remote, MaxText))
-	h.set(headerReceived, r.Received.UTC().Format(time.RFC3339Nano))
+// appendTo adds the headers of a receipt.
+func (r *Receipt) appendTo(h Header) Header {
+	h = h.Set(headerSignature, cut(r.Signature, maxSignature))
+	h = h.Set(headerKey, cut(r.Key, MaxText))
+	h = h.Set(headerFingerprint, r.Fingerprint)
+	h = h.Set(headerRemote, cut(r.Remote, MaxText))
+	h = h.time(headerReceived, r.Received, time.RFC3339Nano)
 	if len(r.Request) <= maxRequest {
-		h.set(headerRequest, r.Request)
+		h = h.Set(headerRequest, r.Request)
 	}
+	return h
 }
 
 func parseReceipt(get func(string) string) *Receipt {

@@ -1,6 +1,9 @@
 package job
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strconv"
+)
 
 // maxView bounds the view in a header, to leave room for the other headers under the
 // 64 KiB that JetStream stores with one message. Without its payload, error and
@@ -63,27 +66,28 @@ func (v View) SameOutcome(w View) bool {
 	return a == b && v.Result == w.Result
 }
 
-// header returns the view as JSON in ASCII of at most maxView bytes.
-func (v View) header() string {
-	text, fits := v.ascii()
+// appendTo appends the view as JSON in ASCII of at most maxView bytes.
+func (v View) appendTo(h Header) Header {
+	began := len(h)
+	h = v.appendJSON(h)
 	for _, name := range texts {
-		if !fits {
+		if len(h)-began > maxView {
 			v.leaveOut(name)
-			text, fits = v.ascii()
+			h = v.appendJSON(h[:began])
 		}
 	}
-	return text
+	return h
 }
 
 // texts are the fields that may hold what people wrote, and as much as they like.
 var texts = [...]string{"payload", "error", "message"}
 
-// sparse is header without any of the texts.
-func (v View) sparse() string {
+// sparse is appendTo without any of the texts.
+func (v View) sparse(h Header) Header {
 	for _, name := range texts {
 		v.leaveOut(name)
 	}
-	return v.header()
+	return v.appendTo(h)
 }
 
 // leaveOut takes out one of the texts, and names it as cut if it was there.
@@ -102,18 +106,63 @@ func (v *View) leaveOut(name string) {
 	}
 }
 
-func (v View) ascii() (text string, fits bool) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		// Only a payload that is no JSON can do this, and Read takes none.
-		v.Payload = nil
-		data, _ = json.Marshal(v)
+// appendJSON appends what encoding/json makes of the view, in ASCII. It is written by hand:
+// by reflection it costs as much as all the other headers of an event.
+func (v *View) appendJSON(h Header) Header {
+	h = append(h, `{"id":`...)
+	h = AppendString(h, v.ID)
+	for _, m := range [...]struct{ name, value string }{
+		{"status", v.Status}, {"result", string(v.Result)}, {"object", v.Object}, {"direction", v.Direction},
+	} {
+		h = appendText(h, m.name, m.value)
 	}
-	if len(data) > maxView {
-		return "", false
+	h = appendCount(h, "records", v.Records)
+	h = appendCount(h, "failed", v.Failed)
+	for _, m := range [...]struct{ name, value string }{
+		{"error", v.Error}, {"message", v.Message}, {"fileFormat", v.FileFormat}, {"instance", v.Instance},
+		{"vendorJob", v.VendorJob}, {"started", v.Started}, {"ended", v.Ended}, {"submission", v.Submission},
+	} {
+		h = appendText(h, m.name, m.value)
 	}
-	text = ASCIIJSON(data)
-	return text, len(text) <= maxView
+	if len(v.Payload) > 0 {
+		if payload, err := json.Marshal(v.Payload); err == nil { // else it is no JSON, and Read takes none such
+			h = append(appendMember(h, "payload"), ASCIIJSON(payload)...)
+		}
+	}
+	if len(v.Cut) > 0 {
+		names, _ := json.Marshal(v.Cut) // texts are always marshalled
+		h = append(appendMember(h, "cut"), ASCIIJSON(names)...)
+	}
+	return append(h, '}')
+}
+
+func appendMember(h Header, name string) Header {
+	return append(append(append(h, `,"`...), name...), `":`...)
+}
+
+func appendText(h Header, name, value string) Header {
+	if value == "" {
+		return h
+	}
+	return AppendString(appendMember(h, name), value)
+}
+
+func appendCount(h Header, name string, n *int64) Header {
+	if n == nil {
+		return h
+	}
+	return strconv.AppendInt(appendMember(h, name), *n, 10)
+}
+
+// AppendString appends s as a JSON string in ASCII, as encoding/json writes it.
+func AppendString[T ~[]byte](to T, s string) T {
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(s) // a string is always marshalled
+			return append(to, ASCIIJSON(quoted)...)
+		}
+	}
+	return append(append(append(to, '"'), s...), '"')
 }
 
 // whole returns the view with what was cut from it, if data is the platform's word

@@ -62,7 +62,7 @@ func TestFilesUntil(t *testing.T) {
 		{"a time to come", job.Finished, "2027-01-01T00:00:00Z", "2026-11-26T12:30:00Z"},
 		{"not finished", job.Conflict, "2026-11-20T10:00:00Z", ""},
 	} {
-		h := job.Event{Kind: tt.kind, Source: "demo", Time: heard, Job: job.View{ID: "1", Ended: tt.ended}}.Header()
+		h := job.Event{Kind: tt.kind, Source: "demo", Time: heard, Job: job.View{ID: "1", Ended: tt.ended}}.Header().Map()
 		got := ""
 		if v := h["ce-filesuntil"]; len(v) > 0 {
 			got = v[0]

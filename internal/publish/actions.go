@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
-
 	"receiver/internal/job"
 )
 
@@ -22,7 +20,7 @@ func (b *Bus) Act(ctx context.Context, a job.Action) (uint64, error) {
 	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	ack, err := b.publish(ctx, &nats.Msg{Subject: a.Subject(), Data: data})
+	ack, err := b.publish(ctx, &message{subject: a.Subject(), data: data})
 	if err != nil {
 		return 0, fmt.Errorf("recording the action %s: %w", a.What, err)
 	}

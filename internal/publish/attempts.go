@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"receiver/internal/job"
 )
 
@@ -27,13 +25,13 @@ func (b *Bus) Record(ctx context.Context, a job.Attempt) error {
 	return nil
 }
 
-func (b *Bus) attempt(a job.Attempt) *nats.Msg {
-	msg := &nats.Msg{Subject: a.Subject(), Header: a.Header(), Data: a.Body}
+func (b *Bus) attempt(a job.Attempt) *message {
+	msg := &message{a.Subject(), a.Header(), a.Body}
 	if b.opts.Hide != nil {
 		msg = b.hiddenAttempt(a)
 	}
 	if !b.fits(b.attempts, msg) {
-		msg.Header, msg.Data = a.Header(), nil // nor is anything encrypted there
+		msg.header, msg.data = a.Header(), nil // nor is anything encrypted there
 	}
 	return msg
 }

@@ -20,7 +20,7 @@ const carryPatience = 5 * time.Minute
 // finds it there.
 func (l *lane) carry(ctx context.Context, r *record) error {
 	name, aside := strings.CutPrefix(r.msg.Header.Get(dataRef), dataRefPrefix)
-	if r.object != "" || !aside && l.hub.fits(l.hub.jobs, r.msg) {
+	if r.object != "" || !aside && l.hub.fits(l.hub.jobs, messageOf(r.msg)) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, carryPatience)

@@ -161,9 +161,9 @@ func (b *Bus) standing(ctx context.Context, records []*record) (map[string]*jets
 func (l *lane) batch(ctx context.Context, batch []*record) (uint64, error) {
 	ctx, cancel := l.hub.bound(ctx)
 	defer cancel()
-	messages := make([]*nats.Msg, len(batch))
+	messages := make([]*message, len(batch))
 	for i, r := range batch {
-		messages[i] = r.msg
+		messages[i] = messageOf(r.msg)
 	}
 	return l.hub.batch(ctx, messages, true)
 }
@@ -177,10 +177,10 @@ func (l *lane) sendAttempts(ctx context.Context, records []*record) error {
 		if l.unsure(r) && l.there[r.origin.ID()] {
 			continue
 		}
-		if !l.hub.fits(l.hub.attempts, r.msg) {
+		if !l.hub.fits(l.hub.attempts, messageOf(r.msg)) {
 			r.msg.Data = nil // as an attempt is that is too large here
 		}
-		sent, err := l.hub.send(bounded, r.msg, header{nats.MsgIdHdr, r.origin.ID()})
+		sent, err := l.hub.send(bounded, messageOf(r.msg), header{nats.MsgIdHdr, r.origin.ID()})
 		if err != nil {
 			return err
 		}

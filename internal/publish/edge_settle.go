@@ -42,7 +42,7 @@ func (l *lane) one(ctx context.Context, r *record) error {
 
 // once stores a message if nothing is on its subject, and else returns what is.
 func (l *lane) once(ctx context.Context, msg *nats.Msg) (uint64, *jetstream.RawStreamMsg, error) {
-	ack, err := l.hub.publish(ctx, msg, expect(0))
+	ack, err := l.hub.publish(ctx, messageOf(msg), expect(0))
 	if err == nil {
 		return ack.Sequence, nil, nil
 	}
@@ -78,7 +78,7 @@ func (l *lane) distinct(ctx context.Context, msg *nats.Msg) (uint64, *jetstream.
 			}
 			last = raw.Sequence
 		}
-		ack, err := l.hub.publish(ctx, msg, expect(last))
+		ack, err := l.hub.publish(ctx, messageOf(msg), expect(last))
 		if err == nil {
 			return ack.Sequence, nil, nil
 		}
@@ -101,7 +101,7 @@ func (l *lane) appendOnce(ctx context.Context, r *record) (uint64, *jetstream.Ra
 	if source, _, _, err := job.ParseSubject(r.raw.Subject); err == nil {
 		id = source + "." + r.msg.Header.Get("ce-id") // as Bus.Publish does
 	}
-	ack, err := l.hub.publish(ctx, r.msg, header{nats.MsgIdHdr, id})
+	ack, err := l.hub.publish(ctx, messageOf(r.msg), header{nats.MsgIdHdr, id})
 	if err != nil || !ack.Duplicate {
 		return sequence(ack), nil, err
 	}
@@ -185,7 +185,7 @@ func (l *lane) repeat(ctx context.Context, r *record, there *jetstream.RawStream
 	}
 	msg := &nats.Msg{Data: body}
 	msg.Subject, msg.Header = e.Repeated(verdict, there.Header.Get("ce-id"), r.raw.Header, body)
-	if !l.hub.fits(l.hub.attempts, msg) {
+	if !l.hub.fits(l.hub.attempts, messageOf(msg)) {
 		msg.Data = nil // as an attempt is that is too large here
 	}
 	r.origin.Mark(msg.Header)
@@ -208,7 +208,7 @@ func (l *lane) repeats(ctx context.Context, records []*record, standing map[stri
 			return 0, err
 		}
 		if msg != nil {
-			sent, err := l.hub.send(ctx, msg, header{nats.MsgIdHdr, r.origin.ID()})
+			sent, err := l.hub.send(ctx, messageOf(msg), header{nats.MsgIdHdr, r.origin.ID()})
 			if err != nil {
 				return 0, err
 			}

@@ -53,7 +53,7 @@ func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 	return stored, err
 }
 
-func (b *Bus) store(ctx context.Context, e job.Event, msg *nats.Msg) (job.Stored, error) {
+func (b *Bus) store(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
 	switch e.Kind {
 	case job.Unrecognised:
 		// An id is unique within its source only, and the window is the whole stream's.
@@ -68,19 +68,19 @@ func (b *Bus) store(ctx context.Context, e job.Event, msg *nats.Msg) (job.Stored
 	return b.publishOnce(ctx, e, msg)
 }
 
-func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *nats.Msg) (job.Stored, error) {
+func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
 	seq, err := b.events.publish(ctx, msg)
 	switch {
 	case err == nil:
 		stored := job.Stored{Event: e, Sequence: seq}
-		b.recent.put(stored)
+		b.recent.put(msg.subject, stored)
 		return stored, nil
 	case !isTaken(err):
 		return job.Stored{}, err
 	}
-	there, err := b.last(ctx, msg.Subject)
+	there, err := b.last(ctx, msg.subject)
 	if err == nil {
-		b.recent.put(there)
+		b.recent.put(msg.subject, there)
 	}
 	there.Existed = true
 	return there, err
@@ -88,10 +88,10 @@ func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *nats.Msg) (job.
 
 // publishDistinct stores one event for each id on a subject: it looks at what is
 // there, and publishes on the condition that nothing has come since.
-func (b *Bus) publishDistinct(ctx context.Context, e job.Event, msg *nats.Msg) (job.Stored, error) {
+func (b *Bus) publishDistinct(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
 	for {
 		var last uint64
-		for there, err := range b.on(ctx, msg.Subject, hidden) {
+		for there, err := range b.on(ctx, msg.subject, hidden) {
 			if err != nil {
 				return job.Stored{}, err
 			}
@@ -109,7 +109,7 @@ func (b *Bus) publishDistinct(ctx context.Context, e job.Event, msg *nats.Msg) (
 			return job.Stored{}, err
 		}
 		if err := pause(ctx, lagPause); err != nil {
-			return job.Stored{}, fmt.Errorf("%w: others publish on %s: %v", ErrUnavailable, msg.Subject, err)
+			return job.Stored{}, fmt.Errorf("%w: others publish on %s: %v", ErrUnavailable, msg.subject, err)
 		}
 	}
 }

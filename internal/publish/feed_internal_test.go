@@ -15,7 +15,7 @@ import (
 func elsewhere(t *testing.T, b *Bus, id string) {
 	t.Helper()
 	e := job.Event{Kind: job.Finished, Source: "crm", Job: job.View{ID: id, Status: "COMPLETED"}, Time: time.Now(), Evidence: job.ByPoll}
-	if _, err := b.js.PublishMsg(t.Context(), &nats.Msg{Subject: e.Subject(), Header: e.Header()}); err != nil {
+	if _, err := b.js.PublishMsg(t.Context(), &nats.Msg{Subject: e.Subject(), Header: e.Header().Map()}); err != nil {
 		t.Fatal(err)
 	}
 }

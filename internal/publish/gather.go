@@ -47,7 +47,7 @@ type gatherer struct {
 // pending is a message that waits to be stored, and the caller who waits for it.
 type pending struct {
 	ctx  context.Context
-	msg  *nats.Msg
+	msg  *message
 	done chan outcome // of room for one
 }
 
@@ -72,7 +72,7 @@ func (g *gatherer) stop() {
 
 // publish stores msg and returns its sequence. The error is as JetStream gave it, or
 // ErrUnavailable.
-func (g *gatherer) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
+func (g *gatherer) publish(ctx context.Context, msg *message) (uint64, error) {
 	if g.single.Load() {
 		return g.alone(ctx, msg)
 	}
@@ -91,7 +91,7 @@ func (g *gatherer) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
 }
 
 // alone stores msg by itself and returns its sequence.
-func (g *gatherer) alone(ctx context.Context, msg *nats.Msg) (uint64, error) {
+func (g *gatherer) alone(ctx context.Context, msg *message) (uint64, error) {
 	ack, err := g.bus.publish(ctx, msg, condition(g.once)...)
 	if err != nil {
 		return 0, err
@@ -159,7 +159,7 @@ func (g *gatherer) gather(batch []*pending) []*pending {
 		select {
 		case p := <-g.waiting:
 			batch = append(batch, p)
-			size += len(p.msg.Data)
+			size += len(p.msg.data)
 		default:
 			return batch
 		}
@@ -170,7 +170,7 @@ func (g *gatherer) gather(batch []*pending) []*pending {
 // bytesOf returns how many bytes of data a batch holds.
 func bytesOf(batch []*pending) (n int) {
 	for _, p := range batch {
-		n += len(p.msg.Data)
+		n += len(p.msg.data)
 	}
 	return n
 }
@@ -214,10 +214,10 @@ func (g *gatherer) split(batch []*pending) {
 	free := make([]*pending, 0, len(batch))
 	for _, p := range batch {
 		switch {
-		case taken[p.msg.Subject]:
+		case taken[p.msg.subject]:
 			p.done <- outcome{err: errTaken}
 		default:
-			taken[p.msg.Subject] = true // a second one in this batch is too late
+			taken[p.msg.subject] = true // a second one in this batch is too late
 			free = append(free, p)
 		}
 	}
@@ -254,7 +254,7 @@ func (g *gatherer) each(batch []*pending) {
 func (g *gatherer) together(batch []*pending) error {
 	ctx, cancel := context.WithTimeout(context.Background(), g.bus.opts.Timeout)
 	defer cancel()
-	messages := make([]*nats.Msg, len(batch))
+	messages := make([]*message, len(batch))
 	for i, p := range batch {
 		messages[i] = p.msg
 	}
@@ -270,7 +270,7 @@ func (g *gatherer) together(batch []*pending) error {
 
 // batch stores messages whole or not at all, each on the condition, if once is true, that
 // its subject is empty, and returns the sequence of the last.
-func (b *Bus) batch(ctx context.Context, messages []*nats.Msg, once bool) (uint64, error) {
+func (b *Bus) batch(ctx context.Context, messages []*message, once bool) (uint64, error) {
 	id := nuid.Next()
 	last := len(messages) - 1
 	for i, m := range messages[:last] {
@@ -308,7 +308,7 @@ func (b *Bus) taken(batch []*pending) (map[string]bool, error) {
 	defer cancel()
 	subjects := make([]string, 0, len(batch))
 	for _, p := range batch {
-		subjects = append(subjects, p.msg.Subject)
+		subjects = append(subjects, p.msg.subject)
 	}
 	taken := make(map[string]bool, len(batch))
 	err := b.lastOf(ctx, subjects, func(m *nats.Msg) { taken[m.Header.Get(jetstream.SubjectHeader)] = true })

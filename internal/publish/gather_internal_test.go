@@ -3,8 +3,6 @@ package publish
 import (
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats.go"
 )
 
 // A crowd with large bodies is not waited for until its batch is larger than it may be.
@@ -12,7 +10,7 @@ func TestACrowdIsAwaitedUpToABound(t *testing.T) {
 	const crowd = 64
 	for _, tt := range []struct{ body, want int }{{0, crowd}, {512 << 10, 8}, {1 << 20, 4}} {
 		g := &gatherer{waiting: make(chan *pending, crowd), crowd: crowd}
-		msg := &pending{msg: &nats.Msg{Data: make([]byte, tt.body)}}
+		msg := &pending{msg: &message{data: make([]byte, tt.body)}}
 		for range crowd {
 			g.waiting <- msg
 		}

@@ -221,7 +221,7 @@ func TestAGuestCannotForge(t *testing.T) {
 	b := open(t, s)
 	nc, js := guest(t, s)
 	forged := nats.NewMsg("mine.forged")
-	forged.Header = event(job.Finished, "9", "COMPLETED").Header()
+	forged.Header = event(job.Finished, "9", "COMPLETED").Header().Map()
 	forged.Data = []byte(`{"id":"9","status":"COMPLETED"}`)
 	mine, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
 		Name: "MINE", Subjects: []string{"mine.>"}, AllowDirect: true,

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
-
 	"receiver/internal/job"
 )
 
@@ -15,30 +13,30 @@ var ErrHidden = errors.New("the body is encrypted")
 
 // message makes the message of an event. What cannot be encrypted is not stored in clear:
 // the error is ErrUnavailable.
-func (b *Bus) message(e job.Event) (*nats.Msg, error) {
+func (b *Bus) message(e job.Event) (*message, error) {
 	if b.opts.Hide == nil || len(e.Data) == 0 { // nothing is nothing to hide
-		return &nats.Msg{Subject: e.Subject(), Header: e.Header(), Data: e.Data}, nil
+		return &message{e.Subject(), e.Header(), e.Data}, nil
 	}
 	data, err := b.opts.Hide(e.Data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return &nats.Msg{Subject: e.Subject(), Header: e.EncryptedHeader(), Data: data}, nil
+	return &message{e.Subject(), e.EncryptedHeader(), data}, nil
 }
 
 // hiddenAttempt makes the message of an attempt. A body that cannot be encrypted is left
 // out, as one that is too large is.
-func (b *Bus) hiddenAttempt(a job.Attempt) *nats.Msg {
-	msg := &nats.Msg{Subject: a.Subject()}
+func (b *Bus) hiddenAttempt(a job.Attempt) *message {
+	msg := &message{subject: a.Subject()}
 	if len(a.Body) > 0 {
 		data, err := b.opts.Hide(a.Body)
 		if err == nil {
-			msg.Header, msg.Data = a.EncryptedHeader(), data
+			msg.header, msg.data = a.EncryptedHeader(), data
 			return msg
 		}
 		b.opts.Log.Error().Err(err).Str("source", a.Source).Msg("body of an attempt not kept")
 	}
-	msg.Header = a.Header()
+	msg.header = a.Header()
 	return msg
 }
 

@@ -16,17 +16,18 @@ import (
 // longer than the stream does, and a repeat of it is a repeat all the same.
 type memory struct {
 	mu    sync.Mutex
-	known map[string]remembered // by subject
-	order [mostRemembered]string
-	next  int
+	known map[string]int // places in ring, by subject
+	ring  []remembered
+	next  int // place to be taken, once the ring is full
 }
 
 type remembered struct {
-	event job.Stored
-	at    time.Time
+	subject string
+	event   job.Stored
+	at      time.Time
 }
 
-// mostRemembered bounds the memory: about 600 bytes for each event.
+// mostRemembered bounds the memory: about 700 bytes for each event.
 const (
 	mostRemembered = 4096
 	rememberedFor  = 10 * time.Minute
@@ -34,27 +35,38 @@ const (
 
 // put remembers an event under its subject. What can be large is left out: its data, its
 // receipt, and the texts in its view.
-func (m *memory) put(e job.Stored) {
+func (m *memory) put(subject string, e job.Stored) {
 	e.Data, e.Receipt, e.Existed = nil, nil, true
 	e.Job.Payload, e.Job.Error, e.Job.Message = nil, "", ""
-	subject := e.Subject()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.known == nil {
-		m.known = map[string]remembered{}
+		m.known = make(map[string]int, mostRemembered)
 	}
-	if _, there := m.known[subject]; !there {
-		delete(m.known, m.order[m.next])
-		m.order[m.next] = subject
+	place, there := m.known[subject]
+	switch {
+	case there:
+	case len(m.ring) < mostRemembered:
+		place = len(m.ring)
+		m.ring = append(m.ring, remembered{})
+	default:
+		place = m.next
 		m.next = (m.next + 1) % mostRemembered
+		delete(m.known, m.ring[place].subject)
 	}
-	m.known[subject] = remembered{e, time.Now()}
+	if !there {
+		m.known[subject] = place
+	}
+	m.ring[place] = remembered{subject, e, time.Now()}
 }
 
 // on returns the event on a subject, if it is remembered.
 func (m *memory) on(subject string) (job.Stored, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r, there := m.known[subject]
-	return r.event, there && time.Since(r.at) < rememberedFor
+	place, there := m.known[subject]
+	if !there || time.Since(m.ring[place].at) >= rememberedFor {
+		return job.Stored{}, false
+	}
+	return m.ring[place].event, true
 }

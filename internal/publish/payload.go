@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
@@ -28,13 +27,8 @@ const headerRoom = 64 << 10
 const envelope = 1 << 10
 
 // fits reports whether the stream and the server take a message of this size.
-func (b *Bus) fits(s jetstream.Stream, msg *nats.Msg) bool {
-	size := int64(len(msg.Data) + envelope)
-	for name, values := range msg.Header {
-		for _, v := range values {
-			size += int64(len(name) + len(v) + len(": \r\n"))
-		}
-	}
+func (b *Bus) fits(s jetstream.Stream, msg *message) bool {
+	size := int64(len(msg.header) + len(msg.data) + envelope)
 	limit := b.nc.MaxPayload()
 	if b.opts.maxMessage > 0 {
 		limit = min(limit, b.opts.maxMessage)
@@ -50,16 +44,16 @@ func (b *Bus) fits(s jetstream.Stream, msg *nats.Msg) bool {
 //
 // Each object is written once, under a name of its own, and referred to by one event:
 // the object store cannot replace one without a moment in which a failure loses both.
-func (b *Bus) shrink(ctx context.Context, msg *nats.Msg) (object string, err error) {
-	if len(msg.Data) == 0 || b.fits(b.jobs, msg) {
+func (b *Bus) shrink(ctx context.Context, msg *message) (object string, err error) {
+	if len(msg.data) == 0 || b.fits(b.jobs, msg) {
 		return "", nil
 	}
-	object = job.BodySHA256(msg.Data) + "." + rand.Text()
-	if err := b.putPayload(ctx, object, msg.Data); err != nil {
+	object = job.BodySHA256(msg.data) + "." + rand.Text()
+	if err := b.putPayload(ctx, object, msg.data); err != nil {
 		return "", err
 	}
-	msg.Header[dataRef] = []string{dataRefPrefix + object}
-	msg.Data = nil
+	msg.header = msg.header.Set(dataRef, dataRefPrefix+object)
+	msg.data = nil
 	return object, nil
 }
 

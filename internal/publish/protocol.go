@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+
+	"receiver/internal/job"
 )
 
 // The NATS client protocol, as far as a wire needs it.
@@ -24,13 +26,8 @@ type header struct{ name, value string }
 const lineEnd = "\r\n"
 
 // headerSize is how many bytes the headers of a message take; none take none.
-func headerSize(h nats.Header, more []header) int {
-	size := 0
-	for name, values := range h {
-		for _, v := range values {
-			size += len(name) + len(": ") + len(v) + len(lineEnd)
-		}
-	}
+func headerSize(h job.Header, more []header) int {
+	size := len(h)
 	for _, m := range more {
 		size += len(m.name) + len(": ") + len(m.value) + len(lineEnd)
 	}
@@ -41,40 +38,29 @@ func headerSize(h nats.Header, more []header) int {
 }
 
 // appendMessage appends a message as a client sends it: PUB, or HPUB if it has headers.
-// What is in the headers must be printable.
-func appendMessage(out []byte, msg *nats.Msg, reply string, more []header) []byte {
-	size := headerSize(msg.Header, more)
+func appendMessage(out []byte, msg *message, reply string, more []header) []byte {
+	size := headerSize(msg.header, more)
 	if size == 0 {
 		out = append(out, "PUB "...)
 	} else {
 		out = append(out, "HPUB "...)
 	}
-	out = append(append(out, msg.Subject...), ' ')
+	out = append(append(out, msg.subject...), ' ')
 	if reply != "" {
 		out = append(append(out, reply...), ' ')
 	}
 	if size > 0 {
 		out = append(strconv.AppendInt(out, int64(size), 10), ' ')
 	}
-	out = append(strconv.AppendInt(out, int64(size+len(msg.Data)), 10), lineEnd...)
+	out = append(strconv.AppendInt(out, int64(size+len(msg.data)), 10), lineEnd...)
 	if size > 0 {
-		out = append(append(out, headerLine...), lineEnd...)
-		for name, values := range msg.Header {
-			for _, v := range values {
-				out = appendHeader(out, name, v)
-			}
-		}
+		out = append(append(append(out, headerLine...), lineEnd...), msg.header...)
 		for _, m := range more {
-			out = appendHeader(out, m.name, m.value)
+			out = append(append(append(append(out, m.name...), ": "...), m.value...), lineEnd...)
 		}
 		out = append(out, lineEnd...)
 	}
-	return append(append(out, msg.Data...), lineEnd...)
-}
-
-func appendHeader(out []byte, name, value string) []byte {
-	out = append(append(out, name...), ": "...)
-	return append(append(out, value...), lineEnd...)
+	return append(append(out, msg.data...), lineEnd...)
 }
 
 // incoming is what a server says. Its slices are good until the next one.

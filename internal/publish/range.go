@@ -221,7 +221,7 @@ func (c Checkpoints) Load(ctx context.Context) ([]byte, uint64, error) {
 // Store adds a checkpoint if the newest still has the given revision, and returns its
 // own; else the error is ErrChanged.
 func (c Checkpoints) Store(ctx context.Context, checkpoint []byte, revision uint64) (uint64, error) {
-	msg := &nats.Msg{Subject: c.subject, Data: checkpoint}
+	msg := &message{subject: c.subject, data: checkpoint}
 	ack, err := c.bus.publish(ctx, msg, expect(revision))
 	if isTaken(err) {
 		return 0, fmt.Errorf("%w: %v", ErrChanged, err)

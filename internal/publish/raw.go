@@ -1,10 +1,6 @@
 package publish
 
-import (
-	"context"
-
-	"github.com/nats-io/nats.go"
-)
+import "context"
 
 // PublishRaw stores bytes as they are if nothing is on the subject, which must be one of
 // JOBS, on the way and under the settings of an event; its error is that of JetStream, or
@@ -13,6 +9,6 @@ import (
 func (b *Bus) PublishRaw(ctx context.Context, subject string, data []byte) error {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	_, err := b.events.publish(ctx, &nats.Msg{Subject: subject, Header: nats.Header{}, Data: data})
+	_, err := b.events.publish(ctx, &message{subject: subject, data: data})
 	return err
 }

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,11 +9,31 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
 )
+
+// message is one message to be stored.
+type message struct {
+	subject string
+	header  job.Header
+	data    []byte
+}
+
+// messageOf makes a message of one of the client library.
+func messageOf(m *nats.Msg) *message {
+	msg := &message{subject: m.Subject, data: m.Data}
+	for name, values := range m.Header {
+		for _, v := range values {
+			msg.header = msg.header.Set(name, v)
+		}
+	}
+	return msg
+}
 
 // publish stores one message with further headers and waits for its acknowledgement. The
 // error is as JetStream gave it if it was its answer to a condition, else ErrUnavailable.
-func (b *Bus) publish(ctx context.Context, msg *nats.Msg, more ...header) (*jetstream.PubAck, error) {
+func (b *Bus) publish(ctx context.Context, msg *message, more ...header) (*jetstream.PubAck, error) {
 	f, err := b.send(ctx, msg, more...)
 	if err != nil {
 		return nil, err
@@ -30,7 +51,7 @@ type future struct {
 
 // send is the first half of publish, and future.wait the other. What one caller sends is
 // stored in that order.
-func (b *Bus) send(ctx context.Context, msg *nats.Msg, more ...header) (future, error) {
+func (b *Bus) send(ctx context.Context, msg *message, more ...header) (future, error) {
 	f := future{wire: b.wire}
 	var err error
 	if f.wire != nil {
@@ -63,7 +84,7 @@ func (f future) wait(ctx context.Context) (*jetstream.PubAck, error) {
 }
 
 // tell sends one message that JetStream does not acknowledge by itself.
-func (b *Bus) tell(ctx context.Context, msg *nats.Msg, more ...header) error {
+func (b *Bus) tell(ctx context.Context, msg *message, more ...header) error {
 	if b.wire != nil {
 		return b.wire.tell(ctx, msg, more...)
 	}
@@ -76,21 +97,20 @@ func expect(last uint64) header {
 	return header{jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(last, 10)}
 }
 
-// with returns a message with further headers. They are copied: a batch that is refused
-// leaves its messages to be stored otherwise.
-func with(msg *nats.Msg, more []header) *nats.Msg {
-	all := make(nats.Header, len(msg.Header)+len(more))
-	for k, v := range msg.Header {
-		all[k] = v
-	}
+// with returns a message with further headers as one of the client library.
+func with(msg *message, more []header) *nats.Msg {
+	all := nats.Header(msg.header.Map())
 	for _, h := range more {
 		all[h.name] = []string{h.value}
 	}
-	return &nats.Msg{Subject: msg.Subject, Header: all, Data: msg.Data}
+	return &nats.Msg{Subject: msg.subject, Header: all, Data: msg.data}
 }
 
 // readAck reads the answer of JetStream to a message. Its errors are those of publish.
 func readAck(answer []byte) (*jetstream.PubAck, error) {
+	if seq := plainAck(answer); seq > 0 {
+		return &jetstream.PubAck{Stream: JobsStream, Sequence: seq}, nil
+	}
 	var ack struct {
 		Error *jetstream.APIError `json:"error"`
 		jetstream.PubAck
@@ -105,6 +125,20 @@ func readAck(answer []byte) (*jetstream.PubAck, error) {
 		return nil, fmt.Errorf("%w: JetStream answers %q", ErrUnavailable, answer)
 	}
 	return &ack.PubAck, nil
+}
+
+// plainAck returns the sequence of an acknowledgement by JOBS that says nothing else, as most
+// are; zero for all others, which are worth a JSON decoder.
+func plainAck(answer []byte) uint64 {
+	rest, ok := bytes.CutPrefix(answer, []byte(`{"stream":"`+JobsStream+`","seq":`))
+	if !ok || len(rest) == 0 || rest[len(rest)-1] != '}' {
+		return 0
+	}
+	seq, err := strconv.ParseUint(string(rest[:len(rest)-1]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return seq
 }
 
 // refused is the error of publish for one that JetStream gave.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
@@ -17,13 +16,13 @@ import (
 func (b *Bus) PutWatch(ctx context.Context, w job.Watch) (bool, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	msg := &nats.Msg{Subject: job.WatchSubject(w.Source, w.Job), Data: w.Data()}
+	msg := &message{subject: job.WatchSubject(w.Source, w.Job), data: w.Data()}
 	_, err := b.publish(ctx, msg, expect(w.Sequence))
 	if isTaken(err) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("storing the watch on %s: %w", msg.Subject, err)
+		return false, fmt.Errorf("storing the watch on %s: %w", msg.subject, err)
 	}
 	return true, nil
 }

@@ -89,7 +89,7 @@ func (w *wire) wait(ctx context.Context, waiting *waiter, token uint64) ([]byte,
 }
 
 // tell sends a message that asks for no answer.
-func (w *wire) tell(ctx context.Context, msg *nats.Msg, more ...header) error {
+func (w *wire) tell(ctx context.Context, msg *message, more ...header) error {
 	_, _, err := w.send(ctx, msg, false, more)
 	return err
 }
@@ -98,13 +98,13 @@ var waiters = sync.Pool{New: func() any { return &waiter{done: make(chan answer,
 
 // send puts a message with further headers into the link, waiting shortly for its turn if
 // there is no room. If it asks for an answer, wait gets it.
-func (w *wire) send(ctx context.Context, msg *nats.Msg, asks bool, more []header) (*waiter, uint64, error) {
+func (w *wire) send(ctx context.Context, msg *message, asks bool, more []header) (*waiter, uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.turn(ctx, asks); err != nil {
 		return nil, 0, err
 	}
-	if size := headerSize(msg.Header, more) + len(msg.Data); size > w.limit {
+	if size := headerSize(msg.header, more) + len(msg.data); size > w.limit {
 		return nil, 0, fmt.Errorf("a message of %d bytes is over the server's limit of %d", size, w.limit)
 	}
 	var waiting *waiter

@@ -13,10 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 	"github.com/rs/zerolog"
+
+	"receiver/internal/job"
 )
 
 // toServer returns a wire to a real server, a bus to it, and what cuts the wire's link.
@@ -43,7 +44,7 @@ func toServer(t *testing.T) (w *wire, b *Bus, cut func()) {
 }
 
 // request sends a message and waits for its answer.
-func request(ctx context.Context, w *wire, msg *nats.Msg, more ...header) ([]byte, error) {
+func request(ctx context.Context, w *wire, msg *message, more ...header) ([]byte, error) {
 	waiting, token, err := w.send(ctx, msg, true, more)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -51,15 +52,15 @@ func request(ctx context.Context, w *wire, msg *nats.Msg, more ...header) ([]byt
 	return w.wait(ctx, waiting, token)
 }
 
-func sent(id string, data string) *nats.Msg {
-	return &nats.Msg{Subject: "jobs.demo." + id + ".finished", Header: nats.Header{"ce-id": {id}, "two": {"a", "b"}}, Data: []byte(data)}
+func sent(id string, data string) *message {
+	return &message{"jobs.demo." + id + ".finished", job.Header(nil).Set("ce-id", id).Set("two", "a").Set("two", "b"), []byte(data)}
 }
 
 func TestAWireStoresOnItsCondition(t *testing.T) {
 	w, b, _ := toServer(t)
 	for _, tt := range []struct {
 		name  string
-		msg   *nats.Msg
+		msg   *message
 		more  []header
 		seq   uint64
 		taken bool
@@ -67,7 +68,7 @@ func TestAWireStoresOnItsCondition(t *testing.T) {
 		{name: "first", msg: sent("1", "body"), more: []header{expect(0)}, seq: 1},
 		{name: "taken", msg: sent("1", "other"), more: []header{expect(0)}, taken: true},
 		{name: "after the first", msg: sent("1", ""), more: []header{expect(1)}, seq: 2},
-		{name: "without headers", msg: &nats.Msg{Subject: "jobs.demo.2.finished", Data: []byte("x")}, seq: 3},
+		{name: "without headers", msg: &message{subject: "jobs.demo.2.finished", data: []byte("x")}, seq: 3},
 		{name: "large", msg: sent("3", strings.Repeat("x", 1<<20)), more: []header{expect(0)}, seq: 4},
 	} {
 		answer, err := request(t.Context(), w, tt.msg, tt.more...)
@@ -89,8 +90,8 @@ func TestAWireStoresOnItsCondition(t *testing.T) {
 			got.Header.Del(added) // by whoever reads
 		}
 		want := with(tt.msg, tt.more).Header
-		if got.Subject != tt.msg.Subject || !bytes.Equal(got.Data, tt.msg.Data) || len(got.Header) != len(want) || len(want) > 0 && !reflect.DeepEqual(got.Header, want) {
-			t.Errorf("%s: stored %s %q %.40q, want %s %q %.40q", tt.name, got.Subject, got.Header, got.Data, tt.msg.Subject, want, tt.msg.Data)
+		if got.Subject != tt.msg.subject || !bytes.Equal(got.Data, tt.msg.data) || len(got.Header) != len(want) || len(want) > 0 && !reflect.DeepEqual(got.Header, want) {
+			t.Errorf("%s: stored %s %q %.40q, want %s %q %.40q", tt.name, got.Subject, got.Header, got.Data, tt.msg.subject, want, tt.msg.data)
 		}
 	}
 }
@@ -100,7 +101,7 @@ func TestAWireRefusesWhatTheServerWouldHangUpOn(t *testing.T) {
 	if _, err := request(t.Context(), w, sent("1", strings.Repeat("x", 9<<20))); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("over the server's limit: %v, want ErrUnavailable", err)
 	}
-	if _, err := request(t.Context(), w, &nats.Msg{Subject: "nobody.is.there", Data: []byte("x")}); !errors.Is(err, ErrUnavailable) {
+	if _, err := request(t.Context(), w, &message{subject: "nobody.is.there", data: []byte("x")}); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("a subject of no stream: %v, want ErrUnavailable", err)
 	}
 	if _, err := request(t.Context(), w, sent("1", "x")); err != nil {

@@ -174,7 +174,7 @@ func TestAProjectionAgreesWithFold(t *testing.T) {
 			continue
 		}
 		histories[id] = append(histories[id], job.Stored{Event: e, Sequence: seq})
-		b, err := job.ReadBrief(e.Subject(), e.Header())
+		b, err := job.ReadBrief(e.Subject(), e.Header().Map())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,7 +59,7 @@ func eventRecord(t *testing.T, evidence job.Evidence, by, signature string) audi
 		k := key(t, "k", by)
 		e.Receipt.Key, e.Receipt.Fingerprint = k.Name(), k.Fingerprint()
 	}
-	return audit.Record{Stream: "JOBS", Seq: 1, Subject: e.Subject(), Header: e.Header(), Data: body}
+	return audit.Record{Stream: "JOBS", Seq: 1, Subject: e.Subject(), Header: e.Header().Map(), Data: body}
 }
 
 func attemptRecord(t *testing.T, source, verdict, by, signature string) audit.Record {
@@ -72,7 +72,7 @@ func attemptRecord(t *testing.T, source, verdict, by, signature string) audit.Re
 		k := key(t, "k", by)
 		a.Receipt.Key, a.Receipt.Fingerprint = k.Name(), k.Fingerprint()
 	}
-	return audit.Record{Stream: "ATTEMPTS", Seq: 1, Subject: a.Subject(), Header: a.Header(), Data: body}
+	return audit.Record{Stream: "ATTEMPTS", Seq: 1, Subject: a.Subject(), Header: a.Header().Map(), Data: body}
 }
 
 func TestCheck(t *testing.T) {

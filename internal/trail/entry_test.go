@@ -24,12 +24,12 @@ func TestRead(t *testing.T) {
 	}
 	event := func(e job.Event) audit.Record {
 		e.Source, e.Time, e.Data = "demo", noon, body
-		return audit.Record{Stream: "JOBS", Seq: 12, Time: noon, Subject: e.Subject(), Header: e.Header(), Data: e.Data}
+		return audit.Record{Stream: "JOBS", Seq: 12, Time: noon, Subject: e.Subject(), Header: e.Header().Map(), Data: e.Data}
 	}
 	attempt := func(a job.Attempt) audit.Record {
 		a.SHA256, a.Size = job.BodySHA256(body), int64(len(body))
 		a.Receipt.Received = noon.Add(-time.Second)
-		return audit.Record{Stream: "ATTEMPTS", Seq: 7, Time: noon, Subject: a.Subject(), Header: a.Header(), Data: body}
+		return audit.Record{Stream: "ATTEMPTS", Seq: 7, Time: noon, Subject: a.Subject(), Header: a.Header().Map(), Data: body}
 	}
 	action, err := job.Action{What: job.ActionCancel, Time: noon, Operator: "me", Reason: "wrong file", Details: json.RawMessage(`{"job":"7"}`)}.Data()
 	if err != nil {

@@ -3,7 +3,6 @@ package web
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"sync"
@@ -70,7 +69,7 @@ func headerJSON(r *http.Request) string {
 
 func appendHeader(text []byte, name string, values []string) []byte {
 	secret := slices.Contains(secretHeaders, name)
-	text = append(appendString(text, name), ':', '[')
+	text = append(job.AppendString(text, name), ':', '[')
 	for i, v := range values {
 		if i > 0 {
 			text = append(text, ',')
@@ -79,20 +78,7 @@ func appendHeader(text []byte, name string, values []string) []byte {
 			sum := sha256.Sum256([]byte(v))
 			v = "sha256:" + hex.EncodeToString(sum[:4])
 		}
-		text = appendString(text, v)
+		text = job.AppendString(text, v)
 	}
 	return append(text, ']')
-}
-
-// appendString appends s as a JSON string in ASCII.
-func appendString(text []byte, s string) []byte {
-	for _, c := range []byte(s) {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(s) // a string is always marshalled
-			return append(text, job.ASCIIJSON(quoted)...)
-		}
-	}
-	text = append(text, '"')
-	text = append(text, s...)
-	return append(text, '"')
 }
