@@ -101,8 +101,16 @@ func split(text string) (fields, error) {
 	return top, nil
 }
 
-// repeats reports whether a key stands twice among keys, which it puts in order.
+// repeats reports whether a key stands twice among keys, which it may put in order.
 func repeats(keys []string) bool {
+	if len(keys) <= 16 { // as all of the platform's own; sorting them would cost more
+		for i, key := range keys {
+			if slices.Contains(keys[:i], key) {
+				return true
+			}
+		}
+		return false
+	}
 	slices.Sort(keys)
 	for i := 1; i < len(keys); i++ {
 		if keys[i] == keys[i-1] {

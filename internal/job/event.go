@@ -188,8 +188,10 @@ func (e Event) FilesUntil() time.Time {
 		return time.Time{}
 	}
 	end := e.Time
-	if said, err := time.Parse(time.RFC3339, e.Job.Ended); err == nil && said.Before(end) {
-		end = said
+	if e.Job.Ended != "" {
+		if said, err := time.Parse(time.RFC3339, e.Job.Ended); err == nil && said.Before(end) {
+			end = said
+		}
 	}
 	return end.UTC().Add(Retention)
 }

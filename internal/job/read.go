@@ -133,9 +133,13 @@ func (f fields) any(name string) string {
 // JSON number or digits in a string; nil if there is none.
 func (f fields) count(names ...string) *int64 {
 	for _, n := range names {
-		digits, ok := asInteger(f.get(n))
+		value := f.get(n)
+		if value == "" {
+			continue
+		}
+		digits, ok := asInteger(value)
 		if !ok {
-			digits, _ = asString(f.get(n))
+			digits, _ = asString(value)
 		}
 		if c, err := strconv.ParseInt(digits, 10, 64); err == nil && c >= 0 {
 			return &c
