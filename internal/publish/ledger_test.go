@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"receiver/internal/job"
 	"receiver/internal/publish"
@@ -140,5 +143,57 @@ func TestBriefsLeavesNoConsumers(t *testing.T) {
 	}
 	if n := stream.CachedInfo().State.Consumers; n > 1 {
 		t.Errorf("%d consumers are left of 20 readings, want 1 at most", n)
+	}
+}
+
+// In a cluster all servers agree on each consumer that is made. Replicas follow one another
+// without any, up to what is stored at once.
+func TestWhatOthersStoreIsReadWithoutConsumers(t *testing.T) {
+	s := somebodysServer(t, 0)
+	b, other := dial(t, s.external(), publish.Options{}), dial(t, s.external(), publish.Options{})
+	s.jetstream()
+	var consumers atomic.Int64
+	if _, err := s.nc.Subscribe("$JS.API.CONSUMER.CREATE.JOBS.>", func(*nats.Msg) { consumers.Add(1) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	const alone, together = 5, 300
+	var ids []string
+	store(t, other, event(job.Submitted, "0", "CREATED"))
+	for batch, err := range b.Briefs(ctx, 1, true) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range batch {
+			if e.Sequence > 0 {
+				ids = append(ids, e.ID)
+			}
+		}
+		switch n := len(ids); {
+		case n < alone:
+			store(t, other, event(job.Finished, fmt.Sprint(n), "COMPLETED"))
+		case n == alone:
+			if got := consumers.Load(); got > 0 {
+				t.Errorf("%d consumers were made to read %d events, one after the other", got, n)
+			}
+			for i := range together {
+				store(t, other, event(job.Finished, fmt.Sprint(n+i), "COMPLETED"))
+			}
+		}
+		if len(ids) == alone+together {
+			break
+		}
+	}
+	for i, id := range ids {
+		if id != fmt.Sprint(i) {
+			t.Fatalf("event %d is of job %s", i, id)
+		}
+	}
+	if len(ids) != alone+together {
+		t.Errorf("followed %d events, want %d", len(ids), alone+together)
 	}
 }
