@@ -179,7 +179,7 @@ func (a *app) printChecked(b audit.Bundle, c audit.Checked, o *origin) error {
 	for _, e := range records {
 		rows = append(rows, entryRow(e))
 	}
-	fmt.Fprintf(a.out, "PROVED: %s stood in %s when its checkpoint of %d leaves was signed\n",
+	fmt.Fprintf(a.out, "PROVED: %s stood in %s when its checkpoint of size %d was signed\n",
 		counted(len(records), "record"), printable(c.Checkpoint.Origin), c.Checkpoint.Tree.N)
 	for _, s := range c.Checkpoint.Cosignatures {
 		fmt.Fprintf(a.out, "cosigned by %s at %s\n", printable(s.Witness), s.Time.UTC().Format(time.RFC3339))

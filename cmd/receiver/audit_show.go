@@ -257,7 +257,7 @@ func (d *detail) print(w io.Writer) error {
 func (s sealState) text() string {
 	text := s.State
 	if s.Size > 0 {
-		text += fmt.Sprintf(" by %s of %d leaves, root %s", s.Origin, s.Size, s.Root)
+		text += fmt.Sprintf(" by %s of size %d, root %s", s.Origin, s.Size, s.Root)
 	}
 	if len(s.Witnesses) > 0 {
 		text += ", cosigned by " + strings.Join(s.Witnesses, ", ")

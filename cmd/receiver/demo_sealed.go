@@ -16,7 +16,7 @@ func (d *demonstration) sealed(ctx context.Context) error {
 	words := make([]string, 0, len(checkpoints))
 	logs := make([]map[string]any, 0, len(checkpoints))
 	for _, cp := range checkpoints {
-		words = append(words, fmt.Sprintf("%s: %d leaves, root %s", cp.Origin, cp.Tree.N, cp.Tree.Hash))
+		words = append(words, fmt.Sprintf("%s: size %d, root %s", cp.Origin, cp.Tree.N, cp.Tree.Hash))
 		logs = append(logs, checkpointJSON(cp))
 	}
 	for i, n := range []int64{2, 4} { // submitted and finished; the repeat and three forgeries
