@@ -33,7 +33,7 @@ func parse(body []byte) (fields, error) {
 	if !json.Valid(body) {
 		return nil, invalid(body)
 	}
-	text := strings.Trim(string(body), space) // the one copy, of which all that is read is a part
+	text := strings.TrimSpace(string(body)) // the one copy, of which all that is read is a part
 	if text[0] != '{' {
 		return nil, ErrNotJSON
 	}
@@ -90,11 +90,11 @@ func split(text string) (fields, error) {
 			}
 			keys = keys[:first[depth]]
 			if depth == 0 && len(top) > 0 {
-				top[len(top)-1].value = strings.Trim(text[value:i], space)
+				top[len(top)-1].value = strings.TrimSpace(text[value:i])
 			}
 		case ',':
 			if depth == 1 {
-				top[len(top)-1].value = strings.Trim(text[value:i], space)
+				top[len(top)-1].value = strings.TrimSpace(text[value:i])
 			}
 		}
 	}
