@@ -28,8 +28,8 @@ func (f fields) get(name string) string {
 
 // parse splits a document into the members of its one object. It refuses what would
 // let two readers disagree: a second document, a key twice in one object however it
-// is escaped, endless nesting.
-func parse(body []byte) (fields, error) {
+// is escaped, endless nesting. The members are put into room, which must be empty.
+func parse(body []byte, room fields) (fields, error) {
 	if !json.Valid(body) {
 		return nil, invalid(body)
 	}
@@ -37,7 +37,7 @@ func parse(body []byte) (fields, error) {
 	if text[0] != '{' {
 		return nil, ErrNotJSON
 	}
-	return split(text)
+	return split(text, room)
 }
 
 // space is the white space of JSON.
@@ -55,9 +55,8 @@ func invalid(body []byte) error {
 // split walks the text of an object once. That it is valid JSON without white space
 // around it is the caller's to know, so brackets need no matching here, and a string
 // is a key if a colon follows it.
-func split(text string) (fields, error) {
+func split(text string, top fields) (fields, error) {
 	var (
-		top   = make(fields, 0, 16)
 		value int                     // where the value of the last member of top begins
 		keys  = make([]string, 0, 32) // of all open objects, the innermost's last
 		first [MaxDepth]int           // where the keys of each open bracket begin

@@ -47,7 +47,8 @@ const MaxText = 256
 //
 // OC: sections 5.1 and 6.2, (a) row 20, (b) rows 1 to 4 and 20 to 22.
 func Read(body []byte) (View, error) {
-	f, err := parse(body)
+	var room [16]field // as many as the platform sends, so that they need not be allocated
+	f, err := parse(body, room[:0])
 	if err != nil {
 		return View{}, err
 	}
@@ -180,7 +181,7 @@ func (f fields) payload() json.RawMessage {
 		if !isObject(value) {
 			continue
 		}
-		inner, _ := parse([]byte(value)) // what cannot be read holds no payload
+		inner, _ := parse([]byte(value), nil) // what cannot be read holds no payload
 		if p := inner.payloadHere(); p != nil {
 			return p
 		}

@@ -73,7 +73,7 @@ func (r *follower) take(next uint64) ([]job.Brief, uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	slices.SortFunc(r.own, func(a, b job.Brief) int { return cmp.Compare(a.Sequence, b.Sequence) })
-	batch := r.announced
+	batch := slices.Grow(r.announced, len(r.own))
 	r.announced = nil
 	for i, e := range r.own {
 		if e.Sequence > next {
