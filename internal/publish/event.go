@@ -30,10 +30,11 @@ func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	if there, ok := b.recent.on(e.Subject()); ok {
+	subject := e.Subject()
+	if there, ok := b.recent.on(subject); ok {
 		return there, nil
 	}
-	msg, err := b.message(e)
+	msg, err := b.message(subject, e)
 	if err != nil {
 		return job.Stored{}, err
 	}

@@ -11,17 +11,17 @@ import (
 // it wraps, cannot decrypt.
 var ErrHidden = errors.New("the body is encrypted")
 
-// message makes the message of an event. What cannot be encrypted is not stored in clear:
+// message makes the message of an event on its subject. What cannot be encrypted is not stored in clear:
 // the error is ErrUnavailable.
-func (b *Bus) message(e job.Event) (*message, error) {
+func (b *Bus) message(subject string, e job.Event) (*message, error) {
 	if b.opts.Hide == nil || len(e.Data) == 0 { // nothing is nothing to hide
-		return &message{e.Subject(), e.Header(), e.Data}, nil
+		return &message{subject, e.Header(), e.Data}, nil
 	}
 	data, err := b.opts.Hide(e.Data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return &message{e.Subject(), e.EncryptedHeader(), data}, nil
+	return &message{subject, e.EncryptedHeader(), data}, nil
 }
 
 // hiddenAttempt makes the message of an attempt. A body that cannot be encrypted is left
