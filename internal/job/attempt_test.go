@@ -94,5 +94,8 @@ func checkPrintable(tb testing.TB, header map[string][]string) {
 		if len(values) != 1 || values[0] == "" || !isPrintable(values[0]) || strings.TrimSpace(values[0]) != values[0] {
 			tb.Errorf("header %s = %.99q, want one value of printable ASCII", name, values)
 		}
+		if strings.Contains(strings.Join(values, ""), "Nats-") {
+			tb.Errorf("header %s = %.99q could be taken for one that the server acts on", name, values)
+		}
 	}
 }

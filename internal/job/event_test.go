@@ -118,6 +118,7 @@ func TestHeadersStaySmall(t *testing.T) {
 		{"a payload", `"callback-payload":{"a":"` + long + `"},"error":"short"`, "payload"},
 		{"a payload that grows in ASCII", `"callback-payload":"` + strings.Repeat("é", 8<<10) + `"`, "payload"},
 		{"an error", `"callback-payload":{"a":1},"error":"` + long + `"`, "payload error"},
+		{"an error that grows when it is made harmless", `"error":"` + strings.Repeat("Nats-", 5<<10) + `"`, "error"},
 		{"all three", `"callback-payload":["` + long + `"],"error":"` + long + `","infoMessage":"` + long + `"`, "payload error message"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -142,9 +143,37 @@ func TestHeadersStaySmall(t *testing.T) {
 			}
 		})
 	}
-	checkSize(t, job.Attempt{Source: "demo", Verdict: "mismatch", Claimed: long, Receipt: job.Receipt{
-		Signature: long, Remote: long, Request: long, Key: long,
-	}}.Header().Map())
+	for _, long := range []string{long, strings.Repeat("Nats-", 8<<10), strings.Repeat("Nats-", 4<<10)} {
+		checkSize(t, job.Attempt{Source: "demo", Verdict: "mismatch", Claimed: long, Receipt: job.Receipt{
+			Signature: long, Remote: long, Request: long, Key: long,
+		}}.Header().Map())
+	}
+}
+
+// A NATS server looks for the headers it acts on in the values of others, too.
+func TestNoValueSpellsAHeaderOfTheServer(t *testing.T) {
+	const word = "Nats-Msg-IdNats-Msg-Id"
+	request := `{"X-` + word + `":["` + word + `"]}`
+	receipt := &job.Receipt{Signature: word, Key: word, Fingerprint: word, Remote: word, Request: request, Received: time.Unix(0, 1).UTC()}
+	body := `{"id":"` + word + `","status":"` + word + `","error":"\\` + word + `","object_name":"` + word + `","callback-payload":{"` + word + `":"` + word + `"}}`
+	e := job.Event{Kind: job.Progress, Source: "demo", Job: read(t, body), Evidence: job.ByCallback, Reason: word, ContentType: word, Receipt: receipt, Time: receipt.Received}
+	if strings.Contains(e.Subject()+e.ID(), "Nats-") {
+		t.Errorf("subject %s, id %s", e.Subject(), e.ID())
+	}
+	checkPrintable(t, e.Header().Map())
+	checkPrintable(t, e.EncryptedHeader().Map())
+	got, err := job.ParseEvent(e.Subject(), e.Header().Map(), nil)
+	if !sameJSON(t, got.Job.Payload, e.Job.Payload) {
+		t.Errorf("payload = %s, want %s", got.Job.Payload, e.Job.Payload)
+	}
+	got.Job.Payload = e.Job.Payload
+	if err != nil || !reflect.DeepEqual(got.Job, e.Job) || got.ContentType != word || !sameJSON(t, json.RawMessage(got.Receipt.Request), json.RawMessage(request)) {
+		t.Errorf("ParseEvent = %s, %v, want what was told", dump(t, got), err)
+	}
+	if brief, err := job.ReadBrief(e.Subject(), e.Header().Map()); err != nil || brief.ID != word || brief.Status != word || brief.Object != word {
+		t.Errorf("ReadBrief = %+v, %v", brief, err)
+	}
+	checkPrintable(t, job.Attempt{Source: "demo", Verdict: "mismatch", Claimed: word, Receipt: *receipt, SHA256: "0", Event: e.ID()}.Header().Map())
 }
 
 func checkSize(tb testing.TB, header map[string][]string) {

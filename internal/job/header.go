@@ -54,7 +54,31 @@ func (h Header) Set(name, value string) Header {
 	if value == "" {
 		return h
 	}
-	return append(append(h.name(name), visible(value)...), "\r\n"...)
+	return append(append(h.name(name), harmless(name, visible(value))...), "\r\n"...)
+}
+
+// serverPrefix begins the names of all headers that a NATS server acts on. The server looks
+// for such a name anywhere in the headers, and if it stands twice in a row in some value,
+// the server takes the header itself for absent (nats-server 2.15.2, getHeaderKeyIndex; 2.11.6
+// and older even if it stands there once). Among them is the condition that an event is
+// stored once, so that no value from outside may spell one.
+const serverPrefix = "Nats-"
+
+// harmless returns the value of a header without the serverPrefix. In our JSON and in the
+// attributes of CloudEvents it says the same as before; elsewhere a question mark stands for
+// the letter, as for any that may not stand there.
+func harmless(name, value string) string {
+	if !strings.Contains(value, serverPrefix) {
+		return value
+	}
+	letter := "?"
+	switch {
+	case name == headerJob || name == headerRequest:
+		letter = `\u004e`
+	case strings.HasPrefix(name, "ce-"):
+		letter = "%4E"
+	}
+	return strings.ReplaceAll(value, serverPrefix, letter+serverPrefix[1:])
 }
 
 // name begins a line.
@@ -88,8 +112,8 @@ func (r *Receipt) appendTo(h Header) Header {
 	h = h.Set(headerFingerprint, r.Fingerprint)
 	h = h.Set(headerRemote, cut(r.Remote, MaxText))
 	h = h.time(headerReceived, r.Received, time.RFC3339Nano)
-	if len(r.Request) <= maxRequest {
-		h = h.Set(headerRequest, r.Request)
+	if request := harmless(headerRequest, r.Request); len(request) <= maxRequest {
+		h = h.Set(headerRequest, request)
 	}
 	return h
 }

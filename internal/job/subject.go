@@ -47,9 +47,9 @@ func ParseSubject(subject string) (source, id string, k Kind, err error) {
 }
 
 // Token returns the id as one subject token: as it stands if it is of letters,
-// digits, `_` and `-` only, else `~` and the unpadded base64url of its bytes. So
-// no id from outside can add a token, a wildcard or a space to a subject, and no
-// two ids share a token.
+// digits, `_` and `-` only and without `Nats-`, else `~` and the unpadded base64url of its
+// bytes. So no id from outside can add a token, a wildcard or a space to a subject, or the
+// name of a header that the server acts on to a header, and no two ids share a token.
 func Token(id string) string {
 	if plain(id) {
 		return id
@@ -73,7 +73,7 @@ func parseToken(token string) (string, error) {
 }
 
 func plain(id string) bool {
-	if id == "" {
+	if id == "" || strings.Contains(id, serverPrefix) {
 		return false
 	}
 	for _, c := range []byte(id) {

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 )
@@ -69,11 +70,11 @@ func (v View) SameOutcome(w View) bool {
 // appendTo appends the view as JSON in ASCII of at most maxView bytes.
 func (v View) appendTo(h Header) Header {
 	began := len(h)
-	h = v.appendJSON(h)
+	h = v.appendHarmless(h)
 	for _, name := range texts {
 		if len(h)-began > maxView {
 			v.leaveOut(name)
-			h = v.appendJSON(h[:began])
+			h = v.appendHarmless(h[:began])
 		}
 	}
 	return h
@@ -104,6 +105,15 @@ func (v *View) leaveOut(name string) {
 	if there {
 		v.Cut = append(v.Cut, name)
 	}
+}
+
+func (v *View) appendHarmless(h Header) Header {
+	began := len(h)
+	h = v.appendJSON(h)
+	if !bytes.Contains(h[began:], []byte(serverPrefix)) {
+		return h
+	}
+	return append(h[:began], harmless(headerJob, string(h[began:]))...)
 }
 
 // appendJSON appends what encoding/json makes of the view, in ASCII. It is written by hand:

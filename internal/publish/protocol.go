@@ -54,11 +54,11 @@ func appendMessage(out []byte, msg *message, reply string, more []header) []byte
 	}
 	out = append(strconv.AppendInt(out, int64(size+len(msg.data)), 10), lineEnd...)
 	if size > 0 {
-		out = append(append(append(out, headerLine...), lineEnd...), msg.header...)
-		for _, m := range more {
+		out = append(append(out, headerLine...), lineEnd...)
+		for _, m := range more { // first, so that nothing stands before what the server looks for
 			out = append(append(append(append(out, m.name...), ": "...), m.value...), lineEnd...)
 		}
-		out = append(out, lineEnd...)
+		out = append(append(out, msg.header...), lineEnd...)
 	}
 	return append(append(out, msg.data...), lineEnd...)
 }

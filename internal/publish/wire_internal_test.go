@@ -69,6 +69,8 @@ func TestAWireStoresOnItsCondition(t *testing.T) {
 		{name: "taken", msg: sent("1", "other"), more: []header{expect(0)}, taken: true},
 		{name: "after the first", msg: sent("1", ""), more: []header{expect(1)}, seq: 2},
 		{name: "without headers", msg: &message{subject: "jobs.demo.2.finished", data: []byte("x")}, seq: 3},
+		{name: "a value that spells the condition", msg: &message{"jobs.demo.1.finished", job.Header("x: " + strings.Repeat(jetstream.ExpectedLastSubjSeqHeader, 2) + "\r\n"), nil},
+			more: []header{expect(0)}, taken: true},
 		{name: "large", msg: sent("3", strings.Repeat("x", 1<<20)), more: []header{expect(0)}, seq: 4},
 	} {
 		answer, err := request(t.Context(), w, tt.msg, tt.more...)
