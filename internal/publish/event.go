@@ -16,7 +16,7 @@ import (
 // that was there already:
 //
 //   - of a kind that exists once for a job, whatever is on the subject; if it is from
-//     memory, it comes without data, receipt, and texts of the platform;
+//     memory, it is known by source, job, kind, status, result and evidence alone;
 //   - Progress and Conflict, the one with the same id;
 //   - Unrecognised, the same bytes within the stream's duplicate window (2 minutes).
 //

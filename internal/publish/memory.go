@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -21,23 +22,27 @@ type memory struct {
 	next  int // place to be taken, once the ring is full
 }
 
+// remembered is what tells an event and its outcome apart from others.
 type remembered struct {
-	subject string
-	event   job.Stored
-	at      time.Time
+	subject, source, id, status string
+	kind                        job.Kind
+	result                      job.Result
+	evidence                    job.Evidence
+	sequence                    uint64
+	at                          time.Time
 }
 
-// mostRemembered bounds the memory: about 700 bytes for each event.
+// mostRemembered bounds the memory: about 400 bytes for each event.
 const (
 	mostRemembered = 4096
 	rememberedFor  = 10 * time.Minute
 )
 
-// put remembers an event under its subject. What can be large is left out: its data, its
-// receipt, and the texts in its view.
+// put remembers an event under its subject. Texts are copied: they are parts of the body.
 func (m *memory) put(subject string, e job.Stored) {
-	e.Data, e.Receipt, e.Existed = nil, nil, true
-	e.Job.Payload, e.Job.Error, e.Job.Message = nil, "", ""
+	r := remembered{
+		subject, e.Source, strings.Clone(e.Job.ID), strings.Clone(e.Job.Status), e.Kind, e.Job.Result, e.Evidence, e.Sequence, time.Now(),
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.known == nil {
@@ -57,7 +62,7 @@ func (m *memory) put(subject string, e job.Stored) {
 	if !there {
 		m.known[subject] = place
 	}
-	m.ring[place] = remembered{subject, e, time.Now()}
+	m.ring[place] = r
 }
 
 // on returns the event on a subject, if it is remembered.
@@ -68,5 +73,7 @@ func (m *memory) on(subject string) (job.Stored, bool) {
 	if !there || time.Since(m.ring[place].at) >= rememberedFor {
 		return job.Stored{}, false
 	}
-	return m.ring[place].event, true
+	r := &m.ring[place]
+	e := job.Event{Kind: r.kind, Source: r.source, Job: job.View{ID: r.id, Status: r.status, Result: r.result}, Evidence: r.evidence}
+	return job.Stored{Event: e, Sequence: r.sequence, Existed: true}, true
 }
