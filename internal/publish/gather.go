@@ -177,6 +177,7 @@ func bytesOf(batch []*pending) (n int) {
 
 // commit stores messages, together if that is worth it; every one has its answer then.
 func (g *gatherer) commit(batch []*pending) {
+	batch = awaited(batch)
 	if len(batch) < minBatch || g.single.Load() {
 		g.each(batch)
 		return
@@ -187,18 +188,43 @@ func (g *gatherer) commit(batch []*pending) {
 		return
 	case isTaken(err):
 		g.split(batch)
-	default:
-		g.refused(err)
-		g.each(batch)
+	case g.refused(err) || g.once:
+		g.each(awaited(batch))
+	default: // it may be stored, and nothing keeps it from being stored again
+		for _, p := range batch {
+			p.done <- outcome{err: err}
+		}
 	}
 }
 
-// refused notes that the server does not take batches at all, if that is what it says.
-func (g *gatherer) refused(err error) {
+// awaited returns those of a batch whose callers still wait. The others have told theirs that
+// nothing is stored, and are not.
+func awaited(batch []*pending) []*pending {
+	if !slices.ContainsFunc(batch, func(p *pending) bool { return p.ctx.Err() != nil }) {
+		return batch
+	}
+	still := make([]*pending, 0, len(batch))
+	for _, p := range batch {
+		if p.ctx.Err() == nil {
+			still = append(still, p)
+		} else {
+			p.done <- outcome{err: fmt.Errorf("%w: %v", ErrUnavailable, context.Cause(p.ctx))}
+		}
+	}
+	return still
+}
+
+// refused reports whether the server says that a batch is not stored. It notes that the
+// server does not take batches at all, if that is why.
+func (g *gatherer) refused(err error) bool {
 	var api *jetstream.APIError
-	if errors.As(err, &api) && api.ErrorCode == errBatchesDisabled && !g.single.Swap(true) {
+	if !errors.As(err, &api) {
+		return false
+	}
+	if api.ErrorCode == errBatchesDisabled && !g.single.Swap(true) {
 		g.bus.opts.Log.Warn().Err(err).Msg("the stream takes no atomic batches: events are stored one by one")
 	}
+	return true
 }
 
 const errBatchesDisabled jetstream.ErrorCode = 10174

@@ -89,9 +89,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// ackPatience is how long a publish without an answer takes up one of MaxPending,
-// whoever waited for it having given up before: a cluster that changes its leader may
-// never answer. It bounds a write with a longer deadline, too.
+// ackPatience is how long a publish by the client library without an answer takes up one of
+// MaxPending, whoever waited for it having given up before: a cluster that changes its leader
+// may never answer. It bounds a write with a longer deadline, too.
 const ackPatience = time.Minute
 
 // Bus is a connection to the streams. It is made by Server.Open or Dial, is safe
