@@ -77,7 +77,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		return in, err
 	}
 	in.receiver, err = callback.New(callback.Options{
-		Sources: judged, Store: ledger{in.bus, in.watcher}, AttemptBody: int(cfg.Limits.AttemptBody), Timeout: cfg.Limits.PublishTimeout,
+		Sources: judged, Store: ledger{in.bus, in.watcher}, AttemptBody: int(cfg.Limits.AttemptBody),
 	})
 	if err != nil {
 		return in, err
@@ -85,7 +85,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	patience := callback.NewPatience()
 	in.metrics.ShowPatience(in.receiver, patience)
 	public := web.NewPublic(web.Public{
-		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body),
+		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), Timeout: cfg.Limits.PublishTimeout,
 		TrustedProxies: cfg.Public.TrustedProxies, Metrics: in.metrics, Patience: patience, Log: log,
 	})
 	in.explainer = newExplainer(cfg, in.bus, log)

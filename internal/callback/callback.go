@@ -105,8 +105,6 @@ type Outcome struct {
 type Options struct {
 	Sources []Source
 	Store   Store
-	// Timeout bounds the storing of one callback; zero leaves that to the context.
-	Timeout time.Duration
 	// AttemptBody is the largest body, in bytes, of a refused callback that is kept;
 	// of larger ones only size and digest are. Zero keeps none.
 	AttemptBody int
@@ -115,7 +113,6 @@ type Options struct {
 // Receiver judges callbacks. It is safe for concurrent use.
 type Receiver struct {
 	store       Store
-	timeout     time.Duration
 	attemptBody int
 	sources     atomic.Pointer[map[string]*Source]
 	decoy       atomic.Pointer[verify.Verifier]
@@ -128,7 +125,7 @@ func New(o Options) (*Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the decoy key: %w", err)
 	}
-	r := &Receiver{store: o.Store, timeout: o.Timeout, attemptBody: o.AttemptBody, decoyKey: key}
+	r := &Receiver{store: o.Store, attemptBody: o.AttemptBody, decoyKey: key}
 	r.SetSources(o.Sources)
 	return r, nil
 }
@@ -161,8 +158,8 @@ func (r *Receiver) decoys(n int) *verify.Verifier {
 }
 
 // Accept decides on one callback. Its error is ErrUnauthorized or ErrUnavailable, or
-// nil when what the callback told is stored. The caller must not let ctx end with the
-// request: what is authentic must be stored even if the platform has hung up.
+// nil when what the callback told is stored. Ctx bounds the storing. It must not end with
+// the request: what is authentic must be stored even if the platform has hung up.
 func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 	source, verdict := r.verify(q)
 	switch {
@@ -174,11 +171,6 @@ func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 	grant, reason := source.admit(q)
 	if reason != "" {
 		return r.refuse(q, source.Name, reason, verdict.Key)
-	}
-	if r.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.timeout)
-		defer cancel()
 	}
 	out := Outcome{Key: verdict.Key, Outside: !verdict.Key.InWindow(q.Received)}
 	e := event(q, source, verdict.Key)

@@ -62,13 +62,13 @@ func stored(context.Context, []byte) error { return nil }
 func public(tb testing.TB) http.Handler {
 	tb.Helper()
 	r, err := callback.New(callback.Options{
-		Sources: []callback.Source{{Name: "demo", Verifier: benchVerifier(tb)}}, Store: takesAll{}, AttemptBody: 64 << 10, Timeout: time.Minute,
+		Sources: []callback.Source{{Name: "demo", Verifier: benchVerifier(tb)}}, Store: takesAll{}, AttemptBody: 64 << 10,
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return web.NewPublic(web.Public{
-		Receiver: r, BodyLimit: 8 << 20,
+		Receiver: r, BodyLimit: 8 << 20, Timeout: time.Minute,
 		Metrics: web.NewMetrics(func() uint64 { return 0 }), Patience: callback.NewPatience(),
 		Log: zerolog.New(io.Discard).With().Timestamp().Logger(),
 	})

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -25,6 +24,9 @@ type Public struct {
 	Receiver *callback.Receiver
 	// BodyLimit is the largest body in bytes; a larger one is answered 413.
 	BodyLimit int64
+	// Timeout bounds the storing of one callback; up to a tenth of it may be missing. Zero
+	// leaves that to the store.
+	Timeout time.Duration
 	// TrustedProxies are believed when they say whom they forward for.
 	TrustedProxies []netip.Prefix
 	// Metrics counts what happens; it must be set.
@@ -33,6 +35,8 @@ type Public struct {
 	Patience *callback.Patience
 	// Log gets one line for each callback.
 	Log zerolog.Logger
+
+	deadlines *deadlines
 }
 
 // retryAfter is what a 503 asks for, in seconds. The platform's own spacing is
@@ -44,6 +48,7 @@ const retryAfter = "5"
 // NewPublic returns the public door: POST /callbacks/{source}, the same with /{token},
 // and GET /healthz.
 func NewPublic(p Public) http.Handler {
+	p.deadlines = &deadlines{after: p.Timeout}
 	e := newEcho(p.TrustedProxies, p.Log)
 	only(e, http.MethodPost, "/callbacks/:source", p.callback)
 	only(e, http.MethodPost, "/callbacks/:source/:token", p.callback)
@@ -95,7 +100,7 @@ func (p Public) callback(c echo.Context) error {
 	username, password, _ := r.BasicAuth()
 	remote := c.RealIP()
 	// What is authentic is stored even if the caller hangs up meanwhile.
-	out, err := p.Receiver.Accept(context.Background(), callback.Request{
+	out, err := p.Receiver.Accept(p.deadlines.context(), callback.Request{
 		Source: c.Param("source"), Token: c.Param("token"), Username: username, Password: password,
 		Signatures: r.Header.Values(verify.Header), Body: body, ContentType: r.Header.Get(echo.HeaderContentType),
 		Remote: remote, Received: received, Headers: requestHeaders{r},

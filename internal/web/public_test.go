@@ -188,7 +188,7 @@ func TestOwnTroubleIs503(t *testing.T) {
 	} {
 		d := open(t, func(o *options) {
 			if tt.timeout > 0 {
-				o.timeout, o.store = tt.timeout, silent{}
+				o.public.Timeout, o.store = tt.timeout, silent{}
 			}
 		})
 		d.fail = tt.fail

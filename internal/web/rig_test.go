@@ -44,8 +44,6 @@ type options struct {
 	public web.Public
 	limits web.Limits
 	store  callback.Store
-	// timeout bounds the storing of a callback.
-	timeout time.Duration
 }
 
 // open opens the public door to a source demo.
@@ -53,9 +51,9 @@ func open(t *testing.T, change ...func(*options)) *doors {
 	t.Helper()
 	d := &doors{shelf: &shelf{}, t: t, log: &logs{}, metrics: web.NewMetrics(func() uint64 { return 0 })}
 	o := options{
-		public: web.Public{BodyLimit: 1 << 10, Metrics: d.metrics, Log: zerolog.New(d.log)},
+		public: web.Public{BodyLimit: 1 << 10, Timeout: 5 * time.Second, Metrics: d.metrics, Log: zerolog.New(d.log)},
 		limits: web.Limits{Header: 16 << 10, ReadHeader: time.Minute, Read: time.Minute, Write: time.Minute, Idle: time.Minute},
-		store:  d.shelf, timeout: 5 * time.Second,
+		store:  d.shelf,
 	}
 	for _, c := range change {
 		c(&o)
@@ -69,7 +67,7 @@ func open(t *testing.T, change ...func(*options)) *doors {
 		t.Fatal(err)
 	}
 	if o.public.Receiver, err = callback.New(callback.Options{
-		Store: o.store, Timeout: o.timeout, AttemptBody: 1 << 10, Sources: []callback.Source{{Name: "demo", Verifier: v}},
+		Store: o.store, AttemptBody: 1 << 10, Sources: []callback.Source{{Name: "demo", Verifier: v}},
 	}); err != nil {
 		t.Fatal(err)
 	}
