@@ -202,7 +202,7 @@ func admit(ctx context.Context, l ledger, found []*mended, f reverifyFlags) erro
 		if m.State != "new" {
 			continue
 		}
-		stored, err := callback.Tell(ctx, l, m.Event)
+		stored, err := job.Tell(ctx, l.Publish, m.Event)
 		if err != nil {
 			return fmt.Errorf("%s: %w; run it again, what was let in stays and is not let in twice", m.ID, err)
 		}

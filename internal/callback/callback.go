@@ -192,9 +192,9 @@ func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 
 // keep makes an event of what an authentic callback told, if it told something new.
 func (r *Receiver) keep(ctx context.Context, q Request, out Outcome, e job.Event) (Outcome, error) {
-	stored, err := Tell(ctx, r.store, e)
+	stored, err := job.Tell(ctx, r.store.Publish, e)
 	if err != nil {
-		return out, err
+		return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	out.Event = stored
 	switch {

@@ -240,7 +240,7 @@ func (b Backfill) takeIn(ctx context.Context, w *Waiting) error {
 	if e.Job.Class().Terminal() {
 		e.Kind = job.Finished
 	}
-	stored, err := publishEnd(ctx, b.Store, e)
+	stored, err := job.Tell(ctx, b.Store.Publish, e)
 	if err != nil {
 		return err
 	}
@@ -249,16 +249,6 @@ func (b Backfill) takeIn(ctx context.Context, w *Waiting) error {
 		w.Done = "there"
 	}
 	return nil
-}
-
-// publishEnd publishes an event; an end other than the one that is there is a conflict.
-func publishEnd(ctx context.Context, s BackfillStore, e job.Event) (job.Stored, error) {
-	stored, err := s.Publish(ctx, e)
-	if err == nil && stored.Existed && e.Kind == job.Finished && !stored.Job.SameOutcome(e.Job) {
-		e.Kind = job.Conflict
-		stored, err = s.Publish(ctx, e)
-	}
-	return stored, err
 }
 
 func (b Backfill) now() time.Time {

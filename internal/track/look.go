@@ -201,14 +201,11 @@ func (w *Watcher) finish(ctx context.Context, e job.Event) error {
 	})
 }
 
-// tell publishes what is the end of a job, or one of another kind if there is an end
-// already and it is another.
+// tell stores what is the end of a job.
 func (w *Watcher) tell(ctx context.Context, e job.Event) (job.Stored, error) {
-	stored, err := w.Publish(ctx, e)
-	if err == nil && stored.Existed && e.Kind == job.Finished && !stored.Job.SameOutcome(e.Job) {
+	stored, err := job.Tell(ctx, w.Publish, e)
+	if err == nil && stored.Kind == job.Conflict {
 		w.o.Count("conflict", e.Source, string(e.Evidence))
-		e.Kind = job.Conflict
-		stored, err = w.Publish(ctx, e)
 	}
 	return stored, err
 }
