@@ -1,40 +1,58 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // logWriter writes the lines of a log that many goroutines write to. A line that comes
 // alone is written at once; those that come while the last write is under way are written
 // together. A write for each line would cost a busy receiver more than making the line.
+//
+// A log that is written slowly holds its writers up; one that is not written at all stops
+// nothing: lines that find no room are dropped, and counted in the next that is written.
 type logWriter struct {
-	w io.Writer
+	w        io.Writer
+	patience time.Duration
 
 	mu      sync.Mutex
 	lines   []byte
-	changed *sync.Cond // lines were added or taken, or closing has begun
+	dropped int        // lines since the last write that ended
+	writes  int        // begun
+	stalled bool       // the write under way takes longer than patience
+	changed *sync.Cond // any of these has changed, or closing has begun
 	closing bool
 	done    chan struct{}
 }
 
-// mostLines is how many bytes may wait to be written; whoever comes then waits, too.
-const mostLines = 1 << 20
+// mostLines is how many bytes may wait to be written, and logPatience how long a write may
+// take before the log counts as one that is not written.
+const (
+	mostLines   = 1 << 20
+	logPatience = time.Second
+)
 
-func newLogWriter(w io.Writer) *logWriter {
-	l := &logWriter{w: w, done: make(chan struct{})}
+func newLogWriter(w io.Writer) *logWriter { return newPatientLogWriter(w, logPatience) }
+
+func newPatientLogWriter(w io.Writer, patience time.Duration) *logWriter {
+	l := &logWriter{w: w, patience: patience, done: make(chan struct{})}
 	l.changed = sync.NewCond(&l.mu)
 	go l.run()
 	return l
 }
 
-// Write takes a line over. What becomes of it is not known then: a log that cannot be
-// written must stop nothing.
+// Write takes a line over. What becomes of it is not known then.
 func (l *logWriter) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.lines) >= mostLines && !l.closing {
+	for len(l.lines) >= mostLines && !l.closing && !l.stalled {
 		l.changed.Wait()
+	}
+	if len(l.lines) >= mostLines {
+		l.dropped++
+		return len(line), nil
 	}
 	l.lines = append(l.lines, line...)
 	l.changed.Broadcast()
@@ -46,27 +64,45 @@ func (l *logWriter) run() {
 	var spare []byte
 	for {
 		l.mu.Lock()
+		l.writes, l.stalled = l.writes+1, false
 		for len(l.lines) == 0 && !l.closing {
 			l.changed.Wait()
 		}
-		lines := l.lines
+		write, lines := l.writes, l.lines
 		l.lines = spare[:0]
+		if l.dropped > 0 { // they came after these
+			lines = fmt.Appendf(lines, `{"level":"warn","lines":%d,"message":"lines of the log were dropped: it was not written"}`+"\n", l.dropped)
+			l.dropped = 0
+		}
 		l.changed.Broadcast()
 		l.mu.Unlock()
 		if len(lines) == 0 {
 			return
 		}
+		late := time.AfterFunc(l.patience, func() { l.stall(write) })
 		_, _ = l.w.Write(lines)
+		late.Stop()
 		spare = lines
 	}
 }
 
-// Close returns when every line taken over before has been written. A line that comes
-// later is lost.
+// stall notes that a write takes too long, if it is still under way.
+func (l *logWriter) stall(write int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stalled = l.writes == write
+	l.changed.Broadcast()
+}
+
+// Close returns when every line taken over before has been written, or when the log is not
+// written any more. A line that comes later is lost.
 func (l *logWriter) Close() {
 	l.mu.Lock()
 	l.closing = true
 	l.changed.Broadcast()
 	l.mu.Unlock()
-	<-l.done
+	select {
+	case <-l.done:
+	case <-time.After(2 * l.patience):
+	}
 }

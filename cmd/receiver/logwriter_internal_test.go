@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Every line is there once and whole, those of one writer in their order, however many write.
@@ -60,7 +62,7 @@ func TestALogLineAloneIsWrittenAtOnce(t *testing.T) {
 }
 
 // Who logs faster than can be written waits; nothing is dropped, and nothing grows.
-func TestALogThatCannotBeWrittenHoldsItsWriters(t *testing.T) {
+func TestALogThatIsWrittenSlowlyHoldsItsWriters(t *testing.T) {
 	r, w := io.Pipe()
 	l := newLogWriter(w)
 	line := bytes.Repeat([]byte("x"), 1000)
@@ -78,5 +80,37 @@ func TestALogThatCannotBeWrittenHoldsItsWriters(t *testing.T) {
 	<-done
 	if err != nil || read != lines*1000 {
 		t.Errorf("read %d bytes, %v, want %d", read, err, lines*1000)
+	}
+}
+
+// Whoever reads our log may hang; callbacks are answered all the same, and we can end.
+func TestALogThatIsNotWrittenStopsNothing(t *testing.T) {
+	r, w := io.Pipe()
+	l := newPatientLogWriter(w, 10*time.Millisecond)
+	line := append(bytes.Repeat([]byte("x"), 999), '\n')
+	const lines = 3 * mostLines / 1000
+	for range lines { // or it hangs
+		_, _ = l.Write(line)
+	}
+	l.Close() // or this does
+	var read bytes.Buffer
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(&read, r)
+	}()
+	<-l.done // it goes on when it is read again
+	_ = w.Close()
+	<-done
+	written := bytes.Count(read.Bytes(), line)
+	var dropped int
+	for text := range strings.Lines(read.String()) {
+		var note struct{ Lines int }
+		if json.Unmarshal([]byte(text), &note) == nil {
+			dropped += note.Lines
+		}
+	}
+	if written == 0 || dropped == 0 || written+dropped != lines {
+		t.Errorf("%d lines were written and %d said to be dropped, of %d", written, dropped, lines)
 	}
 }
