@@ -1,6 +1,7 @@
 package callback
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -102,7 +103,7 @@ func (p *Patience) Answered(source string, delivery []byte, at time.Time) {
 	a := p.account(source)
 	a.InARow, a.Accepted = 0, at
 	if len(a.failing) > 0 {
-		delete(a.failing, maphash.Bytes(p.seed, delivery))
+		delete(a.failing, p.id(delivery))
 	}
 }
 
@@ -117,7 +118,7 @@ func (p *Patience) Failed(source string, delivery []byte, reason string, at time
 	if len(delivery) == 0 {
 		return
 	}
-	id := maphash.Bytes(p.seed, delivery)
+	id := p.id(delivery)
 	f, known := a.failing[id]
 	if f.givenUp() {
 		f.attempts = 0 // released from the queue, it has all its attempts again
@@ -126,6 +127,21 @@ func (p *Patience) Failed(source string, delivery []byte, reason string, at time
 		return
 	}
 	a.failing[id] = failure{attempts: f.attempts + 1, last: at}
+}
+
+// mostHashed bounds what is looked at of each end of a delivery. A refusal at a source that
+// there is would else take longer than at one that there is not, by what it takes to hash a
+// large body once more.
+const mostHashed = 2 << 10
+
+// id tells deliveries apart by their length and their ends.
+func (p *Patience) id(delivery []byte) uint64 {
+	var h maphash.Hash
+	h.SetSeed(p.seed)
+	_, _ = h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(delivery))))
+	_, _ = h.Write(delivery[:min(len(delivery), mostHashed)])
+	_, _ = h.Write(delivery[max(0, len(delivery)-mostHashed):])
+	return h.Sum64()
 }
 
 // makeRoom forgets a delivery that is not awaited any more, or came once only, as those

@@ -3,6 +3,7 @@ package callback_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ func TestPatience(t *testing.T) {
 	}
 	no := func(second int, delivery string) answer { return answer{second, delivery, "mismatch"} }
 	yes := func(second int, delivery string) answer { return answer{second, delivery, ""} }
+	large := strings.Repeat("x", 10<<10)
 	givenUp := []answer{no(0, "a"), no(8, "a"), no(72, "a"), no(584, "a"), no(4680, "a"), no(37448, "a")}
 	for _, tt := range []struct {
 		name    string
@@ -40,6 +42,8 @@ func TestPatience(t *testing.T) {
 			callback.Standing{Reason: "mismatch", Refused: at(0), Accepted: at(8), AttemptsLeft: 5}},
 		{"another was taken, this one still fails", []answer{no(0, "a"), yes(3, "b")}, 4,
 			callback.Standing{Reason: "mismatch", Refused: at(0), Accepted: at(3), Failing: 1, NextRetry: at(8), AttemptsLeft: 5}},
+		{"large ones that differ at an end", []answer{no(0, large+"a"), no(8, large+"b"), no(9, "a"+large), no(10, large+"a")}, 11,
+			callback.Standing{InARow: 4, Reason: "mismatch", Refused: at(10), Failing: 3, NextRetry: at(16), AttemptsLeft: 4}},
 		{"given up", givenUp, 37449,
 			callback.Standing{InARow: 6, Reason: "mismatch", Refused: at(37448), GivenUp: 1}},
 		{"given up, but it calls on", append(givenUp[:6:6], yes(37500, "b")), 37501,
