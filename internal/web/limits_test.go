@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
@@ -138,6 +139,19 @@ func TestTheDoorsPatience(t *testing.T) {
 				t.Error("what did not arrive whole was stored")
 			}
 		})
+	}
+}
+
+// The time to answer begins when the body has come.
+func TestASlowBodyIsAnswered(t *testing.T) {
+	short := 100 * time.Millisecond
+	d := open(t, func(o *options) { o.limits.Write = short })
+	l := d.dial()
+	l.head(fmt.Sprintf("Content-Length: %d", len(demoBody)), demoBody)
+	<-time.After(2 * short) // the platform takes its time
+	l.send("%s", demoBody)
+	if got := l.answer(); got.code != http.StatusOK {
+		t.Errorf("answer = %d %s, want 200", got.code, got.body)
 	}
 }
 

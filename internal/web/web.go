@@ -20,15 +20,23 @@ import (
 type Limits struct {
 	// Header is the largest header in bytes.
 	Header int
-	// ReadHeader, Read, Write and Idle are the timeouts of http.Server.
+	// ReadHeader, Read and Idle are the timeouts of http.Server. Write is the time from the
+	// end of the body, however long that took, until the answer is written; Read may be
+	// added to it.
 	ReadHeader, Read, Write, Idle time.Duration
 }
 
 // NewServer returns a server for one of the doors.
 func NewServer(h http.Handler, l Limits) *http.Server {
+	// http.Server counts from the end of the headers: a body that comes slowly would leave no
+	// time to answer, and what is stored must not look refused.
+	write := l.Write
+	if write > 0 {
+		write += l.Read
+	}
 	return &http.Server{
 		Handler: h, MaxHeaderBytes: l.Header,
-		ReadHeaderTimeout: l.ReadHeader, ReadTimeout: l.Read, WriteTimeout: l.Write, IdleTimeout: l.Idle,
+		ReadHeaderTimeout: l.ReadHeader, ReadTimeout: l.Read, WriteTimeout: write, IdleTimeout: l.Idle,
 	}
 }
 
