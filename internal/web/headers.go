@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"receiver/internal/job"
@@ -13,8 +14,28 @@ import (
 // maxHeaderJSON bounds what is recorded of a request's headers.
 const maxHeaderJSON = 8 << 10
 
-// secretHeaders are recorded by fingerprint only.
-var secretHeaders = []string{"Authorization", "Cookie", "Proxy-Authorization"}
+// plainHeaders are those of nearly every callback, which hold no secret.
+var plainHeaders = map[string]bool{
+	"Accept": true, "Accept-Encoding": true, "Connection": true, "Content-Length": true, "Content-Type": true, "Elements-Webhook-Id": true,
+	"Elements-Webhook-Signature": true, "Host": true, "User-Agent": true, "X-Forwarded-For": true, "X-Forwarded-Proto": true,
+}
+
+// minToken is how long a token of ours is at least. Whoever sends what is shorter must not
+// have it taken out of his headers.
+const minToken = 16
+
+// secretWords are in the names of headers that hold secrets. The platform can be told to send
+// any header with its callbacks, and proxies add their own. OC: (a) row 29.
+var secretWords = []string{"auth", "cookie", "credential", "key", "passw", "secret", "session", "token"}
+
+// isSecret reports whether a header is recorded by fingerprint only.
+func isSecret(name string) bool {
+	if plainHeaders[name] {
+		return false
+	}
+	lower := strings.ToLower(name)
+	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(lower, word) })
+}
 
 // omitted stands for headers beyond the bound.
 const omitted = `{"omitted":["headers over the bound for records"]}`
@@ -25,18 +46,22 @@ var headerBuffers = sync.Pool{New: func() any {
 }}
 
 // requestHeaders are the headers of a request, written down when they are asked for.
-type requestHeaders struct{ *http.Request }
+type requestHeaders struct {
+	*http.Request
+	token string // what follows the source in its address
+}
 
 // String is headerJSON.
-func (h requestHeaders) String() string { return headerJSON(h.Request) }
+func (h requestHeaders) String() string { return headerJSON(h.Request, h.token) }
 
 // headerJSON returns the headers as received as one JSON object in ASCII, names
-// sorted, secrets replaced by fingerprints. Headers beyond the bound are left out whole
-// and the object says so, since half a header proves nothing.
+// sorted, secrets replaced by fingerprints: whole values of secret headers, and the token
+// wherever it stands. Headers beyond the bound are left out whole and the object says so,
+// since half a header proves nothing.
 //
 // It is written by hand: encoding/json sorts a map by reflection, at the price of half of
 // all allocations for a callback.
-func headerJSON(r *http.Request) string {
+func headerJSON(r *http.Request, token string) string {
 	buffer := headerBuffers.Get().(*[]byte)
 	defer headerBuffers.Put(buffer)
 	var room [32]string
@@ -57,7 +82,7 @@ func headerJSON(r *http.Request) string {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = appendHeader(text, name, values)
+		text = appendHeader(text, name, values, token)
 		if len(text) >= maxHeaderJSON {
 			return omitted
 		}
@@ -67,16 +92,23 @@ func headerJSON(r *http.Request) string {
 	return string(text)
 }
 
-func appendHeader(text []byte, name string, values []string) []byte {
-	secret := slices.Contains(secretHeaders, name)
+func fingerprint(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return "sha256:" + hex.EncodeToString(sum[:4])
+}
+
+func appendHeader(text []byte, name string, values []string, token string) []byte {
+	secret := isSecret(name)
 	text = append(job.AppendString(text, name), ':', '[')
 	for i, v := range values {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		if secret {
-			sum := sha256.Sum256([]byte(v))
-			v = "sha256:" + hex.EncodeToString(sum[:4])
+		switch {
+		case secret:
+			v = fingerprint(v)
+		case len(token) >= minToken:
+			v = strings.ReplaceAll(v, token, fingerprint(token))
 		}
 		text = job.AppendString(text, v)
 	}

@@ -103,7 +103,7 @@ func (p Public) callback(c echo.Context) error {
 	out, err := p.Receiver.Accept(p.deadlines.context(), callback.Request{
 		Source: c.Param("source"), Token: c.Param("token"), Username: username, Password: password,
 		Signatures: r.Header.Values(verify.Header), Body: body, ContentType: r.Header.Get(echo.HeaderContentType),
-		Remote: remote, Received: received, Headers: requestHeaders{r},
+		Remote: remote, Received: received, Headers: requestHeaders{r, c.Param("token")},
 	})
 	p.Metrics.callback(c.Param("source"), out, err, time.Since(start))
 	p.settle(c.Param("source"), body, out, err)
