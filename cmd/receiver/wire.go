@@ -85,7 +85,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	patience := callback.NewPatience()
 	in.metrics.ShowPatience(in.receiver, patience)
 	public := web.NewPublic(web.Public{
-		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), Timeout: cfg.Limits.PublishTimeout,
+		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), BodiesLimit: int64(cfg.Limits.Bodies), Timeout: cfg.Limits.PublishTimeout,
 		TrustedProxies: cfg.Public.TrustedProxies, Metrics: in.metrics, Patience: patience, Log: log,
 	})
 	in.explainer = newExplainer(cfg, in.bus, log)

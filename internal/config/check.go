@@ -121,6 +121,9 @@ func (l *loader) checkLimits(c *Limits) {
 	if c.AttemptBody > c.Body {
 		l.fault("limits.attempt_body", fmt.Sprintf("%v is more than limits.body lets in", c.AttemptBody), fmt.Sprintf("at most %v", c.Body))
 	}
+	if c.Bodies < c.Body {
+		l.fault("limits.bodies", fmt.Sprintf("%v has no room for one of limits.body", c.Bodies), fmt.Sprintf("at least %v", c.Body))
+	}
 	if c.ReadHeaderTimeout > c.ReadTimeout {
 		l.fault("limits.read_header_timeout", "is longer than limits.read_timeout, which includes it", "at most "+shortDuration(c.ReadTimeout))
 	}

@@ -104,6 +104,7 @@ private:
   token: ""
 limits:
   body: 8MiB
+  bodies: 256MiB
   header: 20000
   read_header_timeout: 5s
   read_timeout: 30s

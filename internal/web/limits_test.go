@@ -94,6 +94,38 @@ func TestAnAnnouncementTakesNoRoom(t *testing.T) {
 	}
 }
 
+// What has proved nothing may take so much memory together, and no more.
+func TestLargeBodiesShareABound(t *testing.T) {
+	const large = 256 << 10
+	d := open(t, func(o *options) { o.public.BodyLimit, o.public.BodiesLimit = large, 2*large-2 })
+	body := strings.Repeat("x", large)
+	held := d.dial()
+	held.head("Transfer-Encoding: chunked", body)
+	held.send("%x\n%s\n", large-1, body[:large-1])
+	second := func() int {
+		l := d.dial()
+		l.head("Transfer-Encoding: chunked", body)
+		l.send("%x\n%s\n", large-1, body[:large-1])
+		l.send("1\nx\n0\n\n")
+		return l.answer().code
+	}
+	for code := 0; code != http.StatusServiceUnavailable; { // as soon as the first has been read
+		if code = second(); code != http.StatusServiceUnavailable && code != http.StatusOK {
+			t.Fatalf("a second large body = %d, want 503", code)
+		}
+	}
+	if got := d.post(demoBody); got.code != http.StatusOK {
+		t.Errorf("a small body = %d, want 200", got.code)
+	}
+	held.send("1\nx\n0\n\n")
+	if got := held.answer(); got.code != http.StatusOK {
+		t.Errorf("the first large body = %d, want 200", got.code)
+	}
+	if got := second(); got != http.StatusOK {
+		t.Errorf("after that one = %d, want 200", got)
+	}
+}
+
 // Each of these keeps a connection, and sends too little on it.
 func TestTheDoorsPatience(t *testing.T) {
 	short := 100 * time.Millisecond

@@ -2,8 +2,10 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -24,6 +26,10 @@ type Public struct {
 	Receiver *callback.Receiver
 	// BodyLimit is the largest body in bytes; a larger one is answered 413.
 	BodyLimit int64
+	// BodiesLimit is how many bytes the bodies under way may take together, those of up to
+	// 64 KiB that say their length left out; one that finds no room is answered 503. Zero
+	// means that they are not bounded.
+	BodiesLimit int64
 	// Timeout bounds the storing of one callback; up to a tenth of it may be missing. Zero
 	// leaves that to the store.
 	Timeout time.Duration
@@ -37,6 +43,7 @@ type Public struct {
 	Log zerolog.Logger
 
 	deadlines *deadlines
+	budget    *budget
 }
 
 // retryAfter is what a 503 asks for, in seconds. The platform's own spacing is
@@ -48,7 +55,8 @@ const retryAfter = "5"
 // NewPublic returns the public door: POST /callbacks/{source}, the same with /{token},
 // and GET /healthz.
 func NewPublic(p Public) http.Handler {
-	p.deadlines = &deadlines{after: p.Timeout}
+	p.deadlines, p.budget = &deadlines{after: p.Timeout}, &budget{}
+	p.budget.left.Store(cmp.Or(p.BodiesLimit, math.MaxInt64))
 	e := newEcho(p.TrustedProxies, p.Log)
 	only(e, http.MethodPost, "/callbacks/:source", p.callback)
 	only(e, http.MethodPost, "/callbacks/:source/:token", p.callback)
@@ -87,11 +95,18 @@ func (p Public) callback(c echo.Context) error {
 	if encoded(r) {
 		return p.reject(c, http.StatusUnsupportedMediaType, "send the body without Content-Encoding")
 	}
-	body, err := readBody(c.Response(), r, p.BodyLimit)
+	held := share{from: p.budget}
+	defer held.giveBack()
+	body, err := readBody(c.Response(), r, p.BodyLimit, &held)
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		hangUp(c)
 		return p.reject(c, http.StatusRequestEntityTooLarge, "the body is over the limit")
+	}
+	if errors.Is(err, errNoRoom) {
+		hangUp(c)
+		c.Response().Header().Set(echo.HeaderRetryAfter, retryAfter)
+		return p.reject(c, http.StatusServiceUnavailable, "too many large bodies at once; please call again")
 	}
 	if err != nil {
 		return p.reject(c, http.StatusBadRequest, "the body did not arrive whole")
@@ -178,9 +193,10 @@ func encoded(r *http.Request) bool {
 // atOnce is the largest body, in bytes, that room is made for before it has come.
 const atOnce = 64 << 10
 
-// readBody reads the whole body, or returns *http.MaxBytesError without reading on.
-// A body of unknown length is measured as it comes and never cut.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+// readBody reads the whole body, or returns *http.MaxBytesError or errNoRoom without reading
+// on. A body of unknown length is measured as it comes and never cut. Without held it takes
+// what it needs.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, held *share) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
@@ -193,7 +209,11 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	// more of our memory than he has sent.
 	var body bytes.Buffer
 	body.Grow(atOnce + bytes.MinRead)
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	var coming io.Reader = http.MaxBytesReader(w, r.Body, limit)
+	if held != nil {
+		coming = meteredReader{coming, held}
+	}
+	_, err := body.ReadFrom(coming)
 	return body.Bytes(), err
 }
 
