@@ -13,13 +13,16 @@ type budget struct{ left atomic.Int64 }
 // errNoRoom is returned while reading a body that the budget has no room for.
 var errNoRoom = errors.New("too many large bodies at once")
 
-// share is what one body has taken of a budget.
+// share is what one body has taken of a budget. Its first atOnce bytes take nothing, so that
+// whoever has used the budget up keeps no usual callback out.
 type share struct {
-	from  *budget
-	taken int64
+	from        *budget
+	size, taken int64
 }
 
-func (s *share) take(n int64) error {
+func (s *share) grow(n int64) error {
+	s.size += n
+	n = max(0, s.size-atOnce-s.taken)
 	if s.from.left.Add(-n) < 0 {
 		s.from.left.Add(n)
 		return errNoRoom
@@ -41,7 +44,7 @@ type meteredReader struct {
 
 func (r meteredReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	if e := r.share.take(int64(n)); e != nil {
+	if e := r.share.grow(int64(n)); e != nil {
 		return n, e
 	}
 	return n, err

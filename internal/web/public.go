@@ -26,9 +26,9 @@ type Public struct {
 	Receiver *callback.Receiver
 	// BodyLimit is the largest body in bytes; a larger one is answered 413.
 	BodyLimit int64
-	// BodiesLimit is how many bytes the bodies under way may take together, those of up to
-	// 64 KiB that say their length left out; one that finds no room is answered 503. Zero
-	// means that they are not bounded.
+	// BodiesLimit is how many bytes the bodies under way may take together, the first 64 KiB
+	// of each left out; one that finds no room is answered 503. Zero means that they are not
+	// bounded.
 	BodiesLimit int64
 	// Timeout bounds the storing of one callback; up to a tenth of it may be missing. Zero
 	// leaves that to the store.
