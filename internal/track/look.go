@@ -190,6 +190,13 @@ func (w *Watcher) finish(ctx context.Context, e job.Event) error {
 		log.Str("result", string(e.Job.Result)).Msg("learnt by asking")
 		return nil
 	}
+	if w.open(e) {
+		// Whoever stored it saw our watch there, and may have failed to bring it forward; what
+		// the event leaves open is looked at once more.
+		if err := w.Hurry(ctx, e.Source, e.Job.ID); err != nil {
+			return err
+		}
+	}
 	if stored.Evidence == job.ByPoll {
 		return nil // told by an earlier question that was broken off
 	}

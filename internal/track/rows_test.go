@@ -178,3 +178,41 @@ var errDied = errors.New("died")
 func (dies) Publish(context.Context, job.Event) (job.Stored, error) {
 	return job.Stored{}, errDied
 }
+
+// stuck is a store in which no watch can be put.
+type stuck struct{ *publish.Bus }
+
+func (stuck) PutWatch(context.Context, job.Watch) (bool, error) {
+	return false, publish.ErrUnavailable
+}
+
+// A callback with failed rows may come to another replica while the platform is being asked.
+// That one finds a watch, and then may not be able to bring it forward.
+func TestRowsAreFetchedWhateverTheCallbackMet(t *testing.T) {
+	b := open(t, start(t))
+	const ended = `{"id":"1","status":"COMPLETED","recordsCount":5,"recordsFailedCount":2}`
+	asking, answer := make(chan struct{}), make(chan struct{})
+	p := newPlatform(func(_ context.Context, _ string, n int) (string, error) {
+		if n == 1 {
+			close(asking)
+			<-answer
+		}
+		return ended, nil
+	})
+	p.rows = func(string, int) ([]track.Row, error) { return []track.Row{{Text: "bad"}}, nil }
+	run(t, p.options(b))
+	publishAll(t, b, submitted("1"))
+	<-asking
+	o := p.options(b)
+	o.Store = stuck{b}
+	other, err := track.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Publish(t.Context(), callback(t, job.Finished, ended)); err != nil {
+		t.Fatal(err)
+	}
+	close(answer)
+	awaitHistory(t, b, "1", "submitted by receiver", "finished partial by callback", "errors by poll")
+	awaitNoWatch(t, b, "1")
+}
