@@ -99,7 +99,8 @@ func (a *app) printMessage(m publish.Message) error {
 }
 
 // wireMessage is a message as commands print it. Data is the payload itself if it is
-// JSON, else it stands in Base64; it is still encrypted if it is hidden.
+// JSON, else it stands in Base64; it is still encrypted if it is hidden, and missing if it
+// is lost.
 type wireMessage struct {
 	Subject  string            `json:"subject"`
 	Sequence uint64            `json:"sequence"`
@@ -109,11 +110,12 @@ type wireMessage struct {
 	Data     json.RawMessage   `json:"data,omitempty"`
 	Base64   []byte            `json:"data_base64,omitempty"`
 	Hidden   bool              `json:"hidden,omitempty"`
+	Lost     bool              `json:"lost,omitempty"`
 }
 
 func messageJSON(m publish.Message) wireMessage {
 	w := wireMessage{
-		Subject: m.Subject, Sequence: m.Sequence, Stored: m.Time.UTC(), Headers: map[string]string{}, Hidden: m.Hidden,
+		Subject: m.Subject, Sequence: m.Sequence, Stored: m.Time.UTC(), Headers: map[string]string{}, Hidden: m.Hidden, Lost: m.Lost,
 	}
 	for name, values := range m.Header {
 		if len(values) == 0 {

@@ -80,6 +80,10 @@ func (a *app) storedErrors(ctx context.Context, j *jobCommand, id string, limit 
 			a.say("the errors of job %s are kept encrypted: give --identity-file, or set encryption.identity; asking the platform", printable(id))
 			return false, nil
 		}
+		if e.Lost {
+			a.say("the errors of job %s were kept, but are lost; asking the platform", printable(id))
+			return false, nil
+		}
 		rows, err := track.ParseRows(e.Data)
 		if err != nil {
 			return false, err

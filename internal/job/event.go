@@ -63,6 +63,9 @@ type Event struct {
 	// Hidden is true of an event that was read whose data is encrypted and was not
 	// decrypted: what stands in the data alone is missing from Job, which names it in Cut.
 	Hidden bool
+	// Lost is true of an event that was read whose data was kept apart from it and is not
+	// there any more: Data is nil, and Job lacks what it names in Cut.
+	Lost bool
 
 	digest string // of a hidden event's data
 }

@@ -92,7 +92,7 @@ func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *message) (job.S
 func (b *Bus) publishDistinct(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
 	for {
 		var last uint64
-		for there, err := range b.on(ctx, msg.subject, hidden) {
+		for there, err := range b.on(ctx, msg.subject, nil) {
 			if err != nil {
 				return job.Stored{}, err
 			}

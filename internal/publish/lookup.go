@@ -41,7 +41,7 @@ func (b *Bus) Submission(ctx context.Context, source, id string) (submission str
 	if err != nil {
 		return "", false, fmt.Errorf("%w: looking for %s: %v", ErrUnavailable, subject, err)
 	}
-	e, err := b.stored(ctx, raw, hidden)
+	e, err := b.stored(ctx, raw, nil)
 	if err != nil {
 		return "", false, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -136,3 +136,14 @@ func (b *Bus) payload(ctx context.Context, header map[string][]string, data []by
 	}
 	return data, nil
 }
+
+// kept is payload, except that a body which is not there any more is no error: whoever reads
+// on must not end at it for ever.
+func (b *Bus) kept(ctx context.Context, header map[string][]string, data []byte) (body []byte, lost bool, err error) {
+	body, err = b.payload(ctx, header, data)
+	if errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrDigestMismatch) {
+		b.opts.Log.Error().Err(err).Strs("body", header[dataRef]).Msg("a body is lost")
+		return nil, true, nil
+	}
+	return body, false, err
+}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -156,4 +158,35 @@ func objects(t *testing.T, s *somebodys) int {
 		return 0
 	}
 	return len(list)
+}
+
+// A body that is not there any more costs itself. Its job goes on, and so does who reads.
+func TestALostBodyBreaksNothing(t *testing.T) {
+	s := start(t, t.TempDir())
+	b := open(t, s)
+	large := event(job.Finished, "1", "COMPLETED")
+	large.Data = append(large.Data, strings.Repeat(" ", 9<<20)...)
+	first := store(t, b, large)
+	store(t, b, event(job.Finished, "2", "COMPLETED"))
+	if err := publish.LoseBodies(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	b = open(t, s) // which remembers nothing
+	events, err := b.Job(t.Context(), "demo", "1")
+	if err != nil || len(events) != 1 || !events[0].Lost || events[0].Data != nil || events[0].Job.Status != "COMPLETED" {
+		t.Errorf("Job = %+v, %v, want the event without its data, lost", events, err)
+	}
+	if got, err := b.Publish(t.Context(), event(job.Finished, "1", "COMPLETED")); err != nil || !got.Existed || got.Sequence != first.Sequence {
+		t.Errorf("a repeat: existed=%v seq=%d, %v, want sequence %d", got.Existed, got.Sequence, err, first.Sequence)
+	}
+	var lost []bool
+	for m, err := range b.Messages(t.Context(), publish.Watch{Stream: publish.JobsStream}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost = append(lost, m.Lost)
+	}
+	if !slices.Equal(lost, []bool{true, false}) {
+		t.Errorf("Messages give events that are lost: %v, want the first of two", lost)
+	}
 }

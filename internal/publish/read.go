@@ -32,6 +32,8 @@ type Message struct {
 	// Hidden is true if it was not: Data is encrypted. What gives messages as they stand in
 	// the stream, such as Range, never decrypts and leaves it false.
 	Hidden bool
+	// Lost is true if it was kept in the object store and is not there any more; Data is nil.
+	Lost bool
 }
 
 // last returns the newest event on a subject, Hidden if it is encrypted. A replica may answer that does not
@@ -40,7 +42,7 @@ func (b *Bus) last(ctx context.Context, subject string) (job.Stored, error) {
 	for {
 		raw, err := b.jobs.GetLastMsgForSubject(ctx, subject)
 		if err == nil {
-			return b.stored(ctx, raw, hidden)
+			return b.stored(ctx, raw, nil)
 		}
 		if !errors.Is(err, jetstream.ErrMsgNotFound) {
 			return job.Stored{}, fmt.Errorf("%w: reading back %s: %v", ErrUnavailable, subject, err)
@@ -90,19 +92,28 @@ func (b *Bus) on(ctx context.Context, subject string, reveal revealer) iter.Seq2
 	}
 }
 
-// stored reads an event; reveal decrypts its data.
+// stored reads an event; reveal decrypts its data. Without it, data that is encrypted or kept
+// apart is left out: what a job's state takes is in the headers.
 func (b *Bus) stored(ctx context.Context, raw *jetstream.RawStreamMsg, reveal revealer) (job.Stored, error) {
-	data, err := b.payload(ctx, raw.Header, raw.Data)
-	if err != nil {
-		return job.Stored{}, err
-	}
-	if data, err = reveal(raw.Header, data); err != nil {
-		data = nil // what a job's state takes is in the headers
+	var data []byte
+	lost := false
+	switch {
+	case reveal != nil:
+		var err error
+		if data, lost, err = b.kept(ctx, raw.Header, raw.Data); err != nil {
+			return job.Stored{}, err
+		}
+		if data, err = reveal(raw.Header, data); err != nil || lost {
+			data = nil
+		}
+	case !Refers(raw.Header) && !job.Encrypted(raw.Header):
+		data = raw.Data
 	}
 	e, err := job.ParseEvent(raw.Subject, raw.Header, data)
 	if err != nil {
 		return job.Stored{}, fmt.Errorf("reading sequence %d of %s: %w", raw.Sequence, JobsStream, err)
 	}
+	e.Lost = lost
 	return job.Stored{Event: e, Sequence: raw.Sequence}, nil
 }
 
@@ -216,13 +227,16 @@ func next(ctx context.Context, it jetstream.MessagesContext, consumer jetstream.
 const endPause = 500 * time.Millisecond
 
 func (b *Bus) received(ctx context.Context, msg jetstream.Msg, meta *jetstream.MsgMetadata) (Message, error) {
-	data, err := b.payload(ctx, msg.Headers(), msg.Data())
+	data, lost, err := b.kept(ctx, msg.Headers(), msg.Data())
 	if err != nil {
 		return Message{}, err
 	}
 	m := Message{
 		Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp,
-		Header: msg.Headers(), Data: data,
+		Header: msg.Headers(), Data: data, Lost: lost,
+	}
+	if lost {
+		return m, nil
 	}
 	if plain, err := b.reveal(m.Header, data); err == nil {
 		m.Data = plain
@@ -249,6 +263,7 @@ func (b *Bus) Follow(ctx context.Context, subject string) iter.Seq2[job.Stored, 
 			if err == nil {
 				s.Sequence = m.Sequence
 				s.Event, err = job.ParseEvent(m.Subject, m.Header, m.clear())
+				s.Lost = m.Lost
 			}
 			if !yield(s, err) {
 				return
