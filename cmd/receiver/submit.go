@@ -118,11 +118,39 @@ func upload(ctx context.Context, cfg *config.Config, c *submit.Client, bus *publ
 	if err != nil {
 		return job.Stored{}, err
 	}
-	stored, err := bus.Publish(context.WithoutCancel(ctx), event)
-	if err != nil {
-		return job.Stored{}, fmt.Errorf("job %s was submitted, but its submitted event is not stored: %w", created.ID, err)
+	stored, err := insist(ctx, bus.Publish, event)
+	if err == nil {
+		return stored, nil
 	}
-	return stored, nil
+	remedy := fmt.Sprintf("`receiver jobs find --source %s` finds it at the platform and records it", source)
+	if cfg.TokenSecret.Empty() {
+		remedy = "keep its id: without a token_secret nothing finds it again by itself, and its callback will be one that nobody expects"
+	}
+	return job.Stored{}, fmt.Errorf("job %s was submitted, but its submitted event is not stored: %w; %s", printable(created.ID), err, remedy)
+}
+
+// insistence is how long a store that is away is tried again for a job that the platform has
+// taken.
+const insistence = time.Minute
+
+// insist publishes an event, and tries again for a while if the store is not available. The
+// end of ctx breaks off the waiting, and no attempt.
+func insist(ctx context.Context, publishing func(context.Context, job.Event) (job.Stored, error), e job.Event) (job.Stored, error) {
+	late := time.NewTimer(insistence)
+	defer late.Stop()
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		stored, err := publishing(context.WithoutCancel(ctx), e)
+		if !errors.Is(err, publish.ErrUnavailable) {
+			return stored, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-late.C:
+			return stored, err
+		case <-ctx.Done():
+			return stored, err
+		}
+	}
 }
 
 // openFile opens a file, or standard input, and says its size; -1 is unknown.
