@@ -32,9 +32,10 @@ type Source struct {
 	Expected func(ctx context.Context, id string) (bool, error)
 	// Quarantine puts callbacks about jobs that are not expected aside as attempts.
 	Quarantine bool
-	// Confirm reports whether the platform itself says what a callback told of the end
-	// of a job; nil means that the callback's word is enough. Whoever says no sees to it
-	// that the truth is found out: the callback is put aside as an attempt.
+	// Confirm reports whether what a callback told of the end of a job can be kept: the
+	// platform itself says so, or it is known already. Nil means that the callback's word
+	// is enough. Whoever says no sees to it that the truth is found out: the callback is
+	// put aside as an attempt.
 	// OC: (b) row 5.
 	Confirm func(ctx context.Context, told job.View) (bool, error)
 

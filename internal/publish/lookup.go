@@ -48,6 +48,44 @@ func (b *Bus) Submission(ctx context.Context, source, id string) (submission str
 	return e.Job.Submission, true, nil
 }
 
+// Told reports whether JOBS holds that end of a job, as the one that came first or as a
+// conflict. A replica that lags behind its leader may not know yet. Its error is
+// ErrUnavailable, unless what is there is none of ours.
+func (b *Bus) Told(ctx context.Context, source string, end job.View) (bool, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	first, there, err := b.end(ctx, job.Subject(source, end.ID, job.Finished))
+	if !there || err != nil || first.Job.SameOutcome(end) {
+		return there && err == nil, err
+	}
+	for e, err := range b.on(ctx, job.Subject(source, end.ID, job.Conflict), hidden) {
+		if err != nil || e.Job.SameOutcome(end) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// end returns the event on the subject of a job's end, if there is one, and remembers it.
+func (b *Bus) end(ctx context.Context, subject string) (job.Stored, bool, error) {
+	if e, ok := b.recent.on(subject); ok {
+		return e, true, nil
+	}
+	raw, err := b.jobs.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return job.Stored{}, false, nil
+	}
+	if err != nil {
+		return job.Stored{}, false, fmt.Errorf("%w: looking for %s: %v", ErrUnavailable, subject, err)
+	}
+	e, err := b.stored(ctx, raw, hidden)
+	if err != nil {
+		return job.Stored{}, false, err
+	}
+	b.recent.put(subject, e)
+	return e, true, nil
+}
+
 // Attempts gives the attempts of a source with a verdict, oldest first, up to the last
 // that was there when it was called. Those stored before since are left out; zero leaves
 // out none.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/publish"
 )
 
 func TestHas(t *testing.T) {
@@ -25,6 +26,38 @@ func TestHas(t *testing.T) {
 	} {
 		if got, err := b.Has(t.Context(), tt.source, tt.id, tt.kind); got != tt.want || err != nil {
 			t.Errorf("Has(%s, %s, %s) = %v, %v, want %v", tt.source, tt.id, tt.kind, got, err, tt.want)
+		}
+	}
+}
+
+func TestTold(t *testing.T) {
+	s := start(t, t.TempDir())
+	b := open(t, s)
+	for _, e := range []job.Event{
+		event(job.Progress, "1", "RUNNING"), event(job.Finished, "1", "COMPLETED"), event(job.Conflict, "1", "ABORTED"),
+		event(job.Progress, "2", "RUNNING"),
+	} {
+		if _, err := b.Publish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		source, id, status string
+		want               bool
+	}{
+		{"demo", "1", "COMPLETED", true},
+		{"demo", "1", "success", true},
+		{"demo", "1", "ABORTED", true},
+		{"demo", "1", "CANCELLED", false},
+		{"demo", "1", "RUNNING", false},
+		{"demo", "2", "COMPLETED", false},
+		{"other", "1", "COMPLETED", false},
+	} {
+		end := event(job.Finished, tt.id, tt.status).Job
+		for _, b := range []*publish.Bus{b, open(t, s)} { // with the memory of who stored it, and without
+			if got, err := b.Told(t.Context(), tt.source, end); got != tt.want || err != nil {
+				t.Errorf("Told(%s, %s %s) = %v, %v, want %v", tt.source, tt.id, tt.status, got, err, tt.want)
+			}
 		}
 	}
 }

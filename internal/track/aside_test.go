@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +69,52 @@ func TestConfirm(t *testing.T) {
 	}
 	if w.Confirm("demo", track.ConfirmNever) != nil || w.Confirm("demo", "") != nil {
 		t.Error("Confirm never is not nil")
+	}
+}
+
+// Whoever repeats a callback makes us ask nothing, write nothing and doubt nothing.
+func TestWhatIsKnownNeedsNoConfirmation(t *testing.T) {
+	const ended, aborted = `{"id":"ID","status":"COMPLETED"}`, `{"id":"ID","status":"ABORTED"}`
+	s := start(t)
+	bus := open(t, s)
+	for i, tt := range []struct {
+		name  string
+		there []string // the ends that were told before, the second as a conflict
+		told  string
+		want  bool // known; else it is asked, and the platform is down
+	}{
+		{"the same end", []string{ended}, ended, true},
+		{"the same end, spelt otherwise", []string{ended}, `{"id":"ID","jobStatus":"success"}`, true},
+		{"another end", []string{ended}, aborted, false},
+		{"another end that was told, too", []string{ended, aborted}, aborted, true},
+		{"a third end", []string{ended, aborted}, `{"id":"ID","status":"CANCELLED"}`, false},
+		{"no end", nil, ended, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			id := fmt.Sprint("known-", i)
+			of := func(k job.Kind, body string) job.Event { return callback(t, k, strings.ReplaceAll(body, "ID", id)) }
+			publishAll(t, bus, of(job.Progress, running))
+			for i, body := range tt.there {
+				publishAll(t, bus, of([]job.Kind{job.Finished, job.Conflict}[i], body))
+			}
+			for _, b := range []*publish.Bus{bus, open(t, s)} { // with the memory of who stored it, and without
+				p := says("503 down")
+				w, err := track.New(p.options(b))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := w.Confirm("demo", track.ConfirmAlways)(t.Context(), of(job.Finished, tt.told).Job)
+				if got != tt.want || err != nil {
+					t.Errorf("Confirm = %v, %v, want %v", got, err, tt.want)
+				}
+				if asked := p.questions(id) > 0; asked == tt.want {
+					t.Errorf("asked is %v, want %v", asked, !tt.want)
+				}
+			}
+			if _, watched, err := bus.Watched(t.Context(), "demo", id); err != nil || watched == tt.want {
+				t.Errorf("watched is %v, %v, want %v", watched, err, !tt.want)
+			}
+		})
 	}
 }
 

@@ -34,9 +34,11 @@ func (c Confirm) asks(told job.View) bool {
 }
 
 // Confirm returns a func that reports whether the platform says the same of the end of
-// a job as a callback told; nil if that is never asked. When the platform says something
-// else, is slow or cannot be asked, the func has the job watched, beginning at once, and
-// reports false: its end comes by the watch. An error is that of the store.
+// a job as a callback told; nil if that is never asked. An end that is known already is
+// not asked about: whatever the platform says now, the callback repeats it. When the
+// platform says something else, is slow or cannot be asked, the func has the job watched,
+// beginning at once, and reports false: its end comes by the watch. An error is that of
+// the store.
 func (w *Watcher) Confirm(source string, c Confirm) func(context.Context, job.View) (bool, error) {
 	if c == "" || c == ConfirmNever {
 		return nil
@@ -44,6 +46,9 @@ func (w *Watcher) Confirm(source string, c Confirm) func(context.Context, job.Vi
 	return func(ctx context.Context, told job.View) (bool, error) {
 		if !c.asks(told) {
 			return true, nil
+		}
+		if known, err := w.o.Store.Told(ctx, source, told); known || err != nil {
+			return known, err
 		}
 		_, view, err := w.ask(ctx, source, told.ID, w.o.ConfirmTimeout)
 		outcome := "confirmed"

@@ -27,6 +27,8 @@ type Events interface {
 type Lookups interface {
 	// Has reports whether there is an event of that kind of a job.
 	Has(ctx context.Context, source, id string, k job.Kind) (bool, error)
+	// Told reports whether there is an event of that end of a job.
+	Told(ctx context.Context, source string, end job.View) (bool, error)
 	// Attempts gives the attempts of a source with that verdict, oldest first, leaving
 	// out those stored before since.
 	Attempts(ctx context.Context, source, verdict string, since time.Time) iter.Seq2[job.Attempt, error]
