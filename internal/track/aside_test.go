@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,6 +118,151 @@ func TestWhatIsKnownNeedsNoConfirmation(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A callback is put aside in the time that its answer may take: what is left of that is the
+// store's.
+func TestASlowPlatformLeavesTimeToStore(t *testing.T) {
+	bus := open(t, start(t))
+	p := newPlatform(hang)
+	w, err := track.New(p.options(bus))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if got, err := w.Confirm("demo", track.ConfirmAlways)(ctx, end("1")); got || err != nil {
+		t.Errorf("Confirm = %v, %v, want false and no error", got, err)
+	}
+	if _, watched, err := bus.Watched(t.Context(), "demo", "1"); !watched || err != nil {
+		t.Errorf("watched is %v, %v, want true", watched, err)
+	}
+}
+
+// Callbacks that come together wait for one another, as many as may be at a source.
+func TestConfirmationsTakeTurns(t *testing.T) {
+	const places = 2
+	var now, most atomic.Int32
+	other := make(chan bool)
+	p := newPlatform(func(_ context.Context, id string, _ int) (string, error) {
+		most.Store(max(most.Load(), now.Add(1)))
+		defer now.Add(-1)
+		select { // two at once there are, or nobody is answered
+		case other <- true:
+		case <-other:
+		}
+		return strings.ReplaceAll(completed, "ID", id), nil
+	})
+	o := p.options(open(t, start(t)))
+	o.PerSource, o.ConfirmTimeout = places, time.Minute
+	w, err := track.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for i := range 10 * places {
+		all.Go(func() {
+			if got, err := w.Confirm("demo", track.ConfirmAlways)(t.Context(), end(fmt.Sprint(i))); !got || err != nil {
+				t.Errorf("Confirm = %v, %v, want true", got, err)
+			}
+		})
+	}
+	all.Wait()
+	if most.Load() > places {
+		t.Errorf("%d questions at once, want %d at most", most.Load(), places)
+	}
+}
+
+// Where there is no place in time, the callback is put aside as what is not confirmed is,
+// the platform is not asked on its behalf, and other sources are not held up.
+func TestAConfirmationWithoutAPlace(t *testing.T) {
+	bus := open(t, start(t))
+	p := newPlatform(hang)
+	o := p.options(bus)
+	o.PerSource, o.ConfirmTimeout = 1, 10*time.Second
+	ask := o.Status
+	o.Status = func(ctx context.Context, source, id string) ([]byte, error) {
+		if source == "other" {
+			return []byte(strings.ReplaceAll(completed, "ID", id)), nil
+		}
+		return ask(ctx, source, id)
+	}
+	w, err := track.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer background(t, func(ctx context.Context) { _, _ = w.Confirm("demo", track.ConfirmAlways)(ctx, end("1")) })()
+	eventually(t, "the place to be taken", func() bool { return p.questions("1") == 1 })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if got, err := w.Confirm("other", track.ConfirmAlways)(ctx, end("2")); !got || err != nil {
+		t.Errorf("Confirm at another source = %v, %v, want true", got, err)
+	}
+	if got, err := w.Confirm("demo", track.ConfirmAlways)(ctx, end("3")); got || err != nil {
+		t.Errorf("Confirm without a place = %v, %v, want false and no error", got, err)
+	}
+	_, watched, err := bus.Watched(t.Context(), "demo", "3")
+	if !watched || err != nil || p.questions("3") > 0 || p.count("confirm demo busy") != 1 {
+		t.Errorf("watched is %v, %v, asked %d times, counted as busy %d times, want it watched, not asked, counted once",
+			watched, err, p.questions("3"), p.count("confirm demo busy"))
+	}
+}
+
+// What was not confirmed a moment ago is being asked about anyway: to repeat it costs
+// neither a question nor a watch.
+func TestWhatWasNotConfirmedIsNotAskedAtOnceAgain(t *testing.T) {
+	bus := open(t, start(t))
+	p := says(running)
+	o := p.options(bus)
+	now := time.Now()
+	o.Now = func() time.Time { return now }
+	w, err := track.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aborted := job.View{ID: "1", Status: "ABORTED", Result: job.Failed}
+	var first job.Watch
+	for i, tt := range []struct {
+		name  string
+		later time.Duration
+		told  job.View
+		asked int // in all
+	}{
+		{"first", 0, end("1"), 1},
+		{"again", 0, end("1"), 1},
+		{"a while later", 59 * time.Second, end("1"), 1},
+		{"another end", 0, aborted, 2},
+		{"later than that", time.Second, end("1"), 3},
+	} {
+		now = now.Add(tt.later)
+		if got, err := w.Confirm("demo", track.ConfirmAlways)(t.Context(), tt.told); got || err != nil {
+			t.Errorf("%s: Confirm = %v, %v, want false", tt.name, got, err)
+		}
+		if got := p.questions("1"); got != tt.asked {
+			t.Errorf("%s: asked %d times, want %d", tt.name, got, tt.asked)
+		}
+		watch, _, err := bus.Watched(t.Context(), "demo", "1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = watch
+		}
+		if changed := watch.Sequence != first.Sequence; changed != (tt.asked > 1) {
+			t.Errorf("%s: the watch was written again: %v, want %v", tt.name, changed, !changed)
+		}
+	}
+}
+
+// end is a job that a callback says has ended well.
+func end(id string) job.View {
+	n := int64(0)
+	return job.View{ID: id, Status: "COMPLETED", Result: job.Succeeded, Failed: &n}
+}
+
+func hang(ctx context.Context, _ string, _ int) (string, error) {
+	<-ctx.Done()
+	return "", ctx.Err()
 }
 
 func TestExpectedIsWhatWasSubmitted(t *testing.T) {

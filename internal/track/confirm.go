@@ -2,6 +2,8 @@ package track
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"receiver/internal/job"
 )
@@ -36,9 +38,9 @@ func (c Confirm) asks(told job.View) bool {
 // Confirm returns a func that reports whether the platform says the same of the end of
 // a job as a callback told; nil if that is never asked. An end that is known already is
 // not asked about: whatever the platform says now, the callback repeats it. When the
-// platform says something else, is slow or cannot be asked, the func has the job watched,
-// beginning at once, and reports false: its end comes by the watch. An error is that of
-// the store.
+// platform says something else, is slow or cannot be asked, or is being asked as often as
+// it may, the func has the job watched, beginning at once, and reports false: its end
+// comes by the watch. An error is that of the store.
 func (w *Watcher) Confirm(source string, c Confirm) func(context.Context, job.View) (bool, error) {
 	if c == "" || c == ConfirmNever {
 		return nil
@@ -50,22 +52,48 @@ func (w *Watcher) Confirm(source string, c Confirm) func(context.Context, job.Vi
 		if known, err := w.o.Store.Told(ctx, source, told); known || err != nil {
 			return known, err
 		}
-		_, view, err := w.ask(ctx, source, told.ID, w.o.ConfirmTimeout)
-		outcome := "confirmed"
-		switch {
-		case err != nil:
-			outcome = "unanswered"
-		case !view.SameOutcome(told):
-			outcome = "different"
+		if w.doubts.has(source, told, w.o.Now()) {
+			w.o.Count("confirm", source, "repeated")
+			return false, nil
 		}
+		outcome, says, err := w.compare(ctx, source, told)
 		w.o.Count("confirm", source, outcome)
 		if outcome == "confirmed" {
 			return true, nil
 		}
-		w.o.Log.Warn().Err(err).Str("source", source).Str("job", told.ID).Str("told", told.Status).Str("says", view.Status).
+		w.o.Log.Warn().Err(err).Str("source", source).Str("job", told.ID).Str("told", told.Status).Str("says", says).
 			Msg("callback not confirmed by the platform; the job is being watched")
-		return false, w.Hurry(ctx, source, told.ID)
+		if err := w.Hurry(ctx, source, told.ID); err != nil {
+			return false, err
+		}
+		w.doubts.add(source, told, w.o.Now())
+		return false, nil
 	}
+}
+
+// errBusy is why the platform was not asked.
+var errBusy = errors.New("as many callbacks of the source are being confirmed as may be at once")
+
+// compare asks the platform after a job, and returns in one word how its answer compares
+// with what a callback told, and its status.
+func (w *Watcher) compare(ctx context.Context, source string, told job.View) (outcome, says string, err error) {
+	most := w.o.ConfirmTimeout
+	if end, ok := ctx.Deadline(); ok {
+		most = min(most, time.Until(end)/2)
+	}
+	until := time.Now().Add(most)
+	if !w.confirming.await(source, most) {
+		return "busy", "", errBusy
+	}
+	defer w.confirming.leave(source)
+	_, view, err := w.ask(ctx, source, told.ID, time.Until(until))
+	switch {
+	case err != nil:
+		return "unanswered", "", err
+	case !view.SameOutcome(told):
+		return "different", view.Status, nil
+	}
+	return "confirmed", view.Status, nil
 }
 
 // Expected returns a func that reports whether anything has told that a job of a source

@@ -20,10 +20,10 @@ func (w *Watcher) turn(ctx context.Context, watch job.Watch) time.Duration {
 	if wait := w.wait(watch); wait > 0 {
 		return wait
 	}
-	if !w.enter(watch.Source) {
+	if !w.asking.enter(watch.Source) {
 		return jittered(busyPause)
 	}
-	defer w.leave(watch.Source)
+	defer w.asking.leave(watch.Source)
 	if err := w.look(ctx, watch); err != nil {
 		if ctx.Err() == nil {
 			w.o.Log.Warn().Err(err).Str("source", watch.Source).Str("job", watch.Job).Msg("job not asked after; tried again")

@@ -81,13 +81,14 @@ type Options struct {
 	Log   zerolog.Logger
 
 	// Workers is how many questions are under way at once, and PerSource how many of
-	// them at one source, so that a platform that hangs holds up nobody else. Defaults
-	// 16 and 4.
+	// them at one source, so that a platform that hangs holds up nobody else. As many
+	// again may be under way at a source to confirm callbacks. Defaults 16 and 4.
 	Workers, PerSource int
 	// Timeout bounds one question, and twice that the errors of one job. Default 30 s.
 	Timeout time.Duration
 	// ConfirmTimeout bounds the question by which a callback is confirmed while the
-	// platform waits for our answer. Default 3 s.
+	// platform waits for our answer, the wait for a place included. It is never more than
+	// half of the time that the callback has left: the rest is the store's. Default 3 s.
 	ConfirmTimeout time.Duration
 	// Patience is how long a replica may take over one job before another does it; it
 	// must be above twice the timeout. Default 2 minutes.
@@ -139,9 +140,12 @@ func (o Options) withDefaults() Options {
 // Watcher sees jobs to their end. Any number of them may run on one store, in any
 // number of processes: they share the work. It is safe for concurrent use.
 type Watcher struct {
-	o    Options
-	mu   sync.Mutex
-	busy map[string]int // questions under way, by source
+	o Options
+	// asking are the questions of watches, and confirming those by which callbacks are
+	// confirmed. Neither takes the places of the other: a flood of callbacks holds up no
+	// watch, and a long list of failed rows no callback.
+	asking, confirming places
+	doubts             doubts
 }
 
 // New returns a watcher. Nothing happens until Run.
@@ -153,7 +157,7 @@ func New(o Options) (*Watcher, error) {
 	if o.Patience <= 2*o.Timeout {
 		return nil, fmt.Errorf("watching jobs: the patience of %v is not above twice the timeout of %v", o.Patience, o.Timeout)
 	}
-	return &Watcher{o: o, busy: map[string]int{}}, nil
+	return &Watcher{o: o, asking: places{each: o.PerSource}, confirming: places{each: o.PerSource}}, nil
 }
 
 // Run reacts to submissions and asks after jobs until ctx is done, and returns when what was
@@ -193,22 +197,3 @@ func (w *Watcher) keepOn(ctx context.Context, doing string, do func() error) {
 }
 
 func (w *Watcher) plan(source, object string) Plan { return w.o.Plan(source, object).withDefaults() }
-
-// enter takes one of the source's places, if there is one.
-func (w *Watcher) enter(source string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.busy[source] >= w.o.PerSource {
-		return false
-	}
-	w.busy[source]++
-	return true
-}
-
-func (w *Watcher) leave(source string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.busy[source]--; w.busy[source] == 0 {
-		delete(w.busy, source)
-	}
-}
