@@ -15,23 +15,28 @@ const (
 	// maxJSON is the largest body that is written again as JSON.
 	maxJSON = 256 << 10
 	// maxPacked and maxUnpacked are the largest bodies, uncompressed, that are
-	// compressed and unpacked.
-	maxPacked   = 1 << 20
+	// compressed and unpacked. There are bodies of which a gzip takes three seconds for
+	// each MiB.
+	maxPacked   = 64 << 10
 	maxUnpacked = 8 << 20
 )
 
 // bodyMistakes gives what was signed if the body is what a common mistake made of it.
-// It makes nothing again that after, the mistake that led to the body, is about, and
-// compresses only a body that no mistake led to, since that is slow.
-func bodyMistakes(b []byte, after string) iter.Seq[mistake] {
+// It makes nothing again that after, the mistake that led to the body, is about. What it
+// makes it pays for by spend, and it stops when that is false.
+func bodyMistakes(b []byte, after string, spend func(work int) bool) iter.Seq[mistake] {
 	return func(yield func(mistake) bool) {
+		if !spend(len(b)) {
+			return
+		}
 		for _, m := range lineMistakes(b) {
 			if !bytes.Equal(m.data, b) && !yield(m) {
 				return
 			}
 		}
 		if isGzip(b) {
-			if data := unpack(b); data != nil && !yield(mistake{cause{code: "body_compressed"}, data}) {
+			data, size := unpack(b)
+			if !spend(unpackCost*size) || data != nil && !yield(mistake{cause{code: "body_compressed"}, data}) {
 				return
 			}
 		}
@@ -40,23 +45,28 @@ func bodyMistakes(b []byte, after string) iter.Seq[mistake] {
 				return
 			}
 		}
-		if after != "body_json" {
-			for m := range rewritten(b) {
-				if !yield(m) {
-					return
-				}
-			}
-		}
-		if after != "" || isGzip(b) || len(b) > maxPacked {
+		if after == "body_json" {
 			return
 		}
-		// Other compressors give other bytes; of those only a copy could tell.
-		for _, level := range []int{gzip.DefaultCompression, gzip.BestSpeed, gzip.BestCompression} {
-			if !yield(mistake{cause{code: "body_uncompressed"}, pack(b, level)}) {
+		for m := range rewritten(b, spend) {
+			if !yield(m) {
 				return
 			}
 		}
 	}
+}
+
+// packings are a body compressed. Other compressors give other bytes; of those only a copy
+// could tell.
+func packings(b []byte) []mistake {
+	if isGzip(b) || len(b) > maxPacked {
+		return nil
+	}
+	var all []mistake
+	for _, level := range []int{gzip.DefaultCompression, gzip.BestSpeed, gzip.BestCompression} {
+		all = append(all, mistake{cause{code: "body_uncompressed"}, pack(b, level)})
+	}
+	return all
 }
 
 // lineMistakes undo what happens to line ends and at both ends of a text.
@@ -103,17 +113,18 @@ func endsEarly(b []byte) bool {
 
 func isGzip(b []byte) bool { return bytes.HasPrefix(b, []byte{0x1f, 0x8b, 8}) }
 
-// unpack returns nil if b is no gzip, or too large when unpacked.
-func unpack(b []byte) []byte {
+// unpack returns no data if b is no gzip, or too large when unpacked. Size is how much was
+// unpacked to find that out.
+func unpack(b []byte) (data []byte, size int) {
 	r, err := gzip.NewReader(bytes.NewReader(b))
 	if err != nil {
-		return nil
+		return nil, 0
 	}
-	data, err := io.ReadAll(io.LimitReader(r, maxUnpacked+1))
-	if err != nil || len(data) > maxUnpacked {
-		return nil
+	data, err = io.ReadAll(io.LimitReader(r, maxUnpacked+1))
+	if size = len(data); err != nil || size > maxUnpacked {
+		data = nil
 	}
-	return data
+	return data, size
 }
 
 func pack(b []byte, level int) []byte {

@@ -24,8 +24,12 @@ type node struct {
 }
 
 // rewritten gives b, if it is a JSON object or array, as the usual serialisers write it.
-func rewritten(b []byte) iter.Seq[mistake] {
+// For spend see bodyMistakes.
+func rewritten(b []byte, spend func(work int) bool) iter.Seq[mistake] {
 	return func(yield func(mistake) bool) {
+		if len(b) > maxJSON || !json.Valid(b) || !spend((readCost+writeCost*len(escapings))*len(b)) {
+			return
+		}
 		root, ok := parseJSON(b)
 		if !ok {
 			return
@@ -34,7 +38,7 @@ func rewritten(b []byte) iter.Seq[mistake] {
 			for _, e := range root.differing() {
 				for _, s := range spacings {
 					data := (&jsonWriter{spacing: s, escaping: e}).write(root)
-					if !bytes.Equal(data, b) && !yield(mistake{cause{"body_json", order + s.name + ", " + e.name}, data}) {
+					if !spend(writeCost*len(data)) || !bytes.Equal(data, b) && !yield(mistake{cause{"body_json", order + s.name + ", " + e.name}, data}) {
 						return false
 					}
 				}
@@ -71,11 +75,8 @@ func (n node) differing() []escaping {
 	return all
 }
 
-// parseJSON reads one object or array and nothing after it, of bounded size and depth.
+// parseJSON reads one object or array and nothing after it, of bounded depth.
 func parseJSON(b []byte) (root node, ok bool) {
-	if len(b) > maxJSON {
-		return root, false
-	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	root, ok = parseNode(d, 0)

@@ -10,12 +10,18 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 )
 
-// The work of one Explain: bytes hashed, and what a hash costs besides, in bytes.
+// The work of one Explain: bytes hashed, and in such bytes what a hash costs besides, and
+// what a byte costs that is unpacked, read as JSON or written as JSON. Strangers choose
+// the bodies, so all that is made of them is paid for, also if nothing comes of it.
 const (
-	maxWork  = 256 << 20
-	hashCost = 256
+	maxWork    = 256 << 20
+	hashCost   = 256
+	unpackCost = 4
+	readCost   = 64
+	writeCost  = 4
 )
 
 // hashes are the hash functions by the size of their digests.
@@ -27,6 +33,7 @@ type search struct {
 	readings []reading
 	sizes    []int // of the digests, each once
 	keys     keyForms
+	packed   func() []mistake // the body compressed, which is slow and done once
 
 	left   int // of maxWork
 	tried  int // hashes made
@@ -36,6 +43,7 @@ type search struct {
 
 func newSearch(q Question, readings []reading) *search {
 	s := &search{question: q, readings: readings, left: maxWork}
+	s.packed = sync.OnceValue(func() []mistake { return packings(q.Body) })
 	if len(readings) > 0 {
 		s.keys = newKeyForms(q)
 	}
@@ -92,7 +100,12 @@ func (s *search) bodies() iter.Seq[bodyForm] {
 				return
 			}
 		}
-		for m := range bodyMistakes(s.question.Body, "") {
+		for m := range bodyMistakes(s.question.Body, "", s.spend) {
+			if !yield(bodyForm{m.data, []cause{m.cause}}) {
+				return
+			}
+		}
+		for _, m := range s.packed() {
 			if !yield(bodyForm{m.data, []cause{m.cause}}) {
 				return
 			}
@@ -104,7 +117,7 @@ func (s *search) bodies() iter.Seq[bodyForm] {
 func (s *search) pairs() iter.Seq[bodyForm] {
 	return func(yield func(bodyForm) bool) {
 		for b := range s.bodies() {
-			for m := range bodyMistakes(b.data, b.causes[0].code) {
+			for m := range bodyMistakes(b.data, b.causes[0].code, s.spend) {
 				if m.code != b.causes[0].code && !yield(bodyForm{m.data, append(clip(b.causes), m.cause)}) {
 					return
 				}
@@ -114,8 +127,11 @@ func (s *search) pairs() iter.Seq[bodyForm] {
 }
 
 // afford pays for hashing n bytes once, if there is enough left.
-func (s *search) afford(n int) bool {
-	s.left -= n + hashCost
+func (s *search) afford(n int) bool { return s.spend(n + hashCost) }
+
+// spend pays for some work, and reports whether there was enough left.
+func (s *search) spend(work int) bool {
+	s.left -= work
 	return s.left >= 0
 }
 
@@ -225,7 +241,7 @@ func (s *search) unexplained() Finding {
 		"keys decoded from and encoded in base64 and hexadecimal, and in the other case",
 		"HMAC and plain hashes: SHA-1, SHA-256 and SHA-512 as the length of the value says",
 		"the body with other line ends, with and without one at its end, white space around it or a byte order mark",
-		"the body unpacked and compressed by gzip, and decoded from base64",
+		"the body unpacked by gzip, and decoded from base64",
 	}
 	if n := len(s.question.Earlier); n > 0 {
 		f.Tried = append(f.Tried, count(n, "earlier callback"))
@@ -236,6 +252,11 @@ func (s *search) unexplained() Finding {
 		f.Skipped = append(f.Skipped, fmt.Sprintf("the body as JSON written otherwise: it is over %d KiB", maxJSON>>10))
 	} else {
 		f.Tried = append(f.Tried, "the body as JSON in the ways of the usual serialisers, if it is JSON")
+	}
+	if len(s.question.Body) > maxPacked {
+		f.Skipped = append(f.Skipped, fmt.Sprintf("the body compressed by gzip: it is over %d KiB", maxPacked>>10))
+	} else {
+		f.Tried = append(f.Tried, "the body compressed by gzip")
 	}
 	if s.left < 0 {
 		f.Skipped = append(f.Skipped, "a part of these: that would have been too much work for a body of this size")

@@ -344,7 +344,7 @@ func TestUnexplainedSaysWhatWasTried(t *testing.T) {
 	if got.Code != "unexplained" || !slices.Contains(got.Tried, "1 key of the source and 80 keys of others, as they are") {
 		t.Errorf("Explain = %+v, want what was tried", got)
 	}
-	for _, want := range []string{"earlier callbacks", "JSON", "too much work"} {
+	for _, want := range []string{"earlier callbacks", "JSON", "gzip", "too much work"} {
 		if !strings.Contains(strings.Join(got.Skipped, "\n"), want) {
 			t.Errorf("Skipped = %q, want a word of %s", got.Skipped, want)
 		}
@@ -358,6 +358,41 @@ func TestUnexplainedSaysWhatWasTried(t *testing.T) {
 		if !strings.Contains(strings.Join(got.Tried, "\n"), want) {
 			t.Errorf("Tried = %q, want a word of %s", got.Tried, want)
 		}
+	}
+}
+
+// Strangers supply the callbacks that a signature is compared with. What is made of their
+// bodies is work like the hashes, also if nothing comes of it.
+func TestTheWorkIsBoundedWhateverTheBodiesAre(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		body    func(i int) string // of an earlier callback
+		skipped bool
+	}{
+		{"ordinary callbacks", func(i int) string { return fmt.Sprintf(`{"id":%d,"note":"<Zoë> a/b%s"}`, i, strings.Repeat("y", 300)) }, false},
+		{"gzip that unpacks to more than is looked at", func(i int) string { return pack(strings.Repeat("x", 9<<20+i)) }, true},
+		{"gzip that unpacks to much", func(i int) string { return pack(strings.Repeat("x", 8<<20-i)) }, true},
+		{"gzip that breaks off", func(i int) string { p := pack(strings.Repeat("x", 8<<20-i)); return p[:len(p)-1] }, true},
+		{"JSON that is all numbers", func(i int) string { return fmt.Sprintf("[%d%s]", i, strings.Repeat(",1", 6<<10)) }, true},
+		{"JSON that is nested too deep", func(i int) string {
+			return fmt.Sprintf("[[%d%s],%s%s]", i, strings.Repeat(",1", 6<<10), strings.Repeat("[", 100), strings.Repeat("]", 100))
+		}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			q := verify.Question{
+				Values: []string{sign("strange", nil)}, Body: []byte(notice),
+				Keys: []verify.Candidate{verify.NewCandidate("crm", "first", []byte(ours))},
+			}
+			for i := range 4 {
+				e := verify.Earlier{Label: fmt.Sprint(i), Body: []byte(tt.body(i))}
+				q.Earlier = append(q.Earlier, slices.Repeat([]verify.Earlier{e}, 100)...)
+			}
+			found := verify.Explain(q)
+			last := found[len(found)-1]
+			if skipped := strings.Contains(strings.Join(last.Skipped, "\n"), "too much work"); skipped != tt.skipped {
+				t.Errorf("Explain leaves out a part: %v, want %v; skipped %q", skipped, tt.skipped, last.Skipped)
+			}
+		})
 	}
 }
 
