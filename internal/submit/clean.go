@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+
+	"receiver/internal/job"
 )
 
 const (
@@ -15,7 +17,9 @@ const (
 )
 
 // cleaner returns what makes text from outside fit for an error: secrets hidden,
-// on one line, printable and short.
+// on one line, printable and short. Secrets are those of the client and of the call,
+// and the tokens of callback addresses, which the platform may quote whatever it is
+// asked: a question after a job does not know that job's.
 func (c *Client) cleaner(k call) func(string) string {
 	var pairs []string
 	for _, s := range append(c.secrets(), k.secrets...) {
@@ -27,7 +31,13 @@ func (c *Client) cleaner(k call) func(string) string {
 		}
 	}
 	hide := strings.NewReplacer(pairs...)
-	return func(s string) string { return printable(hide.Replace(s)) }
+	return func(s string) string { return printable(redacted(hide.Replace(s))) }
+}
+
+// redacted replaces what grants something in the callback addresses of a text.
+func redacted(s string) string {
+	clean, _ := job.Redact([]byte(s))
+	return string(clean)
 }
 
 // callbackSecrets are the parts of a callback URL that no error may repeat: the

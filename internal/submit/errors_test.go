@@ -102,6 +102,45 @@ func TestErrorsHideWhatThePlatformEchoes(t *testing.T) {
 	}
 }
 
+// Whatever we ask, the platform may quote the address that it calls back at. What is no
+// secret of the question is known by its form.
+func TestErrorsHideTheTokenOfACallbackAddress(t *testing.T) {
+	inJSON := strings.ReplaceAll(callback, "/", `\u002f`)
+	for _, tc := range []struct {
+		name string
+		code int
+		body string
+	}{
+		{"in the message", 400, `{"message":"calling ` + callback + ` failed"}`},
+		{"of the provider", 502, `{"message":"m","providerMessage":"` + strings.ReplaceAll(callback, "/", `\/`) + `"}`},
+		{"as the request's id", 400, `{"message":"m","requestId":"` + callback + `"}`},
+		{"in a page", 404, "<p>" + url.QueryEscape(callback) + "</p>"},
+		{"in JSON of another form", 400, `{"error":{"notificationUrl":"` + inJSON + `"}}`},
+		{"where the text is cut", 400, strings.Repeat("x", 1010) + callback},
+		{"at the beginning of no JSON", 200, "/callbacks/demo/" + token},
+		{"of somebody else", 400, `{"error":{"notificationUrl":"https://h.example/` + token + `"}}`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c, _ := serve(t, answering(tc.code, tc.body, nil))
+			_, status := c.Status(t.Context(), "7")
+			_, objects := c.Objects(t.Context())
+			_, cancel := c.Cancel(t.Context(), "7")
+			failed := []error{status, objects, cancel}
+			for _, err := range c.Errors(t.Context(), "7", 1) {
+				failed = append(failed, err)
+			}
+			for i, err := range failed {
+				if err == nil {
+					t.Fatalf("question %d = nil, want an error", i)
+				}
+				if mustHide(t, "error", err.Error()); strings.Contains(err.Error(), token[:12]) {
+					t.Errorf("error shows a part of the token: %s", err)
+				}
+			}
+		})
+	}
+}
+
 func TestTransportErrorsShowNoQuery(t *testing.T) {
 	c, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { hangUp(t, w) })
 	for _, err := range c.Jobs(t.Context(), "object_name='"+token+"'") {

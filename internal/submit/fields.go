@@ -60,7 +60,8 @@ func notJSON(b []byte, wanted string) error {
 	if b[0] == '{' || b[0] == '[' || b[0] == '"' {
 		return fmt.Errorf("it is JSON but no %s", wanted)
 	}
-	return fmt.Errorf("it is no JSON %s but begins %q", wanted, b[:min(len(b), 40)])
+	begins := redacted(string(b[:min(len(b), maxShown)]))
+	return fmt.Errorf("it is no JSON %s but begins %q", wanted, begins[:min(len(begins), 40)])
 }
 
 // text returns the first of names that holds text, or the JSON of the first that

@@ -86,14 +86,14 @@ func (w *Watcher) compare(ctx context.Context, source string, told job.View) (ou
 		return "busy", "", errBusy
 	}
 	defer w.confirming.leave(source)
-	_, view, err := w.ask(ctx, source, told.ID, time.Until(until))
+	a, err := w.ask(ctx, source, told.ID, time.Until(until))
 	switch {
 	case err != nil:
 		return "unanswered", "", err
-	case !view.SameOutcome(told):
-		return "different", view.Status, nil
+	case !a.view.SameOutcome(told):
+		return "different", a.view.Status, nil
 	}
-	return "confirmed", view.Status, nil
+	return "confirmed", a.view.Status, nil
 }
 
 // Expected returns a func that reports whether anything has told that a job of a source

@@ -61,7 +61,7 @@ func (w *Watcher) look(ctx context.Context, watch job.Watch) error {
 	if watch.Object == "" {
 		watch.Object = known.View.Object
 	}
-	body, view, err := w.ask(ctx, watch.Source, watch.Job, w.o.Timeout)
+	a, err := w.ask(ctx, watch.Source, watch.Job, w.o.Timeout)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -70,13 +70,13 @@ func (w *Watcher) look(ctx context.Context, watch job.Watch) error {
 	switch {
 	case err != nil:
 		watch.Failures, watch.Error = watch.Failures+1, cut(err.Error())
-	case view.Class().Terminal():
-		return w.finish(ctx, polled(job.Finished, watch, known, view, body))
+	case a.view.Class().Terminal():
+		return w.finish(ctx, polled(job.Finished, watch, known, a))
 	default:
-		if err := w.progress(ctx, watch, polled(job.Progress, watch, known, view, body)); err != nil {
+		if err := w.progress(ctx, watch, polled(job.Progress, watch, known, a)); err != nil {
 			return err
 		}
-		watch.Status = view.Status
+		watch.Status = a.view.Status
 	}
 	return w.goOn(ctx, watch, now)
 }
@@ -88,25 +88,40 @@ func (w *Watcher) before(ctx context.Context, watch job.Watch) (Job, error) {
 	return Fold(events), err
 }
 
+// answer is what the platform answered to a question after a job. It may repeat the address
+// that it calls back at, in whatever it says, and a token in there must not be kept: body
+// and view are redacted.
+type answer struct {
+	body     []byte
+	redacted bool
+	view     job.View
+}
+
 // ask reads the platform's status of a job. When ctx is done, so are we, which says
 // nothing about the platform.
-func (w *Watcher) ask(ctx context.Context, source, id string, timeout time.Duration) (body []byte, view job.View, err error) {
+func (w *Watcher) ask(ctx context.Context, source, id string, timeout time.Duration) (a answer, err error) {
 	asking, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	body, err = w.o.Status(asking, source, id)
+	body, err := w.o.Status(asking, source, id)
 	if ctx.Err() != nil {
-		return nil, job.View{}, ctx.Err()
+		return answer{}, ctx.Err()
 	}
 	outcome := ""
 	if err != nil {
 		outcome = w.o.Classify(err)
-	} else if view, err = read(id, body); err != nil {
+	} else if a, err = understood(id, body); err != nil {
 		outcome = "unreadable"
 	} else {
-		outcome = outcomeOf(view)
+		outcome = outcomeOf(a.view)
 	}
 	w.o.Count("look", source, outcome)
-	return body, view, err
+	return a, err
+}
+
+func understood(id string, body []byte) (a answer, err error) {
+	a.body, a.redacted = job.Redact(body)
+	a.view, err = read(id, a.body)
+	return a, err
 }
 
 func outcomeOf(v job.View) string {
@@ -152,20 +167,12 @@ const maxError = 512
 
 func cut(s string) string { return s[:min(len(s), maxError)] }
 
-// polled makes an event of what the platform answered. Its answer may repeat the address
-// that it calls back at, and a token in there must not be kept.
-func polled(k job.Kind, watch job.Watch, known Job, v job.View, body []byte) job.Event {
-	e := job.Event{
-		Kind: k, Source: watch.Source, Job: v, Time: watch.Last, Evidence: job.ByPoll, Unexpected: !known.Expected,
+// polled makes an event of what the platform answered.
+func polled(k job.Kind, watch job.Watch, known Job, a answer) job.Event {
+	return job.Event{
+		Kind: k, Source: watch.Source, Job: a.view, Time: watch.Last, Evidence: job.ByPoll, Unexpected: !known.Expected,
+		Data: a.body, Redacted: a.redacted,
 	}
-	e.Data, e.Redacted = job.Redact(body)
-	if e.Redacted {
-		// What its texts say is in a header, too.
-		if clean, err := read(watch.Job, e.Data); err == nil {
-			e.Job = clean
-		}
-	}
-	return e
 }
 
 // progress publishes a status that is not the end. Publishing tells whether it is new;

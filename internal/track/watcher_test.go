@@ -1,6 +1,7 @@
 package track_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
 	"receiver/internal/publish"
@@ -396,6 +399,50 @@ func TestNewRefuses(t *testing.T) {
 		if _, err := track.New(o); err == nil {
 			t.Errorf("%s: New = nil error", tt.name)
 		}
+	}
+}
+
+// What the platform says otherwise may hold it, too: as the job that it answers about, or as
+// a word for its status. That is kept with the watch, in our own events, and logged.
+func TestATokenInAStrangeAnswerIsNotKept(t *testing.T) {
+	const token = "nZkQ3c0rT8mXv5yWb1LqJgUuA2FhS9dEoPiK"
+	short := quick
+	short.Deadline, short.Retention = 30*time.Millisecond, 200*time.Millisecond
+	for _, tt := range []struct{ name, answer string }{
+		{"id", `{"id":"https://r.example.com/callbacks/demo/` + token + `","status":"RUNNING"}`},
+		{"status", `{"id":"ID","status":"calling /callbacks/demo/` + token + `"}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bus := open(t, start(t))
+			o := says(tt.answer).options(bus)
+			o.Plan = func(string, string) track.Plan { return short }
+			var logged bytes.Buffer
+			o.Log = zerolog.New(zerolog.SyncWriter(&logged))
+			w, stop := run(t, o)
+			if _, err := w.Confirm("demo", track.ConfirmAlways)(t.Context(), end("told")); err != nil {
+				t.Fatal(err)
+			}
+			publishAll(t, bus, submitted("1"))
+			var kept []string
+			eventually(t, "the job to be lost", func() bool {
+				if watch, there, _ := bus.Watched(t.Context(), "demo", "1"); there {
+					kept = append(kept, string(watch.Data()))
+				}
+				return slices.Contains(history(t, bus, "1"), "lost by receiver")
+			})
+			stop()
+			for m, err := range bus.Messages(t.Context(), publish.Watch{Stream: publish.JobsStream}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				kept = append(kept, fmt.Sprint(m.Header, string(m.Data)))
+			}
+			for _, text := range append(kept, logged.String()) {
+				if strings.Contains(text, token) {
+					t.Errorf("the token is kept in %s", text)
+				}
+			}
+		})
 	}
 }
 
