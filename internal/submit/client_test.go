@@ -214,3 +214,43 @@ func TestRedirectsThatAreRefused(t *testing.T) {
 		})
 	}
 }
+
+// A platform reached by https cannot send us to what listens in clear text on our machine,
+// not even by way of another https server.
+func TestAPlatformByHTTPSDoesNotLeadToClearText(t *testing.T) {
+	to, reached := "", false
+	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	defer inside.Close()
+	platform := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/there":
+			_, _ = w.Write([]byte(`{"id":"1","status":"COMPLETED"}`))
+		case "/on":
+			http.Redirect(w, r, inside.URL, http.StatusFound)
+		default:
+			http.Redirect(w, r, to, http.StatusFound)
+		}
+	}))
+	defer platform.Close()
+	for _, tc := range []struct {
+		name, to string
+		refused  bool
+	}{
+		{"to https", platform.URL + "/there", false},
+		{"to loopback", inside.URL, true},
+		{"to loopback by a detour", platform.URL + "/on", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			to = tc.to
+			o := options(platform.URL)
+			o.HTTP = platform.Client()
+			_, err := newClient(t, o).Status(t.Context(), "1")
+			if refused := err != nil && strings.Contains(err.Error(), "not https"); refused != tc.refused || !refused && err != nil {
+				t.Errorf("Status() = %v, want it refused: %v", err, tc.refused)
+			}
+			if reached {
+				t.Error("what listens in clear text was reached")
+			}
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -41,7 +42,8 @@ func (c *Client) httpClients(given *http.Client) (reading, creating *http.Client
 
 // checkRedirect follows nothing but a GET, and shows the secrets to no origin but
 // the configured one: net/http alone would show them to another port of the same
-// host, to its subdomains, and in clear text.
+// host, to its subdomains, and in clear text. To loopback in clear text leads only what
+// is there itself: a platform elsewhere has no business with what listens on our machine.
 func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	if via[0].Method != http.MethodGet {
 		return http.ErrUseLastResponse
@@ -49,7 +51,7 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
 		return fmt.Errorf("%w: more than %d in a row", errRedirect, maxRedirects)
 	}
-	if !trusted(req.URL) {
+	if !trusted(req.URL) || req.URL.Scheme != "https" && !strings.HasPrefix(c.origin, "http://") {
 		return fmt.Errorf("%w: it leads to an address that is not https", errRedirect)
 	}
 	// Once away, always away: a foreign host must not be able to send us back
