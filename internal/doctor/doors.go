@@ -38,7 +38,11 @@ func (d Doors) Findings() []Finding {
 
 func (d Doors) private() []Finding {
 	if loopback(d.Private) {
-		return []Finding{{What: "the private listener is on loopback: " + d.Private}}
+		what := "the private listener is on loopback: " + d.Private
+		if d.Token == 0 {
+			what += "; without private.token it answers requests to localhost and loopback addresses only, and the probes"
+		}
+		return []Finding{{What: what}}
 	}
 	found := []Finding{{
 		Severity: Warning, What: fmt.Sprintf("the private listener can be reached from other machines: %s, in clear text", d.Private),

@@ -175,12 +175,16 @@ func TestDoors(t *testing.T) {
 	hold(t, []row{
 		{"as shipped, behind a proxy", doors(func(*doctor.Doors) {}), doctor.OK, "on loopback", ""},
 		{"by name", doors(func(d *doctor.Doors) { d.Private = "localhost:8081" }), doctor.OK, "on loopback", ""},
+		{"without a token", doors(func(*doctor.Doors) {}), doctor.OK, "requests to localhost and loopback addresses only", ""},
 		{"open", doors(func(d *doctor.Doors) { d.Private, d.Token = ":8081", 32 }), doctor.Warning, "from other machines: :8081", "private.address"},
 		{"any address", doors(func(d *doctor.Doors) { d.Private, d.Token = "0.0.0.0:8081", 32 }), doctor.Warning, "from other machines", "private.address"},
 		{"a proxy nobody trusts", doors(func(d *doctor.Doors) { d.Proxies = 0 }), doctor.Note, "a proxy on this machine", "public.trusted_proxies"},
 		{"no proxy", doors(func(d *doctor.Doors) { d.Proxies, d.Public = 0, ":443" }), doctor.OK, "on loopback", ""},
 		{"a trial", doors(func(d *doctor.Doors) { d.Proxies, d.Callbacks = 0, []string{"http://127.0.0.1:8080"} }), doctor.OK, "on loopback", ""},
 	})
+	if got := doors(func(d *doctor.Doors) { d.Token = 32 }); len(got) != 1 || strings.Contains(got[0].What, "only") {
+		t.Errorf("on loopback with a token: found %+v, want nothing but that", got)
+	}
 	if got := doors(func(d *doctor.Doors) { d.Private, d.Token = ":8081", 15 }); len(got) != 2 || got[1].Setting != "private.token" {
 		t.Errorf("an open listener with a short token: found %+v, want that too", got)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/hmac"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -16,7 +18,8 @@ import (
 // Private says how the private door is kept.
 type Private struct {
 	// Token is the bearer token that every request but GET /healthz must carry; empty
-	// means none, which is fit for loopback only.
+	// means none, which is fit for loopback only: then nothing but GET /healthz, /readyz
+	// and /metrics answers a request whose Host does not name this machine.
 	Token string
 	// Ready reports whether callbacks can be stored now.
 	Ready func(context.Context) error
@@ -46,6 +49,7 @@ func NewPrivate(p Private) http.Handler {
 	g := e.Group("", p.authorize)
 	g.GET("/readyz", p.ready)
 	g.GET("/metrics", echo.WrapHandler(p.Metrics.handler()))
+	g = g.Group("", p.atHome)
 	if p.Receiver != nil && p.Patience != nil {
 		g.GET("/v1/sources", p.sources(time.Now()))
 	}
@@ -79,4 +83,26 @@ func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// atHome refuses requests that nobody on this machine has reason to make. To listen on
+// loopback keeps other machines out, and not the browser on this one: a page can give its
+// own name our address, and read what is answered to it. A page knows no token.
+func (p Private) atHome(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if p.Token == "" && !isLoopback(c.Request().Host) {
+			return c.JSON(http.StatusMisdirectedRequest, message{"without private.token only requests to localhost or a loopback address are answered here"})
+		}
+		return next(c)
+	}
+}
+
+// isLoopback reports whether a Host header, with or without a port, names this machine.
+func isLoopback(host string) bool {
+	u, err := url.Parse("//" + host)
+	if err != nil || u.Host != host {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return strings.EqualFold(u.Hostname(), "localhost") || err == nil && ip.Unmap().IsLoopback()
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"receiver/internal/callback"
 	"receiver/internal/publish"
 	"receiver/internal/web"
 )
@@ -47,6 +48,61 @@ func TestThePrivateDoor(t *testing.T) {
 		}
 		if (got.header.Get("WWW-Authenticate") == "Bearer") != (tt.code == 401) {
 			t.Errorf("%s: WWW-Authenticate %q with %d", tt.name, got.header.Get("WWW-Authenticate"), got.code)
+		}
+	}
+}
+
+// A page in a browser on this machine can give a name of its own the address 127.0.0.1, and
+// then read what the private door answers to that name.
+func TestWithoutATokenOnlyThisMachinesNamesAreAnswered(t *testing.T) {
+	judge, err := callback.New(callback.Options{Store: &shelf{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := func(token string) http.Handler {
+		return web.NewPrivate(web.Private{
+			Token: token, Ready: func(context.Context) error { return nil }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
+			Receiver: judge, Patience: callback.NewPatience(),
+		})
+	}
+	for _, tt := range []struct {
+		path, host, token string
+		code              int
+	}{
+		{"/v1/sources", "localhost", "", 200},
+		{"/v1/sources", "localhost:8081", "", 200},
+		{"/v1/sources", "LocalHost:9000", "", 200}, // through a tunnel
+		{"/v1/sources", "127.0.0.1", "", 200},
+		{"/v1/sources", "127.0.0.1:8081", "", 200},
+		{"/v1/sources", "127.9.9.9:8081", "", 200},
+		{"/v1/sources", "[::1]", "", 200},
+		{"/v1/sources", "[::1]:8081", "", 200},
+		{"/v1/sources", "evil.example", "", 421},
+		{"/v1/sources", "evil.example:8081", "", 421},
+		{"/v1/sources", "127.0.0.1.evil.example:8081", "", 421},
+		{"/v1/sources", "localhost.evil.example", "", 421},
+		{"/v1/sources", "10.0.0.7:8081", "", 421},
+		{"/v1/sources", "0.0.0.0:8081", "", 421},
+		{"/v1/sources", "[fd00::1]:8081", "", 421},
+		{"/v1/sources", "127.0.0.1:8081:8081", "", 421},
+		{"/v1/sources", "", "", 421},
+		{"/v1/none", "evil.example", "", 421},
+		{"/v1/none", "localhost", "", 404},
+		{"/healthz", "10.0.0.7:8081", "", 200}, // probes name the pod by its address
+		{"/readyz", "10.0.0.7:8081", "", 200},
+		{"/metrics", "receiver.monitoring.svc:8081", "", 200},
+		{"/v1/sources", "evil.example", "operator", 200}, // which no page knows
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, tt.path, nil)
+		r.Host = tt.host
+		if tt.token != "" {
+			r.Header.Set("Authorization", "Bearer "+tt.token)
+		}
+		w := httptest.NewRecorder()
+		private(tt.token).ServeHTTP(w, r)
+		got := read(t, w.Result())
+		if got.code != tt.code || (got.code == 421) != strings.Contains(got.body, "private.token") {
+			t.Errorf("GET %s for %q: %d %q, want %d", tt.path, tt.host, got.code, got.body, tt.code)
 		}
 	}
 }
@@ -98,6 +154,7 @@ func TestBothDoorsWhenNATSHasGone(t *testing.T) {
 func get(t *testing.T, h http.Handler, path, authorization string) *reply {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+	r.Host = "localhost"
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}
