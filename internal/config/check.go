@@ -285,6 +285,7 @@ func (l *loader) checkReadable(c *Config, path string, file Path) bool {
 	if file == "" {
 		return false
 	}
+	l.looked = append(l.looked, c.Abs(file))
 	if _, err := readBounded(c.Abs(file), maxFile); err != nil {
 		l.fault(path, fmt.Sprintf("%q cannot be read: %v", string(file), err),
 			"a readable file; a relative path starts at the configuration's folder")

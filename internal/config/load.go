@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -38,18 +39,45 @@ type loader struct {
 	parts map[string]*part // of every leaf, by path
 	// secretVars are the variables that the file names by env:.
 	secretVars map[string]bool
-	files      []string // absolute, of all that was read
+	files      []string // absolute, of all that is read: the file and those with secrets
+	looked     []string // absolute, of all that is only looked at
 }
 
 // Load reads the file, lays the environment over it, follows secret references
 // and checks the whole. Its error joins every [Fault] it found, in the order of
-// the file's lines, those of the environment last; then there is no Config. A
-// file that is no YAML ends the search with that one fault.
+// the file's lines, those of the environment last; then there is no Config, and
+// [FilesOf] tells where the faults may be mended. A file that is no YAML ends the
+// search with that one fault.
 func Load(o Options) (*Config, error) {
 	l, err := newLoader(o)
 	if err != nil {
 		return nil, err
 	}
+	c, err := l.load(o)
+	if err != nil {
+		return nil, loadError{err, slices.Concat(l.files, l.looked)}
+	}
+	return c, nil
+}
+
+// loadError is an error of Load with the files that were read or looked for.
+type loadError struct {
+	error
+	files []string
+}
+
+func (e loadError) Unwrap() error { return e.error }
+
+// FilesOf returns the absolute paths of the files that an error of [Load] may come from:
+// those that were read or looked at, and those that could not be. It is nil for any other
+// error.
+func FilesOf(err error) []string {
+	var e loadError
+	errors.As(err, &e)
+	return e.files
+}
+
+func (l *loader) load(o Options) (*Config, error) {
 	file, ok := l.readFile(o.Path)
 	if !ok {
 		return nil, l.err()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -228,5 +229,39 @@ func TestByteSize(t *testing.T) {
 		if got, err := config.ParseByteSize(text); err == nil {
 			t.Errorf("ParseByteSize(%q) = %v, want an error", text, got)
 		}
+	}
+}
+
+// What could not be read is what somebody will mend.
+func TestFilesOfFaults(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.yaml")
+	for _, row := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"a secret that is missing", "sources: {crm: {signature_keys: [{value: \"file:a.key\"}]}}\n", []string{"config.yaml", "a.key"}},
+		{"certificates that are missing", "nats: {mode: external, urls: [\"nats://h:1\"], sync: \"\", tls: {ca_file: ca.pem}}\n", []string{"config.yaml", "ca.pem"}},
+		{"no YAML", "log: [", []string{"config.yaml"}},
+		{"no file at all", "", []string{"config.yaml"}},
+	} {
+		if row.text == "" {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := os.WriteFile(path, []byte(row.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := config.Load(config.Options{Path: path})
+		var want []string
+		for _, name := range row.want {
+			want = append(want, filepath.Join(dir, name))
+		}
+		if got := config.FilesOf(err); !slices.Equal(got, want) {
+			t.Errorf("%s: FilesOf(%v) = %q, want %q", row.name, err, got, want)
+		}
+	}
+	if got := config.FilesOf(os.ErrNotExist); got != nil {
+		t.Errorf("FilesOf(another error) = %q, want none", got)
 	}
 }
