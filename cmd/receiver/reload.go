@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 
 	"receiver/internal/config"
@@ -15,59 +14,70 @@ import (
 // whole configuration is checked first and the sources are swapped at once; on any
 // fault the old ones stay. The rest of the configuration takes a restart.
 type reloader struct {
-	in *instance
-
-	mu      sync.Mutex
-	files   []string // of the last configuration that was read whole
-	current string   // what is in force, as config print shows it
+	in      *instance
+	current string // what is in force, as config print shows it
+	wrong   string // why the last try changed nothing; empty if it was done
 }
 
 func newReloader(in *instance) (*reloader, error) {
 	text, err := in.cfg.Effective()
-	return &reloader{in: in, files: in.cfg.Files, current: string(text)}, err
+	return &reloader{in: in, current: string(text)}, err
 }
 
 // watch reloads on SIGHUP and when a file has changed, until ctx is done.
-func (r *reloader) watch(ctx context.Context) error {
+func (r *reloader) watch(ctx context.Context) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			select {
-			case <-hup:
-				r.in.log.Info().Msg("SIGHUP: reading the configuration again")
-				r.reload()
-			case <-ctx.Done():
+	config.Watch(ctx, config.Watching{
+		Files: r.in.cfg.Files, Changed: r.reload, Asked: hup,
+		Blind: func(err error) {
+			if err != nil {
+				r.in.log.Warn().Err(err).Msg("the system does not tell of every change; the configuration is looked at every few seconds")
 				return
 			}
-		}
+			r.in.log.Info().Msg("the system tells of changes of the configuration again")
+		},
 	})
-	defer wg.Wait()
-	return config.Watch(ctx, r.in.cfg.Files, r.reload)
 }
 
-// reload returns the files to watch from now on.
-func (r *reloader) reload() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// reload returns the files to watch from now on, and whether they are in force.
+func (r *reloader) reload(asked bool) (files []string, done bool) {
+	if asked {
+		r.in.log.Info().Msg("SIGHUP: reading the configuration again")
+	}
 	cfg, err := readConfig(r.in.cfg.File)
 	if err != nil {
-		r.in.log.Error().Err(err).Msg("the configuration has faults; the old keys and sources stay in force")
-		return r.files
+		r.refuse(asked, err, "the configuration has faults; the old keys and sources stay in force")
+		return config.FilesOf(err), false
 	}
-	r.files = cfg.Files
 	if err := r.apply(cfg); err != nil {
-		r.in.log.Error().Err(err).Msg("the configuration cannot be put into force; the old keys and sources stay")
+		r.refuse(asked, err, "the configuration cannot be put into force; the old keys and sources stay")
+		return cfg.Files, false
 	}
-	return r.files
+	r.wrong = ""
+	return cfg.Files, true
+}
+
+// refuse tells why nothing is changed. It is tried again and again, and told once, unless
+// somebody asks.
+func (r *reloader) refuse(asked bool, err error, what string) {
+	if asked || err.Error() != r.wrong {
+		r.in.log.Error().Err(err).Msg(what)
+	}
+	r.wrong = err.Error()
 }
 
 func (r *reloader) apply(cfg *config.Config) error {
 	text, err := cfg.Effective()
-	if err != nil || string(text) == r.current {
+	if err != nil {
 		return err
+	}
+	if string(text) == r.current {
+		if r.wrong != "" {
+			r.in.log.Info().Msg("the configuration is what is in force again")
+		}
+		return nil
 	}
 	judged, err := r.in.sources(cfg)
 	if err != nil {

@@ -16,7 +16,8 @@ publishes verified events until SIGTERM or SIGINT. Then it takes no more callbac
 finishes those in flight, and stops the store last: nothing acknowledged is lost.
 
 Sources and keys are read again on SIGHUP and whenever the configuration or a secret
-file changes. A configuration with faults is reported and changes nothing.`,
+file changes. A configuration with faults is reported and changes nothing; it is tried
+again until it has none.`,
 		Example: "  receiver serve\n  receiver --config /etc/receiver/config.yaml serve",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,11 +55,15 @@ func (a *app) serve(ctx context.Context, in *instance) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	watching := make(chan error, 1)
-	go func() { watching <- r.watch(ctx) }()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		r.watch(ctx)
+	}()
 	err = in.wait(ctx)
 	cancel()
-	return errors.Join(err, <-watching)
+	<-watched
+	return err
 }
 
 // natsURL is where consumers connect to.

@@ -3,73 +3,194 @@ package config
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 )
 
-// settleTime is how long files must be left alone before they count as changed:
-// editors and secret mounts change a file in several steps.
-const settleTime = 100 * time.Millisecond
+const (
+	// settleTime is how long files must be left alone before they count as changed:
+	// editors and secret mounts change a file in several steps.
+	settleTime = 100 * time.Millisecond
+	// lookPause is how often files are looked at. The system only brings a look forward:
+	// it says nothing of changes made by others on a network's file system, of a link to
+	// a folder that is turned, and of folders that are not there yet.
+	lookPause = 2 * time.Second
+	// firstRetry is the pause after a call that failed. It is doubled up to lastRetry.
+	firstRetry = 2 * time.Second
+	lastRetry  = 30 * time.Second
+)
 
-// Watch calls changed, one call at a time, at the start, since the files may have
-// changed after they were read, and whenever the content of one of them has become
-// another, until ctx is done; then it returns nil. It may call without a change too.
-// Changed returns the files to watch from then on. Folders are watched rather than files, since editors
-// and secret mounts replace files instead of writing to them.
-func Watch(ctx context.Context, files []string, changed func() []string) error {
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("watching the configuration: %w", err)
-	}
-	defer w.Close()
-	if err := watchFolders(w, files); err != nil {
-		return err
-	}
-	var last [sha256.Size]byte
-	settled := time.NewTimer(0)
-	defer settled.Stop()
+// Watching says what Watch does. Changed and Blind must be set.
+type Watching struct {
+	// Files are the absolute paths of what is watched until Changed names others.
+	Files []string
+	// Changed is told that the files may have changed, or, with asked, that somebody asks
+	// for it. It returns the files to watch from then on, among them those that it could
+	// not read, and whether it is done. If not, it is called again: when the content of
+	// one of them is another, and from time to time.
+	Changed func(asked bool) (files []string, done bool)
+	// Asked has Changed called without a change; nil means that nobody asks.
+	Asked <-chan os.Signal
+	// Blind is told when the system does not tell of changes in the folders of all files,
+	// and why, and with nil when it does again. Meanwhile changes are noticed later.
+	Blind func(error)
+}
+
+// Watch calls Changed, one call at a time, at the start, since the files may have changed
+// after they were read, and whenever the content of one of them has become another,
+// until ctx is done. It may call without a change too. Folders are watched rather than
+// files, since editors and secret mounts replace files instead of writing to them.
+// Nothing that is wrong with files or folders ends it.
+func Watch(ctx context.Context, o Watching) {
+	w := &watch{Watching: o, open: fsnotify.NewWatcher}
+	w.run(ctx)
+}
+
+type digest [sha256.Size]byte
+
+type watch struct {
+	Watching
+	open   func() (*fsnotify.Watcher, error)
+	system *fsnotify.Watcher // nil while the system tells of nothing
+	blind  string            // what Blind was told last
+
+	seen  digest        // of the last look
+	known digest        // of the last look that was followed by a call
+	retry time.Duration // 0 unless the last call failed
+	again time.Time     // when it is retried
+}
+
+func (w *watch) run(ctx context.Context) {
+	defer w.close()
+	next := time.NewTimer(0)
+	defer next.Stop()
+	soon := true // the next look is near; else every change around the files would put it off
 	for {
+		pause := settleTime
+		events, errs := w.told()
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-w.Events:
-			settled.Reset(settleTime)
-		case err := <-w.Errors:
-			if err != nil { // events may be lost: look
-				settled.Reset(settleTime)
-			}
-		case <-settled.C:
-			now := digest(files)
-			if now == last {
+			return
+		case <-w.Asked:
+			w.look()
+			w.call(true)
+		case _, open := <-events:
+			if w.hear(open); soon {
 				continue
 			}
-			files = changed()
-			if err := watchFolders(w, files); err != nil {
-				return err
+		case _, open := <-errs: // what happened may be lost
+			if w.hear(open); soon {
+				continue
 			}
-			// What changed during the call, or is watched since, is looked at again.
-			last = now
-			settled.Reset(settleTime)
+		case <-next.C:
+			pause = w.turn()
 		}
+		soon = pause == settleTime
+		next.Reset(pause)
 	}
 }
 
-func watchFolders(w *fsnotify.Watcher, files []string) error {
-	for _, f := range files {
-		if err := w.Add(filepath.Dir(f)); err != nil {
-			return fmt.Errorf("watching the folder of %s: %w", f, err)
-		}
+// turn looks at the files, calls if there is a reason, and returns when to look again.
+func (w *watch) turn() time.Duration {
+	before := w.seen
+	w.look()
+	switch {
+	case w.seen != before: // and may be changing still
+	case w.seen != w.known:
+		w.retry = 0
+		w.call(false)
+	case w.retry > 0 && !time.Now().Before(w.again):
+		w.call(false)
+	default:
+		return lookPause
 	}
-	return nil
+	return settleTime
 }
 
-// digest stands for the content of all files; one that cannot be read counts as empty.
-func digest(files []string) (sum [sha256.Size]byte) {
+// call calls Changed. What changes meanwhile, or is watched since, is looked at again.
+func (w *watch) call(asked bool) {
+	w.known = w.seen
+	files, done := w.Changed(asked)
+	w.Files = files
+	if done {
+		w.retry = 0
+		return
+	}
+	w.retry = min(max(firstRetry, 2*w.retry), lastRetry)
+	w.again = time.Now().Add(w.retry)
+}
+
+// look reads the files. The system is to tell of what changes from then on.
+func (w *watch) look() {
+	err := w.follow()
+	now := ""
+	if err != nil {
+		now = err.Error()
+	}
+	if now != w.blind {
+		w.blind = now
+		w.Blind(err)
+	}
+	w.seen = digestOf(w.Files)
+}
+
+// follow has the system tell of changes in the folders of the files. It is asked each time,
+// since a folder may be another one by now.
+func (w *watch) follow() error {
+	if w.system == nil {
+		system, err := w.open()
+		if err != nil {
+			return fmt.Errorf("watching files: %w", err)
+		}
+		w.system = system
+	}
+	var errs []error
+	done := map[string]bool{}
+	for _, f := range w.Files {
+		folder := filepath.Dir(f)
+		if done[folder] {
+			continue
+		}
+		done[folder] = true
+		if err := w.system.Add(folder); err != nil {
+			errs = append(errs, fmt.Errorf("watching the folder %s: %w", folder, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// told returns what the system tells by; nil channels while it tells nothing.
+func (w *watch) told() (<-chan fsnotify.Event, <-chan error) {
+	if w.system == nil {
+		return nil, nil
+	}
+	return w.system.Events, w.system.Errors
+}
+
+// hear notes whether the system goes on telling.
+func (w *watch) hear(on bool) {
+	if !on {
+		w.system = nil // another one is opened at the next look
+	}
+}
+
+func (w *watch) close() {
+	if w.system != nil {
+		_ = w.system.Close() // nothing is asked of it any more
+	}
+}
+
+// digestOf stands for the content of all files, in whichever order they are named; one
+// that cannot be read counts as empty.
+func digestOf(files []string) (sum digest) {
 	h := sha256.New()
-	for _, f := range files {
+	for _, f := range slices.Sorted(slices.Values(files)) {
 		content, err := readBounded(f, maxFile)
 		h.Write(fmt.Appendf(nil, "%q %v %d\n", f, err == nil, len(content)))
 		h.Write(content)
