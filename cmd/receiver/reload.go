@@ -30,7 +30,8 @@ func (r *reloader) watch(ctx context.Context) {
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	config.Watch(ctx, config.Watching{
-		Files: r.in.cfg.Files, Changed: r.reload, Asked: hup,
+		Files: r.in.cfg.Files, Asked: hup,
+		Changed: func(asked bool) ([]string, bool) { return r.reload(ctx, asked) },
 		Blind: func(err error) {
 			if err != nil {
 				r.in.log.Warn().Err(err).Msg("the system does not tell of every change; the configuration is looked at every few seconds")
@@ -41,8 +42,9 @@ func (r *reloader) watch(ctx context.Context) {
 	})
 }
 
-// reload returns the files to watch from now on, and whether they are in force.
-func (r *reloader) reload(asked bool) (files []string, done bool) {
+// reload returns the files to watch from now on, and whether they are in force. When ctx is
+// done it gives up.
+func (r *reloader) reload(ctx context.Context, asked bool) (files []string, done bool) {
 	if asked {
 		r.in.log.Info().Msg("SIGHUP: reading the configuration again")
 	}
@@ -51,8 +53,10 @@ func (r *reloader) reload(asked bool) (files []string, done bool) {
 		r.refuse(asked, err, "the configuration has faults; the old keys and sources stay in force")
 		return config.FilesOf(err), false
 	}
-	if err := r.apply(cfg); err != nil {
-		r.refuse(asked, err, "the configuration cannot be put into force; the old keys and sources stay")
+	if err := r.apply(ctx, cfg); err != nil {
+		if ctx.Err() == nil {
+			r.refuse(asked, err, "the configuration cannot be put into force; the old keys and sources stay")
+		}
 		return cfg.Files, false
 	}
 	r.wrong = ""
@@ -68,7 +72,7 @@ func (r *reloader) refuse(asked bool, err error, what string) {
 	r.wrong = err.Error()
 }
 
-func (r *reloader) apply(cfg *config.Config) error {
+func (r *reloader) apply(ctx context.Context, cfg *config.Config) error {
 	text, err := cfg.Effective()
 	if err != nil {
 		return err
@@ -79,22 +83,19 @@ func (r *reloader) apply(cfg *config.Config) error {
 		}
 		return nil
 	}
+	// All that can fail comes before the first thing that is put into force.
 	judged, err := r.in.sources(cfg)
 	if err != nil {
 		return err
 	}
-	if err := r.in.platforms.set(cfg); err != nil {
-		return err
-	}
-	details, err := configDetails(cfg)
+	set, err := newPlatformSet(cfg)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), cfg.Limits.PublishTimeout)
-	defer cancel()
-	if err := act(ctx, r.in.bus, job.Action{What: job.ActionReload}, details); err != nil {
+	if err := r.record(ctx, cfg); err != nil {
 		return err
 	}
+	r.in.platforms.current.Store(set)
 	r.in.receiver.SetSources(judged)
 	r.in.explainer.cfg.Store(cfg)
 	for _, w := range cfg.Warnings {
@@ -106,6 +107,17 @@ func (r *reloader) apply(cfg *config.Config) error {
 	}
 	r.current = string(text)
 	return nil
+}
+
+// record records that a configuration is about to be put into force.
+func (r *reloader) record(ctx context.Context, cfg *config.Config) error {
+	details, err := configDetails(cfg)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.in.cfg.Limits.PublishTimeout)
+	defer cancel()
+	return act(ctx, r.in.bus, job.Action{What: job.ActionReload}, details)
 }
 
 // rest is all of a configuration that a reload does not put into force.

@@ -29,11 +29,16 @@ type platformSet struct {
 }
 
 func newPlatforms(cfg *config.Config) (*platforms, error) {
+	set, err := newPlatformSet(cfg)
+	if err != nil {
+		return nil, err
+	}
 	p := new(platforms)
-	return p, p.set(cfg)
+	p.current.Store(set)
+	return p, nil
 }
 
-func (p *platforms) set(cfg *config.Config) error {
+func newPlatformSet(cfg *config.Config) (*platformSet, error) {
 	clients := map[string]*submit.Client{}
 	for name, s := range cfg.Sources {
 		if s.ElementToken.Empty() || s.UserSecret.Empty() {
@@ -41,12 +46,11 @@ func (p *platforms) set(cfg *config.Config) error {
 		}
 		client, err := platform(name, s)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		clients[name] = client
 	}
-	p.current.Store(&platformSet{cfg: cfg, clients: clients})
-	return nil
+	return &platformSet{cfg: cfg, clients: clients}, nil
 }
 
 // errCannotAsk is what asking after a job of a source without secrets gives.

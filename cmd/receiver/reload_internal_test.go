@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/callback"
+	"receiver/internal/publish"
+)
+
+// reloadRig is a receiver whose configuration a test edits, and the log of its reloads.
+type reloadRig struct {
+	t    *testing.T
+	in   *instance
+	r    *reloader
+	file string
+	text string // of the configuration at the start
+	log  bytes.Buffer
+}
+
+func newReloadRig(t *testing.T) *reloadRig {
+	t.Helper()
+	folder := t.TempDir()
+	cfg, err := demoConfig(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(cfg.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rig := &reloadRig{t: t, file: cfg.File, text: string(text)}
+	for _, address := range []string{cfg.Public.Address, cfg.Private.Address, cfg.NATS.Embedded.Address} {
+		rig.text = strings.Replace(rig.text, "address: "+address+"\n", "address: 127.0.0.1:0\n", 1)
+	}
+	rig.write()
+	if cfg, err = readConfig(cfg.File); err != nil {
+		t.Fatal(err)
+	}
+	if rig.in, err = start(t.Context(), cfg, zerolog.New(io.Discard)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := rig.in.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	rig.in.log = zerolog.New(&rig.log)
+	if rig.r, err = newReloader(rig.in); err != nil {
+		t.Fatal(err)
+	}
+	return rig
+}
+
+// write replaces parts of the configuration as it was at the start.
+func (rig *reloadRig) write(parts ...string) {
+	rig.t.Helper()
+	if err := os.WriteFile(rig.file, []byte(strings.NewReplacer(parts...).Replace(rig.text)), 0o600); err != nil {
+		rig.t.Fatal(err)
+	}
+}
+
+// reload reads the configuration again, and says whether it is in force.
+func (rig *reloadRig) reload(ctx context.Context) bool {
+	rig.log.Reset()
+	_, done := rig.r.reload(ctx, false)
+	return done
+}
+
+// believes says whether a callback that is signed with a key is accepted.
+func (rig *reloadRig) believes(key string) bool {
+	body := []byte(`{"id":"1","status":"COMPLETED"}`)
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write(body)
+	_, err := rig.in.receiver.Accept(rig.t.Context(), callback.Request{
+		Source: demoSource, Signatures: []string{"sha256=" + base64.StdEncoding.EncodeToString(mac.Sum(nil))}, Body: body, Received: time.Now(),
+	})
+	if err != nil && !errors.Is(err, callback.ErrUnauthorized) {
+		rig.t.Fatal(err)
+	}
+	return err == nil
+}
+
+// actions is how many actions are recorded.
+func (rig *reloadRig) actions() uint64 {
+	rig.t.Helper()
+	n, err := rig.in.bus.LastSequence(rig.t.Context(), publish.ActionsStream)
+	if err != nil {
+		rig.t.Fatal(err)
+	}
+	return n
+}
+
+// The parts of an edit that show in each of what is swapped.
+const (
+	someSource = "    hub: marketing\n"
+	newSource  = someSource + "    unexpected_jobs: quarantine\n    watch: {expected: 7m}\n"
+	someKey    = "value: file:signature.key"
+	newKey     = "value: another-key-of-the-tests"
+)
+
+// What cannot be recorded is not in force, in no part; and when the edit is taken back,
+// nothing is left of it.
+func TestReloadIsWholeOrNothing(t *testing.T) {
+	rig := newReloadRig(t)
+	inForce := func(want bool) {
+		t.Helper()
+		for what, got := range map[string]bool{
+			"the new key":   rig.believes("another-key-of-the-tests"),
+			"quarantine":    rig.in.platforms.quarantine(demoSource),
+			"the new plan":  rig.in.platforms.plan(demoSource, "contact").Expected == 7*time.Minute,
+			"what explains": rig.in.explainer.cfg.Load() != rig.in.cfg,
+		} {
+			if got != want {
+				t.Errorf("%s in force: %v, want %v", what, got, want)
+			}
+		}
+	}
+	unrecorded, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	rig.write(someSource, newSource, someKey, newKey)
+	if rig.reload(unrecorded) {
+		t.Error("a reload that could not be recorded says that it is done")
+	}
+	inForce(false)
+	rig.write()
+	if !rig.reload(t.Context()) {
+		t.Error("the configuration of the start says that it is not in force")
+	}
+	inForce(false)
+	recorded := rig.actions()
+	rig.write(someSource, newSource, someKey, newKey)
+	if !rig.reload(t.Context()) || rig.actions() == recorded {
+		t.Errorf("a good reload is not done and recorded:\n%s", &rig.log)
+	}
+	inForce(true)
+}
+
+// A fault that lasts is told once, and so is its end.
+func TestReloadTellsAFaultOnce(t *testing.T) {
+	rig := newReloadRig(t)
+	for _, step := range []struct {
+		name  string
+		parts []string
+		want  string // in the log; empty for nothing at all
+	}{
+		{"a fault", []string{someKey, "value: file:none.key"}, "the configuration has faults"},
+		{"the same fault", []string{someKey, "value: file:none.key"}, ""},
+		{"another fault", []string{someKey, "value: file:other.key"}, "other.key"},
+		{"none any more", nil, "the configuration is what is in force again"},
+		{"nothing new", nil, ""},
+	} {
+		rig.write(step.parts...)
+		rig.reload(t.Context())
+		if got := rig.log.String(); !strings.Contains(got, step.want) || step.want == "" && got != "" {
+			t.Errorf("%s: the log says %q, want %q", step.name, got, step.want)
+		}
+	}
+	rig.write(someKey, "value: file:none.key")
+	files, _ := rig.r.reload(t.Context(), false)
+	if want := filepath.Join(filepath.Dir(rig.file), "none.key"); !strings.Contains(strings.Join(files, " "), want) {
+		t.Errorf("the files to watch are %q, want %s among them", files, want)
+	}
+	rig.log.Reset()
+	rig.r.reload(t.Context(), true)
+	if got := rig.log.String(); !strings.Contains(got, "none.key") {
+		t.Errorf("asked, the log says %q, want the fault again", got)
+	}
+}
