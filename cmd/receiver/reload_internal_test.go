@@ -30,7 +30,8 @@ type reloadRig struct {
 	log  bytes.Buffer
 }
 
-func newReloadRig(t *testing.T) *reloadRig {
+// newReloadRig starts a receiver on the demo's configuration, with parts of it replaced.
+func newReloadRig(t *testing.T, parts ...string) *reloadRig {
 	t.Helper()
 	folder := t.TempDir()
 	cfg, err := demoConfig(folder)
@@ -45,7 +46,7 @@ func newReloadRig(t *testing.T) *reloadRig {
 	for _, address := range []string{cfg.Public.Address, cfg.Private.Address, cfg.NATS.Embedded.Address} {
 		rig.text = strings.Replace(rig.text, "address: "+address+"\n", "address: 127.0.0.1:0\n", 1)
 	}
-	rig.write()
+	rig.write(parts...)
 	if cfg, err = readConfig(cfg.File); err != nil {
 		t.Fatal(err)
 	}
@@ -80,12 +81,16 @@ func (rig *reloadRig) reload(ctx context.Context) bool {
 }
 
 // believes says whether a callback that is signed with a key is accepted.
-func (rig *reloadRig) believes(key string) bool {
+func (rig *reloadRig) believes(key string) bool { return rig.believesAt("", key) }
+
+// believesAt does so for the address with that token.
+func (rig *reloadRig) believesAt(token, key string) bool {
+	rig.t.Helper()
 	body := []byte(`{"id":"1","status":"COMPLETED"}`)
 	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write(body)
 	_, err := rig.in.receiver.Accept(rig.t.Context(), callback.Request{
-		Source: demoSource, Signatures: []string{"sha256=" + base64.StdEncoding.EncodeToString(mac.Sum(nil))}, Body: body, Received: time.Now(),
+		Source: demoSource, Token: token, Signatures: []string{"sha256=" + base64.StdEncoding.EncodeToString(mac.Sum(nil))}, Body: body, Received: time.Now(),
 	})
 	if err != nil && !errors.Is(err, callback.ErrUnauthorized) {
 		rig.t.Fatal(err)
@@ -177,5 +182,56 @@ func TestReloadTellsAFaultOnce(t *testing.T) {
 	rig.r.reload(t.Context(), true)
 	if got := rig.log.String(); !strings.Contains(got, "none.key") {
 		t.Errorf("asked, the log says %q, want the fault again", got)
+	}
+}
+
+// Tokens are those of the start, until the next one: the log says that a change takes a
+// restart, and jobs are under way at addresses of the old ones.
+func TestReloadLeavesTokensAlone(t *testing.T) {
+	rig := newReloadRig(t)
+	key := rig.in.cfg.Sources[demoSource].SignatureKeys[0].Value.Reveal()
+	old, err := tokens(rig.in.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	another, err := callback.NewTokens([]byte("another-token-secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant := callback.Grant{Source: demoSource, Object: "contact", Submission: "1"}
+	secret := "token_secret: " + rig.in.cfg.TokenSecret.Reveal()
+	for _, step := range []struct {
+		name  string
+		parts []string
+	}{
+		{"another secret", []string{secret, "token_secret: another-token-secret"}},
+		{"no secret", []string{secret, `token_secret: ""`}},
+		{"another secret, and tokens required", []string{secret, "token_secret: another-token-secret", someSource, someSource + "    callback_token: required\n"}},
+	} {
+		rig.write(step.parts...)
+		if !rig.reload(t.Context()) || !strings.Contains(rig.log.String(), "it takes a restart") {
+			t.Errorf("%s: the log does not say that it takes a restart:\n%s", step.name, &rig.log)
+		}
+		if !rig.believesAt(old.Make(grant), key) {
+			t.Errorf("%s: a callback at an address of the start is refused", step.name)
+		}
+		if rig.believesAt(another.Make(grant), key) {
+			t.Errorf("%s: a callback at an address that nobody was given is accepted", step.name)
+		}
+	}
+	if rig.believes(key) {
+		t.Error("a callback without a token is accepted where one is required")
+	}
+}
+
+// What needs tokens cannot be in force where there are none.
+func TestReloadCannotRequireTokens(t *testing.T) {
+	rig := newReloadRig(t, "token_secret: ", "# ")
+	rig.write(someSource, someSource+"    callback_token: required\n", someKey, newKey)
+	if rig.reload(t.Context()) || !strings.Contains(rig.log.String(), "callback_token: required") {
+		t.Errorf("callbacks without a token go on, and the log says:\n%s", &rig.log)
+	}
+	if rig.believes("another-key-of-the-tests") {
+		t.Error("a part of the refused configuration is in force")
 	}
 }

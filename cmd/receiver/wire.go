@@ -30,6 +30,7 @@ type instance struct {
 	metrics         *web.Metrics
 	platforms       *platforms
 	watcher         *track.Watcher
+	tokens          *callback.Tokens  // nil without token_secret
 	list            *track.Projection // of the jobs; nil in commands
 	background      sync.WaitGroup
 	end             context.CancelFunc // of what runs in the background
@@ -70,6 +71,9 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		Briefs: in.bus, Snapshots: in.bus, MaxAge: cfg.NATS.JobsMaxAge, Log: log,
 	})
 	if in.watcher, err = in.newWatcher(); err != nil {
+		return in, err
+	}
+	if in.tokens, err = tokens(cfg); err != nil {
 		return in, err
 	}
 	judged, err := in.sources(cfg)
@@ -257,17 +261,17 @@ func tokens(cfg *config.Config) (*callback.Tokens, error) {
 	return t, nil
 }
 
-// sources makes what callbacks are judged by out of the configuration.
+// sources makes what callbacks are judged by out of the configuration, but for the tokens,
+// which are those of the start.
 func (in *instance) sources(cfg *config.Config) ([]callback.Source, error) {
-	tokens, err := tokens(cfg)
-	if err != nil {
-		return nil, err
-	}
 	all := make([]callback.Source, 0, len(cfg.Sources))
 	for name, s := range cfg.Sources {
 		v, err := verifier(s)
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", name, err)
+		}
+		if s.CallbackToken == config.TokenRequired && in.tokens == nil {
+			return nil, fmt.Errorf("source %s: callback_token: required needs the new token_secret, which takes a restart", name)
 		}
 		source := callback.Source{
 			Name: name, Verifier: v, TokenRequired: s.CallbackToken == config.TokenRequired,
@@ -279,7 +283,7 @@ func (in *instance) sources(cfg *config.Config) ([]callback.Source, error) {
 			},
 		}
 		if s.CallbackToken != config.TokenOff {
-			source.Tokens = tokens
+			source.Tokens = in.tokens
 		}
 		all = append(all, source)
 	}
