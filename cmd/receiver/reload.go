@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"receiver/internal/config"
 	"receiver/internal/job"
@@ -24,11 +22,8 @@ func newReloader(in *instance) (*reloader, error) {
 	return &reloader{in: in, current: string(text)}, err
 }
 
-// watch reloads on SIGHUP and when a file has changed, until ctx is done.
-func (r *reloader) watch(ctx context.Context) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+// watch reloads on hup and when a file has changed, until ctx is done.
+func (r *reloader) watch(ctx context.Context, hup <-chan os.Signal) {
 	config.Watch(ctx, config.Watching{
 		Files: r.in.cfg.Files, Asked: hup,
 		Changed: func(asked bool) ([]string, bool) { return r.reload(ctx, asked) },

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -17,10 +20,16 @@ finishes those in flight, and stops the store last: nothing acknowledged is lost
 
 Sources and keys are read again on SIGHUP and whenever the configuration or a secret
 file changes. A configuration with faults is reported and changes nothing; it is tried
-again until it has none.`,
+again until it has none. A SIGHUP while serve starts is kept, and one while it stops
+does nothing.`,
 		Example: "  receiver serve\n  receiver --config /etc/receiver/config.yaml serve",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// Else a SIGHUP ends the process. One that comes while it starts is kept until
+			// somebody reads it; while it stops, nobody does.
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
 			cfg, err := a.load()
 			if err != nil {
 				return err
@@ -38,7 +47,7 @@ again until it has none.`,
 			}
 			log.Info().Str("public", "http://"+in.public.addr).Str("private", "http://"+in.private.addr).
 				Str("nats", in.natsURL()).Int("sources", len(cfg.Sources)).Msg("listening")
-			err = a.serve(cmd.Context(), in)
+			err = a.serve(cmd.Context(), in, hup)
 			log.Info().Msg("stopping")
 			err = errors.Join(err, in.stop())
 			log.Info().Msg("stopped")
@@ -47,8 +56,8 @@ again until it has none.`,
 	}
 }
 
-// serve goes on until ctx is done or a listener fails.
-func (a *app) serve(ctx context.Context, in *instance) error {
+// serve goes on until ctx is done or a listener fails, and reloads meanwhile.
+func (a *app) serve(ctx context.Context, in *instance, hup <-chan os.Signal) error {
 	r, err := newReloader(in)
 	if err != nil {
 		return err
@@ -58,7 +67,7 @@ func (a *app) serve(ctx context.Context, in *instance) error {
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		r.watch(ctx)
+		r.watch(ctx, hup)
 	}()
 	err = in.wait(ctx)
 	cancel()
