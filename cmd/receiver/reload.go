@@ -14,12 +14,13 @@ import (
 type reloader struct {
 	in      *instance
 	current string // what is in force, as config print shows it
+	told    string // the configuration that tell was last told, in the same form
 	wrong   string // why the last try changed nothing; empty if it was done
 }
 
 func newReloader(in *instance) (*reloader, error) {
 	text, err := in.cfg.Effective()
-	return &reloader{in: in, current: string(text)}, err
+	return &reloader{in: in, current: string(text), told: string(text)}, err
 }
 
 // watch reloads on hup and when a file has changed, until ctx is done.
@@ -67,40 +68,62 @@ func (r *reloader) refuse(asked bool, err error, what string) {
 	r.wrong = err.Error()
 }
 
+// apply puts the sources of a configuration into force, and tells of what else it changes.
 func (r *reloader) apply(ctx context.Context, cfg *config.Config) error {
-	text, err := cfg.Effective()
-	if err != nil {
+	next := *r.in.cfg // nothing else is in force before a restart
+	next.Sources = cfg.Sources
+	text, err := next.Effective()
+	switch {
+	case err != nil:
 		return err
-	}
-	if string(text) == r.current {
-		if r.wrong != "" {
-			r.in.log.Info().Msg("the configuration is what is in force again")
+	case string(text) != r.current:
+		if err := r.replace(ctx, &next); err != nil {
+			return err
 		}
-		return nil
+		r.current = string(text)
+	case r.wrong != "":
+		r.in.log.Info().Msg("the configuration is what is in force again")
 	}
+	return r.tell(cfg)
+}
+
+// replace puts the sources of a configuration into force, all or none.
+func (r *reloader) replace(ctx context.Context, next *config.Config) error {
 	// All that can fail comes before the first thing that is put into force.
-	judged, err := r.in.sources(cfg)
+	judged, err := r.in.sources(next)
 	if err != nil {
 		return err
 	}
-	set, err := newPlatformSet(cfg)
+	set, err := newPlatformSet(next)
 	if err != nil {
 		return err
 	}
-	if err := r.record(ctx, cfg); err != nil {
+	if err := r.record(ctx, next); err != nil {
 		return err
 	}
 	r.in.platforms.current.Store(set)
 	r.in.receiver.SetSources(judged)
-	r.in.explainer.cfg.Store(cfg)
+	r.in.explainer.cfg.Store(next)
+	r.in.log.Info().Int("sources", len(next.Sources)).Strs("keys", fingerprints(next)).Msg("keys and sources reloaded")
+	return nil
+}
+
+// tell logs, once, what a person should know of a configuration whose sources are in force.
+func (r *reloader) tell(cfg *config.Config) error {
+	text, err := cfg.Effective()
+	if err != nil || string(text) == r.told {
+		return err
+	}
+	r.told = string(text)
 	for _, w := range cfg.Warnings {
 		r.in.log.Warn().Msg(w)
 	}
-	r.in.log.Info().Int("sources", len(cfg.Sources)).Strs("keys", fingerprints(cfg)).Msg("keys and sources reloaded")
 	if rest(r.in.cfg) != rest(cfg) {
 		r.in.log.Warn().Msg("something else than sources has changed too; it takes a restart")
 	}
-	r.current = string(text)
+	if most := longest(r.in.cfg); longest(cfg) > most {
+		r.in.log.Warn().Stringer("bound", most).Msg("jobs are asked after no longer than the longest timeouts.request of the start allows; more takes a restart")
+	}
 	return nil
 }
 

@@ -108,6 +108,19 @@ func (rig *reloadRig) actions() uint64 {
 	return n
 }
 
+// lastAction is the last action that is recorded.
+func (rig *reloadRig) lastAction() (text string) {
+	rig.t.Helper()
+	n := rig.actions()
+	if err := rig.in.bus.Range(rig.t.Context(), publish.ActionsStream, n, n, func(m publish.Message) error {
+		text = string(m.Data)
+		return nil
+	}); err != nil {
+		rig.t.Fatal(err)
+	}
+	return text
+}
+
 // The parts of an edit that show in each of what is swapped.
 const (
 	someSource = "    hub: marketing\n"
@@ -233,5 +246,53 @@ func TestReloadCannotRequireTokens(t *testing.T) {
 	}
 	if rig.believes("another-key-of-the-tests") {
 		t.Error("a part of the refused configuration is in force")
+	}
+}
+
+// What takes a restart is told once, and not recorded as if it were in force.
+func TestReloadTellsWhatTakesARestart(t *testing.T) {
+	rig := newReloadRig(t)
+	before := rig.actions()
+	const restart, bound = "something else than sources has changed too; it takes a restart", "jobs are asked after no longer"
+	rest := []string{"audit:", "log: {level: debug}\naudit:"}
+	for _, step := range []struct {
+		name     string
+		parts    []string
+		recorded bool
+		want     []string // in the log, and no other warning
+	}{
+		{"something else", rest, false, []string{restart}},
+		{"nothing new", rest, false, nil},
+		{"a source too", append(rest, someKey, newKey), true, []string{"keys and sources reloaded", restart}},
+		{"the source alone", []string{someKey, newKey}, false, nil},
+		{"a longer timeout", []string{someSource, someSource + "    timeouts: {request: 1m}\n"}, true, []string{"keys and sources reloaded", bound}},
+		{"a shorter timeout", []string{someSource, someSource + "    timeouts: {request: 1s}\n"}, true, []string{"keys and sources reloaded"}},
+	} {
+		rig.write(step.parts...)
+		if !rig.reload(t.Context()) {
+			t.Errorf("%s: not done:\n%s", step.name, &rig.log)
+		}
+		got := strings.Split(strings.TrimSpace(rig.log.String()), "\n")
+		for i, want := range step.want {
+			if i >= len(got) || !strings.Contains(got[i], want) {
+				t.Errorf("%s: the log says %q, want %q", step.name, got, step.want)
+			}
+		}
+		if len(step.want) < len(got) && got[0] != "" {
+			t.Errorf("%s: the log says %q, want %q", step.name, got, step.want)
+		}
+		if now := rig.actions(); (now > before) != step.recorded {
+			t.Errorf("%s: recorded %v, want %v", step.name, now > before, step.recorded)
+		}
+		before = rig.actions()
+		force := *rig.in.cfg
+		force.Sources = rig.in.explainer.cfg.Load().Sources
+		details, err := configDetails(&force)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rig.lastAction(); !strings.Contains(got, details["config"].(string)) {
+			t.Errorf("%s: the last action is %s, want %v in it: what is in force", step.name, got, details["config"])
+		}
 	}
 }
