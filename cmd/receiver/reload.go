@@ -49,6 +49,9 @@ func (r *reloader) reload(ctx context.Context, asked bool) (files []string, done
 		r.refuse(asked, err, "the configuration has faults; the old keys and sources stay in force")
 		return config.FilesOf(err), false
 	}
+	if ctx.Err() != nil {
+		return cfg.Files, false // reading took long, and nothing is recorded any more
+	}
 	if err := r.apply(ctx, cfg); err != nil {
 		if ctx.Err() == nil {
 			r.refuse(asked, err, "the configuration cannot be put into force; the old keys and sources stay")

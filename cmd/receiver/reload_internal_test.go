@@ -108,6 +108,21 @@ func (rig *reloadRig) actions() uint64 {
 	return n
 }
 
+// leave takes the store away until join is called.
+func (rig *reloadRig) leave() (join func()) {
+	rig.t.Helper()
+	gone, err := rig.in.server.Open(rig.t.Context(), busOptions(rig.in.cfg, rig.in.log))
+	if err != nil {
+		rig.t.Fatal(err)
+	}
+	if err := gone.Close(rig.t.Context()); err != nil {
+		rig.t.Fatal(err)
+	}
+	there := rig.in.bus
+	rig.in.bus = gone
+	return func() { rig.in.bus = there }
+}
+
 // lastAction is the last action that is recorded.
 func (rig *reloadRig) lastAction() (text string) {
 	rig.t.Helper()
@@ -146,12 +161,18 @@ func TestReloadIsWholeOrNothing(t *testing.T) {
 			}
 		}
 	}
-	unrecorded, cancel := context.WithDeadline(t.Context(), time.Now())
-	defer cancel()
 	rig.write(someSource, newSource, someKey, newKey)
-	if rig.reload(unrecorded) {
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if rig.reload(stopped) {
+		t.Error("a reload of a receiver that stops says that it is done")
+	}
+	inForce(false)
+	join := rig.leave()
+	if rig.reload(t.Context()) {
 		t.Error("a reload that could not be recorded says that it is done")
 	}
+	join()
 	inForce(false)
 	rig.write()
 	if !rig.reload(t.Context()) {

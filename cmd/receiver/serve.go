@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -71,9 +72,16 @@ func (a *app) serve(ctx context.Context, in *instance, hup <-chan os.Signal) err
 	}()
 	err = in.wait(ctx)
 	cancel()
-	<-watched
+	select {
+	case <-watched:
+	case <-time.After(lastLook):
+		in.log.Warn().Msg("reading the configuration hangs, as its file system may; stopping without waiting for it")
+	}
 	return err
 }
+
+// lastLook is how long a reload is waited for that was told to end: it only reads files then.
+const lastLook = time.Second
 
 // natsURL is where consumers connect to.
 func (in *instance) natsURL() string {
