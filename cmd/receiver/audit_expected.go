@@ -20,25 +20,25 @@ const roomToSpare = 16 << 20
 
 // expectedFrom returns the first sequence whose record must be there, by the limits that
 // the configuration gives the stream: what its age or the stream's size has pushed out is
-// not missed. Anything else that is gone was removed by somebody.
+// not missed. Both push out the oldest only, so whatever is behind the first record that is
+// there has not gone by them. Anything else that is gone was removed by somebody.
 func expectedFrom(cfg *config.Config, stream string, extent publish.Extent, kept *keptCheckpoints, now time.Time) uint64 {
 	younger := func(age time.Duration) uint64 {
 		return uint64(kept.sealedBefore(audit.Origin(cfg.Audit.Name, stream), now.Add(expiryGrace-age))) + 1
 	}
+	from := uint64(1)
 	switch stream {
 	case publish.JobsStream:
-		return younger(cfg.NATS.JobsMaxAge)
+		from = younger(cfg.NATS.JobsMaxAge)
 	case publish.AttemptsStream:
-		from := uint64(1)
 		if cfg.NATS.AttemptsMaxAge > 0 {
 			from = younger(cfg.NATS.AttemptsMaxAge)
 		}
 		if extent.Bytes+roomToSpare > uint64(cfg.NATS.AttemptsMaxBytes) {
 			from = max(from, extent.First)
 		}
-		return from
 	}
-	return 1
+	return min(from, extent.First)
 }
 
 // fromFlags reads --from STREAM/SEQUENCE, as often as it is given.

@@ -12,6 +12,7 @@ import (
 // its limits let stay.
 func TestOnlyWhatLimitsPushedOutIsNotMissed(t *testing.T) {
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	whole, few := publish.Extent{First: 1, Bytes: 1 << 29}, publish.Extent{First: 601, Last: 600}
 	full, half := publish.Extent{First: 300, Bytes: 1 << 30}, publish.Extent{First: 300, Bytes: 1 << 29}
 	for _, tt := range []struct {
 		name     string
@@ -27,7 +28,9 @@ func TestOnlyWhatLimitsPushedOutIsNotMissed(t *testing.T) {
 		{"attempts with room left", publish.AttemptsStream, half, 24 * time.Hour, 0, 1},
 		{"attempts by size", publish.AttemptsStream, full, 24 * time.Hour, 0, 300},
 		{"attempts by age", publish.AttemptsStream, half, 72 * time.Hour, 24 * time.Hour, 101},
-		{"attempts by age, where size would let more stay", publish.AttemptsStream, full, 72 * time.Hour, 30 * time.Minute, 501},
+		{"what is there had not to go, nor what is behind it", publish.AttemptsStream, full, 72 * time.Hour, 30 * time.Minute, 300},
+		{"events by age, of which none is gone", publish.JobsStream, whole, 24 * time.Hour, 0, 1},
+		{"attempts by age, where size would let more stay", publish.AttemptsStream, few, 72 * time.Hour, 30 * time.Minute, 501},
 		{"attempts that are all young", publish.AttemptsStream, half, 24 * time.Hour, 72 * time.Hour, 1},
 		{"actions stay", publish.ActionsStream, full, time.Hour, time.Hour, 1},
 	} {

@@ -29,7 +29,12 @@ type editor struct {
 
 func editJobs(t *testing.T, dir string) *editor {
 	t.Helper()
-	e := &editor{t: t, stream: "JOBS", path: filepath.Join(dir, "receiver-data", "jetstream", "RECEIVER", "streams", "JOBS", "msgs", "1.blk")}
+	return editStream(t, dir, "JOBS")
+}
+
+func editStream(t *testing.T, dir, stream string) *editor {
+	t.Helper()
+	e := &editor{t: t, stream: stream, path: filepath.Join(dir, "receiver-data", "jetstream", "RECEIVER", "streams", stream, "msgs", "1.blk")}
 	data, err := os.ReadFile(e.path)
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +58,13 @@ func (e *editor) replace(seq int, from, to string) {
 
 // number gives the record at a place a sequence.
 func (e *editor) number(at int, seq uint64) { binary.LittleEndian.PutUint64(e.records[at][4:], seq) }
+
+// backdate sets the times of all records back.
+func (e *editor) backdate(by time.Duration) {
+	for _, r := range e.records {
+		binary.LittleEndian.PutUint64(r[12:], binary.LittleEndian.Uint64(r[12:])-uint64(by))
+	}
+}
 
 // save writes the records with right checksums.
 func (e *editor) save() {
@@ -141,6 +153,51 @@ func TestTamperingWithTheFilesIsFoundAndNamed(t *testing.T) {
 			code, report := auditVerify(t, dir)
 			if want := len(row.want) > 0; (code == exitFailed) != want || report.OK == want {
 				t.Errorf("audit verify = exit %d, ok %v with faults %v, want faults: %v", code, report.OK, report.faults(), want)
+			}
+			for _, want := range row.want {
+				if !slices.ContainsFunc(report.faults(), func(f audit.Fault) bool { return strings.HasPrefix(f.String(), want) }) {
+					t.Errorf("no fault begins with %q; there are\n%v", want, report.faults())
+				}
+			}
+		})
+	}
+}
+
+// The times of checkpoints are not sealed. Who sets them back makes records look older than
+// they may be kept, and can hide no deletion but that of all up to one.
+func TestBackdatedCheckpointsHideNoDeletion(t *testing.T) {
+	base := sealedFolder(t)
+	for _, row := range []struct {
+		name   string
+		tamper func(jobs, checkpoints *editor)
+		want   []string // each begins a fault
+	}{
+		{"a record deleted", func(jobs, checkpoints *editor) {
+			jobs.records = slices.Delete(jobs.records, 1, 2)
+			checkpoints.backdate(91 * 24 * time.Hour)
+		}, []string{"JOBS/2: missing", "JOBS: checkpoint: CHECKPOINTS/4: it is older than sequence 5"}},
+		{"the last deleted", func(jobs, checkpoints *editor) {
+			jobs.records = jobs.records[:4]
+			checkpoints.backdate(91 * 24 * time.Hour)
+		}, []string{"JOBS/5: missing"}},
+		{"the first deleted, and every checkpoint set back", func(jobs, checkpoints *editor) {
+			jobs.records = jobs.records[1:]
+			checkpoints.backdate(91 * 24 * time.Hour)
+		}, []string{"JOBS: checkpoint: CHECKPOINTS/1: it is older than sequence 3"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
+				t.Fatal(err)
+			}
+			jobs, checkpoints := editJobs(t, dir), editStream(t, dir, "CHECKPOINTS")
+			row.tamper(jobs, checkpoints)
+			jobs.save()
+			checkpoints.save()
+			code, report := auditVerify(t, dir)
+			if code != exitFailed || report.OK {
+				t.Errorf("audit verify = exit %d, ok %v, want faults", code, report.OK)
 			}
 			for _, want := range row.want {
 				if !slices.ContainsFunc(report.faults(), func(f audit.Fault) bool { return strings.HasPrefix(f.String(), want) }) {

@@ -134,7 +134,7 @@ func (k *keptCheckpoints) addStream(ctx context.Context, bus *publish.Bus) error
 		gap(m.Sequence)
 		next = m.Sequence + 1
 		where := fmt.Sprintf("%s/%d", publish.CheckpointsStream, m.Sequence)
-		if cp, ok := k.add(publish.CheckpointsStream, m.Sequence, audit.Kept{Where: where, Note: m.Data}); ok {
+		if cp, ok := k.add(publish.CheckpointsStream, m.Sequence, audit.Kept{Where: where, Note: m.Data, Time: m.Time}); ok {
 			k.times[cp.Origin] = append(k.times[cp.Origin], sealedAt{m.Time, cp.Tree.N})
 		}
 		return nil

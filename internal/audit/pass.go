@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -31,6 +32,8 @@ type leafPass struct {
 	missing  map[int64]gap // leaves without a record that should have one
 	suspects map[int64]Record
 	bytes    int
+	latest   Record // the youngest of those that are as sealed, as far as it was read
+	due      int    // the first of v.good whose leaves were not all read
 }
 
 // gap is a leaf whose record is not there.
@@ -64,8 +67,24 @@ func (p *leafPass) run(ctx context.Context) error {
 			return err
 		}
 	}
+	p.vouch()
 	p.progress()
 	return nil
+}
+
+// clockGrace is by how much clocks may have been wrong, or put right, between a record and
+// a checkpoint over it. Who sets times back to hide something sets them back by days.
+const clockGrace = time.Hour
+
+// vouch compares the times of checkpoints with the records before the awaited leaf, whose
+// times are sealed: what covers a record was not made before it.
+func (p *leafPass) vouch() {
+	for ; p.due < len(p.v.good) && p.v.good[p.due].tree.N <= p.next; p.due++ {
+		k := p.v.good[p.due]
+		if !k.time.IsZero() && k.time.Add(clockGrace).Before(p.latest.Time) {
+			p.v.fault(0, BadNote, "%s: it is older than sequence %d, which it covers: its time was set back", k.where, p.latest.Seq)
+		}
+	}
 }
 
 func (p *leafPass) progress() {
@@ -140,6 +159,7 @@ func (p *leafPass) late(ctx context.Context, i int64, r hashed) error {
 // leaf compares the awaited leaf with its record, or notes that there is none.
 func (p *leafPass) leaf(ctx context.Context, r *hashed) error {
 	at := int(p.next % tileWidth)
+	p.vouch()
 	if at == 0 {
 		var err error
 		if p.stored, p.why, err = p.v.leafTile(ctx, p.next>>tileHeight); err != nil {
@@ -187,6 +207,9 @@ func (p *leafPass) miss(at int) tlog.Hash {
 func (p *leafPass) found(at int, r *hashed) {
 	p.v.report.Records++
 	differs := p.stored != nil && hashAt(p.stored, at) != r.hash
+	if p.stored != nil && !differs && r.Time.After(p.latest.Time) {
+		p.latest = Record{Seq: r.Seq, Time: r.Time}
+	}
 	if differs && len(p.suspects) < maxSuspects && p.bytes+len(r.Data) <= maxSuspectBytes {
 		p.suspects[p.next] = r.own()
 		p.bytes += len(r.Data)

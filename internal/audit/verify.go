@@ -49,6 +49,9 @@ type VerifyOptions struct {
 type Kept struct {
 	Where string
 	Note  []byte
+	// Time is when that place says it took it; zero if it does not say. Nothing seals it, so
+	// Verify compares it with the records that the checkpoint covers.
+	Time time.Time
 }
 
 // Verify reads the whole stream and reports everything that is not as it was sealed. It
@@ -86,6 +89,7 @@ type verification struct {
 type signedKept struct {
 	where string
 	tree  tlog.Tree
+	time  time.Time // the earliest that a place says, or zero
 }
 
 func (v *verification) fault(seq uint64, kind Kind, format string, args ...any) {
@@ -134,19 +138,30 @@ func (v *verification) open(stored []byte) {
 	if stored != nil {
 		all = append([]Kept{{Where: "store", Note: stored}}, all...)
 	}
-	seen := make(map[[sha256.Size]byte]bool) // a log has many, and each comes from several places
+	seen := make(map[[sha256.Size]byte]int) // where in good; a log has many, and each comes from several places
 	for _, k := range all {
 		id := sha256.Sum256(k.Note)
-		if seen[id] {
+		if at, ok := seen[id]; ok {
+			if at >= 0 {
+				v.good[at].told(k)
+			}
 			continue
 		}
-		seen[id] = true
+		seen[id] = -1
 		cp, err := v.log.open(k.Note)
 		if err != nil {
 			v.fault(0, BadNote, "%s: %v", k.Where, err)
 			continue
 		}
-		v.good = append(v.good, signedKept{k.Where, cp.Tree})
+		seen[id] = len(v.good)
+		v.good = append(v.good, signedKept{k.Where, cp.Tree, k.Time})
+	}
+}
+
+// told takes what another place says of the same checkpoint.
+func (s *signedKept) told(k Kept) {
+	if !k.Time.IsZero() && (s.time.IsZero() || k.Time.Before(s.time)) {
+		s.where, s.time = k.Where, k.Time
 	}
 }
 
