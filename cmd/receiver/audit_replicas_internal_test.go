@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -12,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -148,37 +151,39 @@ func TestWitnessesCosignWhatIsSealed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := openLog(t.Context(), bus, "test", publish.JobsStream, keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cp, err := log.Checkpoint(t.Context())
-	if err != nil || cp.Tree.N != 6 || len(cp.Cosignatures) != 1 || cp.Cosignatures[0].Witness != w.name {
-		t.Fatalf("the checkpoint is %+v, %v, want 6 leaves and the witness's cosignature", cp, err)
-	}
-	for where, read := range map[string]func() ([]audit.Kept, error){
-		"the checkpoint file": func() ([]audit.Kept, error) {
-			return audit.ReadCheckpointFile(filepath.Join(dir, "receiver-checkpoints"))
-		},
-		"the directory": func() ([]audit.Kept, error) {
-			return audit.CheckpointDir{Path: filepath.Join(dir, "anchor")}.Read(cp.Origin)
-		},
-	} {
-		kept, err := read()
-		found := false
-		for _, k := range kept {
-			found = found || string(k.Note) == string(cp.Note)
+	for stream, leaves := range map[string]int64{publish.JobsStream: 6, publish.AttemptsStream: 4, publish.ActionsStream: 2} {
+		log, err := openLog(t.Context(), bus, "test", stream, keys)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err != nil || !found {
-			t.Errorf("%s does not hold the cosigned checkpoint (%v)", where, err)
+		cp, err := log.Checkpoint(t.Context())
+		if err != nil || cp.Tree.N != leaves || len(cp.Cosignatures) != 1 || cp.Cosignatures[0].Witness != w.name {
+			t.Fatalf("the checkpoint of %s is %+v, %v, want %d leaves and the witness's cosignature", stream, cp, err, leaves)
+		}
+		for where, read := range map[string]func() ([]audit.Kept, error){
+			"the checkpoint file": func() ([]audit.Kept, error) {
+				return audit.ReadCheckpointFile(filepath.Join(dir, "receiver-checkpoints"))
+			},
+			"the directory": func() ([]audit.Kept, error) {
+				return audit.CheckpointDir{Path: filepath.Join(dir, "anchor")}.Read(cp.Origin)
+			},
+		} {
+			kept, err := read()
+			found := slices.ContainsFunc(kept, func(k audit.Kept) bool { return bytes.Equal(k.Note, cp.Note) })
+			if err != nil || !found {
+				t.Errorf("%s does not hold the cosigned checkpoint of %s (%v)", where, stream, err)
+			}
 		}
 	}
 }
 
-// witness cosigns whatever it is shown. C2SP: tlog-witness, tlog-cosignature.
+// witness cosigns what it is shown of any log, if it is told what it has cosigned of it
+// before. C2SP: tlog-witness, tlog-cosignature.
 type witness struct {
 	name, url string
 	key       ed25519.PrivateKey
+	mu        sync.Mutex
+	sizes     map[string]string // by origin
 }
 
 func newWitness(t *testing.T) *witness {
@@ -187,11 +192,21 @@ func newWitness(t *testing.T) *witness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &witness{name: "witness.example/w1", key: key}
+	w := &witness{name: "witness.example/w1", key: key, sizes: map[string]string{}}
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		request, _ := io.ReadAll(r.Body)
-		_, signed, _ := strings.Cut(string(request), "\n\n") // behind the proof
+		old, signed, _ := strings.Cut(string(request), "\n\n") // behind the proof
 		text, _, _ := strings.Cut(signed, "\n\n")
+		origin, size, _ := strings.Cut(text, "\n")
+		size, _, _ = strings.Cut(size, "\n")
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if has := cmp.Or(w.sizes[origin], "0"); !strings.HasPrefix(old+"\n", "old "+has+"\n") {
+			rw.WriteHeader(http.StatusConflict)
+			fmt.Fprintln(rw, has)
+			return
+		}
+		w.sizes[origin] = size
 		now := uint64(time.Now().Unix())
 		signature := ed25519.Sign(w.key, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s\n", now, text))
 		line := binary.BigEndian.AppendUint32(nil, w.hash())

@@ -35,15 +35,15 @@ const (
 	maxWitnessBody = 64 << 10
 )
 
-// Witness asks one witness for cosignatures. C2SP: tlog-witness, add-checkpoint. Its
+// Witness asks one witness for cosignatures on any number of logs. C2SP: tlog-witness, add-checkpoint. Its
 // methods may be called concurrently.
 type Witness struct {
 	url    string
 	key    note.Verifier
 	client *http.Client
 
-	mu   sync.Mutex
-	size int64 // of the largest tree that it is known to have cosigned
+	mu    sync.Mutex
+	sizes map[string]int64 // of the largest tree that it is known to have cosigned, by origin
 }
 
 // NewWitness returns the witness with this submission prefix and verifier key. A nil client
@@ -56,7 +56,9 @@ func NewWitness(prefix, vkey string, client *http.Client) (*Witness, error) {
 	if client == nil {
 		client = &http.Client{Timeout: witnessTimeout}
 	}
-	return &Witness{url: strings.TrimSuffix(prefix, "/") + "/add-checkpoint", key: key, client: client}, nil
+	return &Witness{
+		url: strings.TrimSuffix(prefix, "/") + "/add-checkpoint", key: key, client: client, sizes: make(map[string]int64),
+	}, nil
 }
 
 // Name returns the witness's name, as its key has it.
@@ -77,8 +79,8 @@ func (w *Witness) ask(ctx context.Context, l *Log, cp Checkpoint) ([]byte, error
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for attempt := 0; ; attempt++ {
-		if ahead := w.size; ahead > cp.Tree.N {
-			w.size = 0 // it is asked again the next time, and may have been wrong
+		if ahead := w.sizes[cp.Origin]; ahead > cp.Tree.N {
+			delete(w.sizes, cp.Origin) // it is asked again the next time, and may have been wrong
 			return nil, fmt.Errorf("%s, of %d leaves, not %d: %w", w.Name(), ahead, cp.Tree.N, ErrWitnessAhead)
 		}
 		status, body, err := w.post(ctx, l, cp)
@@ -87,12 +89,14 @@ func (w *Witness) ask(ctx context.Context, l *Log, cp Checkpoint) ([]byte, error
 		}
 		if status == http.StatusConflict && attempt == 0 {
 			// C2SP: the answer is the size it has; a client that has forgotten asks this way.
-			if w.size, err = parseSize(body); err == nil {
+			var size int64
+			if size, err = parseSize(body); err == nil {
+				w.sizes[cp.Origin] = size
 				continue
 			}
 		}
 		if status == http.StatusOK {
-			w.size = cp.Tree.N
+			w.sizes[cp.Origin] = cp.Tree.N
 			return body, nil
 		}
 		return nil, fmt.Errorf("asking %s: status %d: %w", w.Name(), status, refusal(status))
@@ -109,12 +113,13 @@ func refusal(status int) error {
 }
 
 func (w *Witness) post(ctx context.Context, l *Log, cp Checkpoint) (int, []byte, error) {
-	proof, err := l.proveTree(ctx, cp.Tree, w.size, nil)
+	old := w.sizes[cp.Origin]
+	proof, err := l.proveTree(ctx, cp.Tree, old, nil)
 	if err != nil {
 		return 0, nil, err
 	}
 	var body bytes.Buffer
-	fmt.Fprintf(&body, "old %d\n", w.size)
+	fmt.Fprintf(&body, "old %d\n", old)
 	for _, h := range proof {
 		fmt.Fprintf(&body, "%s\n", h)
 	}
