@@ -98,16 +98,17 @@ func getter(header map[string][]string) func(string) string {
 	}
 }
 
-// maxSignature and maxRequest bound what a stranger can make us keep. A signature
-// that verified is far shorter; a request is left out whole, being JSON.
-const (
-	maxSignature = 1 << 10
-	maxRequest   = 24 << 10
-)
+// MaxSignature is how much is recorded of a signature as it came; what has this length was
+// cut, or may have been. One that verified is far shorter.
+const MaxSignature = 1 << 10
+
+// maxRequest bounds, as MaxSignature does, what a stranger can make us keep. A request is
+// left out whole, being JSON.
+const maxRequest = 24 << 10
 
 // appendTo adds the headers of a receipt.
 func (r *Receipt) appendTo(h Header) Header {
-	h = h.Set(headerSignature, cut(r.Signature, maxSignature))
+	h = h.Set(headerSignature, cut(r.Signature, MaxSignature))
 	h = h.Set(headerKey, cut(r.Key, MaxText))
 	h = h.Set(headerFingerprint, r.Fingerprint)
 	h = h.Set(headerRemote, cut(r.Remote, MaxText))

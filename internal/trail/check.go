@@ -147,6 +147,9 @@ func (c *Checker) attempt(r audit.Record, claim job.Claim) error {
 		}
 		return nil
 	case verify.Ambiguous, verify.Malformed, verify.UnsupportedAlgorithm:
+		if len(claim.Signature) >= job.MaxSignature {
+			return audit.ErrNotChecked // what it was refused for may have been cut off
+		}
 		if right {
 			return fmt.Errorf("it was refused as %s, but its signature is right", claim.Verdict)
 		}

@@ -107,6 +107,8 @@ func TestCheck(t *testing.T) {
 		{"mismatch", attemptRecord(t, "demo", "mismatch", "", wrong), ""},
 		{"mismatch that is right by now", attemptRecord(t, "demo", "mismatch", "", right), ""},
 		{"mismatch, body changed", changed(attemptRecord(t, "demo", "mismatch", "", wrong)), "another SHA-256"},
+		{"malformed by what was cut off", attemptRecord(t, "demo", "malformed", "", right+strings.Repeat(" ", 1100)+"x"), "-"},
+		{"ambiguous by what was cut off", attemptRecord(t, "demo", "ambiguous", "", right+strings.Repeat(" ", 1100)+","+right), "-"},
 		{"missing", attemptRecord(t, "demo", "missing", "", ""), ""},
 		{"missing that is there", attemptRecord(t, "demo", "missing", "", wrong), "but has one"},
 		{"malformed", attemptRecord(t, "demo", "malformed", "", "sha256=x"), ""},
