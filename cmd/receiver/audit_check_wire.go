@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
+	pathpkg "path"
 	"path/filepath"
 	"time"
 
@@ -37,7 +40,8 @@ func bodies(ctx context.Context, bus *publish.Bus) func(audit.Record) ([]byte, e
 	}
 }
 
-// exportFolders opens an export folder, or all that are in a folder.
+// exportFolders opens an export folder, or all that are in a folder. What cannot be looked
+// at is an error: it is not as if it were not there.
 func exportFolders(path string) ([]*audit.Folder, error) {
 	folder, err := audit.OpenFolder(path)
 	if err == nil {
@@ -45,7 +49,7 @@ func exportFolders(path string) ([]*audit.Folder, error) {
 	}
 	var all []*audit.Folder
 	for _, stream := range sealedStreams {
-		if _, none := os.Stat(filepath.Join(path, stream)); none != nil {
+		if _, err := os.Lstat(filepath.Join(path, stream)); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		inner, err := audit.OpenFolder(filepath.Join(path, stream))
@@ -58,6 +62,27 @@ func exportFolders(path string) ([]*audit.Folder, error) {
 		return nil, err
 	}
 	return all, nil
+}
+
+// absentLogs returns the origins that an archive at path has no folder of, though it has
+// one of another log of the same receiver, and the key is believed. A folder by itself,
+// named as audit export does, was meant alone.
+func absentLogs(path string, folders []*audit.Folder, keys audit.Keys) []string {
+	if whole, err := filepath.Abs(path); err == nil && len(folders) == 1 && filepath.Base(whole) == filepath.Base(folders[0].Origin()) {
+		return nil
+	}
+	receivers, there := map[string]bool{}, map[string]bool{}
+	for _, f := range folders {
+		receivers[pathpkg.Dir(f.Origin())], there[f.Origin()] = true, true
+	}
+	var absent []string
+	for _, key := range keys.Log {
+		if origin := key.Name(); receivers[pathpkg.Dir(origin)] && !there[origin] {
+			there[origin] = true // said once, of however many keys
+			absent = append(absent, origin)
+		}
+	}
+	return absent
 }
 
 // counter shows how many are done on a terminal, and nothing elsewhere.

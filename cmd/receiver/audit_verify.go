@@ -212,6 +212,9 @@ func (v *verification) exported(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
+	for _, origin := range absentLogs(path, folders, v.keys) {
+		v.fault(origin, audit.Missing, errors.New("the archive has no folder of it"))
+	}
 	for _, folder := range folders {
 		o := audit.VerifyOptions{Reverify: v.checker.Check}
 		err := v.verify(folder.Origin(), &o, func() (audit.Report, error) { return folder.Verify(ctx, v.keys, o) })
@@ -253,11 +256,11 @@ func (v *verification) table() error {
 			verdict = counted(n, "fault")
 		}
 		rows = append(rows, []string{
-			r.Origin, verdict, fmt.Sprint(r.Size), fmt.Sprint(r.Records), fmt.Sprint(r.Absent), fmt.Sprint(r.Outside), fmt.Sprint(r.Unsealed),
+			r.Origin, verdict, fmt.Sprint(r.From), fmt.Sprint(r.To), fmt.Sprint(r.Size), fmt.Sprint(r.Records), fmt.Sprint(r.Absent), fmt.Sprint(r.Outside), fmt.Sprint(r.Unsealed),
 			fmt.Sprint(r.Reverified), fmt.Sprint(r.NotChecked), fmt.Sprint(r.Checkpoints),
 		})
 	}
-	head := []string{"LOG", "VERDICT", "LEAVES", "RECORDS", "ABSENT", "OUTSIDE", "UNSEALED", "SIGNATURES", "UNCHECKED", "CHECKPOINTS"}
+	head := []string{"LOG", "VERDICT", "FROM", "TO", "LEAVES", "RECORDS", "ABSENT", "OUTSIDE", "UNSEALED", "SIGNATURES", "UNCHECKED", "CHECKPOINTS"}
 	if len(rows) > 0 {
 		if err := table(v.out, head, rows); err != nil {
 			return err
