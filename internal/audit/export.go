@@ -27,13 +27,21 @@ type ExportOptions struct {
 // Export writes the records of a range, all tiles and the newest checkpoint into a new
 // folder at path, in the layout of docs/evidence.md. The folder must not exist, or be
 // empty. When it returns, records and checkpoints are on disk. What it holds is what the
-// stream holds: verify the folder before anything is removed from the stream.
+// stream holds: verify the folder before anything is removed from the stream. A stream that
+// ends before its newest checkpoint does is ErrRewound.
 func (l *Log) Export(ctx context.Context, path string, o ExportOptions) error {
 	cp, err := l.Checkpoint(ctx)
 	if err != nil {
 		return err
 	}
+	last, err := l.o.Source.Last(ctx)
+	if err != nil {
+		return fmt.Errorf("asking stream %s for its last sequence: %w", l.o.Stream, err)
+	}
 	end := l.seq(cp.Tree.N) - 1
+	if last < end { // nor are its tiles counted, whose number may be the word of a thief of the key
+		return fmt.Errorf("stream %s ends at %d, but %d is sealed: %w", l.o.Stream, last, end, ErrRewound)
+	}
 	if o.To == 0 || o.To > end {
 		o.To = end
 	}

@@ -33,6 +33,7 @@ type memStream struct {
 	mu      sync.Mutex
 	records map[uint64]audit.Record
 	last    uint64
+	sparse  []audit.Record // far behind all others, ascending
 }
 
 func (s *memStream) add(n int) {
@@ -72,13 +73,21 @@ func (s *memStream) Last(context.Context) (uint64, error) {
 }
 
 func (s *memStream) Records(ctx context.Context, from, to uint64, yield func(audit.Record) error) error {
-	for seq := from; seq <= to; seq++ {
+	s.mu.Lock()
+	end, sparse := min(to, s.last), s.sparse
+	s.mu.Unlock()
+	for seq := from; seq <= end; seq++ {
 		s.mu.Lock()
 		r, ok := s.records[seq]
 		s.mu.Unlock()
 		if !ok {
 			continue
 		}
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	for _, r := range sparse {
 		if err := yield(r); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -159,7 +160,7 @@ func (l *Log) leaves(last uint64) int64 {
 	if last < l.o.First {
 		return 0
 	}
-	return int64(last - l.o.First + 1)
+	return int64(min(last-l.o.First, math.MaxInt64-1)) + 1
 }
 
 func emptyTree() tlog.Tree {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -16,7 +18,11 @@ const (
 	maxMissing      = 100_000  // sequences
 	maxSuspects     = 256      // records that differ, kept to see where they belong,
 	maxSuspectBytes = 32 << 20 // and their bytes
+	maxHollow       = 4096     // tiles, of a million leaves, of which neither hashes nor records are there
 )
+
+// errHollow ends a pass over leaves of which nothing is there.
+var errHollow = errors.New("neither records nor tiles are there")
 
 // leafPass reads the stream once and compares each record with the stored leaf hash.
 type leafPass struct {
@@ -33,6 +39,8 @@ type leafPass struct {
 	suspects map[int64]Record
 	bytes    int
 	latest   Record // the youngest of those that are as sealed, as far as it was read
+	hollow   int    // tiles of which nothing is there, unless solid
+	solid    bool   // the current tile has a record
 	due      int    // the first of v.good whose leaves were not all read
 }
 
@@ -59,17 +67,47 @@ func (p *leafPass) run(ctx context.Context) error {
 		}
 		err = nil
 	}
-	if err != nil {
-		return fmt.Errorf("reading stream %s: %w", l.o.Stream, err)
+	if err == nil {
+		err = p.skip(ctx, p.size)
 	}
-	for p.next < p.size {
-		if err := p.leaf(ctx, nil); err != nil {
-			return err
-		}
+	switch {
+	case errors.Is(err, errHollow):
+		p.giveUp()
+	case err != nil:
+		return fmt.Errorf("reading stream %s: %w", l.o.Stream, err)
 	}
 	p.vouch()
 	p.progress()
 	return nil
+}
+
+// skip takes the leaves before i as having no records. How many those are may be the word
+// of somebody who wrote a checkpoint, so it can be interrupted and gives up with errHollow.
+func (p *leafPass) skip(ctx context.Context, i int64) error {
+	for p.next < i {
+		if p.next%tileWidth == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if p.hollow > maxHollow {
+				return errHollow
+			}
+		}
+		if err := p.leaf(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// giveUp says once what is not there at all, instead of leaf by leaf, and that the rest was
+// not looked at.
+func (p *leafPass) giveUp() {
+	p.overflow = true // no other version of any tile can lead to the root
+	p.disputes = slices.DeleteFunc(p.disputes, func(d dispute) bool { return d.hollow })
+	maps.DeleteFunc(p.missing, func(_ int64, g gap) bool { return !g.known })
+	p.v.fault(p.v.log.seq(p.next), Missing, "of %d sequences from a tree of %d leaves neither records nor tiles are there; what is behind them was not looked at",
+		p.hollow*tileWidth, p.size)
 }
 
 // clockGrace is by how much clocks may have been wrong, or put right, between a record and
@@ -107,10 +145,8 @@ func (p *leafPass) record(ctx context.Context, r hashed) error {
 	case i < p.next:
 		return p.late(ctx, i, r)
 	default:
-		for p.next < i {
-			if err := p.leaf(ctx, nil); err != nil {
-				return err
-			}
+		if err := p.skip(ctx, i); err != nil {
+			return err
 		}
 		return p.leaf(ctx, &r)
 	}
@@ -165,13 +201,13 @@ func (p *leafPass) leaf(ctx context.Context, r *hashed) error {
 		if p.stored, p.why, err = p.v.leafTile(ctx, p.next>>tileHeight); err != nil {
 			return err
 		}
-		p.derived = make([]byte, 0, tileWidth*tlog.HashSize)
+		p.derived, p.solid = make([]byte, 0, tileWidth*tlog.HashSize), false
 	}
 	var hash tlog.Hash
 	if r == nil {
 		hash = p.miss(at)
 	} else {
-		hash = r.hash
+		hash, p.solid = r.hash, true
 		p.found(at, r)
 	}
 	p.derived = append(p.derived, hash[:]...)
@@ -218,7 +254,10 @@ func (p *leafPass) found(at int, r *hashed) {
 
 // endTile hands the tile to the replay, and remembers it if the two versions differ.
 func (p *leafPass) endTile() error {
-	d := dispute{n: (p.next - 1) >> tileHeight, stored: p.stored, why: p.why, derived: p.derived}
+	d := dispute{n: (p.next - 1) >> tileHeight, stored: p.stored, why: p.why, derived: p.derived, hollow: p.stored == nil && !p.solid}
+	if d.hollow {
+		p.hollow++
+	}
 	if !bytes.Equal(d.stored, d.derived) {
 		if len(p.disputes) < maxDisputes {
 			p.disputes = append(p.disputes, d)

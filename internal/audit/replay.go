@@ -78,6 +78,7 @@ type dispute struct {
 	stored  []byte // nil when it is missing or malformed
 	why     string // then, which of the two
 	derived []byte // made from the records; where there is none, from stored
+	hollow  bool   // neither stored nor of any record
 }
 
 // guess is the version to try first: a changed record is likelier than a changed tile.
@@ -140,6 +141,9 @@ func (v *verification) replayWith(ctx context.Context, p *leafPass, pick func(di
 	}
 	r := newReplay(v.good)
 	for n := int64(0); n<<tileHeight < v.base.N; n++ {
+		if err := ctx.Err(); err != nil {
+			return nil, tlog.Tree{}, err
+		}
 		data, _, err := v.leafTile(ctx, n)
 		if d, ok := disputed[n]; ok {
 			data, err = pick(d), nil

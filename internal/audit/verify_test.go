@@ -1,12 +1,20 @@
 package audit_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"receiver/internal/audit"
 )
@@ -393,5 +401,87 @@ func TestVerifyWhileTheLogGrows(t *testing.T) {
 		if r := w.verify(t, audit.VerifyOptions{SealedBy: start}); !r.OK() {
 			t.Errorf("faults %v", r.Faults)
 		}
+	}
+}
+
+// hugeCheckpoint claims so many leaves, signed with the log's key.
+func hugeCheckpoint(t testing.TB, leaves int64) []byte {
+	t.Helper()
+	text := fmt.Sprintf("%s\n%d\n%s\n", testOrigin, leaves, tlog.RecordHash([]byte("nothing")))
+	signed, err := note.Sign(&note.Note{Text: text}, testSigner(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
+// Whoever writes an archive, or has stolen a key, can claim any number of leaves. What is
+// looked for is bounded by what is there.
+func TestAClaimOfCountlessLeavesIsRefuted(t *testing.T) {
+	for name, leaves := range map[string]int64{"2^61": 1 << 61, "2^62": 1 << 62, "all": math.MaxInt64} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 0)
+			kept := w.keptAt(t, 300, 700)
+			w.cps.set(hugeCheckpoint(t, leaves))
+			w.stream.change(5, func(r *audit.Record) { r.Data = nil })
+			r := w.verify(t, audit.VerifyOptions{Kept: kept})
+			got := brief(r)
+			for _, want := range []string{"changed 5", "root 0", "missing 1049601"} {
+				if r.OK() || len(got) > 10 || !slices.Contains(got, want) {
+					t.Errorf("%d faults, want a few, among them %s: %.500s", len(got), want, fmt.Sprint(got))
+				}
+			}
+			if err := w.log.Export(t.Context(), t.TempDir(), audit.ExportOptions{}); !errors.Is(err, audit.ErrRewound) {
+				t.Errorf("Export = %v, want ErrRewound", err)
+			}
+		})
+	}
+	t.Run("in an archive, unsigned", func(t *testing.T) {
+		t.Parallel()
+		dir, _ := exported(t, audit.ExportOptions{})
+		claim := bytes.Replace(hugeCheckpoint(t, 1<<61), []byte("— receiver"), []byte("— deceiver"), 1)
+		for name, text := range map[string][]byte{
+			"checkpoint":  claim,
+			"checkpoints": nil,
+			"log.json": fmt.Appendf(nil, `{"format": "receiver-export/v1", "origin": "%s", "stream": "JOBS", "first_sequence": 1, "from": 1, "to": %d}`,
+				testOrigin, uint64(1<<62)),
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r := verifyFolder(t, dir); r.OK() || !slices.Contains(brief(r), "checkpoint 0") {
+			t.Errorf("report = %.300s, want faults", fmt.Sprint(brief(r)))
+		}
+	})
+	t.Run("with a record that far away", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, 0)
+		kept := w.keptAt(t, 300, 700)
+		w.cps.set(hugeCheckpoint(t, 1<<61))
+		r := testRecord(1 << 60)
+		w.stream.sparse = []audit.Record{r}
+		if r := w.verify(t, audit.VerifyOptions{Kept: kept}); r.OK() {
+			t.Errorf("report = %.300s, want faults", fmt.Sprint(brief(r)))
+		}
+	})
+}
+
+func TestVerifyEndsWhenItIsToldTo(t *testing.T) {
+	w := newWorld(t, 700)
+	w.seal(t)
+	w.cps.set(hugeCheckpoint(t, 1<<61))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	tiles := 0
+	_, err := w.log.Verify(ctx, audit.VerifyOptions{Progress: func(done, _ int64) {
+		if done > 1000 {
+			tiles++
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) || tiles != 1 {
+		t.Errorf("Verify = %v after %d more tiles, want context.Canceled after one", err, tiles)
 	}
 }
