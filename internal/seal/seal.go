@@ -99,7 +99,8 @@ type Keeper struct {
 	told alarm // of the lease
 }
 
-// kept is a log with what the keeper remembers of it.
+// kept is a log with what the keeper remembers of it; anchored and anchors belong to who
+// tells the anchors, the rest to who has the lock.
 type kept struct {
 	Log
 	state    State
@@ -132,8 +133,19 @@ const look = time.Second
 func (k *Keeper) Run(ctx context.Context) {
 	tick := time.NewTicker(k.tick())
 	defer tick.Stop()
+	sealed := make(chan struct{}, 1)
+	var anchoring sync.WaitGroup
+	anchoring.Go(func() { k.tellAnchors(ctx, sealed) })
+	defer anchoring.Wait()
 	for {
-		if more := k.round(ctx); more && ctx.Err() == nil {
+		ours, more := k.round(ctx)
+		if ours {
+			select {
+			case sealed <- struct{}{}:
+			default: // the anchors are still being told, and will be again
+			}
+		}
+		if more && ctx.Err() == nil {
 			continue
 		}
 		select {
@@ -147,24 +159,21 @@ func (k *Keeper) Run(ctx context.Context) {
 // tick is the time between two rounds.
 func (k *Keeper) tick() time.Duration { return min(k.o.Interval, look) }
 
-// round looks at every log once, and reports whether there is more to do at once: much is
-// left, and nobody else needs the machine.
-func (k *Keeper) round(ctx context.Context) (more bool) {
+// round looks at every log once, and reports whether sealing is ours, and whether there is
+// more to do at once: much is left, and nobody else needs the machine.
+func (k *Keeper) round(ctx context.Context) (ours, more bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	ours := k.hold(ctx)
+	ours = k.hold(ctx)
 	busy := k.busy()
 	for _, l := range k.logs {
 		if ctx.Err() != nil {
-			return false
+			return ours, false
 		}
 		k.attend(ctx, l, ours, busy)
-		if ours {
-			k.anchor(ctx, l, false)
-		}
 		more = more || l.state.Err == nil && uint64(l.state.Unsealed) >= k.o.Burst
 	}
-	return more && ours && !busy
+	return ours, more && ours && !busy
 }
 
 func (k *Keeper) hold(ctx context.Context) bool {
@@ -281,26 +290,34 @@ func (k *Keeper) reach(ctx context.Context, goals []uint64) (_ []audit.Checkpoin
 	return checkpoints, done, nil
 }
 
-// Finish seals what is left, tells the anchors and gives the lease back. Nothing may be
+// Finish seals what is left, gives the lease back and tells the anchors. Nothing may be
 // written to the streams any more, and Run must have returned. A replica without the
 // lease leaves all that to the one that has it.
 func (k *Keeper) Finish(ctx context.Context) error {
+	ours, err := k.sealRest(ctx)
+	if ours {
+		for _, l := range k.logs {
+			k.anchor(ctx, l, true)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("sealing for the last time: %w", err)
+	}
+	return nil
+}
+
+func (k *Keeper) sealRest(ctx context.Context) (ours bool, _ error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	ours, err := k.o.Lease.Hold(ctx)
 	if err != nil || !ours {
-		return err
+		return false, err
 	}
 	errs := make([]error, 0, len(k.logs)+1)
 	for _, l := range k.logs {
 		err := k.advance(ctx, l, true, math.MaxInt64)
 		k.conclude(ctx, l, err)
 		errs = append(errs, err)
-		k.anchor(ctx, l, true)
 	}
-	errs = append(errs, k.o.Lease.Release(ctx))
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("sealing for the last time: %w", err)
-	}
-	return nil
+	return true, errors.Join(append(errs, k.o.Lease.Release(ctx))...)
 }

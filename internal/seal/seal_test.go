@@ -29,6 +29,7 @@ type world struct {
 	err      error // of every sealing
 	held     bool
 	released bool
+	holds    int
 	kept     []string
 	proved   int
 	states   []seal.State
@@ -70,6 +71,7 @@ func (w *world) Follow(context.Context) (audit.Checkpoint, error) {
 func (w *world) Hold(context.Context) (bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.holds++
 	return w.held, nil
 }
 
@@ -267,6 +269,67 @@ func TestAnchorsAreToldNowAndThen(t *testing.T) {
 		}
 		if told[len(told)-1] != int64(w.last) {
 			t.Errorf("at the end the folder was told of %d, want %d", told[len(told)-1], w.last)
+		}
+	})
+}
+
+// An anchor that takes its time holds up nobody: neither the sealing of any log, nor the
+// lease, which would run out meanwhile.
+func TestASlowAnchorHoldsUpNoSealing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{held: true, last: 1}
+		told := 0
+		slow := seal.Anchor{Name: "slow", Tell: func(ctx context.Context, cp audit.Checkpoint) (audit.Checkpoint, error) {
+			select {
+			case <-ctx.Done():
+				return cp, ctx.Err()
+			case <-time.After(45 * time.Second):
+			}
+			w.do(func() { told++ })
+			cp.Note = append(bytes.Clone(cp.Note), "— witness AAAAAAAA\n"...)
+			return cp, nil
+		}}
+		o := w.options(slow)
+		o.Interval = time.Second
+		k := seal.New(o)
+		stop := run(t, k)
+		holds := 0
+		for i := range 120 {
+			w.do(func() { w.last++; holds = w.holds })
+			pass(2 * time.Second)
+			w.expect(t, fmt.Sprintf("after %d records", i+1), int64(w.last))
+			w.do(func() {
+				if w.holds == holds {
+					t.Errorf("the lease was not renewed in 2 s, after %d records", i+1)
+				}
+			})
+		}
+		if told < 3 {
+			t.Errorf("the anchor was told %d times in 4 minutes, want at least 3", told)
+		}
+		// A checkpoint is kept once, also when an older one came back cosigned meanwhile.
+		seen := map[string]bool{}
+		for _, note := range w.kept {
+			if seen[note] {
+				t.Errorf("kept twice: %q", note)
+			}
+			seen[note] = true
+		}
+		if !strings.Contains(strings.Join(w.kept, ""), "— witness") {
+			t.Error("no cosigned checkpoint was kept")
+		}
+		stop()
+		began := time.Now()
+		go func() {
+			pass(time.Second)
+			w.do(func() {
+				if !w.released {
+					t.Error("the lease was not given back before the anchor was told for the last time")
+				}
+			})
+		}()
+		if err := k.Finish(t.Context()); err != nil || time.Since(began) < 45*time.Second {
+			t.Errorf("Finish = %v after %v, want the anchor told", err, time.Since(began))
 		}
 	})
 }
