@@ -148,7 +148,7 @@ func (e exporter) stream(ctx context.Context, stream string, kept *keptCheckpoin
 	folder := filepath.Join(e.dir, stream)
 	bar := e.counter("exporting "+stream, "records")
 	err = log.Export(ctx, folder, audit.ExportOptions{
-		From: from, To: to, Kept: kept.kept[audit.Origin(e.cfg.Audit.Name, stream)],
+		From: from, To: to, Pushed: e.first(stream), Kept: kept.kept[audit.Origin(e.cfg.Audit.Name, stream)],
 		Progress: func(n int64) { bar.ChangeMax64(max(n, 1)); _ = bar.Set64(n) },
 	})
 	_ = bar.Finish()
@@ -163,6 +163,14 @@ func (e exporter) stream(ctx context.Context, stream string, kept *keptCheckpoin
 		return audit.Report{}, err
 	}
 	return exported.Verify(ctx, e.keys, audit.VerifyOptions{})
+}
+
+// first asks for the first sequence that a stream holds by then.
+func (e exporter) first(stream string) func(context.Context) (uint64, error) {
+	return func(ctx context.Context) (uint64, error) {
+		extent, err := e.bus.Extent(ctx, stream)
+		return extent.First, err
+	}
 }
 
 // bounds returns the first and the last sequence of the time.

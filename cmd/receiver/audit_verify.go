@@ -172,6 +172,10 @@ func (v *verification) stream(ctx context.Context, r reading, stream string, kep
 	}
 	if o.From == 0 {
 		o.From = expectedFrom(v.cfg, stream, extent, kept, time.Now())
+		o.Pushed = func(ctx context.Context) (uint64, error) {
+			extent, err := r.bus.Extent(ctx, stream)
+			return expectedFrom(v.cfg, stream, extent, kept, time.Now()), err
+		}
 	}
 	if r.live { // it is being sealed while we look
 		o.SealedBy = time.Now().Add(-2*v.cfg.Audit.Interval - sealGrace)

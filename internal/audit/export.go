@@ -17,6 +17,11 @@ type ExportOptions struct {
 	// the last one sealed. What is not sealed is never exported.
 	From, To uint64
 
+	// Pushed returns the first sequence that the stream holds by now, as VerifyOptions.Pushed:
+	// the export says that it begins behind what was pushed out before it was read. Nil means
+	// that nothing is.
+	Pushed func(ctx context.Context) (uint64, error)
+
 	// Kept are other checkpoints to put into the folder.
 	Kept []Kept
 
@@ -74,9 +79,11 @@ func makeFolder(path string) error {
 }
 
 func (l *Log) exportAll(ctx context.Context, path string, info folderInfo, cp Checkpoint, o ExportOptions) error {
-	if err := l.exportRecords(ctx, path, info, o.Progress); err != nil {
+	from, err := l.exportRecords(ctx, path, info, o)
+	if err != nil {
 		return err
 	}
+	info.From = from
 	if err := l.exportTiles(ctx, path, cp.Tree.N); err != nil {
 		return err
 	}
@@ -98,23 +105,44 @@ func (l *Log) exportAll(ctx context.Context, path string, info folderInfo, cp Ch
 	return writeDurably(filepath.Join(path, folderCheckpoint), cp.Note)
 }
 
-func (l *Log) exportRecords(ctx context.Context, path string, info folderInfo, progress func(int64)) error {
+// exportRecords writes the records, and returns the first sequence from which on all are
+// there that the stream had.
+func (l *Log) exportRecords(ctx context.Context, path string, info folderInfo, o ExportOptions) (from uint64, _ error) {
 	if info.To < info.From {
-		return nil
+		return info.From, nil
 	}
 	w := &leafWriter{dir: filepath.Join(path, folderRecords), info: info}
-	written := int64(0)
+	written, next := int64(0), info.From
+	var gaps []uint64 // where they end; of what is pushed out there is one for each reading
+	read := func(seq uint64) {
+		if seq > next && len(gaps) < maxMissing {
+			gaps = append(gaps, seq)
+		}
+		next = seq + 1
+	}
 	err := records(ctx, l.o.Source, info.From, info.To, func(r Record) error {
+		read(r.Seq)
 		written++
-		if progress != nil && written%1024 == 0 {
-			progress(written)
+		if o.Progress != nil && written%1024 == 0 {
+			o.Progress(written)
 		}
 		return w.write(r)
 	})
-	if progress != nil {
-		progress(written)
+	if o.Progress != nil {
+		o.Progress(written)
 	}
-	return errors.Join(err, w.close())
+	read(info.To + 1)
+	if err = errors.Join(err, w.close()); err != nil || o.Pushed == nil {
+		return info.From, err
+	}
+	first, err := o.Pushed(ctx)
+	from = info.From
+	for _, end := range gaps {
+		if end <= max(first, info.From) {
+			from = end
+		}
+	}
+	return from, err
 }
 
 // exportTiles writes every tile of the tree. Thousands of small files are not forced to

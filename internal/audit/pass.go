@@ -39,6 +39,7 @@ type leafPass struct {
 	suspects map[int64]Record
 	bytes    int
 	latest   Record // the youngest of those that are as sealed, as far as it was read
+	askAt    int64  // the leaf from which on it may be asked again what was pushed out
 	hollow   int    // tiles of which nothing is there, unless solid
 	solid    bool   // the current tile has a record
 	due      int    // the first of v.good whose leaves were not all read
@@ -92,11 +93,38 @@ func (p *leafPass) skip(ctx context.Context, i int64) error {
 			if p.hollow > maxHollow {
 				return errHollow
 			}
+			if len(p.missing) > maxMissing-tileWidth && p.next >= p.askAt {
+				p.askAt = p.next + maxMissing
+				if err := p.forgive(ctx); err != nil {
+					return err
+				}
+			}
 		}
 		if err := p.leaf(ctx, nil); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// forgive takes the records that were pushed out since the pass began for outside.
+func (p *leafPass) forgive(ctx context.Context) error {
+	if p.v.o.Pushed == nil {
+		return nil
+	}
+	from, err := p.v.o.Pushed(ctx)
+	if err != nil {
+		return fmt.Errorf("asking what stream %s still holds: %w", p.v.log.o.Stream, err)
+	}
+	p.v.o.From = max(p.v.o.From, from)
+	p.v.report.From = p.v.o.From
+	maps.DeleteFunc(p.missing, func(i int64, _ gap) bool {
+		gone := p.v.log.seq(i) < p.v.o.From
+		if gone {
+			p.v.report.Outside++
+		}
+		return gone
+	})
 	return nil
 }
 

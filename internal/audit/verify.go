@@ -29,6 +29,11 @@ type VerifyOptions struct {
 	// where they do not: their age ran out, or they were exported and removed.
 	From, To uint64
 
+	// Pushed returns the first sequence that must be there by now: it is asked again when the
+	// stream was read, because limits go on pushing out old records meanwhile. Nil means that
+	// none do.
+	Pushed func(ctx context.Context) (uint64, error)
+
 	// SealedBy is the time before which every record must be sealed; zero means that all must.
 	// A log in use always has some that are not.
 	SealedBy time.Time
@@ -201,6 +206,9 @@ func (v *verification) claimed(stored []byte) tlog.Tree {
 func (v *verification) judge(ctx context.Context, p *leafPass) error {
 	verdict, err := v.settle(ctx, p)
 	if err != nil {
+		return err
+	}
+	if err := p.forgive(ctx); err != nil {
 		return err
 	}
 	v.report.Size, v.report.Root = v.base.N, v.base.Hash.String()

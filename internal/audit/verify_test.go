@@ -468,6 +468,76 @@ func TestAClaimOfCountlessLeavesIsRefuted(t *testing.T) {
 	})
 }
 
+// draining is a stream whose limit pushes out the oldest records while it is read.
+type draining struct {
+	*memStream
+	begin, until uint64 // when begin is read, all before until go
+}
+
+func (d *draining) Records(ctx context.Context, from, to uint64, yield func(audit.Record) error) error {
+	return d.memStream.Records(ctx, from, to, func(r audit.Record) error {
+		if r.Seq == d.begin {
+			for seq := uint64(1); seq < d.until; seq++ {
+				d.remove(seq)
+			}
+		}
+		return yield(r)
+	})
+}
+
+func (d *draining) first(context.Context) (uint64, error) {
+	for seq := uint64(1); ; seq++ {
+		d.mu.Lock()
+		_, ok := d.records[seq]
+		d.mu.Unlock()
+		if ok {
+			return seq, nil
+		}
+	}
+}
+
+func drainingLog(t *testing.T) (*draining, *audit.Log) {
+	t.Helper()
+	w := newWorld(t, 700)
+	w.seal(t)
+	d := &draining{memStream: w.stream, begin: 100, until: 301}
+	log, err := audit.NewLog(audit.LogOptions{
+		Origin: testOrigin, Stream: "JOBS", Source: d, Storage: w.store, Checkpoints: w.cps, Keys: testKeys(t),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, log
+}
+
+// What a limit pushes out between the first look at a stream and the reading of it was not
+// removed by anybody.
+func TestWhatIsPushedOutMeanwhileIsNotMissed(t *testing.T) {
+	d, log := drainingLog(t)
+	d.remove(400)
+	r, err := log.Verify(t.Context(), audit.VerifyOptions{From: 1, Pushed: d.first})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := brief(r); !slices.Equal(got, []string{"missing 400"}) || r.Outside != 200 || r.From != 301 {
+		t.Errorf("faults %v, %d outside, from %d, want the one that was removed, 200 and 301", got, r.Outside, r.From)
+	}
+	if _, err := log.Verify(t.Context(), audit.VerifyOptions{Pushed: func(context.Context) (uint64, error) { return 0, errors.New("away") }}); err == nil {
+		t.Error("Verify that cannot ask again: no error")
+	}
+}
+
+func TestAnExportBeginsBehindWhatIsPushedOutMeanwhile(t *testing.T) {
+	d, log := drainingLog(t)
+	dir := filepath.Join(t.TempDir(), "export")
+	if err := log.Export(t.Context(), dir, audit.ExportOptions{From: 1, Pushed: d.first}); err != nil {
+		t.Fatal(err)
+	}
+	if r := verifyFolder(t, dir); !r.OK() || r.From != 301 || r.To != 700 || r.Records != 500 || r.Outside != 200 {
+		t.Errorf("report = %+v, want 301 to 700 whole, and 100 records before", r)
+	}
+}
+
 func TestVerifyEndsWhenItIsToldTo(t *testing.T) {
 	w := newWorld(t, 700)
 	w.seal(t)
