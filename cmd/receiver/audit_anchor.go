@@ -23,9 +23,9 @@ type anchorPlace struct {
 	name string
 	// tell hands over a checkpoint, as seal.Anchor does.
 	tell func(ctx context.Context, s *audit.Sealer, stream string, cp audit.Checkpoint) (audit.Checkpoint, error)
-	// last returns the newest checkpoint that is kept there, nil if there is none; the func
-	// is nil where nothing can be read back.
-	last func(ctx context.Context, stream string) ([]byte, error)
+	// know makes the largest checkpoint known that is kept there and signed; the func is nil
+	// where nothing can be read back. The error may be of others that are there too.
+	know func(ctx context.Context, s *audit.Sealer, stream string) error
 }
 
 // openAnchors wires the configured anchors; witnesses come first, so that the others get
@@ -73,29 +73,34 @@ func inDirectory(name string, dir audit.CheckpointDir) anchorPlace {
 		tell: func(ctx context.Context, _ *audit.Sealer, _ string, cp audit.Checkpoint) (audit.Checkpoint, error) {
 			return cp, dir.Publish(ctx, cp)
 		},
-		last: func(_ context.Context, stream string) ([]byte, error) { return dir.Last(audit.Origin(name, stream)) },
+		know: func(_ context.Context, s *audit.Sealer, stream string) error {
+			return dir.Largest(audit.Origin(name, stream), s.Know)
+		},
 	}
 }
 
 // inAccount is an anchor in another NATS account. Before it is told anything, what it holds
-// is read back, and the log must extend it.
+// that was not read yet is read back, and the log must extend the largest of it.
 func inAccount(name string, a *publish.Anchor) anchorPlace {
-	last := func(ctx context.Context, stream string) ([]byte, error) { return a.Last(ctx, name, stream) }
+	read := make(map[string]*readBack)
+	for _, stream := range sealedStreams {
+		read[stream] = &readBack{account: a, name: name, stream: stream}
+	}
 	return anchorPlace{
-		name: a.Name(), last: last,
+		name: a.Name(),
+		know: func(ctx context.Context, s *audit.Sealer, stream string) error {
+			_, strange, err := read[stream].more(ctx, s)
+			return errors.Join(strange, err)
+		},
 		tell: func(ctx context.Context, s *audit.Sealer, stream string, cp audit.Checkpoint) (audit.Checkpoint, error) {
-			there, err := last(ctx, stream)
-			if err != nil || bytes.Equal(there, cp.Note) {
-				return cp, err
+			newest, strange, err := read[stream].more(ctx, s)
+			if err != nil || bytes.Equal(newest, cp.Note) {
+				return cp, errors.Join(strange, err)
 			}
-			var strange error
-			if there != nil {
-				if strange = s.Know(there); strange == nil {
-					_, err = s.Follow(ctx)
+			if newest != nil {
+				if _, err = s.Follow(ctx); err != nil {
+					return cp, err
 				}
-			}
-			if err != nil {
-				return cp, err
 			}
 			// What somebody else wrote there is said, and keeps nobody from writing behind it.
 			return cp, errors.Join(strange, a.Tell(ctx, name, stream, cp.Note))
@@ -103,20 +108,50 @@ func inAccount(name string, a *publish.Anchor) anchorPlace {
 	}
 }
 
+// readBack is how far an account was read back for one log. It is used by one at a time.
+type readBack struct {
+	account      *publish.Anchor
+	name, stream string
+	after        uint64 // the last sequence that was read
+	newest       []byte // what stands there
+	largest      int64  // leaves of the largest that the sealer knows from here
+}
+
+// readBackBatch bounds how many checkpoints are held at once; of each batch at least one
+// signature is verified.
+const readBackBatch = 4096
+
+// more reads what was not read yet and makes the largest checkpoint known to the sealer.
+// What was read before an error counts, and is not read again.
+func (r *readBack) more(ctx context.Context, s *audit.Sealer) (newest []byte, strange, err error) {
+	var batch [][]byte
+	know := func() {
+		var wrong error
+		r.largest, wrong = s.KnowLargest(batch, r.largest)
+		strange = cmp.Or(strange, wrong)
+		batch = nil
+	}
+	err = r.account.Since(ctx, r.name, r.stream, r.after, func(m publish.Message) error {
+		r.after, r.newest = m.Sequence, m.Data
+		if batch = append(batch, m.Data); len(batch) == readBackBatch {
+			know()
+		}
+		return nil
+	})
+	know()
+	return r.newest, strange, err
+}
+
 // of is the anchor for one log. What it holds already is made known to the sealer, so that
 // a store that was rolled back while no receiver ran is not sealed any further. An anchor
 // that does not answer keeps no receiver from starting: it is read back when it does, before
 // it is told anything.
 func (p anchorPlace) of(ctx context.Context, s *audit.Sealer, stream string, log zerolog.Logger) seal.Anchor {
-	if p.last != nil {
+	if p.know != nil {
 		asking, cancel := context.WithTimeout(ctx, anchorPatience)
 		defer cancel()
-		note, err := p.last(asking, stream)
-		if err == nil && note != nil {
-			err = s.Know(note)
-		}
-		if err != nil {
-			log.Warn().Err(err).Str("stream", stream).Str("anchor", p.name).Msg("anchor not read back")
+		if err := p.know(asking, s, stream); err != nil {
+			log.Warn().Err(err).Str("stream", stream).Str("anchor", p.name).Msg("anchor not read back, or not all of it")
 		}
 	}
 	return seal.Anchor{Name: p.name, Tell: func(ctx context.Context, cp audit.Checkpoint) (audit.Checkpoint, error) {

@@ -88,6 +88,9 @@ func TestARollbackOfEverythingIsNamedThroughAnotherAccount(t *testing.T) {
 		}
 	})
 	t.Run("by a receiver that starts", func(t *testing.T) { refusesToSeal(t, dir) })
+	old, bogus := oldAndBogus(t, dir)
+	republish(t, url, old, bogus, []byte("rubbish"))
+	t.Run("by a receiver that starts, behind an old one that was told again", func(t *testing.T) { refusesToSeal(t, dir) })
 	stop()
 	t.Run("not while the account cannot be asked, which is said", func(t *testing.T) {
 		code, report := auditVerify(t, dir)
@@ -95,6 +98,55 @@ func TestARollbackOfEverythingIsNamedThroughAnotherAccount(t *testing.T) {
 			t.Errorf("audit verify without the anchor = exit %d, %v, want that it cannot be read", code, report.faults())
 		}
 	})
+}
+
+// oldAndBogus are what who has the receiver's credentials can add to an anchor: its first
+// checkpoint of JOBS once more, and one that says to be larger than all and is signed by
+// nobody who is believed.
+func oldAndBogus(t *testing.T, dir string) (old, bogus []byte) {
+	t.Helper()
+	kept, err := audit.ReadCheckpointFile(filepath.Join(dir, "receiver-checkpoints"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	larger := func(text string) string { return strings.Replace(text, "\n3\n", "\n999\n", 1) }
+	return kept[0].Note, resign(t, otherKey(t), kept[0].Note, larger)
+}
+
+func republish(t *testing.T, url string, notes ...[]byte) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	for _, note := range notes {
+		if err == nil {
+			_, err = js.Publish(t.Context(), "kept.test.JOBS", note)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A folder's newest file may be anything: what counts is the largest that is signed.
+func TestARollbackIsSeenBehindABogusFile(t *testing.T) {
+	dir := sealedFolder(t)
+	rollBackAll(t, dir)
+	old, bogus := oldAndBogus(t, dir)
+	for name, data := range map[string][]byte{"1": old, "2": bogus, "3": []byte("rubbish")} {
+		path := filepath.Join(dir, "anchor", "receiver%2Ftest%2FJOBS-9999999999999999999"+name+"-0011223344556677.checkpoint")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unreadable := filepath.Join(dir, "anchor", "receiver%2Ftest%2FJOBS-99999999999999999999-0011223344556677.checkpoint")
+	if err := os.Mkdir(unreadable, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	refusesToSeal(t, dir)
 }
 
 func refusesToSeal(t *testing.T, dir string) {

@@ -1,9 +1,11 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Know tells the sealer of a signed checkpoint that is kept elsewhere, such as at an anchor:
@@ -19,6 +21,37 @@ func (s *Sealer) Know(signed []byte) error {
 	s.known = append(s.known, cp)
 	s.front = nil // so that known ones are compared
 	return nil
+}
+
+// KnowLargest is Know of the largest of some checkpoints that can be known, of those that
+// say to have at least so many leaves; the others may be anything: who can write where they
+// are kept can put some behind it. It returns its size, or atLeast if there is none, and
+// what is wrong with one that is no checkpoint, or says to be larger.
+func (s *Sealer) KnowLargest(signed [][]byte, atLeast int64) (largest int64, strange error) {
+	var claimed []Checkpoint
+	for _, note := range signed {
+		cp, err := ReadCheckpoint(note)
+		if err == nil && cp.Tree.N >= atLeast {
+			claimed = append(claimed, cp)
+		}
+		strange = cmp.Or(strange, err)
+	}
+	slices.SortStableFunc(claimed, func(a, b Checkpoint) int { return cmp.Compare(b.Tree.N, a.Tree.N) })
+	known := false
+	for _, cp := range claimed {
+		if known && cp.Tree.N < largest {
+			break
+		}
+		if err := s.Know(cp.Note); err != nil {
+			strange = cmp.Or(strange, err)
+			continue
+		}
+		largest, known = cp.Tree.N, true
+	}
+	if !known {
+		largest = atLeast
+	}
+	return largest, strange
 }
 
 // Follow proves, as Seal does before it adds anything, that the stored checkpoint extends

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -20,9 +21,7 @@ type CheckpointDir struct {
 // Publish writes the checkpoint into a file of its own and returns when it is on disk.
 // Publishing it again changes nothing.
 func (d CheckpointDir) Publish(_ context.Context, cp Checkpoint) error {
-	sum := sha256.Sum256(cp.Note)
-	name := fmt.Sprintf("%s-%020d-%x.checkpoint", url.PathEscape(cp.Origin), cp.Tree.N, sum[:8])
-	path := filepath.Join(d.Path, name)
+	path := filepath.Join(d.Path, fileName(cp))
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
@@ -50,18 +49,46 @@ func (d CheckpointDir) Read(origin string) ([]Kept, error) {
 	return kept, nil
 }
 
-// Last returns the checkpoint of a log in the folder that says to be the largest, for who
-// must extend it; nil if there is none.
-func (d CheckpointDir) Last(origin string) ([]byte, error) {
+// Largest gives the checkpoints of a log in the folder to take, the largest first, until it
+// takes one. A file that is not what its name says is passed over. The error is what was
+// wrong with the first that was passed over or not taken, or that the folder cannot be read.
+func (d CheckpointDir) Largest(origin string, take func(signed []byte) error) error {
 	names, err := d.names(origin)
-	if err != nil || len(names) == 0 {
-		return nil, err
-	}
-	signed, err := os.ReadFile(filepath.Join(d.Path, names[len(names)-1]))
 	if err != nil {
-		return nil, fmt.Errorf("reading folder of checkpoints: %w", err)
+		return err
 	}
-	return signed, nil
+	var strange error
+	for _, name := range slices.Backward(names) {
+		err := d.take(name, take)
+		if err == nil {
+			break
+		}
+		if strange == nil {
+			strange = fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return strange
+}
+
+func (d CheckpointDir) take(name string, take func([]byte) error) error {
+	signed, err := os.ReadFile(filepath.Join(d.Path, name))
+	if err != nil {
+		return fmt.Errorf("reading folder of checkpoints: %w", err)
+	}
+	cp, err := ReadCheckpoint(signed)
+	if err == nil && fileName(cp) != name {
+		err = fmt.Errorf("%w: it is not what the file's name says", ErrCheckpoint)
+	}
+	if err != nil {
+		return err
+	}
+	return take(signed)
+}
+
+// fileName is the name of the file that holds a checkpoint.
+func fileName(cp Checkpoint) string {
+	sum := sha256.Sum256(cp.Note)
+	return fmt.Sprintf("%s-%020d-%x.checkpoint", url.PathEscape(cp.Origin), cp.Tree.N, sum[:8])
 }
 
 // names are the files of a log, by size, smallest first.

@@ -160,6 +160,18 @@ func TestCheckpointDirHoldsOneFileEach(t *testing.T) {
 	if len(files) != 4 {
 		t.Errorf("%d files, want 4", len(files))
 	}
+	for name, untaken := range map[string]int{"the largest": 0, "none but the smallest": 2} {
+		var given []string
+		err := dir.Largest(testOrigin, func(signed []byte) error {
+			if given = append(given, string(signed)); len(given) <= untaken {
+				return audit.ErrSignature
+			}
+			return nil
+		})
+		if (err == nil) != (untaken == 0) || len(given) != untaken+1 || given[untaken] != string(all[2-untaken].Note) {
+			t.Errorf("%s is taken: %v after %q", name, err, given)
+		}
+	}
 	gone := audit.CheckpointDir{Path: filepath.Join(dir.Path, "gone")}
 	if err := gone.Publish(t.Context(), all[0]); err == nil {
 		t.Error("publishing into a folder that does not exist: no error")

@@ -95,26 +95,6 @@ func (a *Anchor) lastError() string {
 	return ""
 }
 
-// Last returns the newest checkpoint that the anchor holds of the log over a stream; nil
-// if it holds none. The errors are ErrMissing and ErrUnavailable.
-func (a *Anchor) Last(ctx context.Context, name, stream string) ([]byte, error) {
-	ctx, cancel := a.bound(ctx)
-	defer cancel()
-	s, err := a.stream(ctx)
-	if err != nil {
-		return nil, err
-	}
-	// Not a direct get: the leader's word counts here.
-	m, err := s.GetLastMsgForSubject(ctx, a.subject(name, stream))
-	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("%w: reading %s of %s: %v", ErrUnavailable, a.subject(name, stream), a.Name(), err)
-	}
-	return m.Data, nil
-}
-
 // Tell publishes a checkpoint and returns when the stream has acknowledged it. A stream
 // that could drop or lose it again is not told: the error is ErrNotAppendOnly. Others are
 // ErrMissing and ErrUnavailable. Telling the same again within the stream's window for
@@ -141,14 +121,24 @@ func (a *Anchor) Tell(ctx context.Context, name, stream string, checkpoint []byt
 // All calls yield with every message that the anchor holds of the receiver called name,
 // oldest first. The errors are ErrMissing and ErrUnavailable, and yield's.
 func (a *Anchor) All(ctx context.Context, name string, yield func(Message) error) error {
+	return a.Since(ctx, name, "*", 0, yield)
+}
+
+// Since is All of what stands behind a sequence and is of the log over one stream. An anchor
+// that ends before it was made anew, and is read from its first.
+func (a *Anchor) Since(ctx context.Context, name, stream string, after uint64, yield func(Message) error) error {
 	asking, cancel := a.bound(ctx)
 	defer cancel()
 	s, err := a.stream(asking)
 	if err != nil {
 		return err
 	}
-	cfg := jetstream.OrderedConsumerConfig{OptStartSeq: 1, FilterSubjects: []string{a.subject(name, "*")}}
-	return scan(ctx, a.js, a.o.Stream, cfg, s.CachedInfo().State.LastSeq, yield)
+	last := s.CachedInfo().State.LastSeq
+	if after > last {
+		after = 0
+	}
+	cfg := jetstream.OrderedConsumerConfig{OptStartSeq: after + 1, FilterSubjects: []string{a.subject(name, stream)}}
+	return scan(ctx, a.js, a.o.Stream, cfg, last, yield)
 }
 
 // weaknesses are the settings by which a stream could lose what it is told, each with the

@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ func newAuditors(t *testing.T) *auditors {
 	a := &auditors{t: t, ns: ns}
 	a.all = newUser(t, account, nil)
 	a.creds = newUser(t, account, []string{
-		"checkpoints.>", "$JS.API.STREAM.INFO.CHECKPOINTS", "$JS.API.STREAM.MSG.GET.CHECKPOINTS",
+		"checkpoints.>", "$JS.API.STREAM.INFO.CHECKPOINTS",
 		"$JS.API.CONSUMER.*.CHECKPOINTS.>", "$JS.API.CONSUMER.MSG.NEXT.CHECKPOINTS.>", "$SYS.REQ.USER.INFO",
 	})
 	nc, err := nats.Connect(ns.ClientURL(), nats.UserCredentials(a.all))
@@ -132,19 +133,28 @@ func (a *auditors) dial(creds string) *publish.Anchor {
 func TestAnAnchorInAnotherAccountKeepsWhatItIsTold(t *testing.T) {
 	a := newAuditors(t)
 	anchor := a.dial(a.creds)
-	if _, err := anchor.Last(t.Context(), "eu-1", "JOBS"); !errors.Is(err, publish.ErrMissing) {
-		t.Errorf("Last without a stream = %v, want ErrMissing", err)
+	since := func(after uint64) (all []string, err error) {
+		err = anchor.Since(t.Context(), "eu-1", "JOBS", after, func(m publish.Message) error {
+			all = append(all, fmt.Sprintf("%d %s", m.Sequence, m.Data))
+			return nil
+		})
+		return all, err
+	}
+	if _, err := since(0); !errors.Is(err, publish.ErrMissing) {
+		t.Errorf("Since without a stream = %v, want ErrMissing", err)
 	}
 	a.stream(nil)
-	if last, err := anchor.Last(t.Context(), "eu-1", "JOBS"); last != nil || err != nil {
-		t.Errorf("Last of an empty stream = %q, %v, want nothing", last, err)
+	if all, err := since(0); all != nil || err != nil {
+		t.Errorf("Since in an empty stream = %q, %v, want nothing", all, err)
 	}
 	for _, told := range [][2]string{{"JOBS", "one"}, {"ATTEMPTS", "other"}, {"JOBS", "two"}, {"JOBS", "two"}} {
 		must(t, anchor.Tell(t.Context(), "eu-1", told[0], []byte(told[1])))
 	}
 	must(t, anchor.Tell(t.Context(), "us-1", "JOBS", []byte("another receiver's")))
-	if last, err := anchor.Last(t.Context(), "eu-1", "JOBS"); string(last) != "two" || err != nil {
-		t.Errorf("Last = %q, %v, want two", last, err)
+	for after, want := range map[uint64][]string{0: {"1 one", "3 two"}, 1: {"3 two"}, 3: nil, 4: nil, 9: {"1 one", "3 two"}} {
+		if all, err := since(after); !slices.Equal(all, want) || err != nil {
+			t.Errorf("Since %d = %q, %v, want %q", after, all, err, want)
+		}
 	}
 	var all []string
 	must(t, anchor.All(t.Context(), "eu-1", func(m publish.Message) error {
