@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path"
 	"strings"
@@ -129,7 +128,7 @@ func adoption(source string, g callback.Grant, s submit.Status) (job.Event, erro
 
 func (a *app) printFound(found []foundJob) error {
 	if a.output == "json" {
-		return json.NewEncoder(a.out).Encode(found)
+		return printJSON(a.out, found)
 	}
 	rows := make([][]string, 0, len(found))
 	for _, f := range found {

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // table writes rows in columns. Cells come from outside, so what could move a
@@ -29,10 +33,29 @@ func printable(s string) string {
 	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
+// printJSON writes a value on one line. What is not printable in a text from outside is
+// escaped, as printable does: a terminal takes some of it for commands.
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	escaped := make([]byte, 0, text.Len())
+	for _, r := range text.String() {
+		switch {
+		case r == '\n' || unicode.IsGraphic(r):
+			escaped = utf8.AppendRune(escaped, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			escaped = fmt.Appendf(escaped, `\u%04x\u%04x`, high, low)
+		default:
+			escaped = fmt.Appendf(escaped, `\u%04x`, r)
+		}
+	}
+	_, err := w.Write(escaped)
+	return err
 }
 
 // counted is a number with its noun, which has a regular plural.

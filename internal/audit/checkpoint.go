@@ -33,24 +33,33 @@ type Keys struct {
 }
 
 // ParseKeys reads C2SP verifier keys: plain Ed25519 ones for logs, cosignature/v1 ones for
-// witnesses.
+// witnesses. The error names a key by its place and does not repeat it: it may be a secret
+// one that was given by mistake.
 func ParseKeys(log, witnesses []string) (Keys, error) {
 	var k Keys
-	for _, vkey := range log {
+	for i, vkey := range log {
 		v, err := note.NewVerifier(vkey)
 		if err != nil {
-			return Keys{}, fmt.Errorf("log key %q: %w", vkey, err)
+			return Keys{}, fmt.Errorf("log key %d of %d is no public key: %w%s", i+1, len(log), err, secretHint(vkey))
 		}
 		k.Log = append(k.Log, v)
 	}
-	for _, vkey := range witnesses {
+	for i, vkey := range witnesses {
 		v, err := NewCosignatureVerifier(vkey)
 		if err != nil {
-			return Keys{}, fmt.Errorf("witness key %q: %w", vkey, err)
+			return Keys{}, fmt.Errorf("witness key %d of %d is no public key: %w%s", i+1, len(witnesses), err, secretHint(vkey))
 		}
 		k.Witnesses = append(k.Witnesses, v)
 	}
 	return k, nil
+}
+
+// secretHint says what to do about a secret key in the place of a public one.
+func secretHint(vkey string) string {
+	if strings.Contains(vkey, "PRIVATE+KEY+") {
+		return "; it is a secret key: `receiver audit keys` prints the public ones"
+	}
+	return ""
 }
 
 // verifiers lists every key once: a key given twice would be refused as ambiguous.

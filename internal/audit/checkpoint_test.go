@@ -22,6 +22,16 @@ const (
 	specNote = "This is an example message.\n\n— example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n"
 )
 
+func TestParseKeysRepeatsNoSecret(t *testing.T) {
+	good := testKey(t).VerifierKey(testOrigin)
+	for _, given := range [][2][]string{{{good, testSecret}, nil}, {{good}, {testSecret}}, {{good, "x" + testSecret[1:]}, nil}} {
+		_, err := audit.ParseKeys(given[0], given[1])
+		if err == nil || strings.Contains(err.Error(), "AQABAgME") {
+			t.Errorf("ParseKeys = %v, want an error without the key", err)
+		}
+	}
+}
+
 func TestParseKeysTakesTheSpecsExample(t *testing.T) {
 	keys, err := audit.ParseKeys([]string{specKey}, nil)
 	if err != nil {

@@ -34,7 +34,20 @@ var forms = map[string]form{
 	"log key":      {"the text that `receiver audit init` writes into its file", readLogKey},
 	"recipient":    {"a public key of age: age1…, or age1pq1… against quantum computers", readRecipient},
 	"identity":     {"the content of an age identity file, as `age-keygen` writes it", readIdentity},
-	"verifier key": matching(`^[^\s+]{1,128}\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$`, "name+hash+base64, as `receiver audit keys` or the witness's operator prints it"),
+	"verifier key": {"name+hash+base64, as `receiver audit keys` or the witness's operator prints it", readVerifierKey},
+}
+
+var verifierKey = regexp.MustCompile(`^[^\s+]{1,128}\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$`)
+
+// readVerifierKey does not repeat what was given, which may be a secret key.
+func readVerifierKey(text string) (string, string) {
+	switch {
+	case strings.Contains(text, "PRIVATE+KEY+"):
+		return "", "is a secret key; here goes a public key, which `receiver audit keys` prints"
+	case !verifierKey.MatchString(text):
+		return "", "is no public key of a log or a witness"
+	}
+	return text, ""
 }
 
 var logKey = regexp.MustCompile(`^PRIVATE\+KEY\+[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$`)
