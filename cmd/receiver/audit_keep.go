@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 
 	"github.com/gofrs/flock"
@@ -38,12 +37,9 @@ func openKeepers(ctx context.Context, cfg *config.Config, bus *publish.Bus, o se
 	if k.lock, err = lockFile(path); err != nil {
 		return k, err
 	}
-	if k.file, err = audit.OpenCheckpointFile(path); err != nil {
+	known := lastKept{}
+	if k.file, err = audit.OpenCheckpointFile(path, known.add); err != nil {
 		return k, fmt.Errorf("audit.checkpoint_file: %w", err)
-	}
-	known, err := lastKept(path)
-	if err != nil {
-		return k, err
 	}
 	lease, err := bus.Lease(ctx, "seal."+cfg.Audit.Name)
 	if err != nil {
@@ -96,23 +92,18 @@ func lockFile(path string) (*flock.Flock, error) {
 	return lock, nil
 }
 
-// lastKept returns the largest checkpoint of each log in a checkpoint file, by origin.
-func lastKept(path string) (map[string]audit.Checkpoint, error) {
-	kept, err := audit.ReadCheckpointFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("audit.checkpoint_file: %w", err)
+// lastKept is the largest checkpoint of each log in a checkpoint file, by origin.
+type lastKept map[string]audit.Checkpoint
+
+func (l lastKept) add(c audit.Kept) error {
+	cp, err := audit.ReadCheckpoint(c.Note)
+	if err != nil {
+		return fmt.Errorf("%s: %w; move the file away once it is clear who changed it", c.Where, err)
 	}
-	last := make(map[string]audit.Checkpoint)
-	for _, c := range kept {
-		cp, err := audit.ReadCheckpoint(c.Note)
-		if err != nil {
-			return nil, fmt.Errorf("audit.checkpoint_file: %s: %w; move the file away once it is clear who changed it", c.Where, err)
-		}
-		if there, ok := last[cp.Origin]; !ok || cp.Tree.N >= there.Tree.N {
-			last[cp.Origin] = cp
-		}
+	if there, ok := l[cp.Origin]; !ok || cp.Tree.N >= there.Tree.N {
+		l[cp.Origin] = cp
 	}
-	return last, nil
+	return nil
 }
 
 // proveFork keeps the two checkpoints of a fork in a file beside the checkpoint file.
@@ -120,7 +111,7 @@ func proveFork(path string) func(*audit.ForkError) (string, error) {
 	return func(fork *audit.ForkError) (string, error) {
 		sum := sha256.Sum256(append(slices.Clone(fork.Known.Note), fork.Found.Note...))
 		where := fmt.Sprintf("%s.fork-%x", path, sum[:8])
-		file, err := audit.OpenCheckpointFile(where)
+		file, err := audit.OpenCheckpointFile(where, nil)
 		if err != nil {
 			return "", err
 		}

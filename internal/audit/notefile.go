@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -10,45 +11,35 @@ import (
 	"sync"
 )
 
-// noteEnd ends a note in a file of notes: the newline of its last signature line and an
-// empty line.
-var noteEnd = []byte("\n\n")
-
 // appendNote appends one signed note to the bytes of a file of notes.
 func appendNote(dst, signed []byte) []byte {
 	return append(append(dst, signed...), '\n')
 }
 
-// cutNote returns the first note in data and what follows the empty line behind it; the
-// note ends with the first such line behind a signature line. Without any, the note is all
-// of data and not whole.
-func cutNote(data []byte) (note, rest []byte, whole bool) {
-	for line := 0; line < len(data); {
-		n := bytes.IndexByte(data[line:], '\n')
-		if n < 0 {
-			break
+// eachNote calls yield with the notes of a file of notes, in order, each valid until the
+// next, and returns what is left behind the last whole one. A note ends with the first
+// empty line behind a signature line.
+func eachNote(file io.Reader, yield func(note []byte) error) (tail []byte, _ error) {
+	lines := bufio.NewReaderSize(file, 1<<16)
+	var note []byte
+	signed := false // the line before is one of a signature
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return append(note, line...), nil
 		}
-		end := line + n
-		if bytes.HasPrefix(data[line:end], []byte("— ")) && bytes.HasPrefix(data[end:], noteEnd) {
-			return data[:end+1], data[end+len(noteEnd):], true
+		if err != nil {
+			return nil, err
 		}
-		line = end + 1
+		if !signed || len(line) > 1 {
+			note, signed = append(note, line...), bytes.HasPrefix(line, []byte("— "))
+			continue
+		}
+		if err := yield(note); err != nil {
+			return nil, err
+		}
+		note, signed = note[:0], false
 	}
-	return data, nil, false
-}
-
-// splitNotes returns the notes of a file of notes, in order, and apart what is left behind
-// the last whole one.
-func splitNotes(data []byte) (notes [][]byte, tail []byte) {
-	for len(data) > 0 {
-		note, rest, whole := cutNote(data)
-		if !whole {
-			return notes, data
-		}
-		notes = append(notes, note)
-		data = rest
-	}
-	return notes, nil
 }
 
 // CheckpointFile is a local file that checkpoints are appended to and never taken from: an
@@ -62,40 +53,51 @@ type CheckpointFile struct {
 }
 
 // OpenCheckpointFile opens the file for appending, and makes it if there is none. A note
-// that a crash left unfinished at the end is removed: its Publish never returned.
-func OpenCheckpointFile(path string) (*CheckpointFile, error) {
+// that a crash left unfinished at the end is removed: its Publish never returned. Each, which
+// may be nil, is given every note there is; an error of it is returned, and nothing removed.
+func OpenCheckpointFile(path string, each func(Kept) error) (*CheckpointFile, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening checkpoint file: %w", err)
 	}
 	f := &CheckpointFile{file: file}
-	if err := f.mend(); err != nil {
+	if err := f.mend(path, each); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening checkpoint file: %w", err), file.Close())
 	}
 	return f, nil
 }
 
 // mend leaves whole notes only, and remembers the last.
-func (f *CheckpointFile) mend() error {
-	data, err := io.ReadAll(f.file)
+func (f *CheckpointFile) mend(path string, each func(Kept) error) error {
+	count := 0
+	take := func(note []byte) error {
+		count++
+		f.size += int64(len(note)) + 1
+		f.last = append(f.last[:0], note...)
+		if each == nil {
+			return nil
+		}
+		return each(keptIn(path, count, note))
+	}
+	tail, err := eachNote(f.file, take)
 	if err != nil {
 		return err
 	}
-	notes, tail := splitNotes(data)
-	f.size = int64(len(data) - len(tail))
 	if _, err := ReadCheckpoint(tail); err == nil { // only the empty line behind it is missing
-		if _, err := f.file.Write(noteEnd[1:]); err != nil {
+		if _, err := f.file.WriteString("\n"); err != nil {
 			return err
 		}
-		notes = append(notes, tail)
-		f.size += int64(len(tail)) + 1
+		if err := take(tail); err != nil {
+			return err
+		}
 	} else if err := f.file.Truncate(f.size); err != nil {
 		return err
 	}
-	if len(notes) > 0 {
-		f.last = bytes.Clone(notes[len(notes)-1])
-	}
 	return f.file.Sync()
+}
+
+func keptIn(path string, count int, note []byte) Kept {
+	return Kept{Where: fmt.Sprintf("%s, note %d", path, count), Note: bytes.Clone(note)}
 }
 
 // Last returns the last checkpoint in the file, not verified; nil if there is none. It is
@@ -137,17 +139,21 @@ func (f *CheckpointFile) Close() error {
 // ReadCheckpointFile returns what a checkpoint file holds, for Verify; an unfinished note at
 // its end is left out, whose Publish never returned. That there is no file is fs.ErrNotExist.
 func ReadCheckpointFile(path string) ([]Kept, error) {
-	data, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading checkpoint file: %w", err)
 	}
-	notes, tail := splitNotes(data)
-	if _, err := ReadCheckpoint(tail); err == nil {
-		notes = append(notes, tail)
-	}
+	defer file.Close()
 	var kept []Kept
-	for i, signed := range notes {
-		kept = append(kept, Kept{Where: fmt.Sprintf("%s, note %d", path, i+1), Note: signed})
+	tail, err := eachNote(file, func(note []byte) error {
+		kept = append(kept, keptIn(path, len(kept)+1, note))
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading checkpoint file: %w", err)
+	}
+	if _, err := ReadCheckpoint(tail); err == nil {
+		kept = append(kept, keptIn(path, len(kept)+1, tail))
 	}
 	return kept, nil
 }

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,9 +35,16 @@ func TestCheckpointFileKeepsEverything(t *testing.T) {
 	}
 	all := threeCheckpoints(t)
 	for i, cp := range all {
-		f, err := audit.OpenCheckpointFile(path) // every time as after a restart
-		if err != nil {
-			t.Fatal(err)
+		given := 0
+		f, err := audit.OpenCheckpointFile(path, func(k audit.Kept) error { // every time as after a restart
+			if string(k.Note) != string(all[given].Note) || k.Where != fmt.Sprintf("%s, note %d", path, given+1) {
+				t.Errorf("given %+v as note %d, want %q", k, given+1, all[given].Note)
+			}
+			given++
+			return nil
+		})
+		if err != nil || given != i {
+			t.Fatalf("OpenCheckpointFile = %v with %d notes given, want %d", err, given, i)
 		}
 		if want := last(all[:i]); string(f.Last()) != want {
 			t.Errorf("Last = %q, want %q", f.Last(), want)
@@ -87,7 +95,7 @@ func TestCheckpointFileAfterACutAppend(t *testing.T) {
 		if got := notes(t, path); !slices.Equal(got, want) {
 			t.Errorf("cut to %d: notes %q, want %q", cut, got, want)
 		}
-		f, err := audit.OpenCheckpointFile(path)
+		f, err := audit.OpenCheckpointFile(path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
