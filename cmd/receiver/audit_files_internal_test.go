@@ -25,6 +25,7 @@ type editor struct {
 	path    string
 	stream  string
 	records [][]byte
+	next    [][]byte // of the file behind it, which is there if it has any
 }
 
 func editJobs(t *testing.T, dir string) *editor {
@@ -66,10 +67,44 @@ func (e *editor) backdate(by time.Duration) {
 	}
 }
 
+// status puts a status into the first line of a record's headers, as no client does.
+func (e *editor) status(seq int) {
+	r := e.records[seq-1]
+	size := 22 + int(binary.LittleEndian.Uint16(r[20:]))
+	line := size + 4 + len("NATS/1.0")
+	r = slices.Concat(r[:line], []byte(" 200"), r[line:])
+	for _, at := range []int{0, size} {
+		binary.LittleEndian.PutUint32(r[at:], binary.LittleEndian.Uint32(r[at:])+4)
+	}
+	e.records[seq-1] = r
+}
+
+// split leaves the first records in their file, and puts copies of those from a place on
+// into one behind it.
+func (e *editor) split(first, from int) {
+	for _, r := range e.records[from:] {
+		e.next = append(e.next, bytes.Clone(r))
+	}
+	e.records = e.records[:first]
+}
+
 // save writes the records with right checksums.
 func (e *editor) save() {
-	key := sha256.Sum256(fmt.Appendf(nil, "%s-%d", e.stream, 1))
-	for _, r := range e.records {
+	if e.next != nil {
+		e.sum(2, e.next)
+		path := filepath.Join(filepath.Dir(e.path), "2.blk")
+		if err := os.WriteFile(path, bytes.Join(e.next, nil), 0o600); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+	e.sum(1, e.records)
+	e.write(bytes.Join(e.records, nil))
+}
+
+// sum puts the right checksums into the records of a file.
+func (e *editor) sum(index int, records [][]byte) {
+	key := sha256.Sum256(fmt.Appendf(nil, "%s-%d", e.stream, index))
+	for _, r := range records {
 		end := len(r) - 8
 		subject := 22 + int(binary.LittleEndian.Uint16(r[20:]))
 		h, err := highwayhash.New64(key[:])
@@ -81,7 +116,6 @@ func (e *editor) save() {
 		}
 		copy(r[end:], h.Sum(nil))
 	}
-	e.write(bytes.Join(e.records, nil))
 }
 
 func (e *editor) write(data []byte) {
@@ -140,6 +174,23 @@ func TestTamperingWithTheFilesIsFoundAndNamed(t *testing.T) {
 			e.replace(6, `"COMPLETED"}`, `"COMPLETEE"}`)
 			e.save()
 		}, []string{"JOBS/2: extra"}},
+		{"parted into two files", func(e *editor) { e.split(3, 3); e.save() }, nil},
+		{"another of the same sequence in the file before", func(e *editor) {
+			e.split(3, 2)
+			e.replace(3, `"COMPLETED"}`, `"COMPLETEE"}`)
+			e.save()
+		}, []string{"JOBS/3: changed", "JOBS/3: extra"}},
+		{"another in the file before, in a form that we leave to the server", func(e *editor) {
+			e.split(3, 2)
+			e.replace(3, `"COMPLETED"}`, `"COMPLETEE"}`)
+			e.status(3)
+			e.save()
+		}, []string{"JOBS/3: changed", "JOBS/3: hmac"}},
+		{"a changed file before one with all that was sealed", func(e *editor) {
+			e.split(5, 0)
+			e.replace(1, `"COMPLETED"}`, `"COMPLETEE"}`)
+			e.save()
+		}, []string{"JOBS/1: changed", "JOBS/1: extra"}},
 		{"a sequence, by billions", func(e *editor) { e.number(4, 1<<40); e.save() }, []string{"JOBS: unreadable: msgs/1.blk, bytes ", "JOBS/5: missing"}},
 		{"emptied", func(e *editor) { e.write(nil) }, []string{"JOBS/1: missing", "JOBS/5: missing"}},
 	} {

@@ -41,6 +41,8 @@ const (
 	sequenceFlags = 1<<63 | 1<<62 // erased, and a note that another one was removed
 	largestRecord = 32 << 20
 	largestJump   = 1 << 24 // of sequences within a file
+
+	compressedHead = "cmp\x01" // a whole file begins with it: none of ours does
 )
 
 // mendCopy looks through the files of a copy of a server's folder and leaves out of them
@@ -184,8 +186,8 @@ func newBlock(data []byte, stream string, index uint32) (*block, error) {
 // sound returns the file without what is damaged in it, and where that was. A whole file,
 // which nearly all are, is not copied.
 func (b *block) sound() (sound []byte, places []damaged) {
-	if bytes.HasPrefix(b.data, []byte("cmp\x01")) {
-		return b.data, nil // compressed: none of ours is, and the server checks it as a whole
+	if bytes.HasPrefix(b.data, []byte(compressedHead)) {
+		return b.data, nil // the server checks it as a whole
 	}
 	at := 0
 	for at < len(b.data) {

@@ -11,9 +11,10 @@ import (
 // Lines is Range for who reads very many: where the stream is kept on this machine its
 // messages are read from the server's files, at a small part of the price, and only what
 // is not found there comes from the server. What is there and what was removed is the
-// server's word all the same. A message has its headers in Lines if it was read from a
-// file; its memory is shared with others and written to by nobody. Only a file in which
-// messages stand out of order makes it yield them so.
+// server's word all the same, and so is everything from the first message on that cannot be
+// read. A message has its headers in Lines if it was read from a file; its memory is shared
+// with others and written to by nobody. Only files in which messages stand out of order, or
+// one sequence twice, make it yield them so.
 func (b *Bus) Lines(ctx context.Context, stream string, from, to uint64, yield func(Message) error) error {
 	folder, here := b.blocksOf(stream)
 	if !here {
@@ -37,7 +38,11 @@ func (b *Bus) Lines(ctx context.Context, stream string, from, to uint64, yield f
 		}
 		return b.Range(ctx, stream, next, until-1, yield)
 	}
-	end, err := folder.read(ctx, b.endOf(stream, next), next, to, func(m Message) error {
+	all, start := next == held.first, place{}
+	if !all {
+		start = b.endOf(stream, next)
+	}
+	files := reading{from: next, to: to, next: next, server: to + 1, yield: func(m Message) error {
 		if held.isGone(m.Sequence) {
 			return nil
 		}
@@ -46,10 +51,12 @@ func (b *Bus) Lines(ctx context.Context, stream string, from, to uint64, yield f
 		}
 		next = max(next, m.Sequence+1)
 		return yield(m)
-	})
+	}}
+	end, err := folder.read(ctx, start, all, &files)
 	if err != nil {
 		return err
 	}
+	next = min(next, files.server)
 	if next > to {
 		b.ends.Store(stream, endOf{to + 1, end})
 		return nil

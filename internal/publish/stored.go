@@ -33,13 +33,29 @@ const window int = 1 << 20
 // errBehind ends a reading of a file that has come to what nobody asked for.
 var errBehind = errors.New("behind the last sequence")
 
-// read yields what the files hold of the messages from..to, as it stands in them: what is
-// not whole or not sound is left out, and the server has to be asked for it. It returns
-// where it ended.
-func (f blockFolder) read(ctx context.Context, start place, from, to uint64, yield func(Message) error) (place, error) {
-	indexes, err := f.from(start, from)
-	if err != nil {
-		return place{}, nil
+// reading is one reading of a stream's files.
+type reading struct {
+	from, to uint64
+	yield    func(Message) error
+	// next is the sequence behind all that were yielded.
+	next uint64
+	// server is the sequence from which on only the server tells: it takes a message from the
+	// first file that it finds it in, which may be one that we cannot read.
+	server uint64
+}
+
+// ask leaves what is at a sequence, and behind it, to the server.
+func (r *reading) ask(seq uint64) { r.server = min(r.server, seq) }
+
+// read yields what the files hold of the messages from..to, as it stands in them, if it is
+// not the server's to tell; a second one of a sequence is yielded too. It begins at a known
+// place if there is one, else looks into every file if all of them may hold of it, and
+// returns where it ended.
+func (f blockFolder) read(ctx context.Context, start place, all bool, r *reading) (place, error) {
+	indexes, err := f.from(start, all, r.from)
+	if err != nil || slices.ContainsFunc(indexes, f.compressed) {
+		r.ask(r.from)
+		return start, nil
 	}
 	end := start
 	for _, index := range indexes {
@@ -47,7 +63,7 @@ func (f blockFolder) read(ctx context.Context, start place, from, to uint64, yie
 		if index == start.index {
 			at = start.at
 		}
-		at, err := f.readBlock(ctx, place{index, at}, from, to, yield)
+		at, err := f.readBlock(ctx, place{index, at}, r)
 		end = place{index, at}
 		if errors.Is(err, errBehind) {
 			return end, nil
@@ -59,9 +75,10 @@ func (f blockFolder) read(ctx context.Context, start place, from, to uint64, yie
 	return end, nil
 }
 
-// from returns the files to read, ascending: those behind a known place, or from the last
-// one on that begins at or before a sequence.
-func (f blockFolder) from(start place, seq uint64) ([]uint32, error) {
+// from returns the files to read, ascending: those behind a known place, or all, or from
+// the last one on that begins at or before a sequence. Who begins in the middle does not
+// see what an earlier file holds of it against the order; who reads all does.
+func (f blockFolder) from(start place, all bool, seq uint64) ([]uint32, error) {
 	if start.index > 0 {
 		indexes := []uint32{start.index}
 		for next := start.index + 1; f.exists(next); next++ {
@@ -69,16 +86,28 @@ func (f blockFolder) from(start place, seq uint64) ([]uint32, error) {
 		}
 		return indexes, nil
 	}
-	all, err := blockFiles(f.path)
-	if err != nil {
-		return nil, err
+	files, err := blockFiles(f.path)
+	if err != nil || all {
+		return files, err
 	}
-	for i, index := range slices.Backward(all) {
+	for i, index := range slices.Backward(files) {
 		if first := f.first(index); first != 0 && first <= seq {
-			return all[i:], nil
+			return files[i:], nil
 		}
 	}
-	return all, nil
+	return files, nil
+}
+
+// compressed reports whether a file is compressed, or cannot be opened.
+func (f blockFolder) compressed(index uint32) bool {
+	file, err := os.Open(f.name(index))
+	if err != nil {
+		return true
+	}
+	defer file.Close()
+	var head [len(compressedHead)]byte
+	_, _ = file.ReadAt(head[:], 0) // a shorter file is empty, or damaged
+	return string(head[:]) == compressedHead
 }
 
 func (f blockFolder) name(index uint32) string {
@@ -111,11 +140,12 @@ func (f blockFolder) first(index uint32) uint64 {
 	}
 }
 
-// readBlock yields the sound messages from..to of one file from a place on, and returns
-// where it ended: at the end, at what is not sound, or with errBehind.
-func (f blockFolder) readBlock(ctx context.Context, p place, from, to uint64, yield func(Message) error) (int64, error) {
+// readBlock yields what a reading wants of one file from a place on, and returns where it
+// ended: at the end, at what is no record, or with errBehind.
+func (f blockFolder) readBlock(ctx context.Context, p place, r *reading) (int64, error) {
 	file, err := os.Open(f.name(p.index))
 	if err != nil {
+		r.ask(r.next)
 		return p.at, nil
 	}
 	defer file.Close()
@@ -127,68 +157,79 @@ func (f blockFolder) readBlock(ctx context.Context, p place, from, to uint64, yi
 		b.data = slices.Grow(b.data[:0], size)[:size]
 		n, _ := file.ReadAt(b.data, p.at) // an error is the end, or for the server to meet
 		b.data = b.data[:n]
-		used, err := b.messages(from, to, yield)
+		used, err := b.messages(r)
 		p.at += int64(used)
-		if err != nil || n < size {
+		if err != nil || n < size && used == n {
 			return p.at, err
 		}
-		size = window
-		if used == 0 {
-			r, _ := parseRecord(b.data)
-			if r.length <= n {
-				return p.at, nil // damaged
-			}
-			size = r.length // larger than the window
+		rest, _ := parseRecord(b.data[used:])
+		if n < size || rest.length == 0 && n-used >= blockHead+blockChecksum {
+			r.ask(r.next) // it goes on behind the end, or is none
+			return p.at, nil
 		}
+		size = max(window, rest.length)
 	}
 	return p.at, ctx.Err()
 }
 
-// messages yields the sound messages from..to at the beginning of the block's data, and
-// returns where they end. Their Lines and Data are valid until yield returns.
-func (b *block) messages(from, to uint64, yield func(Message) error) (used int, err error) {
+// messages yields what a reading wants of the records that the block's data begins with,
+// and returns where they end. Lines and Data of a message are valid until yield returns.
+func (b *block) messages(r *reading) (used int, err error) {
 	text := string(b.data)
 	for {
-		r, ok := parseRecord(b.data[used:])
+		s, ok := parseRecord(b.data[used:])
 		if !ok {
 			return used, nil
 		}
-		if r.seq&sequenceFlags == 0 && r.seq > to {
-			return used, errBehind
-		}
-		if r.seq&sequenceFlags == 0 && r.seq >= from {
-			m, ok := b.message(r, text[used:])
-			if !ok {
-				return used, nil
-			}
-			if err := yield(m); err != nil {
+		if s.seq&sequenceFlags == 0 && s.seq >= r.from {
+			if err := b.give(s, text[used:], r); err != nil {
 				return used, err
 			}
 		}
-		used += r.length
+		used += s.length
 	}
 }
 
-// message returns the message of a record whose bytes text begins with; false if it is not
-// sound, or its headers are not for us to read.
-func (b *block) message(r stored, text string) (Message, bool) {
-	if !b.checks(r) {
-		return Message{}, false
+// give yields the message of a record whose bytes text begins with, or leaves it to the server.
+func (b *block) give(s stored, text string, r *reading) error {
+	if s.seq > r.to && b.checks(s) {
+		return errBehind
 	}
-	m := Message{
+	m, sound, ok := b.message(s, text)
+	switch {
+	case !sound:
+		r.ask(r.next)
+		return nil
+	case !ok:
+		r.ask(s.seq)
+	}
+	if s.seq >= r.server {
+		return nil
+	}
+	r.next = max(r.next, s.seq+1)
+	return r.yield(m)
+}
+
+// message returns the message of a record whose bytes text begins with, if that is sound,
+// and ok if its headers are for us to read.
+func (b *block) message(r stored, text string) (m Message, sound, ok bool) {
+	if !b.checks(r) {
+		return Message{}, false, false
+	}
+	m = Message{
 		Subject: text[blockHead : blockHead+len(r.subject)], Sequence: r.seq,
 		Time: time.Unix(0, int64(binary.LittleEndian.Uint64(r.fixed[8:]))), Data: r.rest, Lines: [][2]string{},
 	}
 	if !r.headers {
-		return m, true
+		return m, true, true
 	}
 	size := uint64(binary.LittleEndian.Uint32(r.rest))
 	if size+4 > uint64(len(r.rest)) {
-		return Message{}, false
+		return Message{}, true, false
 	}
 	end := int(size) + 4
 	head := blockHead + len(r.subject)
 	lines, ok := appendLines(b.lines[:0], text[head+4:head+end])
 	b.lines, m.Lines, m.Data = lines, lines, r.rest[end:]
-	return m, ok
+	return m, true, ok
 }
