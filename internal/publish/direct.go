@@ -36,12 +36,10 @@ func (b *Bus) direct(ctx context.Context, request any, yield func(*nats.Msg)) er
 		if err != nil {
 			return err
 		}
-		if m.Header.Get("Status") != "" {
+		if m.Header.Get(jetstream.SubjectHeader) == "" {
 			return nil // 204 after the last, 404 if there is none
 		}
-		if m.Header.Get(jetstream.SubjectHeader) != "" {
-			yield(m)
-		}
+		yield(m) // even one that has a status of its own
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -47,11 +46,10 @@ func (b *Bus) briefs(ctx context.Context, from uint64, yield func([]job.Brief, e
 	if _, here := b.blocksOf(JobsStream); here {
 		return b.briefsOfFiles(ctx, from, yield)
 	}
-	cfg := jetstream.OrderedConsumerConfig{HeadersOnly: true, InactiveThreshold: briefPatience}
-	if from > 1 {
-		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
-	}
-	consumer, err := b.jobs.OrderedConsumer(ctx, cfg)
+	var batch []job.Brief
+	reader, pending, err := newReader(ctx, b.js, b.jobs, briefBuffer, jetstream.OrderedConsumerConfig{
+		HeadersOnly: true, OptStartSeq: from, InactiveThreshold: briefPatience,
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -59,38 +57,37 @@ func (b *Bus) briefs(ctx context.Context, from uint64, yield func([]job.Brief, e
 	defer func() {
 		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.Timeout)
 		defer cancel()
-		_ = b.jobs.DeleteConsumer(removing, consumer.CachedInfo().Name) // else it goes by itself
+		reader.remove(removing)
 	}()
-	if consumer.CachedInfo().NumPending == 0 {
-		return 0, nil
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	reader := &briefReader{batches: make(chan briefs, 4), stop: ctx.Done()}
-	reading, err := consumer.Consume(reader.take, jetstream.PullMaxMessages(briefBuffer))
-	if err != nil {
-		return 0, err
-	}
-	defer reading.Stop()
-	last, drained, err := reader.give(ctx, consumer, yield)
-	if err != nil || !drained {
-		return last, err
-	}
-	reading.Drain()
-	select {
-	case <-reading.Closed():
-	case <-ctx.Done():
-		return last, ctx.Err()
-	}
-	left := []briefs{reader.batch}
-	for len(reader.batches) > 0 { // what came after the look
-		left = slices.Insert(left, len(left)-1, <-reader.batches)
-	}
-	for _, got := range left {
-		last = max(last, got.last)
-		if len(got.events) > 0 && !yield(got.events, nil) {
+	for pending > 0 {
+		msg, err := reader.next(ctx)
+		if err != nil {
+			return last, err
+		}
+		if msg == nil {
 			break
 		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return last, err
+		}
+		last, pending = meta.Sequence.Stream, meta.NumPending
+		if e, err := job.ReadBrief(msg.Subject(), msg.Headers()); err == nil {
+			e.Sequence = last
+			if batch == nil {
+				batch = make([]job.Brief, 0, min(briefBatch, pending+1))
+			}
+			batch = append(batch, e)
+		}
+		if len(batch) == briefBatch {
+			if !yield(batch, nil) {
+				return last, nil
+			}
+			batch = nil
+		}
+	}
+	if len(batch) > 0 {
+		yield(batch, nil)
 	}
 	return last, nil
 }
@@ -140,67 +137,4 @@ func briefOf(m Message) (e job.Brief, err error) {
 	}
 	e.Sequence = m.Sequence
 	return e, err
-}
-
-// briefs is a batch of events and the sequence of the last message read for it; end is true
-// when that is the end of the stream.
-type briefs struct {
-	events []job.Brief
-	last   uint64
-	end    bool
-}
-
-// briefReader gathers what the connection's goroutine delivers.
-type briefReader struct {
-	batch   briefs
-	batches chan briefs
-	stop    <-chan struct{}
-}
-
-func (r *briefReader) take(msg jetstream.Msg) {
-	meta, err := msg.Metadata()
-	if err != nil {
-		return // no message of a stream
-	}
-	if e, err := job.ReadBrief(msg.Subject(), msg.Headers()); err == nil {
-		e.Sequence = meta.Sequence.Stream
-		if r.batch.events == nil {
-			r.batch.events = make([]job.Brief, 0, min(briefBatch, meta.NumPending+1))
-		}
-		r.batch.events = append(r.batch.events, e)
-	}
-	r.batch.last, r.batch.end = meta.Sequence.Stream, meta.NumPending == 0
-	if len(r.batch.events) < briefBatch && !r.batch.end {
-		return
-	}
-	select {
-	case r.batches <- r.batch:
-		r.batch = briefs{}
-	case <-r.stop:
-	}
-}
-
-// give hands the batches on. When nothing comes it looks whether the end was reached, as
-// the last messages of a stream may go while it is read; then it reports true, and what is
-// left is in the reader.
-func (r *briefReader) give(ctx context.Context, consumer jetstream.Consumer, yield func([]job.Brief, error) bool) (last uint64, drained bool, err error) {
-	for {
-		select {
-		case got := <-r.batches:
-			last = got.last
-			if len(got.events) > 0 && !yield(got.events, nil) || got.end {
-				return last, false, nil
-			}
-		case <-time.After(endPause):
-			info, err := consumer.Info(ctx)
-			if err != nil {
-				return last, false, err
-			}
-			if info.NumPending == 0 && len(r.batches) == 0 {
-				return last, true, nil
-			}
-		case <-ctx.Done():
-			return last, false, ctx.Err()
-		}
-	}
 }

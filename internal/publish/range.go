@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -94,27 +93,18 @@ func scan(
 	if to == 0 || cfg.OptStartSeq > to || s.CachedInfo().State.LastSeq < cfg.OptStartSeq {
 		return nil
 	}
-	cfg.DeliverPolicy = jetstream.DeliverByStartSequencePolicy
-	if cfg.OptStartTime != nil {
-		cfg.DeliverPolicy = jetstream.DeliverByStartTimePolicy
-	}
-	consumer, err := s.OrderedConsumer(ctx, cfg)
-	if err != nil {
-		return fmt.Errorf("%w: reading stream %s: %v", ErrUnavailable, stream, err)
-	}
-	if info, err := consumer.Info(ctx); err != nil || info.NumPending == 0 {
-		return err
-	}
 	// What is asked for beyond the end would be sent for nothing.
 	batch := int(min(to-min(cfg.OptStartSeq, to)+1, rangeBatch))
-	it, err := consumer.Messages(jetstream.PullMaxMessages(batch))
+	reader, pending, err := newReader(ctx, js, s, batch, cfg)
 	if err != nil {
 		return fmt.Errorf("%w: reading stream %s: %v", ErrUnavailable, stream, err)
 	}
-	defer it.Stop()
-	defer context.AfterFunc(ctx, it.Stop)()
+	defer reader.stop()
+	if pending == 0 {
+		return nil
+	}
 	for {
-		msg, err := nextBefore(ctx, it, consumer)
+		msg, err := reader.next(ctx)
 		if err != nil {
 			return fmt.Errorf("reading stream %s: %w", stream, err)
 		}
@@ -146,31 +136,6 @@ var ErrStalled = errors.New("the server does not deliver what it says that it ho
 
 // stallLimit is how many times endPause the server may take for one message.
 const stallLimit = 20
-
-// nextBefore is next for who cannot wait for ever.
-func nextBefore(ctx context.Context, it jetstream.MessagesContext, consumer jetstream.Consumer) (jetstream.Msg, error) {
-	none := 0
-	for range stallLimit {
-		msg, err := it.Next(jetstream.NextMaxWait(endPause))
-		if err == nil {
-			return msg, nil
-		}
-		if !errors.Is(err, nats.ErrTimeout) {
-			return nil, fmt.Errorf("%w: %v", ErrUnavailable, errors.Join(err, context.Cause(ctx)))
-		}
-		info, err := consumer.Info(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %v", ErrUnavailable, err)
-		}
-		if info.NumPending > 0 {
-			continue
-		}
-		if none++; none > 1 { // what was sent before the first answer has come before it
-			return nil, nil
-		}
-	}
-	return nil, ErrStalled
-}
 
 // rangeBatch is how many messages are asked for at once.
 const rangeBatch = 4096

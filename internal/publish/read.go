@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
@@ -157,24 +156,23 @@ func (b *Bus) messages(ctx context.Context, w Watch, yield func(Message, error) 
 	}
 	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: w.Subjects}
 	if !w.Since.IsZero() {
-		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &w.Since
+		cfg.OptStartTime = &w.Since
 	}
-	consumer, err := stream.OrderedConsumer(ctx, cfg)
+	reader, pending, err := newReader(ctx, b.js, stream, jetstream.DefaultMaxMessages, cfg)
 	if err != nil {
 		return err
 	}
-	if !w.Follow && consumer.CachedInfo().NumPending == 0 {
+	defer reader.stop()
+	if !w.Follow && pending == 0 {
 		return nil
 	}
-	it, err := consumer.Messages()
-	if err != nil {
-		return err
+	next := reader.next
+	if w.Follow {
+		next = reader.follow
 	}
-	defer context.AfterFunc(ctx, it.Stop)()
-	defer it.Stop()
 	last := stream.CachedInfo().State.LastSeq
 	for {
-		msg, err := next(ctx, it, consumer, w.Follow)
+		msg, err := next(ctx)
 		if msg == nil || err != nil {
 			return errors.Join(err, ctx.Err())
 		}
@@ -196,29 +194,6 @@ func (b *Bus) messages(ctx context.Context, w Watch, yield func(Message, error) 
 		if ctx.Err() != nil {
 			return ctx.Err() // whatever has been sent in advance
 		}
-	}
-}
-
-// next returns the next message; without follow, none when none is left. The number of
-// those to come cannot be relied on: the oldest of a stream may go while we read.
-func next(ctx context.Context, it jetstream.MessagesContext, consumer jetstream.Consumer, follow bool) (jetstream.Msg, error) {
-	if follow {
-		return it.Next()
-	}
-	for none := false; ; {
-		msg, err := it.Next(jetstream.NextMaxWait(endPause))
-		if !errors.Is(err, nats.ErrTimeout) {
-			return msg, err
-		}
-		if none {
-			return nil, nil
-		}
-		info, err := consumer.Info(ctx)
-		if err != nil {
-			return nil, err
-		}
-		// What was sent to us before this answer has come before it.
-		none = info.NumPending == 0
 	}
 }
 
