@@ -84,6 +84,10 @@ func (l *Log) exportAll(ctx context.Context, path string, info folderInfo, cp Ch
 		return err
 	}
 	info.From = from
+	// That the files are there, and the folders that they are in.
+	if err := errors.Join(syncDir(filepath.Join(path, folderRecords)), syncDir(path), syncDir(filepath.Dir(path))); err != nil {
+		return err
+	}
 	if err := l.exportTiles(ctx, path, cp.Tree.N); err != nil {
 		return err
 	}

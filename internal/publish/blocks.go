@@ -99,16 +99,34 @@ func mendFile(folder, stream string, index uint32) (damage []string, err error) 
 }
 
 // replaceBlock puts other bytes in the place of a block file, of a server that does not run.
+// When it returns they are on disk; before, either all of them or those that were there.
 func replaceBlock(path string, data []byte) error {
 	half := path + ".mended"
-	if err := os.WriteFile(half, data, 0o600); err != nil {
+	out, err := os.OpenFile(half, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(data)
+	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
 		return err
 	}
 	// What the server noted of its files is no longer true; it makes this one anew.
 	if err := os.Remove(filepath.Join(filepath.Dir(path), "index.db")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.Rename(half, path)
+	if err := os.Rename(half, path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder brings to disk which files are in a folder.
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // soundOf reads a block file: what is sound of it, and where it is damaged.

@@ -114,7 +114,8 @@ func blockFilesOf(folder string) (all []blockFile, err error) {
 
 // Mend leaves out of the files of a folder, on which no server runs, what is damaged in
 // them, and returns one line for each place, and the folder that the files as they were are
-// kept in, which is empty if nothing was damaged. The error is ErrInUse if a server runs.
+// kept in, which is empty if nothing was damaged. When it returns all of it is on disk; no
+// file is replaced before its copy is. The error is ErrInUse if a server runs.
 func Mend(folder string) (damage []string, kept string, err error) {
 	c, err := claimFolder(folder)
 	if err != nil {
@@ -151,11 +152,24 @@ func (f blockFile) mend(aside string) (damage []string, err error) {
 	for _, p := range places {
 		damage = append(damage, fmt.Sprintf("%s, %s", f.path, p))
 	}
-	if err := os.MkdirAll(aside, 0o700); err != nil {
-		return nil, err
-	}
-	if err := copyFile(f.path, filepath.Join(aside, fmt.Sprintf("%s-%d.blk", f.stream, f.index))); err != nil {
+	if err := f.keep(aside); err != nil {
 		return nil, err
 	}
 	return damage, replaceBlock(f.path, sound)
+}
+
+// keep copies the file into a folder. When it returns the copy is on disk.
+func (f blockFile) keep(aside string) error {
+	if err := os.MkdirAll(aside, 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(aside, fmt.Sprintf("%s-%d.blk", f.stream, f.index))
+	if err := copyFile(f.path, path); err != nil {
+		return err
+	}
+	copied, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(copied.Sync(), copied.Close(), syncFolder(aside), syncFolder(filepath.Dir(aside)))
 }
