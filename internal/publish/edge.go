@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
@@ -63,7 +64,7 @@ func (e *Edge) account() (uplink, ownerImports string) {
 // leaf returns the connection to the hub in the server's configuration language.
 func (e *Edge) leaf() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "leafnodes { remotes: [ {\n  account: %s\n  urls: [", uplinkAccount)
+	fmt.Fprintf(&b, "leafnodes { write_deadline: %q, remotes: [ {\n  account: %s\n  urls: [", leafPatience, uplinkAccount)
 	for _, url := range e.Hub.URLs {
 		fmt.Fprintf(&b, "%q ", url)
 	}
@@ -113,6 +114,18 @@ func (e *Edge) withUser() (*Edge, error) {
 // hubPayload is the largest message that is sent to a hub, the default of nats-server. A
 // larger one, where a hub takes less, would make it close the line each time.
 const hubPayload = 1 << 20
+
+// slowLine is the pace, in bytes a second, that is reckoned with for one stream: a line of
+// twice as much carries the largest messages of both. No slower one is promised anything.
+const slowLine = 32 << 10
+
+// leafPings are how many signs of life the hub may owe before the line to it is closed, and
+// leafPatience is how long that takes. One that is asked for behind the largest message on a
+// slow line is not there sooner, and a line that is closed loses what is on its way.
+const (
+	leafPings    = int(hubPayload/slowLine*time.Second/pingInterval) + 2
+	leafPatience = time.Duration(leafPings+1) * pingInterval
+)
 
 // openHub opens the hub's streams through this server, making those that are missing.
 func (s *Server) openHub(ctx context.Context, o Options) (*Bus, error) {

@@ -12,7 +12,7 @@ import (
 	"receiver/internal/job"
 )
 
-// carryPatience bounds the way of one large body to the hub.
+// carryPatience bounds the reading of one large body here.
 const carryPatience = 5 * time.Minute
 
 // carry brings the body of a record into the hub's object store if it is in one here, or
@@ -23,8 +23,6 @@ func (l *lane) carry(ctx context.Context, r *record) error {
 	if r.object != "" || !aside && l.hub.fits(l.hub.jobs, messageOf(r.msg)) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, carryPatience)
-	defer cancel()
 	body, lost, err := l.body(ctx, r)
 	if err != nil || lost {
 		return err // without its body it goes all the same, and names what was lost
@@ -32,11 +30,7 @@ func (l *lane) carry(ctx context.Context, r *record) error {
 	if !aside {
 		name = fmt.Sprintf("%s.%s-%d", job.BodySHA256(body), r.origin.Store, r.origin.Sequence)
 	}
-	there, err := l.hub.hasPayload(ctx, name, len(body))
-	if err == nil && !there {
-		err = l.hub.putPayload(ctx, name, body)
-	}
-	if err != nil {
+	if err := l.upload(ctx, name, body); err != nil {
 		return err
 	}
 	r.object, r.msg.Data = name, nil
@@ -44,25 +38,11 @@ func (l *lane) carry(ctx context.Context, r *record) error {
 	return nil
 }
 
-// hasPayload reports whether the object store holds a whole object of this name and size.
-func (b *Bus) hasPayload(ctx context.Context, name string, size int) (bool, error) {
-	store, err := b.payloads(ctx)
-	if err != nil {
-		return false, fmt.Errorf("%w: opening bucket %s: %v", ErrUnavailable, PayloadBucket, err)
-	}
-	info, err := store.GetInfo(ctx, name)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("%w: looking for %s in bucket %s: %v", ErrUnavailable, name, PayloadBucket, err)
-	}
-	return info.Size == uint64(size), nil
-}
-
 // body returns the body of a record, from the object store of this side if it is there. One
 // that is lost there must not hold up what comes after it.
 func (l *lane) body(ctx context.Context, r *record) (body []byte, lost bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, carryPatience)
+	defer cancel()
 	body, err = l.f.local.payload(ctx, r.raw.Header, r.raw.Data)
 	if errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrDigestMismatch) {
 		l.f.opts.Log.Error().Err(err).Str("record", r.origin.Record()).

@@ -150,6 +150,20 @@ type lane struct {
 // for as much as that is given half, and half again.
 const recordRoom = maxBatchBytes / maxBatch
 
+// bound bounds one exchange with the hub about a body: a large one is longer on its way.
+func (l *lane) bound(ctx context.Context, size int) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, l.f.opts.Timeout+time.Duration(min(size, hubPayload))*time.Second/slowLine)
+}
+
+// alone is the size of the body of a single record. Of several, none is waited for longer:
+// fewer are sent the next time.
+func alone(records []*record) int {
+	if len(records) != 1 {
+		return 0
+	}
+	return len(records[0].raw.Data)
+}
+
 // counts are what became of the records since the start.
 type counts struct{ sent, repeated, missed uint64 }
 
@@ -192,7 +206,7 @@ func (l *lane) pass(ctx context.Context) error {
 			return err
 		case len(records) > 0:
 			if err := l.send(ctx, records); err != nil {
-				l.width = max(l.width/2, 1)
+				l.width = max(min(l.width, len(records))/2, 1)
 				return err
 			}
 			asked, l.width = time.Now(), min(2*l.width, maxBatch)

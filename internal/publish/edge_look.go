@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -44,4 +45,24 @@ func (l *lane) lookAt(ctx context.Context, stream string, after uint64, subjects
 		return fmt.Errorf("looking at the hub for what was sent before: %w", err)
 	}
 	return nil
+}
+
+// heads calls yield with what stands on a subject of JOBS at the hub, without the bodies.
+func (l *lane) heads(ctx context.Context, subject string, yield func(*jetstream.RawStreamMsg)) error {
+	cfg := jetstream.OrderedConsumerConfig{OptStartSeq: 1, FilterSubjects: []string{subject}, HeadersOnly: true}
+	err := scan(ctx, l.hub.js, JobsStream, cfg, math.MaxUint64, func(m Message) error {
+		yield(&jetstream.RawStreamMsg{Subject: m.Subject, Sequence: m.Sequence, Time: m.Time, Header: m.Header})
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: looking at the hub for what is on %s: %v", ErrUnavailable, subject, err)
+	}
+	return nil
+}
+
+// lastHead returns the last message on a subject of JOBS at the hub, without its body; nil
+// if there is none.
+func (l *lane) lastHead(ctx context.Context, subject string) (last *jetstream.RawStreamMsg, err error) {
+	err = l.heads(ctx, subject, func(m *jetstream.RawStreamMsg) { last = m })
+	return last, err
 }

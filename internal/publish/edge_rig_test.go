@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,8 +20,11 @@ import (
 // cable is the line between an edge and its hub. A cut one breaks what runs through it and
 // lets nothing begin; see wall for one that falls silent.
 type cable struct {
-	ln  net.Listener
-	to  string
+	ln   net.Listener
+	to   string
+	pace atomic.Int64 // to the hub, in bytes a second; 0 is as fast as it goes
+	sent atomic.Int64 // bytes that went to the hub
+
 	mu  sync.Mutex
 	cut bool
 	all map[net.Conn]bool
@@ -62,11 +66,31 @@ func (c *cable) pass(in net.Conn) {
 	c.all[in], c.all[out] = true, true
 	c.mu.Unlock()
 	go func() {
-		_, _ = io.Copy(out, in)
+		_, _ = io.Copy(paced{out, c}, in)
 		_ = out.Close()
 	}()
 	_, _ = io.Copy(in, out)
 	_ = in.Close()
+}
+
+// paced is a connection to the hub that takes what it is given at the cable's pace.
+type paced struct {
+	net.Conn
+	c *cable
+}
+
+func (p paced) Write(b []byte) (n int, err error) {
+	for len(b) > 0 && err == nil {
+		some := b[:min(len(b), 4<<10)]
+		if pace := p.c.pace.Load(); pace > 0 {
+			<-time.After(time.Duration(len(some)) * time.Second / time.Duration(pace))
+		}
+		var m int
+		m, err = p.Conn.Write(some)
+		p.c.sent.Add(int64(m))
+		n, b = n+m, b[m:]
+	}
+	return n, err
 }
 
 func (c *cable) set(cut bool) {
@@ -103,10 +127,11 @@ type rim struct {
 	e      publish.Embedded
 	server *publish.Server
 	*publish.Bus
-	f    *publish.Forwarder
-	logs logs
-	halt func()
-	stop func()
+	f       *publish.Forwarder
+	timeout time.Duration // of a question to the hub
+	logs    logs
+	halt    func()
+	stop    func()
 }
 
 // newRim starts an edge of a hub at an address; it forwards nothing yet.
@@ -114,7 +139,7 @@ func newRim(t *testing.T, name, hub string) *rim {
 	t.Helper()
 	e := embedded(t.TempDir())
 	e.Edge = &publish.Edge{Name: name, Hub: publish.External{URLs: []string{"nats://" + hub}}, Domain: "hub"}
-	r := &rim{t: t, e: e}
+	r := &rim{t: t, e: e, timeout: 2 * time.Second}
 	r.start()
 	t.Cleanup(func() { r.stop() })
 	return r
@@ -145,7 +170,7 @@ func (r *rim) start() {
 func (r *rim) forward() {
 	r.t.Helper()
 	var err error
-	if r.f, err = r.server.Forwarder(r.Bus, publish.ForwarderOptions{Log: r.logs.logger(), Timeout: 2 * time.Second}); err != nil {
+	if r.f, err = r.server.Forwarder(r.Bus, publish.ForwarderOptions{Log: r.logs.logger(), Timeout: r.timeout}); err != nil {
 		r.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -50,14 +50,15 @@ func (l *lane) sendEvents(ctx context.Context, records []*record) error {
 	return nil
 }
 
-// alike returns how many of the first records go together: each is alone on its subject.
+// alike returns how many of the first records go together: each is alone on its subject, and
+// none is so large that a slow line would have it sent in vain with those before it.
 func (l *lane) alike(records []*record) int {
 	if l.single {
 		return 1
 	}
 	subjects := map[string]bool{}
 	for i, r := range records {
-		if r.kind == job.Unrecognised || subjects[r.raw.Subject] {
+		if r.kind == job.Unrecognised || subjects[r.raw.Subject] || len(r.raw.Data) > uploadChunk {
 			return i
 		}
 		subjects[r.raw.Subject] = true
@@ -170,7 +171,7 @@ func (l *lane) batch(ctx context.Context, batch []*record) (uint64, error) {
 
 // sendAttempts stores all at once, each once.
 func (l *lane) sendAttempts(ctx context.Context, records []*record) error {
-	bounded, cancel := l.hub.bound(ctx)
+	bounded, cancel := l.bound(ctx, alone(records))
 	defer cancel()
 	var waiting []future
 	for _, r := range records {

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 
@@ -14,8 +13,6 @@ import (
 
 // one settles a record that is not stored in a batch.
 func (l *lane) one(ctx context.Context, r *record) error {
-	ctx, cancel := l.hub.bound(ctx)
-	defer cancel()
 	var (
 		hub   uint64
 		there *jetstream.RawStreamMsg
@@ -27,7 +24,7 @@ func (l *lane) one(ctx context.Context, r *record) error {
 	case job.Progress, job.Conflict:
 		hub, there, err = l.distinct(ctx, r.msg)
 	default:
-		hub, there, err = l.once(ctx, r.msg)
+		hub, there, err = l.once(ctx, r)
 	}
 	if err != nil {
 		return err
@@ -40,9 +37,17 @@ func (l *lane) one(ctx context.Context, r *record) error {
 	return l.repeated(ctx, r, there)
 }
 
-// once stores a message if nothing is on its subject, and else returns what is.
-func (l *lane) once(ctx context.Context, msg *nats.Msg) (uint64, *jetstream.RawStreamMsg, error) {
-	ack, err := l.hub.publish(ctx, messageOf(msg), expect(0))
+// once stores a record if nothing is on its subject, and else returns what is. A large one
+// that may be there already is asked for before: on a slow line it costs more than that.
+func (l *lane) once(ctx context.Context, r *record) (uint64, *jetstream.RawStreamMsg, error) {
+	ctx, cancel := l.bound(ctx, len(r.msg.Data))
+	defer cancel()
+	if l.unsure(r) && len(r.msg.Data) > recordRoom {
+		if there, err := l.lastHead(ctx, r.msg.Subject); err != nil || there != nil {
+			return 0, there, err
+		}
+	}
+	ack, err := l.hub.publish(ctx, messageOf(r.msg), expect(0))
 	if err == nil {
 		return ack.Sequence, nil, nil
 	}
@@ -50,33 +55,31 @@ func (l *lane) once(ctx context.Context, msg *nats.Msg) (uint64, *jetstream.RawS
 		return 0, nil, err
 	}
 	for {
-		raw, err := l.hub.jobs.GetLastMsgForSubject(ctx, msg.Subject)
-		if err == nil {
-			return 0, raw, nil
+		there, err := l.lastHead(ctx, r.msg.Subject)
+		if err != nil || there != nil {
+			return 0, there, err
 		}
-		if !errors.Is(err, jetstream.ErrMsgNotFound) || pause(ctx, lagPause) != nil {
-			return 0, nil, fmt.Errorf("%w: reading %s at the hub: %v", ErrUnavailable, msg.Subject, err)
+		if err := pause(ctx, lagPause); err != nil {
+			return 0, nil, fmt.Errorf("%w: reading %s at the hub: %v", ErrUnavailable, r.msg.Subject, err)
 		}
 	}
 }
 
 // distinct stores one event for each id on a subject, and else returns the one of this id.
 func (l *lane) distinct(ctx context.Context, msg *nats.Msg) (uint64, *jetstream.RawStreamMsg, error) {
+	ctx, cancel := l.bound(ctx, len(msg.Data))
+	defer cancel()
 	id := msg.Header.Get("ce-id")
 	for {
 		var last uint64
-		for {
-			raw, err := l.hub.jobs.GetMsg(ctx, last+1, jetstream.WithGetMsgSubject(msg.Subject))
-			if errors.Is(err, jetstream.ErrMsgNotFound) {
-				break
+		var there *jetstream.RawStreamMsg
+		err := l.heads(ctx, msg.Subject, func(m *jetstream.RawStreamMsg) {
+			if last = m.Sequence; m.Header.Get("ce-id") == id {
+				there = m
 			}
-			if err != nil {
-				return 0, nil, fmt.Errorf("%w: reading %s at the hub: %v", ErrUnavailable, msg.Subject, err)
-			}
-			if raw.Header.Get("ce-id") == id {
-				return 0, raw, nil
-			}
-			last = raw.Sequence
+		})
+		if err != nil || there != nil {
+			return 0, there, err
 		}
 		ack, err := l.hub.publish(ctx, messageOf(msg), expect(last))
 		if err == nil {
@@ -97,6 +100,8 @@ func (l *lane) appendOnce(ctx context.Context, r *record) (uint64, *jetstream.Ra
 	if l.unsure(r) && l.there[r.origin.ID()] {
 		return 0, &jetstream.RawStreamMsg{Header: r.msg.Header}, nil
 	}
+	ctx, cancel := l.bound(ctx, len(r.msg.Data))
+	defer cancel()
 	id := r.origin.ID()
 	if source, _, _, err := job.ParseSubject(r.raw.Subject); err == nil {
 		id = source + "." + r.msg.Header.Get("ce-id") // as Bus.Publish does
@@ -195,7 +200,7 @@ func (l *lane) repeat(ctx context.Context, r *record, there *jetstream.RawStream
 // repeats settles records that the hub had already, each with what stands there; what is to
 // be kept of them goes at once. It returns the last sequence in ATTEMPTS.
 func (l *lane) repeats(ctx context.Context, records []*record, standing map[string]*jetstream.RawStreamMsg) (last uint64, err error) {
-	ctx, cancel := l.hub.bound(ctx)
+	ctx, cancel := l.bound(ctx, alone(records))
 	defer cancel()
 	var waiting []future
 	for _, r := range records {

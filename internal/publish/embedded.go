@@ -184,7 +184,8 @@ func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {
 	}
 	if e.Edge != nil {
 		// A hub has one leaf of a name; a second one that comes takes its place.
-		opts.ServerName, opts.JetStreamDomain, opts.PingInterval = e.Edge.Name, e.Edge.Name, pingInterval
+		opts.ServerName, opts.JetStreamDomain = e.Edge.Name, e.Edge.Name
+		opts.PingInterval, opts.MaxPingsOut = pingInterval, leafPings
 	}
 	if err := admit(opts, owner, e.Edge); err != nil {
 		return nil, err
