@@ -115,6 +115,16 @@ func (e *Edge) withUser() (*Edge, error) {
 // larger one, where a hub takes less, would make it close the line each time.
 const hubPayload = 1 << 20
 
+// uplink returns a number that the connection to the hub has and no other before it; 0 if
+// there is none.
+func (s *Server) uplink() uint64 {
+	leafs, err := s.ns.Load().Leafz(nil)
+	if err != nil || len(leafs.Leafs) == 0 {
+		return 0
+	}
+	return leafs.Leafs[0].ID
+}
+
 // slowLine is the pace, in bytes a second, that is reckoned with for one stream: a line of
 // twice as much carries the largest messages of both. No slower one is promised anything.
 const slowLine = 32 << 10

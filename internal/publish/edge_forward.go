@@ -139,11 +139,13 @@ type lane struct {
 	at     reached
 	counts counts
 
-	unsureTo uint64          // records up to this sequence may be at the hub though at does not tell of them
-	there    map[string]bool // those that are, by ID, once they were looked for
-	tried    uint64          // the last record that was ever sent
-	width    int             // how many records go at once
-	single   bool            // the hub takes no batches
+	unsureTo uint64           // records up to this sequence may be at the hub though at does not tell of them
+	there    map[string]bool  // those that are, by ID, once they were looked for
+	tried    uint64           // the last record that was ever sent
+	width    int              // how many records go at once
+	single   bool             // the hub takes no batches
+	looked   map[string]sight // when the hub was last asked for what is known to stand in a stream
+	line     uint64           // the connection to the hub at that time
 }
 
 // recordRoom is how many bytes go at once for each record that may. A line that is too slow
@@ -174,6 +176,7 @@ func (l *lane) run(ctx context.Context, hub *Bus) {
 	l.hub, l.width, l.single = hub, maxBatch, !hub.jobs.CachedInfo().Config.AllowAtomicPublish
 	for wait := firstRetry; ctx.Err() == nil; wait = min(2*wait, lastRetry) {
 		before := l.reached()
+		l.looked = map[string]sight{}
 		err := l.pass(ctx)
 		if ctx.Err() != nil {
 			return
@@ -231,6 +234,9 @@ func (l *lane) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if line := l.f.server.uplink(); line != l.line { // it may lead to a hub that was put back
+		l.line, l.looked = line, map[string]sight{}
+	}
 	asking, cancel := l.hub.bound(ctx)
 	defer cancel()
 	stream, err := l.hub.js.Stream(asking, l.name)
@@ -245,8 +251,15 @@ func (l *lane) check(ctx context.Context) error {
 		return fmt.Errorf("%w: asking the hub for stream %s: %v", ErrUnavailable, l.name, err)
 	}
 	created := stream.CachedInfo().Created
-	if at := l.reached(); at.Sequence > 0 && !created.Equal(at.Created) {
-		l.f.opts.Log.Warn().Str("stream", l.name).Msg("the hub's stream is another one than before: everything that is still here is offered to it")
+	same := l.reached().Sequence == 0 || created.Equal(l.reached().Created)
+	if same {
+		if same, err = l.has(asking, stream.CachedInfo().State); err != nil {
+			return err
+		}
+	}
+	if !same {
+		l.f.opts.Log.Warn().Str("stream", l.name).
+			Msg("the hub's stream is another one than before, or was put back: everything that is still here is offered to it")
 		l.restart()
 	}
 	l.set(func(at *reached) { at.Created = created })

@@ -208,6 +208,69 @@ func TestAStoreThatLostItsEnd(t *testing.T) {
 	}
 }
 
+// A hub that was put back to an earlier state, or lost its end with the power, has streams
+// that were made when they were made, and gets again what it has no more.
+func TestAHubThatWasPutBack(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		then func(t *testing.T, b *publish.Bus) // before the edge reaches it again
+	}{
+		{"at once", func(*testing.T, *publish.Bus) {}},
+		{"and counted on", func(t *testing.T, b *publish.Bus) {
+			t.Helper()
+			for i := range 50 {
+				id := fmt.Sprint("there-", i)
+				eventually(t, "the hub to take events", func() bool {
+					_, err := b.Publish(t.Context(), event(job.Submitted, id, "CREATED"))
+					return err == nil
+				})
+				if err := b.Record(t.Context(), attempt("mismatch")); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			hub, b := newHub(t)
+			c := newCable(t, hub.leaves())
+			r := newRim(t, "rim-1", c.addr())
+			r.forward()
+			r.some(0, 5)
+			r.drained()
+			hub.stop()
+			backup := filepath.Join(t.TempDir(), "backup")
+			if err := os.CopyFS(backup, os.DirFS(hub.options.StoreDir)); err != nil {
+				t.Fatal(err)
+			}
+			hub.start()
+			r.some(5, 5)
+			r.drained()
+			c.set(true)
+			hub.stop()
+			if err := os.RemoveAll(hub.options.StoreDir); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.CopyFS(hub.options.StoreDir, os.DirFS(backup)); err != nil {
+				t.Fatal(err)
+			}
+			hub.start()
+			tt.then(t, b)
+			c.set(false)
+			for subject, want := range map[string]int{
+				"jobs.demo.*.submitted": 10, "jobs.demo.*.progress": 10, "jobs.demo.*.finished": 10, "jobs.demo.unrecognised": 10,
+			} {
+				eventually(t, fmt.Sprint("the hub to have ", want, " on ", subject), func() bool { return hub.forwarded(publish.JobsStream, subject) == want })
+			}
+			eventually(t, "the hub to have all attempts", func() bool { return hub.forwarded(publish.AttemptsStream, ">") == 20 })
+			r.drained()
+			hub.inOrder(publish.JobsStream)
+			hub.inOrder(publish.AttemptsStream)
+		})
+	}
+}
+
 func TestAnEdgeIsSurveyedFromOutside(t *testing.T) {
 	t.Parallel()
 	hub, _ := newHub(t)

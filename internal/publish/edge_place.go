@@ -8,6 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/job"
 )
 
 // reached is up to where the hub has the records of a stream. It is only ever behind: what is
@@ -23,6 +27,38 @@ type reached struct {
 	// before which nothing stands that came after Sequence.
 	Hub      uint64 `json:"hub"`
 	Attempts uint64 `json:"attempts"`
+	// There and Told are the last messages of those streams that are known to stand there. A
+	// hub that does not have them was put back to an earlier state.
+	There seen `json:"there"`
+	Told  seen `json:"told"`
+}
+
+// seen is a message of the hub; none if its sequence is 0.
+type seen struct {
+	Sequence uint64 `json:"sequence"`
+	Record   string `json:"record"` // see identity
+}
+
+// identity returns what tells a message of the hub from another one of its sequence: the
+// record that it was made of, or the event's id if no edge received it.
+func identity(header map[string][]string) string {
+	if e, marked, err := job.ParseEdge(header); err == nil && marked {
+		return e.ID()
+	}
+	if ids := header["ce-id"]; len(ids) > 0 {
+		return ids[0]
+	}
+	return ""
+}
+
+func seenAt(m *jetstream.RawStreamMsg) seen { return seen{m.Sequence, identity(m.Header)} }
+
+// or returns the later one.
+func (s seen) or(other seen) seen {
+	if other.Sequence > s.Sequence {
+		return other
+	}
+	return s
 }
 
 func reachedFile(folder, stream string) string { return filepath.Join(folder, "edge-"+stream+".json") }
@@ -74,15 +110,16 @@ func (l *lane) count(change func(*counts)) {
 	change(&l.counts)
 }
 
-// settled notes that the hub has everything up to r, and the sequences that the hub gave.
-// While something may be at the hub that was sent before, it is looked for from where it
-// was; that place is only moved when all of it is found.
-func (l *lane) settled(r *record, hub, attempts uint64) {
+// settled notes that the hub has everything up to r, and what stands there of it. While
+// something may be at the hub that was sent before, it is looked for from where it was; that
+// place is only moved when all of it is found.
+func (l *lane) settled(r *record, there, told seen) {
 	sure := !l.unsure(r)
 	l.set(func(at *reached) {
 		at.Sequence, at.Stored = r.raw.Sequence, r.raw.Time
+		at.There, at.Told = at.There.or(there), at.Told.or(told)
 		if sure {
-			at.Hub, at.Attempts = max(at.Hub, hub), max(at.Attempts, attempts)
+			at.Hub, at.Attempts = max(at.Hub, there.Sequence), max(at.Attempts, told.Sequence)
 		}
 	})
 	if r.raw.Sequence >= l.unsureTo {

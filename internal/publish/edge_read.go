@@ -74,6 +74,9 @@ func (l *lane) record(raw *jetstream.RawStreamMsg) *record {
 	return r
 }
 
+// at is the record's message at the hub.
+func (r *record) at(sequence uint64) seen { return seen{sequence, r.origin.ID()} }
+
 // ours reports whether a message of the hub was made of this record.
 func (r *record) ours(m *jetstream.RawStreamMsg) bool {
 	e, marked, err := job.ParseEdge(m.Header)

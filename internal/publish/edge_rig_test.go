@@ -239,6 +239,17 @@ func (s *somebodys) holds(stream, subject string) int {
 	return int(n)
 }
 
+// forwarded returns how many of them came through an edge.
+func (s *somebodys) forwarded(stream, subject string) (n int) {
+	s.t.Helper()
+	for _, m := range s.everything(stream) {
+		if _, marked, _ := job.ParseEdge(m.Header); marked && server.SubjectsCollide(m.Subject, subject) {
+			n++
+		}
+	}
+	return n
+}
+
 // inOrder fails the test unless each edge's records stand at the hub in the order in which
 // they stand here.
 func (s *somebodys) inOrder(stream string) {

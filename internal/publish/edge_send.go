@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -73,7 +74,8 @@ func (l *lane) together(ctx context.Context, batch []*record) error {
 	switch {
 	case err == nil:
 		l.count(func(c *counts) { c.sent += uint64(len(batch)) })
-		l.settled(batch[len(batch)-1], last, 0)
+		r := batch[len(batch)-1]
+		l.settled(r, r.at(last), seen{})
 		return nil
 	case l.refusesBatches(err):
 		l.single = true
@@ -127,14 +129,20 @@ func (l *lane) apart(ctx context.Context, batch []*record) error {
 
 // mixed settles what repeats and what is new, up to last.
 func (l *lane) mixed(ctx context.Context, last *record, repeated, free []*record, standing map[string]*jetstream.RawStreamMsg) error {
-	attempts, err := l.repeats(ctx, repeated, standing)
+	var there seen
+	for _, r := range repeated {
+		if m := standing[r.raw.Subject]; r.ours(m) {
+			there = there.or(seenAt(m))
+		}
+	}
+	told, err := l.repeats(ctx, repeated, standing)
 	if err == nil && len(free) > 0 {
 		err = l.together(ctx, free)
 	}
 	if err != nil {
 		return err
 	}
-	l.settled(last, 0, attempts)
+	l.settled(last, there, told)
 	return nil
 }
 
@@ -150,7 +158,11 @@ func (b *Bus) standing(ctx context.Context, records []*record) (map[string]*jets
 	standing := map[string]*jetstream.RawStreamMsg{}
 	err := b.lastOf(ctx, subjects, func(m *nats.Msg) {
 		subject := m.Header.Get(jetstream.SubjectHeader)
-		standing[subject] = &jetstream.RawStreamMsg{Subject: subject, Header: m.Header}
+		sequence, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
+		if err != nil {
+			return // no message of a stream
+		}
+		standing[subject] = &jetstream.RawStreamMsg{Subject: subject, Sequence: sequence, Header: m.Header}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: asking the hub what stands on its subjects: %v", ErrUnavailable, err)
@@ -173,7 +185,7 @@ func (l *lane) batch(ctx context.Context, batch []*record) (uint64, error) {
 func (l *lane) sendAttempts(ctx context.Context, records []*record) error {
 	bounded, cancel := l.bound(ctx, alone(records))
 	defer cancel()
-	var waiting []future
+	var waiting []promised
 	for _, r := range records {
 		if l.unsure(r) && l.there[r.origin.ID()] {
 			continue
@@ -185,17 +197,31 @@ func (l *lane) sendAttempts(ctx context.Context, records []*record) error {
 		if err != nil {
 			return err
 		}
-		waiting = append(waiting, sent)
+		waiting = append(waiting, promised{r, sent})
 	}
-	var last uint64
-	for _, sent := range waiting {
-		ack, err := sent.wait(bounded)
-		if err != nil {
-			return err
-		}
-		last = max(last, ack.Sequence)
+	last, err := lastStored(bounded, waiting)
+	if err != nil {
+		return err
 	}
 	l.count(func(c *counts) { c.sent += uint64(len(waiting)) })
 	l.settled(records[len(records)-1], last, last)
 	return nil
+}
+
+// promised is an acknowledgement to come, for a record.
+type promised struct {
+	*record
+	future
+}
+
+// lastStored waits for all and returns the last message that was stored.
+func lastStored(ctx context.Context, waiting []promised) (last seen, err error) {
+	for _, a := range waiting {
+		ack, err := a.wait(ctx)
+		if err != nil {
+			return seen{}, err
+		}
+		last = last.or(a.at(ack.Sequence))
+	}
+	return last, nil
 }

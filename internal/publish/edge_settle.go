@@ -31,7 +31,7 @@ func (l *lane) one(ctx context.Context, r *record) error {
 	}
 	if there == nil {
 		l.count(func(c *counts) { c.sent++ })
-		l.settled(r, hub, 0)
+		l.settled(r, r.at(hub), seen{})
 		return nil
 	}
 	return l.repeated(ctx, r, there)
@@ -128,7 +128,7 @@ func sequence(ack *jetstream.PubAck) uint64 {
 // another way, or with another end.
 func (l *lane) repeated(ctx context.Context, r *record, there *jetstream.RawStreamMsg) error {
 	if r.ours(there) {
-		l.settled(r, there.Sequence, 0)
+		l.settled(r, seenAt(there), seen{})
 		return nil
 	}
 	if conflict := r.conflict(there); conflict != nil {
@@ -138,16 +138,16 @@ func (l *lane) repeated(ctx context.Context, r *record, there *jetstream.RawStre
 		}
 		if other == nil || r.ours(other) {
 			l.count(func(c *counts) { c.sent++ })
-			l.settled(r, hub, 0)
+			l.settled(r, r.at(hub), seen{})
 			return nil
 		}
 		there = other
 	}
-	attempts, err := l.repeats(ctx, []*record{r}, map[string]*jetstream.RawStreamMsg{r.raw.Subject: there})
+	told, err := l.repeats(ctx, []*record{r}, map[string]*jetstream.RawStreamMsg{r.raw.Subject: there})
 	if err != nil {
 		return err
 	}
-	l.settled(r, there.Sequence, attempts)
+	l.settled(r, seenAt(there), told)
 	return nil
 }
 
@@ -198,11 +198,11 @@ func (l *lane) repeat(ctx context.Context, r *record, there *jetstream.RawStream
 }
 
 // repeats settles records that the hub had already, each with what stands there; what is to
-// be kept of them goes at once. It returns the last sequence in ATTEMPTS.
-func (l *lane) repeats(ctx context.Context, records []*record, standing map[string]*jetstream.RawStreamMsg) (last uint64, err error) {
+// be kept of them goes at once. It returns the last message in ATTEMPTS.
+func (l *lane) repeats(ctx context.Context, records []*record, standing map[string]*jetstream.RawStreamMsg) (told seen, err error) {
 	ctx, cancel := l.bound(ctx, alone(records))
 	defer cancel()
-	var waiting []future
+	var waiting []promised
 	for _, r := range records {
 		there := standing[r.raw.Subject]
 		if r.ours(there) {
@@ -210,28 +210,24 @@ func (l *lane) repeats(ctx context.Context, records []*record, standing map[stri
 		}
 		msg, err := l.repeat(ctx, r, there)
 		if err != nil {
-			return 0, err
+			return told, err
 		}
 		if msg != nil {
 			sent, err := l.hub.send(ctx, messageOf(msg), header{nats.MsgIdHdr, r.origin.ID()})
 			if err != nil {
-				return 0, err
+				return told, err
 			}
-			waiting = append(waiting, sent)
+			waiting = append(waiting, promised{r, sent})
 		}
 		if r.object != "" {
 			l.uncarry(ctx, r)
 		}
 		l.count(func(c *counts) { c.repeated++ })
 	}
-	for _, sent := range waiting {
-		ack, err := sent.wait(ctx)
-		if err != nil {
-			return 0, fmt.Errorf("recording at the hub what it had already: %w", err)
-		}
-		last = max(last, ack.Sequence)
+	if told, err = lastStored(ctx, waiting); err != nil {
+		return told, fmt.Errorf("recording at the hub what it had already: %w", err)
 	}
-	return last, nil
+	return told, nil
 }
 
 // isRepeat reports whether what stands on the record's subject tells the same.
