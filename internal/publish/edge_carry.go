@@ -17,7 +17,7 @@ const carryPatience = 5 * time.Minute
 
 // carry brings the body of a record into the hub's object store if it is in one here, or
 // would not fit into a message there. It is named by the record, so that doing it again
-// finds it there.
+// finds it there, and another record's is another one.
 func (l *lane) carry(ctx context.Context, r *record) error {
 	name, aside := strings.CutPrefix(r.msg.Header.Get(dataRef), dataRefPrefix)
 	if r.object != "" || !aside && l.hub.fits(l.hub.jobs, messageOf(r.msg)) {
@@ -28,7 +28,7 @@ func (l *lane) carry(ctx context.Context, r *record) error {
 		return err // without its body it goes all the same, and names what was lost
 	}
 	if !aside {
-		name = fmt.Sprintf("%s.%s-%d", job.BodySHA256(body), r.origin.Store, r.origin.Sequence)
+		name = fmt.Sprintf("%s.%s-%d-%d", job.BodySHA256(body), r.origin.Store, r.origin.Sequence, r.origin.Stored.UnixNano())
 	}
 	if err := l.upload(ctx, name, body); err != nil {
 		return err

@@ -1,11 +1,13 @@
 package publish_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -205,6 +207,45 @@ func TestAStoreThatLostItsEnd(t *testing.T) {
 	}
 	if got := hub.holds(publish.AttemptsStream, ">"); got != 30 {
 		t.Errorf("the hub holds %d attempts, want 30", got)
+	}
+}
+
+// A record that has the sequence and the body of one that the store lost repeats it at the
+// hub, and does not take its body away.
+func TestAStoreThatLostALargeBody(t *testing.T) {
+	t.Parallel()
+	hub, b := newHub(t)
+	r := newRim(t, "rim-1", hub.leaves())
+	r.stop()
+	backup := filepath.Join(t.TempDir(), "jetstream")
+	streams := filepath.Join(r.e.Folder, "jetstream")
+	if err := os.CopyFS(backup, os.DirFS(streams)); err != nil {
+		t.Fatal(err)
+	}
+	large := sized(job.Finished, "large", 2<<20)
+	r.start()
+	store(t, r.Bus, large)
+	r.forward()
+	r.drained()
+	r.stop()
+	if err := os.RemoveAll(streams); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(streams, os.DirFS(backup)); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	store(t, r.Bus, large)
+	r.forward()
+	eventually(t, "the hub to have the duplicate", func() bool {
+		return hub.holds(publish.AttemptsStream, "attempts.demo.duplicate") == 1
+	})
+	r.drained()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	got, err := b.Job(ctx, "demo", "large")
+	if err != nil || len(got) != 1 || len(got[0].Data) != len(large.Data) {
+		t.Errorf("the hub has %d events, %v, want one with its body", len(got), err)
 	}
 }
 

@@ -219,7 +219,7 @@ func (l *lane) repeats(ctx context.Context, records []*record, standing map[stri
 			}
 			waiting = append(waiting, promised{r, sent})
 		}
-		if r.object != "" {
+		if r.object != "" && there.Header.Get(dataRef) != dataRefPrefix+r.object {
 			l.uncarry(ctx, r)
 		}
 		l.count(func(c *counts) { c.repeated++ })
