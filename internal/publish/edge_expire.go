@@ -72,7 +72,7 @@ func (f *Forwarder) dropBody(ctx context.Context, raw *jetstream.RawStreamMsg) e
 	if err == nil {
 		err = store.Delete(ctx, name)
 	}
-	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+	if err != nil && !isLost(err) {
 		return fmt.Errorf("removing the body of sequence %d: %w", raw.Sequence, err)
 	}
 	return nil

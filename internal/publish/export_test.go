@@ -1,6 +1,10 @@
 package publish
 
-import "context"
+import (
+	"context"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
 
 // LookAway keeps s from looking at its disk until the function that it returns is called.
 func LookAway(s *Server) func() {
@@ -15,4 +19,31 @@ func LoseBodies(ctx context.Context, b *Bus) error {
 		return err
 	}
 	return stream.Purge(ctx)
+}
+
+// LoseChunks takes away what the objects of b are made of, but for the last keep of each.
+func LoseChunks(ctx context.Context, b *Bus, keep uint64) error {
+	stream, err := b.js.Stream(ctx, "OBJ_"+PayloadBucket)
+	if err != nil {
+		return err
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter("$O."+PayloadBucket+".C.>"))
+	if err != nil {
+		return err
+	}
+	for subject := range info.State.Subjects {
+		which := []jetstream.StreamPurgeOpt{jetstream.WithPurgeSubject(subject)}
+		if keep > 0 {
+			which = append(which, jetstream.WithPurgeKeep(keep))
+		}
+		if err := stream.Purge(ctx, which...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LoseBucket takes away the object store of b.
+func LoseBucket(ctx context.Context, b *Bus) error {
+	return b.js.DeleteObjectStore(ctx, PayloadBucket)
 }
