@@ -26,10 +26,11 @@ func (f *Forwarder) expire(ctx context.Context) {
 }
 
 // Expire removes the events from before a time that the hub has. Run does so by itself with
-// those that are older than ForwarderOptions.Keep.
+// those that are older than ForwarderOptions.Keep. Nothing is removed until Run has found out
+// that the store is the one that the hub knows.
 func (f *Forwarder) Expire(ctx context.Context, before time.Time) error {
 	l := f.lanes[0] // JOBS
-	settled := l.reached().Sequence
+	settled := l.sure()
 	var last uint64
 	for next := uint64(1); ; next = last + 1 {
 		asking, cancel := f.local.bound(ctx)

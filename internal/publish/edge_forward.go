@@ -78,6 +78,9 @@ func (s *Server) Forwarder(local *Bus, o ForwarderOptions) (*Forwarder, error) {
 func (f *Forwarder) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	if !f.checkHere(ctx) {
+		return
+	}
 	wg.Go(func() { f.expire(ctx) }) // which needs no hub: its place tells what the hub has
 	hub := f.open(ctx)
 	if hub == nil {
@@ -95,6 +98,26 @@ func (f *Forwarder) Run(ctx context.Context) {
 		lanes.Go(func() { l.run(ctx, hub) })
 	}
 	lanes.Wait()
+}
+
+// checkHere makes sure that the places are those of this store, and returns false if ctx is
+// done before it could be asked.
+func (f *Forwarder) checkHere(ctx context.Context) bool {
+	for _, l := range f.lanes {
+		for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+			_, err := l.checkHere(ctx)
+			if err == nil {
+				break
+			}
+			if ctx.Err() == nil {
+				f.opts.Log.Warn().Err(err).Str("stream", l.name).Msg("forwarding to the hub cannot begin; it is tried again")
+			}
+			if pause(ctx, wait) != nil {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // How a hub that does not answer is asked again, and how often one that has nothing to do.
@@ -135,9 +158,10 @@ type lane struct {
 	origin  job.Edge // of its records, but for their place
 	file    string
 
-	mu     sync.Mutex // guards at and counts against Line
-	at     reached
-	counts counts
+	mu      sync.Mutex // guards these against Line and Expire
+	at      reached
+	checked bool // at is known to be a place in this store
+	counts  counts
 
 	unsureTo uint64           // records up to this sequence may be at the hub though at does not tell of them
 	there    map[string]bool  // those that are, by ID, once they were looked for
@@ -292,6 +316,9 @@ func (l *lane) checkHere(ctx context.Context) (last uint64, err error) {
 			Msg("the store is not as the hub knows it: everything in it is offered again")
 		l.restart()
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.checked = true
 	return last, nil
 }
 

@@ -210,6 +210,52 @@ func TestAStoreThatLostItsEnd(t *testing.T) {
 	}
 }
 
+// The place of a store that was put back says nothing of what came into it since.
+func TestNothingIsRemovedByAnOldPlace(t *testing.T) {
+	t.Parallel()
+	hub, _ := newHub(t)
+	c := newCable(t, hub.leaves())
+	r := newRim(t, "rim-1", c.addr())
+	r.some(0, 2)
+	r.stop()
+	backup := filepath.Join(t.TempDir(), "jetstream")
+	streams := filepath.Join(r.e.Folder, "jetstream")
+	if err := os.CopyFS(backup, os.DirFS(streams)); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	r.forward()
+	r.some(2, 4)
+	r.drained()
+	r.stop()
+	if err := os.RemoveAll(streams); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(streams, os.DirFS(backup)); err != nil {
+		t.Fatal(err)
+	}
+	c.set(true)
+	r.start()
+	r.some(6, 5)
+	r.forward()
+	for range 2 { // before the store is looked at, and after
+		if err := r.f.Expire(t.Context(), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, r.Bus, publish.JobsStream); n != 28 {
+			t.Errorf("%d events stay, want the 28 that the hub may not have", n)
+		}
+		eventually(t, "the store to be looked at", func() bool {
+			return strings.Contains(r.logs.String(), "the store is not as the hub knows it")
+		})
+	}
+	c.set(false)
+	r.drained()
+	if got := hub.holds(publish.JobsStream, "jobs.demo.*.finished"); got != 11 {
+		t.Errorf("the hub holds %d ends, want 11", got)
+	}
+}
+
 // A record that has the sequence and the body of one that the store lost repeats it at the
 // hub, and does not take its body away.
 func TestAStoreThatLostALargeBody(t *testing.T) {

@@ -98,6 +98,17 @@ func (l *lane) reached() reached {
 	return l.at
 }
 
+// sure returns the last record that the hub has; 0 if it is not known whether the place is
+// one in this store.
+func (l *lane) sure() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.checked {
+		return 0
+	}
+	return l.at.Sequence
+}
+
 func (l *lane) set(change func(*reached)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
