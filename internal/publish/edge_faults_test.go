@@ -337,6 +337,56 @@ func TestEventsStayUntilTheHubHasThem(t *testing.T) {
 	hub.holdsAll(11)
 }
 
+// What is dropped here before the hub has it is counted once, however often the hub refuses
+// what comes after it.
+func TestWhatIsMissedIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	hub, _ := newHub(t)
+	c := newCable(t, hub.leaves())
+	r := newRim(t, "rim-1", c.addr())
+	r.timeout = 200 * time.Millisecond
+	r.forward()
+	r.some(0, 1)
+	r.drained()
+	c.set(true)
+	takes := func(subject string) {
+		t.Helper()
+		st, err := hub.jetstream().Stream(t.Context(), publish.AttemptsStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := st.CachedInfo().Config
+		c.Subjects = []string{subject}
+		if _, err := hub.jetstream().UpdateStream(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	takes("something.else")
+	r.some(1, 3)
+	eventually(t, "the attempts to be stored", func() bool { return count(t, r.Bus, publish.AttemptsStream) == 8 })
+	if err := publish.Drop(t.Context(), r.Bus, publish.AttemptsStream, 6); err != nil {
+		t.Fatal(err)
+	}
+	offered, err := hub.jetstream().Conn().SubscribeSync("attempts.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.set(false)
+	for range 2 { // and again
+		if _, err := offered.NextMsg(10 * time.Second); err != nil {
+			t.Fatalf("waiting for the hub to be offered what it does not take: %v", err)
+		}
+	}
+	if got := r.line().Streams[1].Missed; got != 0 {
+		t.Errorf("Line tells of %d missed records while the hub takes none, want 0", got)
+	}
+	takes("attempts.>")
+	r.drained()
+	if got := r.line().Streams[1].Missed; got != 3 {
+		t.Errorf("Line tells of %d missed records, want 3", got)
+	}
+}
+
 func TestALargeBodyComesToTheHub(t *testing.T) {
 	t.Parallel()
 	hub, b := newHub(t)

@@ -165,6 +165,7 @@ type lane struct {
 
 	unsureTo uint64           // records up to this sequence may be at the hub though at does not tell of them
 	there    map[string]bool  // those that are, by ID, once they were looked for
+	gaps     []gap            // in what was read last, and is not settled
 	tried    uint64           // the last record that was ever sent
 	width    int              // how many records go at once
 	single   bool             // the hub takes no batches

@@ -133,6 +133,7 @@ func (l *lane) settled(r *record, there, told seen) {
 			at.Hub, at.Attempts = max(at.Hub, there.Sequence), max(at.Attempts, told.Sequence)
 		}
 	})
+	l.miss(r.raw.Sequence)
 	if r.raw.Sequence >= l.unsureTo {
 		l.there = nil
 	}

@@ -27,6 +27,7 @@ type record struct {
 func (l *lane) read(ctx context.Context) ([]*record, error) {
 	var all []*record
 	size := 0
+	l.gaps = nil
 	at := l.reached().Sequence
 	for next := at + 1; len(all) < l.width && size < l.width*recordRoom; {
 		asking, cancel := l.f.local.bound(ctx)
@@ -38,8 +39,8 @@ func (l *lane) read(ctx context.Context) ([]*record, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s from %d on: %w", errHere, l.name, next, err)
 		}
-		if gap := raw.Sequence - next; gap > 0 && at > 0 {
-			l.miss(next, gap)
+		if at > 0 && raw.Sequence > next {
+			l.gaps = append(l.gaps, gap{next, raw.Sequence})
 		}
 		all = append(all, l.record(raw))
 		size += len(raw.Data)
@@ -48,12 +49,20 @@ func (l *lane) read(ctx context.Context) ([]*record, error) {
 	return all, nil
 }
 
-// miss tells of records that have gone from this side before the hub had them: attempts,
-// whose stream is bounded by its size.
-func (l *lane) miss(from, n uint64) {
-	l.count(func(c *counts) { c.missed += n })
-	l.f.opts.Log.Warn().Str("stream", l.name).Uint64("from", from).Uint64("records", n).
-		Msg("records were dropped here before the hub had them")
+// gap are records that have gone from this side before the hub had them: attempts, whose
+// stream is bounded by its size.
+type gap struct{ from, to uint64 } // to is the record behind it
+
+// miss counts what has gone before a record that is settled now. While it is tried again,
+// nothing more is lost.
+func (l *lane) miss(settled uint64) {
+	for len(l.gaps) > 0 && l.gaps[0].to <= settled {
+		g := l.gaps[0]
+		l.gaps = l.gaps[1:]
+		l.count(func(c *counts) { c.missed += g.to - g.from })
+		l.f.opts.Log.Warn().Str("stream", l.name).Uint64("from", g.from).Uint64("records", g.to-g.from).
+			Msg("records were dropped here before the hub had them")
+	}
 }
 
 // record makes what goes to the hub of a message: the same subject, headers and body, and

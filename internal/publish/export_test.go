@@ -47,3 +47,12 @@ func LoseChunks(ctx context.Context, b *Bus, keep uint64) error {
 func LoseBucket(ctx context.Context, b *Bus) error {
 	return b.js.DeleteObjectStore(ctx, PayloadBucket)
 }
+
+// Drop takes away what a stream of b holds below a sequence, as its limits do.
+func Drop(ctx context.Context, b *Bus, stream string, below uint64) error {
+	s, err := b.js.Stream(ctx, stream)
+	if err != nil {
+		return err
+	}
+	return s.Purge(ctx, jetstream.WithPurgeSequence(below))
+}
