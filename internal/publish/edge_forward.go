@@ -198,10 +198,10 @@ type counts struct{ sent, repeated, missed uint64 }
 var errHere = errors.New("reading what is to be forwarded")
 
 func (l *lane) run(ctx context.Context, hub *Bus) {
+	l.looked = map[string]sight{}
 	l.hub, l.width, l.single = hub, maxBatch, !hub.jobs.CachedInfo().Config.AllowAtomicPublish
 	for wait := firstRetry; ctx.Err() == nil; wait = min(2*wait, lastRetry) {
 		before := l.reached()
-		l.looked = map[string]sight{}
 		err := l.pass(ctx)
 		if ctx.Err() != nil {
 			return
@@ -278,7 +278,7 @@ func (l *lane) check(ctx context.Context) error {
 	created := stream.CachedInfo().Created
 	same := l.reached().Sequence == 0 || created.Equal(l.reached().Created)
 	if same {
-		if same, err = l.has(asking, stream.CachedInfo().State); err != nil {
+		if same, err = l.has(ctx, stream.CachedInfo().State); err != nil {
 			return err
 		}
 	}

@@ -20,19 +20,24 @@ func (l *lane) look(ctx context.Context) error {
 	attempts := []string{"attempts.*." + job.Duplicate, "attempts.*." + job.Late}
 	if l.name == AttemptsStream {
 		attempts = []string{l.subject}
-	} else if _, err := l.lookAt(ctx, JobsStream, at.Hub, []string{job.Subject("*", "", job.Unrecognised)}, there); err != nil {
-		return err
 	}
-	told, err := l.lookAt(ctx, AttemptsStream, at.Attempts, attempts, there)
+	found, err := l.lookAt(ctx, AttemptsStream, at.Attempts, attempts, there)
 	if err != nil {
 		return err
 	}
-	l.set(func(at *reached) { at.Told = at.Told.or(told) })
+	told := found
+	if l.name == JobsStream {
+		found, err = l.lookAt(ctx, JobsStream, at.Hub, []string{job.Subject("*", "", job.Unrecognised)}, there)
+		if err != nil {
+			return err
+		}
+	}
+	l.set(func(at *reached) { at.There, at.Told = at.There.or(found), at.Told.or(told) })
 	l.there = there
 	return nil
 }
 
-// lookAt returns the last of them.
+// lookAt adds what it finds in a stream to there, and returns the last of it.
 func (l *lane) lookAt(ctx context.Context, stream string, after uint64, subjects []string, there map[string]bool) (found seen, err error) {
 	last, err := l.hub.LastSequence(ctx, stream)
 	if err != nil {
@@ -66,9 +71,35 @@ func (l *lane) heads(ctx context.Context, subject string, yield func(*jetstream.
 
 // lastHead returns the last message on a subject of JOBS at the hub, without its body; nil
 // if there is none.
-func (l *lane) lastHead(ctx context.Context, subject string) (last *jetstream.RawStreamMsg, err error) {
-	err = l.heads(ctx, subject, func(m *jetstream.RawStreamMsg) { last = m })
-	return last, err
+func (l *lane) lastHead(ctx context.Context, subject string) (*jetstream.RawStreamMsg, error) {
+	return l.peek(ctx, JobsStream, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPolicy, FilterSubject: subject})
+}
+
+// peek returns the first message of a consumer of the hub, without its body, by two requests;
+// nil if there is none.
+func (l *lane) peek(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (*jetstream.RawStreamMsg, error) {
+	ctx, cancel := l.bound(ctx, 0)
+	defer cancel()
+	cfg.HeadersOnly, cfg.AckPolicy, cfg.MemoryStorage, cfg.Replicas = true, jetstream.AckNonePolicy, true, 1
+	cfg.InactiveThreshold = l.f.opts.Timeout
+	consumer, err := l.hub.js.CreateConsumer(ctx, stream, cfg)
+	if err == nil && consumer.CachedInfo().NumPending == 0 {
+		return nil, nil
+	}
+	var msg jetstream.Msg
+	if err == nil {
+		msg, err = consumer.Next(jetstream.FetchContext(ctx))
+	}
+	var meta *jetstream.MsgMetadata
+	if err == nil {
+		meta, err = msg.Metadata()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: looking into stream %s of the hub: %v", ErrUnavailable, stream, err)
+	}
+	return &jetstream.RawStreamMsg{
+		Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp, Header: msg.Headers(),
+	}, nil
 }
 
 // sight is how a stream of the hub was when it was looked at.
@@ -114,17 +145,15 @@ func (l *lane) stands(ctx context.Context, stream string, state jetstream.Stream
 	case now.last > was.last && now.at.Sub(was.at) < lookAgain:
 		return true, nil
 	}
-	same := true
-	cfg := jetstream.OrderedConsumerConfig{OptStartSeq: want.Sequence, HeadersOnly: true}
-	err := scan(ctx, l.hub.js, stream, cfg, want.Sequence, func(m Message) error {
-		same = identity(m.Header) == want.Record
-		return nil
+	m, err := l.peek(ctx, stream, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: want.Sequence,
 	})
 	if err != nil {
-		return false, fmt.Errorf("%w: looking at sequence %d of stream %s at the hub: %v", ErrUnavailable, want.Sequence, stream, err)
+		return false, err
 	}
-	if same {
-		l.looked[stream] = now
+	if m != nil && m.Sequence == want.Sequence && identity(m.Header) != want.Record {
+		return false, nil
 	}
-	return same, nil
+	l.looked[stream] = now
+	return true, nil
 }

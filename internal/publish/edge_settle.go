@@ -40,55 +40,59 @@ func (l *lane) one(ctx context.Context, r *record) error {
 // once stores a record if nothing is on its subject, and else returns what is. A large one
 // that may be there already is asked for before: on a slow line it costs more than that.
 func (l *lane) once(ctx context.Context, r *record) (uint64, *jetstream.RawStreamMsg, error) {
-	ctx, cancel := l.bound(ctx, len(r.msg.Data))
-	defer cancel()
 	if l.unsure(r) && len(r.msg.Data) > recordRoom {
 		if there, err := l.lastHead(ctx, r.msg.Subject); err != nil || there != nil {
 			return 0, there, err
 		}
 	}
-	ack, err := l.hub.publish(ctx, messageOf(r.msg), expect(0))
-	if err == nil {
-		return ack.Sequence, nil, nil
-	}
+	ack, err := l.put(ctx, messageOf(r.msg), expect(0))
 	if !isTaken(err) {
-		return 0, nil, err
+		return sequence(ack), nil, err
 	}
+	patience, cancel := l.bound(ctx, 0)
+	defer cancel()
 	for {
 		there, err := l.lastHead(ctx, r.msg.Subject)
 		if err != nil || there != nil {
 			return 0, there, err
 		}
-		if err := pause(ctx, lagPause); err != nil {
+		if err := pause(patience, lagPause); err != nil {
 			return 0, nil, fmt.Errorf("%w: reading %s at the hub: %v", ErrUnavailable, r.msg.Subject, err)
 		}
 	}
 }
 
-// distinct stores one event for each id on a subject, and else returns the one of this id.
-func (l *lane) distinct(ctx context.Context, msg *nats.Msg) (uint64, *jetstream.RawStreamMsg, error) {
-	ctx, cancel := l.bound(ctx, len(msg.Data))
+// put stores a message at the hub. A large one has longer.
+func (l *lane) put(ctx context.Context, msg *message, more header) (*jetstream.PubAck, error) {
+	ctx, cancel := l.bound(ctx, len(msg.data))
 	defer cancel()
+	return l.hub.publish(ctx, msg, more)
+}
+
+// distinct stores one event for each id on a subject, and else returns the one of this id.
+// Mostly there is none on the subject; only a large one asks before.
+func (l *lane) distinct(ctx context.Context, msg *nats.Msg) (uint64, *jetstream.RawStreamMsg, error) {
 	id := msg.Header.Get("ce-id")
-	for {
-		var last uint64
-		var there *jetstream.RawStreamMsg
-		err := l.heads(ctx, msg.Subject, func(m *jetstream.RawStreamMsg) {
-			if last = m.Sequence; m.Header.Get("ce-id") == id {
-				there = m
+	patience, cancel := l.bound(ctx, len(msg.Data))
+	defer cancel()
+	var last uint64
+	for ask := len(msg.Data) > recordRoom; ; ask = true {
+		if ask {
+			var there *jetstream.RawStreamMsg
+			err := l.heads(ctx, msg.Subject, func(m *jetstream.RawStreamMsg) {
+				if last = m.Sequence; m.Header.Get("ce-id") == id {
+					there = m
+				}
+			})
+			if err != nil || there != nil {
+				return 0, there, err
 			}
-		})
-		if err != nil || there != nil {
-			return 0, there, err
 		}
-		ack, err := l.hub.publish(ctx, messageOf(msg), expect(last))
-		if err == nil {
-			return ack.Sequence, nil, nil
-		}
+		ack, err := l.put(ctx, messageOf(msg), expect(last))
 		if !isTaken(err) {
-			return 0, nil, err
+			return sequence(ack), nil, err
 		}
-		if err := pause(ctx, lagPause); err != nil {
+		if err := pause(patience, lagPause); err != nil {
 			return 0, nil, fmt.Errorf("%w: others publish on %s: %v", ErrUnavailable, msg.Subject, err)
 		}
 	}
@@ -100,16 +104,16 @@ func (l *lane) appendOnce(ctx context.Context, r *record) (uint64, *jetstream.Ra
 	if l.unsure(r) && l.there[r.origin.ID()] {
 		return 0, &jetstream.RawStreamMsg{Header: r.msg.Header}, nil
 	}
-	ctx, cancel := l.bound(ctx, len(r.msg.Data))
-	defer cancel()
 	id := r.origin.ID()
 	if source, _, _, err := job.ParseSubject(r.raw.Subject); err == nil {
 		id = source + "." + r.msg.Header.Get("ce-id") // as Bus.Publish does
 	}
-	ack, err := l.hub.publish(ctx, messageOf(r.msg), header{nats.MsgIdHdr, id})
+	ack, err := l.put(ctx, messageOf(r.msg), header{nats.MsgIdHdr, id})
 	if err != nil || !ack.Duplicate {
 		return sequence(ack), nil, err
 	}
+	ctx, cancel := l.bound(ctx, len(r.msg.Data))
+	defer cancel()
 	raw, err := l.hub.jobs.GetMsg(ctx, ack.Sequence)
 	if err != nil {
 		return 0, nil, fmt.Errorf("%w: reading sequence %d at the hub: %v", ErrUnavailable, ack.Sequence, err)

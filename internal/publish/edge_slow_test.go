@@ -49,7 +49,7 @@ func TestALargeBodyOnALineThatIsCut(t *testing.T) {
 	c.pace.Store(4 << 20)
 	r := newRim(t, "rim-1", c.addr())
 	r.timeout = 500 * time.Millisecond
-	const size = 4 << 20
+	const size = 2 << 20
 	store(t, r.Bus, sized(job.Finished, "large", size))
 	r.forward()
 	eventually(t, "most of the body to be at the hub", func() bool { return c.sent.Load() > size*3/4 })

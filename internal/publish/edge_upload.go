@@ -67,16 +67,11 @@ func (l *lane) uploadChunks(ctx context.Context, chunks string, body []byte) err
 	for ; err == nil && n*uploadChunk < len(body); n++ {
 		chunk := &message{subject: uploadSubject(chunks), data: body[n*uploadChunk : min((n+1)*uploadChunk, len(body))]}
 		chunk.header = chunk.header.Set(chunkHeader, strconv.Itoa(n))
-		last, err = l.uploadOne(ctx, chunk, expect(last))
+		var ack *jetstream.PubAck
+		ack, err = l.put(ctx, chunk, expect(last))
+		last = sequence(ack)
 	}
 	return err
-}
-
-func (l *lane) uploadOne(ctx context.Context, msg *message, more header) (uint64, error) {
-	ctx, cancel := l.bound(ctx, len(msg.data))
-	defer cancel()
-	ack, err := l.hub.publish(ctx, msg, more)
-	return sequence(ack), err
 }
 
 // chunksThere returns how many chunks of an object the hub has, and the sequence of the
@@ -117,6 +112,6 @@ func (l *lane) uploadInfo(ctx context.Context, name string, body []byte) error {
 		return err
 	}
 	subject := "$O." + PayloadBucket + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
-	_, err = l.uploadOne(ctx, &message{subject: subject, data: info}, header{jetstream.MsgRollup, jetstream.MsgRollupSubject})
+	_, err = l.put(ctx, &message{subject: subject, data: info}, header{jetstream.MsgRollup, jetstream.MsgRollupSubject})
 	return err
 }
