@@ -138,7 +138,9 @@ const mostHashed = 2 << 10
 func (p *Patience) id(delivery []byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(p.seed)
-	_, _ = h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(delivery))))
+	var length [8]byte
+	binary.LittleEndian.PutUint64(length[:], uint64(len(delivery)))
+	_, _ = h.Write(length[:])
 	_, _ = h.Write(delivery[:min(len(delivery), mostHashed)])
 	_, _ = h.Write(delivery[max(0, len(delivery)-mostHashed):])
 	return h.Sum64()

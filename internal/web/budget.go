@@ -31,9 +31,11 @@ func (s *share) grow(n int64) error {
 	return nil
 }
 
+// giveBack returns what was taken; nil has taken nothing.
 func (s *share) giveBack() {
-	s.from.left.Add(s.taken)
-	s.taken = 0
+	if s != nil {
+		s.from.left.Add(s.taken)
+	}
 }
 
 // meteredReader takes a share of what it reads.

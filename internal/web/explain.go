@@ -80,7 +80,7 @@ func (p Private) explain() echo.HandlerFunc {
 
 // readExplain reads a question, or returns the code and the words to refuse it with.
 func readExplain(c echo.Context, limit int64) (q explainRequest, code int, err error) {
-	body, err := readBody(c.Response(), c.Request(), limit, nil)
+	body, _, err := readBody(c.Response(), c.Request(), limit, nil)
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		hangUp(c)

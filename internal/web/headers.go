@@ -3,6 +3,7 @@ package web
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -45,14 +46,25 @@ var headerBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
-// requestHeaders are the headers of a request, written down when they are asked for.
-type requestHeaders struct {
-	*http.Request
-	token string // what follows the source in its address
+// headersOf returns the headers of a request, written down as headerJSON does when they are
+// asked for. Token is what follows the source in its address.
+func headersOf(r *http.Request, token string) fmt.Stringer {
+	if token == "" {
+		return requestHeaders{r} // which takes no memory
+	}
+	return tokenHeaders{r, token}
 }
 
-// String is headerJSON.
-func (h requestHeaders) String() string { return headerJSON(h.Request, h.token) }
+type requestHeaders struct{ *http.Request }
+
+func (h requestHeaders) String() string { return headerJSON(h.Request, "") }
+
+type tokenHeaders struct {
+	*http.Request
+	token string
+}
+
+func (h tokenHeaders) String() string { return headerJSON(h.Request, h.token) }
 
 // headerJSON returns the headers as received as one JSON object in ASCII, names
 // sorted, secrets replaced by fingerprints: whole values of secret headers, and the token

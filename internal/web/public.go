@@ -95,9 +95,8 @@ func (p Public) callback(c echo.Context) error {
 	if encoded(r) {
 		return p.reject(c, http.StatusUnsupportedMediaType, "send the body without Content-Encoding")
 	}
-	held := share{from: p.budget}
+	body, held, err := readBody(c.Response(), r, p.BodyLimit, p.budget)
 	defer held.giveBack()
-	body, err := readBody(c.Response(), r, p.BodyLimit, &held)
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		hangUp(c)
@@ -118,7 +117,7 @@ func (p Public) callback(c echo.Context) error {
 	out, err := p.Receiver.Accept(p.deadlines.context(), callback.Request{
 		Source: c.Param("source"), Token: c.Param("token"), Username: username, Password: password,
 		Signatures: r.Header.Values(verify.Header), Body: body, ContentType: r.Header.Get(echo.HeaderContentType),
-		Remote: remote, Received: received, Headers: requestHeaders{r, c.Param("token")},
+		Remote: remote, Received: received, Headers: headersOf(r, c.Param("token")),
 	})
 	p.Metrics.callback(c.Param("source"), out, err, time.Since(start))
 	p.settle(c.Param("source"), body, out, err)
@@ -194,27 +193,28 @@ func encoded(r *http.Request) bool {
 const atOnce = 64 << 10
 
 // readBody reads the whole body, or returns *http.MaxBytesError or errNoRoom without reading
-// on. A body of unknown length is measured as it comes and never cut. Without held it takes
-// what it needs.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, held *share) ([]byte, error) {
+// on. A body of unknown length is measured as it comes and never cut. What it holds of the
+// budget is to be given back, whatever the error; without a budget it takes what it needs.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, from *budget) (_ []byte, held *share, err error) {
 	if r.ContentLength > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
+		return nil, nil, &http.MaxBytesError{Limit: limit}
 	}
 	if 0 <= r.ContentLength && r.ContentLength <= atOnce {
 		body := make([]byte, r.ContentLength)
 		_, err := io.ReadFull(r.Body, body)
-		return body, err
+		return body, nil, err
 	}
 	// Room is made as the bytes come: whoever only says that many will follow gets no
 	// more of our memory than he has sent.
 	var body bytes.Buffer
 	body.Grow(atOnce + bytes.MinRead)
 	var coming io.Reader = http.MaxBytesReader(w, r.Body, limit)
-	if held != nil {
+	if from != nil {
+		held = &share{from: from}
 		coming = meteredReader{coming, held}
 	}
-	_, err := body.ReadFrom(coming)
-	return body.Bytes(), err
+	_, err = body.ReadFrom(coming)
+	return body.Bytes(), held, err
 }
 
 // hangUp has the connection closed after the answer, whatever still comes. Otherwise
