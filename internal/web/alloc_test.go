@@ -20,8 +20,8 @@ func TestAllocationsOverEcho(t *testing.T) {
 		name, key string
 		most      float64
 	}{
-		{"accepted", benchKey, 12},
-		{"refused", "another", 9},
+		{"accepted", benchKey, 7},
+		{"refused", "another", 2},
 	} {
 		if got := allocations(t, public(t), tt.key) - echo; got > tt.most {
 			t.Errorf("a callback that is %s allocates %v times over Echo's %v, want at most %v", tt.name, got, echo, tt.most)
