@@ -134,15 +134,18 @@ func (p *Patience) Failed(source string, delivery []byte, reason string, at time
 // large body once more.
 const mostHashed = 2 << 10
 
-// id tells deliveries apart by their length and their ends.
+// id tells deliveries apart, large ones by their length and their ends.
 func (p *Patience) id(delivery []byte) uint64 {
+	if len(delivery) <= 2*mostHashed {
+		return maphash.Bytes(p.seed, delivery)
+	}
 	var h maphash.Hash
 	h.SetSeed(p.seed)
 	var length [8]byte
 	binary.LittleEndian.PutUint64(length[:], uint64(len(delivery)))
 	_, _ = h.Write(length[:])
-	_, _ = h.Write(delivery[:min(len(delivery), mostHashed)])
-	_, _ = h.Write(delivery[max(0, len(delivery)-mostHashed):])
+	_, _ = h.Write(delivery[:mostHashed])
+	_, _ = h.Write(delivery[len(delivery)-mostHashed:])
 	return h.Sum64()
 }
 

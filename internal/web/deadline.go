@@ -17,11 +17,11 @@ type deadlines struct {
 	until  time.Time // shared is given out
 }
 
-func (d *deadlines) context() context.Context {
+// context returns a context for who asks now.
+func (d *deadlines) context(now time.Time) context.Context {
 	if d.after <= 0 {
 		return context.Background()
 	}
-	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if now.After(d.until) {

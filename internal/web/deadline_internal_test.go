@@ -13,7 +13,7 @@ func TestDeadlines(t *testing.T) {
 		d := deadlines{after: after}
 		for range 100 {
 			began := time.Now()
-			ctx := d.context()
+			ctx := d.context(began)
 			if ctx.Err() != nil {
 				t.Fatal("a context has ended before it is given out")
 			}
@@ -22,13 +22,13 @@ func TestDeadlines(t *testing.T) {
 			}
 			time.Sleep(77 * time.Millisecond) //nolint:forbidigo // in a synctest bubble
 		}
-		last := d.context()
+		last := d.context(time.Now())
 		<-last.Done()
-		if next := d.context(); next == last || next.Err() != nil {
+		if next := d.context(time.Now()); next == last || next.Err() != nil {
 			t.Error("a context that has ended is given out")
 		}
 	})
-	if ctx := (&deadlines{}).context(); ctx != context.Background() {
+	if ctx := (&deadlines{}).context(time.Now()); ctx != context.Background() {
 		t.Errorf("without a time the context is %v", ctx)
 	}
 }

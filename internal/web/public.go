@@ -110,11 +110,12 @@ func (p Public) callback(c echo.Context) error {
 	if err != nil {
 		return p.reject(c, http.StatusBadRequest, "the body did not arrive whole")
 	}
-	received := time.Now().UTC()
+	now := time.Now()
+	received := now.UTC()
 	username, password, _ := r.BasicAuth()
 	remote := c.RealIP()
 	// What is authentic is stored even if the caller hangs up meanwhile.
-	out, err := p.Receiver.Accept(p.deadlines.context(), callback.Request{
+	out, err := p.Receiver.Accept(p.deadlines.context(now), callback.Request{
 		Source: c.Param("source"), Token: c.Param("token"), Username: username, Password: password,
 		Signatures: r.Header.Values(verify.Header), Body: body, ContentType: r.Header.Get(echo.HeaderContentType),
 		Remote: remote, Received: received, Headers: headersOf(r, c.Param("token")),
