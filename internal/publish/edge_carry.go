@@ -2,11 +2,8 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
 )
@@ -53,47 +50,6 @@ func (l *lane) body(ctx context.Context, r *record) (body []byte, lost bool, err
 		return nil, false, fmt.Errorf("%w: the body of %s: %w", errHere, r.origin.Record(), err)
 	}
 	return body, false, nil
-}
-
-// errChunks is returned for an object of which not all is there.
-var errChunks = errors.New("chunks of the object are missing")
-
-// isLost reports whether an object is not there, or not as it was.
-func isLost(err error) bool {
-	for _, lost := range []error{
-		jetstream.ErrBucketNotFound, jetstream.ErrObjectNotFound, jetstream.ErrBadObjectMeta, jetstream.ErrDigestMismatch, errChunks,
-	} {
-		if errors.Is(err, lost) {
-			return true
-		}
-	}
-	return false
-}
-
-// object reads an object, whose chunks are counted before: for one that has none the client
-// library would wait until ctx is done.
-func (b *Bus) object(ctx context.Context, name string) ([]byte, error) {
-	store, err := b.js.ObjectStore(ctx, PayloadBucket)
-	if err != nil {
-		return nil, err
-	}
-	info, err := store.GetInfo(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	stream, err := b.js.Stream(ctx, "OBJ_"+PayloadBucket)
-	if err != nil {
-		return nil, err
-	}
-	subject := uploadSubject(info.NUID)
-	state, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject))
-	if err != nil {
-		return nil, err
-	}
-	if state.State.Subjects[subject] < uint64(info.Chunks) {
-		return nil, errChunks
-	}
-	return store.GetBytes(ctx, name)
 }
 
 // uncarry removes a body that no event at the hub refers to. One that stays goes with the

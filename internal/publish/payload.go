@@ -127,10 +127,7 @@ func (b *Bus) payload(ctx context.Context, header map[string][]string, data []by
 	if !ok {
 		return nil, fmt.Errorf("%s %q is not %s<name>", dataRef, ref[0], dataRefPrefix)
 	}
-	store, err := b.js.ObjectStore(ctx, PayloadBucket)
-	if err == nil {
-		data, err = store.GetBytes(ctx, name)
-	}
+	data, err := b.object(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading %s: %w", ErrUnavailable, ref[0], err)
 	}
@@ -141,9 +138,50 @@ func (b *Bus) payload(ctx context.Context, header map[string][]string, data []by
 // on must not end at it for ever.
 func (b *Bus) kept(ctx context.Context, header map[string][]string, data []byte) (body []byte, lost bool, err error) {
 	body, err = b.payload(ctx, header, data)
-	if errors.Is(err, jetstream.ErrObjectNotFound) || errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrDigestMismatch) {
+	if isLost(err) {
 		b.opts.Log.Error().Err(err).Strs("body", header[dataRef]).Msg("a body is lost")
 		return nil, true, nil
 	}
 	return body, false, err
+}
+
+// errChunks is returned for an object of which not all is there.
+var errChunks = errors.New("chunks of the object are missing")
+
+// isLost reports whether an object is not there, or not as it was.
+func isLost(err error) bool {
+	for _, lost := range []error{
+		jetstream.ErrBucketNotFound, jetstream.ErrObjectNotFound, jetstream.ErrBadObjectMeta, jetstream.ErrDigestMismatch, errChunks,
+	} {
+		if errors.Is(err, lost) {
+			return true
+		}
+	}
+	return false
+}
+
+// object reads an object, whose chunks are counted before: for one that has none the client
+// library would wait until ctx is done.
+func (b *Bus) object(ctx context.Context, name string) ([]byte, error) {
+	store, err := b.js.ObjectStore(ctx, PayloadBucket)
+	if err != nil {
+		return nil, err
+	}
+	info, err := store.GetInfo(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := b.js.Stream(ctx, "OBJ_"+PayloadBucket)
+	if err != nil {
+		return nil, err
+	}
+	subject := uploadSubject(info.NUID)
+	state, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject))
+	if err != nil {
+		return nil, err
+	}
+	if state.State.Subjects[subject] < uint64(info.Chunks) {
+		return nil, errChunks
+	}
+	return store.GetBytes(ctx, name)
 }

@@ -162,13 +162,24 @@ func objects(t *testing.T, s *somebodys) int {
 
 // A body that is not there any more costs itself. Its job goes on, and so does who reads.
 func TestALostBodyBreaksNothing(t *testing.T) {
+	for name, lose := range map[string]func(context.Context, *publish.Bus) error{
+		"all": publish.LoseBodies, "bucket": publish.LoseBucket,
+		"all chunks":           func(ctx context.Context, b *publish.Bus) error { return publish.LoseChunks(ctx, b, 0) },
+		"all but a last chunk": func(ctx context.Context, b *publish.Bus) error { return publish.LoseChunks(ctx, b, 1) },
+	} {
+		t.Run(name, func(t *testing.T) { losing(t, lose) })
+	}
+}
+
+func losing(t *testing.T, lose func(context.Context, *publish.Bus) error) {
+	t.Helper()
 	s := start(t, t.TempDir())
 	b := open(t, s)
 	large := event(job.Finished, "1", "COMPLETED")
 	large.Data = append(large.Data, strings.Repeat(" ", 9<<20)...)
 	first := store(t, b, large)
 	store(t, b, event(job.Finished, "2", "COMPLETED"))
-	if err := publish.LoseBodies(t.Context(), b); err != nil {
+	if err := lose(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	b = open(t, s) // which remembers nothing
