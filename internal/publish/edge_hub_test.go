@@ -178,22 +178,13 @@ func TestAStoreThatLostItsEnd(t *testing.T) {
 	r.some(0, 5)
 	r.drained()
 	r.stop()
-	backup := filepath.Join(t.TempDir(), "jetstream")
-	streams := filepath.Join(r.e.Folder, "jetstream")
-	if err := os.CopyFS(backup, os.DirFS(streams)); err != nil {
-		t.Fatal(err)
-	}
+	putBack := backup(t, filepath.Join(r.e.Folder, "jetstream"))
 	r.start()
 	r.forward()
 	r.some(5, 5)
 	r.drained()
 	r.stop()
-	if err := os.RemoveAll(streams); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(streams, os.DirFS(backup)); err != nil {
-		t.Fatal(err)
-	}
+	putBack()
 	r.start()
 	r.some(10, 5)
 	r.forward()
@@ -218,22 +209,13 @@ func TestNothingIsRemovedByAnOldPlace(t *testing.T) {
 	r := newRim(t, "rim-1", c.addr())
 	r.some(0, 2)
 	r.stop()
-	backup := filepath.Join(t.TempDir(), "jetstream")
-	streams := filepath.Join(r.e.Folder, "jetstream")
-	if err := os.CopyFS(backup, os.DirFS(streams)); err != nil {
-		t.Fatal(err)
-	}
+	putBack := backup(t, filepath.Join(r.e.Folder, "jetstream"))
 	r.start()
 	r.forward()
 	r.some(2, 4)
 	r.drained()
 	r.stop()
-	if err := os.RemoveAll(streams); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(streams, os.DirFS(backup)); err != nil {
-		t.Fatal(err)
-	}
+	putBack()
 	c.set(true)
 	r.start()
 	r.some(6, 5)
@@ -263,23 +245,14 @@ func TestAStoreThatLostALargeBody(t *testing.T) {
 	hub, b := newHub(t)
 	r := newRim(t, "rim-1", hub.leaves())
 	r.stop()
-	backup := filepath.Join(t.TempDir(), "jetstream")
-	streams := filepath.Join(r.e.Folder, "jetstream")
-	if err := os.CopyFS(backup, os.DirFS(streams)); err != nil {
-		t.Fatal(err)
-	}
+	putBack := backup(t, filepath.Join(r.e.Folder, "jetstream"))
 	large := sized(job.Finished, "large", 2<<20)
 	r.start()
 	store(t, r.Bus, large)
 	r.forward()
 	r.drained()
 	r.stop()
-	if err := os.RemoveAll(streams); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(streams, os.DirFS(backup)); err != nil {
-		t.Fatal(err)
-	}
+	putBack()
 	r.start()
 	store(t, r.Bus, large)
 	r.forward()
@@ -327,21 +300,13 @@ func TestAHubThatWasPutBack(t *testing.T) {
 			r.some(0, 5)
 			r.drained()
 			hub.stop()
-			backup := filepath.Join(t.TempDir(), "backup")
-			if err := os.CopyFS(backup, os.DirFS(hub.options.StoreDir)); err != nil {
-				t.Fatal(err)
-			}
+			putBack := backup(t, hub.options.StoreDir)
 			hub.start()
 			r.some(5, 5)
 			r.drained()
 			c.set(true)
 			hub.stop()
-			if err := os.RemoveAll(hub.options.StoreDir); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.CopyFS(hub.options.StoreDir, os.DirFS(backup)); err != nil {
-				t.Fatal(err)
-			}
+			putBack()
 			hub.start()
 			tt.then(t, b)
 			c.set(false)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -291,4 +293,22 @@ func (s *somebodys) last(stream, subject string) publish.Message {
 		s.t.Fatalf("%s at the hub: %v", subject, err)
 	}
 	return publish.Message{Subject: m.Subject, Sequence: m.Sequence, Header: m.Header, Data: m.Data}
+}
+
+// backup keeps a folder as it is, and returns what puts it back into its place.
+func backup(t *testing.T, folder string) (putBack func()) {
+	t.Helper()
+	kept := filepath.Join(t.TempDir(), "kept")
+	if err := os.CopyFS(kept, os.DirFS(folder)); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if err := os.RemoveAll(folder); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.CopyFS(folder, os.DirFS(kept)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
