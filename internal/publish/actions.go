@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"receiver/internal/job"
 )
 
@@ -12,15 +14,16 @@ import (
 const ActionsStream = "ACTIONS"
 
 // Act records an action, acknowledged, and returns its sequence. Call it before doing what
-// it tells, and leave that undone on an error: what is not recorded did not happen.
+// it tells, and leave that undone on an error: what is not recorded did not happen. Where the
+// stream has no leader yet, as on a cluster that began a moment ago, it is waited for.
 func (b *Bus) Act(ctx context.Context, a job.Action) (uint64, error) {
 	data, err := a.Data()
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
-	ack, err := b.publish(ctx, &message{subject: a.Subject(), data: data})
+	ack, err := patiently(ctx, b.opts, func(ctx context.Context) (*jetstream.PubAck, error) {
+		return b.publish(ctx, &message{subject: a.Subject(), data: data})
+	})
 	if err != nil {
 		return 0, fmt.Errorf("recording the action %s: %w", a.What, err)
 	}

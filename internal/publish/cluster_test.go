@@ -82,6 +82,16 @@ func (s *somebodys) jetstream() jetstream.JetStream {
 	return s.js
 }
 
+// messages is how many messages clients have sent.
+func (s *somebodys) messages() int64 {
+	s.t.Helper()
+	v, err := s.ns.Varz(nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return v.InMsgs
+}
+
 func (s *somebodys) external() publish.External {
 	return publish.External{URLs: []string{s.ns.ClientURL()}}
 }

@@ -28,7 +28,7 @@ type Lease struct {
 // Lease returns the lease of this name, not yet held. The bucket is created if it is
 // missing; it is kept in memory, since a lease says nothing after a restart.
 func (b *Bus) Lease(ctx context.Context, name string) (*Lease, error) {
-	kv, err := b.leases(ctx)
+	kv, err := patiently(ctx, b.opts, b.leases)
 	if err != nil {
 		return nil, err
 	}

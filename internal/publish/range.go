@@ -154,8 +154,6 @@ type Checkpoints struct {
 // Checkpoints opens the checkpoints of the log over a stream, of the receiver called
 // name. Without any, when opened for reading only, the error is ErrMissing.
 func (b *Bus) Checkpoints(ctx context.Context, name, stream string) (Checkpoints, error) {
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
 	s, err := b.ensureStream(ctx, b.opts.Streams.checkpoints())
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		err = fmt.Errorf("%w: %s", ErrMissing, CheckpointsStream)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -143,28 +144,39 @@ const openPatience = 10 * time.Second
 // stream, as one has that began a moment ago: no leader yet, or no folder.
 const troublePause = 200 * time.Millisecond
 
-// inTrouble reports whether an error says that the trouble is the cluster's.
+// inTrouble reports whether an error says that the trouble is the cluster's, and that nothing
+// was stored. A server that has not heard yet of a stream on another says that nobody answers.
 func inTrouble(err error) bool {
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
+		return true
+	}
 	var said *jetstream.APIError
 	return errors.As(err, &said) && said.Code >= 500
 }
 
-func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
+// patiently does something again for as long as the cluster is in trouble, until ctx is done;
+// without a deadline for openPatience, or Options.Timeout if that is longer.
+func patiently[T any](ctx context.Context, o Options, do func(context.Context) (T, error)) (T, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, max(openPatience, b.opts.Timeout))
+		ctx, cancel = context.WithTimeout(ctx, max(openPatience, o.Timeout))
 		defer cancel()
 	}
-	s, err := b.openStream(ctx, want)
+	v, err := do(ctx)
 	for inTrouble(err) && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-time.After(troublePause):
-			if now, problem := b.openStream(ctx, want); ctx.Err() == nil { // or what it said first says more
-				s, err = now, problem
+			if now, problem := do(ctx); ctx.Err() == nil { // or what it said first says more
+				v, err = now, problem
 			}
 		}
 	}
+	return v, err
+}
+
+func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	s, err := patiently(ctx, b.opts, func(ctx context.Context) (jetstream.Stream, error) { return b.openStream(ctx, want) })
 	if err != nil {
 		return nil, fmt.Errorf("opening stream %s%s: %w", want.Name, b.opts.where(), err)
 	}

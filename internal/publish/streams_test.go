@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -182,4 +183,34 @@ func TestAClusterInTroubleIsAskedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = b.Close(t.Context())
+}
+
+// A server may know of a stream on another before it knows who takes its messages.
+func TestAnActionWaitsForItsStream(t *testing.T) {
+	t.Parallel()
+	s := somebodysServer(t, 0)
+	b := dial(t, s.external(), publish.Options{})
+	stream, err := s.jetstream().Stream(t.Context(), publish.ActionsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.jetstream().DeleteStream(t.Context(), publish.ActionsStream); err != nil {
+		t.Fatal(err)
+	}
+	came := s.messages()
+	recorded := make(chan error, 1)
+	go func() {
+		_, err := b.Act(context.Background(), job.Action{What: job.ActionStart, Time: time.Now()})
+		recorded <- err
+	}()
+	eventually(t, "that the library has given up", func() bool { return s.messages() >= came+4 }) // it tries three times
+	if _, err := s.jetstream().CreateStream(t.Context(), stream.CachedInfo().Config); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-recorded; err != nil {
+		t.Errorf("Act = %v, want the action stored by the stream that came", err)
+	}
+	if e := extent(t, b, publish.ActionsStream); e.Messages != 1 {
+		t.Errorf("%d actions are stored, want 1", e.Messages)
+	}
 }

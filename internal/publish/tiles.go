@@ -21,8 +21,10 @@ type Tiles struct {
 // Tiles opens the bucket of the tiles, creating it if it is missing. Opening it for reading
 // only, the error is ErrMissing then.
 func (b *Bus) Tiles(ctx context.Context) (Tiles, error) {
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
+	return patiently(ctx, b.opts, b.openTiles)
+}
+
+func (b *Bus) openTiles(ctx context.Context) (Tiles, error) {
 	store, err := b.js.ObjectStore(ctx, TilesBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		if b.opts.ReadOnly {
