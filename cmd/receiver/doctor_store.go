@@ -151,6 +151,7 @@ func (x examination) fsync(ctx context.Context) []doctor.Finding {
 			Setting: "nats.embedded.folder", Change: "folder: one that this user may write",
 		}}
 	}
+	measured.Staged = publish.StagesInMemory(folder)
 	return append(measured.Findings(x.cfg.NATS.Sync == config.SyncAlways), named("clock", measured.Clock.Findings())...)
 }
 

@@ -66,11 +66,14 @@ func TestMeasureFsyncLeavesNothingBehind(t *testing.T) {
 
 func TestFsync(t *testing.T) {
 	always := func(d time.Duration) []doctor.Finding {
-		return doctor.Fsync{Folder: "/d", Median: d, Worst: 2 * d, Times: 40}.Findings(true)
+		return doctor.Fsync{Folder: "/d", Median: d, Worst: 2 * d, Times: 40, Staged: true}.Findings(true)
 	}
+	onDisk := doctor.Fsync{Median: 10 * time.Millisecond, Times: 40}
 	hold(t, []row{
 		{"an SSD", always(500 * time.Microsecond), doctor.OK, "fsync takes 500µs here (median of 40; the worst 1ms): about 2000 callbacks a second one after the other, 25000 when 64 come at once", ""},
-		{"a disk", always(10 * time.Millisecond), doctor.OK, "about 100 callbacks a second one after the other, 1600 when", ""},
+		{"a disk", always(10 * time.Millisecond), doctor.OK, "about 100 callbacks a second one after the other, 6400 when", ""},
+		{"no memory to stage in", onDisk.Findings(true), doctor.Note, "about 100 callbacks a second one after the other, 1600 when", ""},
+		{"no memory, and none wanted", onDisk.Findings(false), doctor.OK, "callbacks do not wait for it", ""},
 		{"a slow disk", always(60 * time.Millisecond), doctor.Warning, "about 16 callbacks", "nats.embedded.folder"},
 		{"a hopeless disk", always(2 * time.Second), doctor.Error, "fsync takes 2s", "nats.embedded.folder"},
 		{"too good", always(5 * time.Microsecond), doctor.Note, "fsync takes 5µs", ""},

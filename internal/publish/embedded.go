@@ -50,9 +50,12 @@ type Server struct {
 	quit    context.CancelFunc
 	watched sync.WaitGroup
 	owner   nkeys.KeyPair
-	claim   *claim   // nil if the server runs on a copy
-	scratch string   // the copy, removed by Stop; empty if there is none
-	damage  []string // what was left out of the copy
+	claim   *claim // nil if the server runs on a copy
+	batches staging
+	staging sync.Mutex  // held while batches are led
+	quick   atomic.Bool // batches are staged in memory
+	scratch string      // the copy, removed by Stop; empty if there is none
+	damage  []string    // what was left out of the copy
 }
 
 // startTimeout bounds how long the server may take to recover its streams.
@@ -87,12 +90,17 @@ func Start(e Embedded) (_ *Server, err error) {
 	if err := syncBlocks(e.Folder); err != nil {
 		return nil, err
 	}
+	batches, err := newStaging(e.Folder)
+	if err != nil {
+		return nil, err
+	}
 	ns, err := start(opts, e.Log)
 	if err != nil {
 		return nil, err
 	}
+	batches.remove()
 	s := newServer(ns, e, owner)
-	s.claim = c
+	s.claim, s.batches = c, batches
 	if err := c.announce(s.URL()); err != nil {
 		s.Stop()
 		return nil, err
@@ -145,6 +153,7 @@ func (s *Server) Open(ctx context.Context, o Options) (*Bus, error) {
 	b, err := connect(ctx, "", o, append(baseOptions(o), nats.InProcessServer(s), as))
 	if err == nil {
 		b.server, b.folder = s, s.e.Folder
+		s.stage() // in streams that there were not before
 		if !o.Library {
 			b.wire = newWire(s.InProcessConn, s.owner, b.opts.MaxPending)
 		}
@@ -162,6 +171,7 @@ func (s *Server) Stop() {
 	s.ns.Load().Shutdown()
 	s.ns.Load().WaitForShutdown()
 	if s.claim != nil {
+		s.batches.remove()
 		markStop(s.e.Folder)
 		s.claim.release()
 	}

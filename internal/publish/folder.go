@@ -213,8 +213,9 @@ func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 	return s, nil
 }
 
-// copyTree copies regular files and folders; there is nothing else in a store. Folders
-// that begin with a dot are of streams that were deleted and are just being removed.
+// copyTree copies regular files and folders; there is nothing else in a store but links to
+// where batches are staged. Folders that begin with a dot are of streams that were deleted
+// and are just being removed.
 func copyTree(from, to string) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -227,8 +228,23 @@ func copyTree(from, to string) error {
 		if d.IsDir() {
 			return os.MkdirAll(target, 0o700)
 		}
+		if d.Type()&fs.ModeSymlink != 0 && d.Name() == batchesFolder {
+			return copyStaged(path, target)
+		}
 		return copyFile(path, target)
 	})
+}
+
+// copyStaged copies what a link leads to, if it does.
+func copyStaged(link, to string) error {
+	from, err := filepath.EvalSymlinks(link)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return copyTree(from, to)
 }
 
 func copyFile(from, to string) error {

@@ -17,10 +17,12 @@ import (
 
 // How events are gathered. With an fsync before every acknowledgement JetStream pays
 // one for each message, but about four for a whole atomic batch; so a batch is worth
-// its cost from minBatch messages on. The figures were measured; see
-// docs/performance.md, "Group commit".
+// its cost from minBatch messages on, and from minQuick on where it is staged in memory (see
+// staging.go), which leaves one fsync. The figures were measured; see docs/performance.md,
+// "Group commit".
 const (
 	minBatch      = 12
+	minQuick      = 4
 	mostFew       = 2                    // so often fewer are stored one by one at the same time
 	maxBatch      = 256                  // the server's limit is 1,000
 	maxBatchBytes = 4 << 20              // what a batch may hold, so that it stays quick
@@ -111,13 +113,21 @@ func (g *gatherer) run() {
 	}
 }
 
+// least is how many messages are worth a batch.
+func (g *gatherer) least() int {
+	if g.bus.server != nil && g.bus.server.quick.Load() {
+		return minQuick
+	}
+	return minBatch
+}
+
 // take stores a first message and what has come with it, and returns the slice for the next.
 func (g *gatherer) take(batch []*pending) []*pending {
 	batch = g.gather(batch)
-	if len(batch) < minBatch {
+	if len(batch) < g.least() {
 		g.few <- struct{}{}
 		batch = g.gather(batch) // what has come meanwhile
-		if len(batch) < minBatch {
+		if len(batch) < g.least() {
 			few := slices.Clone(batch)
 			g.wg.Go(func() {
 				g.each(few)
@@ -178,7 +188,7 @@ func bytesOf(batch []*pending) (n int) {
 // commit stores messages, together if that is worth it; every one has its answer then.
 func (g *gatherer) commit(batch []*pending) {
 	batch = awaited(batch)
-	if len(batch) < minBatch || g.single.Load() {
+	if len(batch) < g.least() || g.single.Load() {
 		g.each(batch)
 		return
 	}
@@ -247,7 +257,7 @@ func (g *gatherer) split(batch []*pending) {
 			free = append(free, p)
 		}
 	}
-	if len(free) < minBatch || g.together(free) != nil {
+	if len(free) < g.least() || g.together(free) != nil {
 		g.each(free)
 	}
 }

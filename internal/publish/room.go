@@ -103,6 +103,7 @@ func (s *Server) look() {
 		now.Restarts++
 	}
 	s.room.Store(&now)
+	s.stage()
 	switch {
 	case now.Full != nil && was.Full == nil:
 		s.e.Log.Error().Err(now.Full).Msg("nothing can be stored; callbacks are answered 503")
