@@ -54,7 +54,15 @@ func (h Header) Set(name, value string) Header {
 	if value == "" {
 		return h
 	}
-	return append(append(h.name(name), harmless(name, visible(value))...), "\r\n"...)
+	return h.own(name, harmless(name, visible(value)))
+}
+
+// own is Set for a value that needs no look.
+func (h Header) own(name, value string) Header {
+	if value == "" {
+		return h
+	}
+	return append(append(h.name(name), value...), "\r\n"...)
 }
 
 // serverPrefix begins the names of all headers that a NATS server acts on. The server looks
@@ -113,8 +121,8 @@ func (r *Receipt) appendTo(h Header) Header {
 	h = h.Set(headerFingerprint, r.Fingerprint)
 	h = h.Set(headerRemote, cut(r.Remote, MaxText))
 	h = h.time(headerReceived, r.Received, time.RFC3339Nano)
-	if request := harmless(headerRequest, r.Request); len(request) <= maxRequest {
-		h = h.Set(headerRequest, request)
+	if request := harmless(headerRequest, visible(r.Request)); len(request) <= maxRequest {
+		h = h.own(headerRequest, request)
 	}
 	return h
 }
@@ -159,7 +167,7 @@ func ASCIIJSON(data []byte) string {
 //
 // CloudEvents NATS protocol binding 1.0.3-wip, section 3.1.3.2.
 func percentEncode(s string) string {
-	if isPrintable(s) && !strings.ContainsAny(s, ` "%`) {
+	if isAttribute(s) {
 		return s
 	}
 	var b strings.Builder
@@ -171,6 +179,16 @@ func percentEncode(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// isAttribute reports whether s may stand in a CloudEvents header as it is.
+func isAttribute(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '%' {
+			return false
+		}
+	}
+	return true
 }
 
 // cut returns at most the first n bytes of s.
@@ -193,7 +211,7 @@ func visible(s string) string {
 // isPrintable reports whether s is of printable ASCII, space included.
 func isPrintable(s string) bool {
 	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
+		if s[i]-' ' > '~'-' ' { // a smaller one becomes a large one
 			return false
 		}
 	}
