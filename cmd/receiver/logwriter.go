@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// logWriter writes the lines of a log that many goroutines write to. A line that comes
-// alone is written at once; those that come while the last write is under way are written
-// together. A write for each line would cost a busy receiver more than making the line.
+// logWriter writes the lines of a log that many goroutines write to: those that come within
+// a millisecond, or while the last write is under way, are written together. A write for
+// each line would cost a busy receiver more than making the line.
 //
 // A log that is written slowly holds its writers up; one that is not written at all stops
 // nothing: lines that find no room are dropped, and counted in the next that is written.
@@ -26,6 +26,9 @@ type logWriter struct {
 	closing bool
 	done    chan struct{}
 }
+
+// linePause is how long a line waits for what comes with it.
+const linePause = time.Millisecond
 
 // mostLines is how many bytes may wait to be written, and logPatience how long a write may
 // take before the log counts as one that is not written.
@@ -67,6 +70,11 @@ func (l *logWriter) run() {
 		l.writes, l.stalled = l.writes+1, false
 		for len(l.lines) == 0 && !l.closing {
 			l.changed.Wait()
+		}
+		if !l.closing {
+			l.mu.Unlock()
+			<-time.After(linePause)
+			l.mu.Lock()
 		}
 		write, lines := l.writes, l.lines
 		l.lines = spare[:0]

@@ -25,11 +25,12 @@ type follower struct {
 	mu        sync.Mutex
 	own       []job.Brief   // what this process has stored, as it was acknowledged
 	announced []job.Brief   // submissions that somebody is storing, without sequences
-	wake      chan struct{} // of room for one
+	wake      chan struct{} // own has grown; of room for one
+	heard     chan struct{} // announced has; of room for one
 }
 
 func (f *feed) follow() (r *follower, stop func()) {
-	r = &follower{wake: make(chan struct{}, 1)}
+	r = &follower{wake: make(chan struct{}, 1), heard: make(chan struct{}, 1)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.open == nil {
@@ -53,16 +54,31 @@ func (f *feed) tell(s job.Stored) {
 }
 
 func (r *follower) add(b job.Brief) {
+	wake := r.wake
 	r.mu.Lock()
 	if b.Sequence > 0 {
 		r.own = append(r.own, b)
 	} else {
 		r.announced = append(r.announced, b)
+		wake = r.heard
 	}
 	r.mu.Unlock()
 	select {
-	case r.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default:
+	}
+}
+
+// crowdPause is how long a follower waits, once something is stored, for what comes with it:
+// to be told of a thousand events one by one costs more than to be told of them a few
+// times. A submission that is announced ends the waiting, since its callback may follow soon.
+const crowdPause = time.Millisecond
+
+// crowd returns when what is there may be taken.
+func (r *follower) crowd() {
+	select {
+	case <-r.heard:
+	case <-time.After(crowdPause):
 	}
 }
 
@@ -143,15 +159,6 @@ func (b *Bus) follow(ctx context.Context, next uint64, yield func([]job.Brief, e
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-own.wake:
-			var batch []job.Brief
-			batch, next = own.take(next)
-			if len(batch) > 0 {
-				more = yield(batch, nil)
-			}
-			if len(batch) > 0 && batch[0].Sequence == 0 {
-				look.soon()
-			}
 		case <-look.timer.C:
 			// What was missing before and is missing now is not on its way to us.
 			if stuck == next {
@@ -161,6 +168,18 @@ func (b *Bus) follow(ctx context.Context, next uint64, yield func([]job.Brief, e
 			}
 			stuck = next
 			look.later()
+			continue
+		case <-own.heard:
+		case <-own.wake:
+			own.crowd()
+		}
+		var batch []job.Brief
+		batch, next = own.take(next)
+		if len(batch) > 0 {
+			more = yield(batch, nil)
+		}
+		if len(batch) > 0 && batch[0].Sequence == 0 {
+			look.soon()
 		}
 	}
 	return nil

@@ -324,17 +324,20 @@ func (b *Bus) batch(ctx context.Context, messages []*message, once bool) (uint64
 	return ack.Sequence, nil
 }
 
+// unused is the condition that a message's subject is empty.
+var unused = []header{expect(0)}
+
 // condition is what is asked of a message's subject.
 func condition(once bool) []header {
 	if once {
-		return []header{expect(0)}
+		return unused
 	}
 	return nil
 }
 
 // member returns the headers of the n-th message of a batch.
 func member(id string, n int, once bool) []header {
-	return append(condition(once), header{"Nats-Batch-Id", id}, header{"Nats-Batch-Sequence", strconv.Itoa(n)})
+	return append(slices.Clip(condition(once)), header{"Nats-Batch-Id", id}, header{"Nats-Batch-Sequence", strconv.Itoa(n)})
 }
 
 // taken returns which of the messages' subjects hold a message, by one request for

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -194,6 +195,7 @@ func (w *wire) write(l *link) {
 		case <-l.gone:
 			return
 		}
+		runtime.Gosched() // who is ready to send, sends with it
 		w.mu.Lock()
 		out := l.out
 		l.out = spare[:0]
