@@ -149,6 +149,9 @@ type line struct {
 	r *bufio.Reader
 }
 
+// lineTime is how long a line may take over what it sends and reads.
+const lineTime = 10 * time.Second
+
 func (d *doors) dial() *line {
 	d.t.Helper()
 	c, err := net.Dial("tcp", d.addr)
@@ -156,7 +159,7 @@ func (d *doors) dial() *line {
 		d.t.Fatal(err)
 	}
 	d.t.Cleanup(func() { _ = c.Close() })
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(lineTime)); err != nil {
 		d.t.Fatal(err)
 	}
 	return &line{c, d.t, bufio.NewReader(c)}
@@ -167,6 +170,19 @@ func (l *line) send(format string, args ...any) {
 	if _, err := fmt.Fprintf(l.Conn, strings.ReplaceAll(format, "\n", "\r\n"), args...); err != nil {
 		l.t.Fatal(err)
 	}
+}
+
+// answered reports whether an answer has come by now.
+func (l *line) answered() bool {
+	l.t.Helper()
+	if err := l.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		l.t.Fatal(err)
+	}
+	_, err := l.r.Peek(1)
+	if err := l.SetReadDeadline(time.Now().Add(lineTime)); err != nil {
+		l.t.Fatal(err)
+	}
+	return err == nil
 }
 
 // answer reads the next answer.
