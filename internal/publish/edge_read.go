@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -32,12 +31,15 @@ func (l *lane) read(ctx context.Context) ([]*record, error) {
 	for next := at + 1; len(all) < l.width && size < l.width*recordRoom; {
 		asking, cancel := l.f.local.bound(ctx)
 		raw, err := l.from.GetMsg(asking, next, jetstream.WithGetMsgSubject(l.subject))
-		cancel()
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			break
+		if err != nil { // or a header Status of the message is taken for one
+			raw, err = askLeader(asking, l.f.local.nc, l.f.local.opts.api("STREAM.MSG.GET."+l.name), next, l.subject)
 		}
+		cancel()
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s from %d on: %w", errHere, l.name, next, err)
+		}
+		if raw == nil {
+			break
 		}
 		if at > 0 && raw.Sequence > next {
 			l.gaps = append(l.gaps, gap{next, raw.Sequence})

@@ -53,6 +53,27 @@ func TestAnEdgeBringsItsRecordsToTheHub(t *testing.T) {
 	eventually(t, "the next event at the hub", func() bool { return hub.holds(publish.JobsStream, "jobs.demo.2.finished") == 1 })
 }
 
+// A header by which the client library takes a message for the server's word stops nothing.
+func TestAnEdgeForwardsPastTheServersWords(t *testing.T) {
+	hub, _ := newHub(t)
+	r := newRim(t, "rim-1", hub.leaves())
+	for i, header := range words {
+		if err := publish.Speak(t.Context(), r.Bus, fmt.Sprintf("jobs.demo.%d.word", i), header); err != nil {
+			t.Fatal(err)
+		}
+		store(t, r.Bus, called(job.Finished, fmt.Sprint(i), "COMPLETED"))
+	}
+	r.forward()
+	r.drained()
+	for i := range words {
+		for _, kind := range []string{"word", "finished"} {
+			if n := hub.holds(publish.JobsStream, fmt.Sprintf("jobs.demo.%d.%s", i, kind)); n != 1 {
+				t.Errorf("the hub holds %d of %s %d, want 1", n, kind, i)
+			}
+		}
+	}
+}
+
 // What the hub's own receivers store, and what strangers publish there, must not come into
 // the edge's streams, which have the same subjects, nor the other way around.
 func TestOnlyTheForwarderCrossesTheLine(t *testing.T) {

@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -55,4 +56,10 @@ func Drop(ctx context.Context, b *Bus, stream string, below uint64) error {
 		return err
 	}
 	return s.Purge(ctx, jetstream.WithPurgeSequence(below))
+}
+
+// Speak stores a message without data on a subject of b, with these headers.
+func Speak(ctx context.Context, b *Bus, subject string, header nats.Header) error {
+	_, err := b.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: header})
+	return err
 }

@@ -287,19 +287,37 @@ func (r *reader) ask(ctx context.Context) (first *asked, err error) {
 }
 
 func (r *reader) askFor(ctx context.Context, subject string) (*asked, error) {
-	// Not by the library: of a stream that allows it that asks any replica, and takes a
-	// header Status for an answer.
+	ctx, cancel := context.WithTimeout(ctx, makeUpPatience)
+	defer cancel()
 	stream, api := r.stream.CachedInfo().Config.Name, Options{Domain: r.js.Options().Domain}.api
+	raw, err := askLeader(ctx, r.js.Conn(), api("STREAM.MSG.GET."+stream), r.last+1, subject)
+	if raw == nil || err != nil {
+		return nil, err
+	}
+	m := &asked{msg: nats.Msg{Subject: raw.Subject, Header: raw.Header, Data: raw.Data}}
+	m.meta.Sequence.Stream, m.meta.Timestamp, m.meta.Stream = raw.Sequence, raw.Time, stream
+	m.meta.NumPending = 1 // at the least, for all that is known
+	if r.cfg.HeadersOnly {
+		if m.msg.Header == nil {
+			m.msg.Header = nats.Header{}
+		}
+		m.msg.Header[sizeHeader], m.msg.Data = []string{strconv.Itoa(len(m.msg.Data))}, nil
+	}
+	return m, nil
+}
+
+// askLeader asks the leader of a stream for the first message on a subject from a sequence on;
+// nil if there is none. The library would ask any replica of a stream that allows it, and takes
+// a header Status of the message for an answer.
+func askLeader(ctx context.Context, nc *nats.Conn, api string, from uint64, subject string) (*jetstream.RawStreamMsg, error) {
 	request, err := json.Marshal(struct {
 		Seq  uint64 `json:"seq"`
 		Next string `json:"next_by_subj"`
-	}{r.last + 1, subject})
+	}{from, subject})
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, makeUpPatience)
-	defer cancel()
-	answer, err := r.js.Conn().RequestWithContext(ctx, api("STREAM.MSG.GET."+stream), request)
+	answer, err := nc.RequestWithContext(ctx, api, request)
 	if err != nil {
 		return nil, err
 	}
@@ -322,19 +340,12 @@ func (r *reader) askFor(ctx context.Context, subject string) (*asked, error) {
 	if body.Error != nil {
 		return nil, body.Error
 	}
-	m := &asked{msg: nats.Msg{Subject: body.Message.Subject, Data: body.Message.Data}}
-	m.meta.Sequence.Stream, m.meta.Timestamp, m.meta.Stream = body.Message.Sequence, body.Message.Time, stream
-	m.meta.NumPending = 1                                                      // at the least, for all that is known
-	if header, err := nats.DecodeHeadersMsg(body.Message.Header); err == nil { // else it has none, as one that is delivered
-		m.msg.Header = header
+	m := body.Message
+	raw := &jetstream.RawStreamMsg{Subject: m.Subject, Sequence: m.Sequence, Data: m.Data, Time: m.Time}
+	if header, err := nats.DecodeHeadersMsg(m.Header); err == nil { // else it has none, as one that is delivered
+		raw.Header = header
 	}
-	if r.cfg.HeadersOnly {
-		if m.msg.Header == nil {
-			m.msg.Header = nats.Header{}
-		}
-		m.msg.Header[sizeHeader], m.msg.Data = []string{strconv.Itoa(len(m.msg.Data))}, nil
-	}
-	return m, nil
+	return raw, nil
 }
 
 // makeUpPatience is how long the leader may take to give one message.
