@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -34,15 +33,12 @@ func (f *Forwarder) Expire(ctx context.Context, before time.Time) error {
 	var last uint64
 	for next := uint64(1); ; next = last + 1 {
 		asking, cancel := f.local.bound(ctx)
-		raw, err := l.from.GetMsg(asking, next, jetstream.WithGetMsgSubject(l.subject))
+		raw, err := firstOf(asking, f.local.js, l.from, next, l.subject)
 		cancel()
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			break
-		}
 		if err != nil {
 			return fmt.Errorf("reading what is too old: %w", err)
 		}
-		if raw.Sequence > settled || !raw.Time.Before(before) {
+		if raw == nil || raw.Sequence > settled || !raw.Time.Before(before) {
 			break
 		}
 		if err := f.dropBody(ctx, raw); err != nil {

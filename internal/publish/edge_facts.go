@@ -41,7 +41,7 @@ func SurveyEdge(ctx context.Context, folder string, o Options) (EdgeFacts, error
 		}
 		lag := Lag{Stream: name}
 		if err == nil {
-			err = lag.measure(ctx, stream, subject, at.Sequence)
+			err = lag.measure(ctx, here.js, stream, subject, at.Sequence)
 		}
 		if err != nil {
 			return f, fmt.Errorf("how far the hub is behind in %s: %w", name, err)

@@ -304,12 +304,12 @@ func (l *lane) checkHere(ctx context.Context) (last uint64, err error) {
 	}
 	same := last >= at.Sequence
 	if same && at.Sequence > 0 {
-		raw, err := l.from.GetMsg(ctx, at.Sequence)
-		switch {
-		case err == nil:
-			same = raw.Time.Equal(at.Stored)
-		case !errors.Is(err, jetstream.ErrMsgNotFound): // it may be too old to be kept
+		raw, err := firstOf(ctx, l.f.local.js, l.from, at.Sequence, l.subject)
+		if err != nil {
 			return 0, fmt.Errorf("%w: %w", errHere, err)
+		}
+		if raw != nil && raw.Sequence == at.Sequence { // it may be too old to be kept
+			same = raw.Time.Equal(at.Stored)
 		}
 	}
 	if !same {

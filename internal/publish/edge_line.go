@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -53,23 +52,20 @@ func (l *lane) lag(ctx context.Context) (Lag, error) {
 	lag := Lag{Stream: l.name, Sent: c.sent, Repeated: c.repeated, Missed: c.missed}
 	ctx, cancel := l.f.local.bound(ctx)
 	defer cancel()
-	if err := lag.measure(ctx, l.from, l.subject, at.Sequence); err != nil {
+	if err := lag.measure(ctx, l.f.local.js, l.from, l.subject, at.Sequence); err != nil {
 		return lag, fmt.Errorf("%w: how far the hub is behind in %s: %v", ErrUnavailable, l.name, err)
 	}
 	return lag, nil
 }
 
 // measure counts what comes after a place.
-func (g *Lag) measure(ctx context.Context, stream jetstream.Stream, subject string, at uint64) error {
+func (g *Lag) measure(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, subject string, at uint64) error {
 	info, err := stream.Info(ctx)
 	if err != nil || info.State.LastSeq <= at {
 		return err
 	}
-	first, err := stream.GetMsg(ctx, at+1, jetstream.WithGetMsgSubject(subject))
-	if errors.Is(err, jetstream.ErrMsgNotFound) { // it has been forwarded and removed since
-		return nil
-	}
-	if err != nil {
+	first, err := firstOf(ctx, js, stream, at+1, subject)
+	if first == nil || err != nil { // none: it has been forwarded and removed since
 		return err
 	}
 	g.Behind, g.Oldest = info.State.LastSeq-first.Sequence+1, first.Time

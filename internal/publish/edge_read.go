@@ -30,10 +30,7 @@ func (l *lane) read(ctx context.Context) ([]*record, error) {
 	at := l.reached().Sequence
 	for next := at + 1; len(all) < l.width && size < l.width*recordRoom; {
 		asking, cancel := l.f.local.bound(ctx)
-		raw, err := l.from.GetMsg(asking, next, jetstream.WithGetMsgSubject(l.subject))
-		if err != nil { // or a header Status of the message is taken for one
-			raw, err = askLeader(asking, l.f.local.nc, l.f.local.opts.api("STREAM.MSG.GET."+l.name), next, l.subject)
-		}
+		raw, err := firstOf(asking, l.f.local.js, l.from, next, l.subject)
 		cancel()
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s from %d on: %w", errHere, l.name, next, err)

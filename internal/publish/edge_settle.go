@@ -114,7 +114,10 @@ func (l *lane) appendOnce(ctx context.Context, r *record) (uint64, *jetstream.Ra
 	}
 	ctx, cancel := l.bound(ctx, len(r.msg.Data))
 	defer cancel()
-	raw, err := l.hub.jobs.GetMsg(ctx, ack.Sequence)
+	raw, err := firstOf(ctx, l.hub.js, l.hub.jobs, ack.Sequence, r.raw.Subject)
+	if err == nil && raw == nil {
+		err = jetstream.ErrMsgNotFound
+	}
 	if err != nil {
 		return 0, nil, fmt.Errorf("%w: reading sequence %d at the hub: %v", ErrUnavailable, ack.Sequence, err)
 	}

@@ -289,8 +289,8 @@ func (r *reader) ask(ctx context.Context) (first *asked, err error) {
 func (r *reader) askFor(ctx context.Context, subject string) (*asked, error) {
 	ctx, cancel := context.WithTimeout(ctx, makeUpPatience)
 	defer cancel()
-	stream, api := r.stream.CachedInfo().Config.Name, Options{Domain: r.js.Options().Domain}.api
-	raw, err := askLeader(ctx, r.js.Conn(), api("STREAM.MSG.GET."+stream), r.last+1, subject)
+	stream := r.stream.CachedInfo().Config.Name
+	raw, err := askLeader(ctx, r.js, stream, r.last+1, subject)
 	if raw == nil || err != nil {
 		return nil, err
 	}
@@ -309,7 +309,7 @@ func (r *reader) askFor(ctx context.Context, subject string) (*asked, error) {
 // askLeader asks the leader of a stream for the first message on a subject from a sequence on;
 // nil if there is none. The library would ask any replica of a stream that allows it, and takes
 // a header Status of the message for an answer.
-func askLeader(ctx context.Context, nc *nats.Conn, api string, from uint64, subject string) (*jetstream.RawStreamMsg, error) {
+func askLeader(ctx context.Context, js jetstream.JetStream, stream string, from uint64, subject string) (*jetstream.RawStreamMsg, error) {
 	request, err := json.Marshal(struct {
 		Seq  uint64 `json:"seq"`
 		Next string `json:"next_by_subj"`
@@ -317,7 +317,7 @@ func askLeader(ctx context.Context, nc *nats.Conn, api string, from uint64, subj
 	if err != nil {
 		return nil, err
 	}
-	answer, err := nc.RequestWithContext(ctx, api, request)
+	answer, err := js.Conn().RequestWithContext(ctx, Options{Domain: js.Options().Domain}.api("STREAM.MSG.GET."+stream), request)
 	if err != nil {
 		return nil, err
 	}
@@ -346,6 +346,17 @@ func askLeader(ctx context.Context, nc *nats.Conn, api string, from uint64, subj
 		raw.Header = header
 	}
 	return raw, nil
+}
+
+// firstOf returns the first message of a stream on a subject from a sequence on; nil if there
+// is none. The leader is asked only where the library has no message: for its own word, be it
+// the message's, there may be one.
+func firstOf(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, from uint64, subject string) (*jetstream.RawStreamMsg, error) {
+	raw, err := stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
+	if err != nil && ctx.Err() == nil {
+		return askLeader(ctx, js, stream.CachedInfo().Config.Name, from, subject)
+	}
+	return raw, err
 }
 
 // makeUpPatience is how long the leader may take to give one message.
