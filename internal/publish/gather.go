@@ -43,6 +43,7 @@ type gatherer struct {
 	took    time.Duration // by the last batch; run's own
 	stopped sync.Once
 	wg      sync.WaitGroup
+	callers atomic.Int32 // of publish
 	single  atomic.Bool // the server or the stream takes no batches
 }
 
@@ -76,6 +77,10 @@ func (g *gatherer) stop() {
 // ErrUnavailable.
 func (g *gatherer) publish(ctx context.Context, msg *message) (uint64, error) {
 	if g.single.Load() {
+		return g.alone(ctx, msg)
+	}
+	defer g.callers.Add(-1)
+	if g.callers.Add(1) == 1 { // who is alone pays for no meeting
 		return g.alone(ctx, msg)
 	}
 	p := &pending{ctx: ctx, msg: msg, done: make(chan outcome, 1)}

@@ -9,7 +9,7 @@ import "time"
 // half a minute behind. Whenever less comes, all is sealed at once.
 const (
 	busyRate    = 1000             // records a second, of all logs
-	busyShare   = 1.0 / 50         // of the time
+	busyShare   = 1.0 / 100        // of the time
 	busyLag     = 30 * time.Second // in which what waits is sealed at least
 	idleShare   = 1.0 / 4          // of the time between two rounds, before it is looked again
 	leastLeaves = 256              // sealed in a round: a whole tile
