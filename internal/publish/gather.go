@@ -44,7 +44,7 @@ type gatherer struct {
 	stopped sync.Once
 	wg      sync.WaitGroup
 	callers atomic.Int32 // of publish
-	single  atomic.Bool // the server or the stream takes no batches
+	single  atomic.Bool  // the server or the stream takes no batches
 }
 
 // pending is a message that waits to be stored, and the caller who waits for it.

@@ -120,13 +120,14 @@ func (p Public) callback(c echo.Context) error {
 		Signatures: r.Header.Values(verify.Header), Body: body, ContentType: r.Header.Get(echo.HeaderContentType),
 		Remote: remote, Received: received, Headers: headersOf(r, c.Param("token")),
 	})
-	p.Metrics.callback(c.Param("source"), out, err, time.Since(start))
+	took := time.Since(start)
+	p.Metrics.callback(c.Param("source"), out, err, took)
 	p.settle(c.Param("source"), body, out, err)
 	subject := ""
 	if err == nil {
 		subject = out.Event.Subject()
 	}
-	p.log(c, out, subject, err, start, remote, len(body))
+	p.log(c, out, subject, err, took, remote, len(body))
 	return respond(c, out, subject, err)
 }
 
@@ -157,7 +158,7 @@ func (p Public) reject(c echo.Context, code int, why string) error {
 	return c.JSON(code, message{why})
 }
 
-func (p Public) log(c echo.Context, out callback.Outcome, subject string, err error, start time.Time, remote string, size int) {
+func (p Public) log(c echo.Context, out callback.Outcome, subject string, err error, took time.Duration, remote string, size int) {
 	if out.Outside {
 		p.Log.Warn().Str("key", out.Key.String()).Msg("a key outside its window still verifies; remove it to end it")
 	}
@@ -176,7 +177,7 @@ func (p Public) log(c echo.Context, out callback.Outcome, subject string, err er
 	case err == nil:
 		event = event.Str("outcome", out.Kind).Str("subject", subject).Uint64("seq", out.Event.Sequence)
 	}
-	event.Dur("took", time.Since(start)).Msg("callback")
+	event.Dur("took", took).Msg("callback")
 }
 
 // encoded reports whether the body is in any encoding. What was signed are the bytes as
