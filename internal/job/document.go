@@ -30,7 +30,8 @@ func (f fields) get(name string) string {
 // let two readers disagree: a second document, a key twice in one object however it
 // is escaped, endless nesting. The members are put into room, which must be empty.
 func parse(body []byte, room fields) (fields, error) {
-	if text := string(body); len(body) <= mostPlain { // the one copy, of which all that is read is a part
+	text := string(body) // the one copy, of which all that is read is a part
+	if len(text) <= mostPlain {
 		if f, ok := plainFields(text, room); ok {
 			return f, nil
 		}
@@ -38,7 +39,7 @@ func parse(body []byte, room fields) (fields, error) {
 	if !json.Valid(body) {
 		return nil, invalid(body)
 	}
-	text := strings.TrimSpace(string(body)) // the one copy, of which all that is read is a part
+	text = strings.TrimSpace(text)
 	if text[0] != '{' {
 		return nil, ErrNotJSON
 	}
