@@ -146,19 +146,23 @@ func logger(w io.Writer, terminal bool, l config.Log) zerolog.Logger {
 	return zerolog.New(w).Level(level).Hook(stamp{})
 }
 
-// stamp gives a line of the log its time: RFC 3339 with milliseconds, since callbacks come
-// faster than once a second. By a layout of our own time would be formatted at three times
-// the price.
+// stamp gives a line of the log its time.
 type stamp struct{}
 
 // Run implements zerolog.Hook.
 func (stamp) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
-	now := time.Now().UTC()
 	var room [len("2006-01-02T15:04:05.000Z")]byte
-	text := now.AppendFormat(room[:0], time.RFC3339)
-	ms := now.Nanosecond() / int(time.Millisecond)
-	text = append(text[:len("2006-01-02T15:04:05")], '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
-	e.Bytes(zerolog.TimestampFieldName, text)
+	e.Bytes(zerolog.TimestampFieldName, appendTime(room[:0], time.Now()))
+}
+
+// appendTime appends a time as RFC 3339 in UTC with milliseconds, since callbacks come
+// faster than once a second. By a layout of our own it would be formatted at three times the
+// price.
+func appendTime(to []byte, at time.Time) []byte {
+	at = at.UTC()
+	to = at.AppendFormat(to, time.RFC3339)
+	ms := at.Nanosecond() / int(time.Millisecond)
+	return append(to[:len(to)-1], '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
 }
 
 func isTerminal(w any) bool {
