@@ -197,7 +197,9 @@ type Limits struct {
 	ReadHeaderTimeout time.Duration `key:"read_header_timeout" default:"5s" min:"1ms" max:"1h"`
 	ReadTimeout       time.Duration `key:"read_timeout" default:"30s" min:"1ms" max:"1h"`
 	WriteTimeout      time.Duration `key:"write_timeout" default:"30s" min:"1ms" max:"1h"`
-	IdleTimeout       time.Duration `key:"idle_timeout" default:"60s" min:"1ms" max:"1h"`
+	// IdleTimeout is longer than the 60 s after which AWS's load balancers, and others, close
+	// an idle connection: who closes first must not be us.
+	IdleTimeout time.Duration `key:"idle_timeout" default:"75s" min:"1ms" max:"1h"`
 	// PublishTimeout is how long NATS may take to acknowledge an event before
 	// the callback is answered 503.
 	PublishTimeout  time.Duration `key:"publish_timeout" default:"5s" min:"1ms" max:"1h"`
