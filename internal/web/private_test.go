@@ -52,6 +52,53 @@ func TestThePrivateDoor(t *testing.T) {
 	}
 }
 
+// Balancers and monitors ask by HEAD. What they are told is what GET tells, without a body.
+func TestHEADIsGETWithoutABody(t *testing.T) {
+	judge, err := callback.New(callback.Options{Store: &shelf{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	down := errors.New("down")
+	addresses := map[string]string{}
+	for name, ready := range map[string]error{"ready": nil, "not ready": down} {
+		addresses[name] = serve(t, web.NewPrivate(web.Private{
+			Ready: func(context.Context) error { return ready }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
+			Receiver: judge, Patience: callback.NewPatience(),
+		}), web.Limits{})
+	}
+	addresses["public"] = open(t).addr
+	for _, tt := range []struct {
+		door, path string
+		code       int
+	}{
+		{"public", "/healthz", 200}, {"public", "/readyz", 404}, {"public", "/callbacks/demo", 405},
+		{"ready", "/healthz", 200}, {"ready", "/readyz", 200}, {"ready", "/metrics", 200}, {"ready", "/v1/sources", 200},
+		{"not ready", "/healthz", 200}, {"not ready", "/readyz", 503}, {"ready", "/v1/none", 404},
+	} {
+		ask := func(method string) *reply {
+			r, err := http.NewRequestWithContext(t.Context(), method, "http://"+addresses[tt.door]+tt.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Accept-Encoding", "identity")
+			res, err := http.DefaultTransport.RoundTrip(r)
+			if err != nil {
+				t.Fatalf("%s %s: %v", method, tt.path, err)
+			}
+			return read(t, res)
+		}
+		head, get := ask(http.MethodHead), ask(http.MethodGet)
+		if head.code != tt.code || head.code != get.code || head.body != "" {
+			t.Errorf("%s: HEAD %s = %d %q, and GET is %d; want %d and no body", tt.door, tt.path, head.code, head.body, get.code, tt.code)
+		}
+		for _, name := range []string{"Content-Type", "Content-Length"} {
+			if h, g := head.header.Get(name), get.header.Get(name); h != g && (name != "Content-Length" || tt.path != "/metrics") {
+				t.Errorf("%s: HEAD %s has %s %q, and GET %q", tt.door, tt.path, name, h, g)
+			}
+		}
+	}
+}
+
 // A page in a browser on this machine can give a name of its own the address 127.0.0.1, and
 // then read what the private door answers to that name.
 func TestWithoutATokenOnlyThisMachinesNamesAreAnswered(t *testing.T) {

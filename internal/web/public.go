@@ -71,7 +71,11 @@ func NewPublic(p Public) http.Handler {
 func only(e *echo.Echo, method, path string, h echo.HandlerFunc) {
 	e.Add(method, path, h)
 	e.RouteNotFound(path, func(c echo.Context) error {
-		c.Response().Header().Set(echo.HeaderAllow, method)
+		allow := method
+		if method == http.MethodGet {
+			allow += ", " + http.MethodHead // which the server makes a GET
+		}
+		c.Response().Header().Set(echo.HeaderAllow, allow)
 		return echo.ErrMethodNotAllowed
 	})
 }

@@ -102,8 +102,9 @@ func TestOnlyTheDoorsOwnAddresses(t *testing.T) {
 		allow        string
 	}{
 		{"GET", "/healthz", 200, ""},
-		{"POST", "/healthz", 405, "GET"},
-		{"OPTIONS", "/healthz", 405, "GET"},
+		{"HEAD", "/healthz", 200, ""},
+		{"POST", "/healthz", 405, "GET, HEAD"},
+		{"OPTIONS", "/healthz", 405, "GET, HEAD"},
 		{"GET", "/callbacks/demo", 405, "POST"},
 		{"HEAD", "/callbacks/demo", 405, "POST"},
 		{"PUT", "/callbacks/demo", 405, "POST"},

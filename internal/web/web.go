@@ -35,9 +35,23 @@ func NewServer(h http.Handler, l Limits) *http.Server {
 		write += l.Read
 	}
 	return &http.Server{
-		Handler: h, MaxHeaderBytes: l.Header,
+		Handler: headAsGet(h), MaxHeaderBytes: l.Header,
 		ReadHeaderTimeout: l.ReadHeader, ReadTimeout: l.Read, WriteTimeout: write, IdleTimeout: l.Idle,
 	}
+}
+
+// headAsGet answers HEAD as GET wherever GET is answered: balancers and monitors ask by it.
+// net/http, which knows what was asked, leaves the body out and keeps its length.
+//
+// RFC 9110, section 9.3.2.
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			r = r.WithContext(r.Context()) // a copy: net/http looks at the method again
+			r.Method = http.MethodGet
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // newEcho returns an Echo that answers every error as JSON, says nothing to standard
