@@ -134,7 +134,8 @@ func (in *instance) newWatcher() (*track.Watcher, error) {
 	return track.New(track.Options{
 		Known: known,
 		Store: in.bus, Status: in.platforms.status, Rows: in.platforms.rows,
-		Plan: in.platforms.plan, Quarantine: in.platforms.quarantine,
+		Unknown: func(err error) bool { return errors.Is(err, submit.ErrNotFound) },
+		Plan:    in.platforms.plan, Quarantine: in.platforms.quarantine,
 		Classify: classify, Count: in.metrics.Watch, Timeout: longest(in.cfg), Log: in.log,
 		Patience: patience(in.cfg),
 	})

@@ -23,6 +23,11 @@ type Watch struct {
 	// Looks counts the questions, Failures those of them that got no usable answer.
 	Looks    int `json:"looks,omitempty"`
 	Failures int `json:"failures,omitempty"`
+	// Waited is how much time has passed between the questions so far, each pause counted up
+	// to the longest that the schedule has. A clock that is set changes nothing in it.
+	Waited time.Duration `json:"waited,omitempty"`
+	// Late counts the questions past the end of the schedule that the platform did not answer.
+	Late int `json:"late,omitempty"`
 	// Step is how far the schedule's pauses have grown; it falls back to zero when the
 	// next question is brought forward.
 	Step int `json:"step,omitempty"`

@@ -66,7 +66,9 @@ func (w *Watcher) look(ctx context.Context, watch job.Watch) error {
 		return ctx.Err()
 	}
 	now := w.o.Now()
+	watch.Waited = w.plan(watch.Source, watch.Object).waited(watch, now)
 	watch.Looks, watch.Last, watch.Error = watch.Looks+1, now, ""
+	answered := err == nil || w.o.Unknown(err)
 	switch {
 	case err != nil:
 		watch.Failures, watch.Error = watch.Failures+1, cut(err.Error())
@@ -78,7 +80,7 @@ func (w *Watcher) look(ctx context.Context, watch job.Watch) error {
 		}
 		watch.Status = a.view.Status
 	}
-	return w.goOn(ctx, watch, now)
+	return w.goOn(ctx, watch, now, answered)
 }
 
 // before returns what is known of a job before the platform is asked.
@@ -224,20 +226,30 @@ func (w *Watcher) tell(ctx context.Context, e job.Event) (job.Stored, error) {
 	return stored, err
 }
 
-// goOn says what has become of a job that has not ended, and when it is asked after next.
-func (w *Watcher) goOn(ctx context.Context, watch job.Watch, now time.Time) error {
+// goOn says what has become of a job that has not ended, and when it is asked after next. A
+// job is lost when its time is over and the platform has answered since, be it that it knows
+// no such job, or did not answer several times.
+func (w *Watcher) goOn(ctx context.Context, watch job.Watch, now time.Time, answered bool) error {
 	plan := w.plan(watch.Source, watch.Object)
-	if !watch.Overdue && !now.Before(plan.overdue(watch)) {
+	if !watch.Overdue && !now.Before(plan.overdue(watch, now)) {
 		watch.Overdue = true
 		if err := w.say(ctx, job.Overdue, watch, "job is overdue"); err != nil {
 			return err
 		}
 	}
-	if !now.Before(plan.end(watch)) {
-		return w.say(ctx, job.Lost, watch, "job is lost: nobody called, and the platform is not asked any more")
+	over := !now.Before(plan.end(watch, now))
+	if over && !answered {
+		watch.Late++
 	}
-	watch.Next = plan.next(watch, now)
-	watch.Step++
+	switch {
+	case over && (answered || watch.Late >= lateTries):
+		return w.say(ctx, job.Lost, watch, "job is lost: nobody called, and the platform is not asked any more")
+	case over:
+		watch.Next = plan.late(watch, now)
+	default:
+		watch.Next = plan.next(watch, now)
+		watch.Step++
+	}
 	// If another message has taken this one's place meanwhile, that one goes on.
 	_, err := w.o.Store.PutWatch(ctx, watch)
 	return err

@@ -45,21 +45,50 @@ func (p Plan) withDefaults() Plan {
 func (p Plan) first(since time.Time) time.Time { return since.Add(jittered(p.Expected)) }
 
 // overdue and end are when a watch's job becomes overdue and when it is lost.
-func (p Plan) overdue(w job.Watch) time.Time { return w.Since.Add(p.Deadline) }
-func (p Plan) end(w job.Watch) time.Time     { return w.Since.Add(p.Deadline + p.Retention) }
+func (p Plan) overdue(w job.Watch, now time.Time) time.Time { return since(w, now).Add(p.Deadline) }
+func (p Plan) end(w job.Watch, now time.Time) time.Time {
+	return since(w, now).Add(p.Deadline + p.Retention)
+}
+
+// since is when a job was submitted. A clock that was ahead at that time wrote down a time that
+// is too late; then the time that passed between the questions tells.
+func since(w job.Watch, now time.Time) time.Time {
+	if s := now.Add(-w.Waited); s.Before(w.Since) {
+		return s
+	}
+	return w.Since
+}
+
+// waited is Watch.Waited at a question asked now.
+func (p Plan) waited(w job.Watch, now time.Time) time.Duration {
+	last := w.Last
+	if last.IsZero() {
+		last = w.Since
+	}
+	return w.Waited + min(max(now.Sub(last), 0), p.longest(w))
+}
 
 // next is when a job that has not ended is asked after once more. The deadline and the
 // end are never slept through.
 func (p Plan) next(w job.Watch, now time.Time) time.Time {
-	pause, limit := p.pause(w.Step, p.Cap), p.overdue(w)
+	pause, limit := p.pause(w.Step, p.Cap), p.overdue(w, now)
 	if w.Overdue {
-		pause, limit = p.Slow, p.end(w)
+		pause, limit = p.Slow, p.end(w, now)
 	}
 	next := now.Add(jittered(pause))
 	if next.After(limit) && limit.After(now) {
 		return limit
 	}
 	return next
+}
+
+// lateTries is how often the platform is asked after a job that is past its end, if it does
+// not answer: the receiver may have been started before its network.
+const lateTries = 4
+
+// late is when a job past its end is asked after once more.
+func (p Plan) late(w job.Watch, now time.Time) time.Time {
+	return now.Add(jittered(p.pause(w.Late-1, p.Cap)))
 }
 
 // again is when what a job that has ended left to ask for is asked for once more.

@@ -2,6 +2,7 @@ package track
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"receiver/internal/job"
@@ -28,14 +29,29 @@ func (w *Watcher) submitted(ctx context.Context, e job.Stored) error {
 	watch := job.Watch{
 		Source: e.Source, Job: e.Job.ID, Object: e.Job.Object, Since: e.Time, Next: plan.first(e.Time), Status: e.Job.Status,
 	}
-	if !w.o.Now().Before(plan.end(watch)) {
-		return nil // a stream that was here long before us
+	if now := w.o.Now(); !now.Before(plan.end(watch, now)) {
+		// No receiver ran all the while: the platform is asked once, before the job is said to
+		// be lost. There may be many such jobs.
+		if said, err := w.said(ctx, e); said || err != nil {
+			return err
+		}
+		watch.Next = now.Add(rand.N(plan.Retry)) //nolint:gosec // nobody gains by guessing when we ask
 	}
 	if _, err := w.o.Store.PutWatch(ctx, watch); err != nil {
 		return err
 	}
 	w.takeBack(ctx, watch)
 	return nil
+}
+
+// said reports whether there is an event that says what became of a submitted job.
+func (w *Watcher) said(ctx context.Context, e job.Stored) (bool, error) {
+	for _, k := range []job.Kind{job.Finished, job.Lost} {
+		if there, err := w.o.Store.Has(ctx, e.Source, e.Job.ID, k); there || err != nil {
+			return there, err
+		}
+	}
+	return false, nil
 }
 
 // skew is how far the clocks of those who submit and of those who store may differ.

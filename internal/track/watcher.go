@@ -62,6 +62,9 @@ type Options struct {
 	Status func(ctx context.Context, source, id string) ([]byte, error)
 	// Rows gives the errors of a job's rows, page by page.
 	Rows func(ctx context.Context, source, id string) iter.Seq2[Row, error]
+	// Unknown reports whether an error of Status is the platform's answer that it knows no
+	// such job. Nil means that no error is.
+	Unknown func(error) bool
 	// Plan says when to ask after a job; nil means the default plan for all.
 	Plan func(source, object string) Plan
 	// Quarantine reports whether callbacks about jobs that nobody submitted are put
@@ -108,6 +111,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Known == nil {
 		o.Known = func(string, string) (bool, bool) { return false, false }
+	}
+	if o.Unknown == nil {
+		o.Unknown = func(error) bool { return false }
 	}
 	if o.Classify == nil {
 		o.Classify = func(error) string { return "error" }

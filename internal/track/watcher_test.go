@@ -369,19 +369,6 @@ func TestReplicasShareTheWork(t *testing.T) {
 	}
 }
 
-func TestOldSubmissionsAreLeftAlone(t *testing.T) {
-	bus := open(t, start(t))
-	p := says(completed)
-	old := submitted("old")
-	old.Time = time.Now().Add(-time.Hour)
-	publishAll(t, bus, old)
-	run(t, p.options(bus))
-	awaitNothingPending(t, bus, "last")
-	if n := p.questions("old"); n != 0 || len(history(t, bus, "old")) != 1 {
-		t.Errorf("asked %d times after a job that is past its end, and it has %q", n, history(t, bus, "old"))
-	}
-}
-
 func TestNewRefuses(t *testing.T) {
 	bus := open(t, start(t))
 	whole := says(completed).options(bus)

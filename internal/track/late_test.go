@@ -1,0 +1,117 @@
+package track_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"receiver/internal/job"
+	"receiver/internal/track"
+)
+
+var errUnknown = errors.New("404 no such job")
+
+// Each row is a job whose deadline and end went by while no receiver ran.
+func TestAJobPastItsEndIsAskedAfterBeforeItIsLost(t *testing.T) {
+	const down = "503 down"
+	lost := []string{"submitted by receiver", "overdue by receiver", "lost by receiver"}
+	bus := open(t, start(t))
+	for _, tt := range []struct {
+		id      string // says what is promised
+		before  func(*testing.T, job.Event)
+		answers []string
+		want    []string
+		asked   int
+	}{
+		{id: "ended-meanwhile", answers: []string{completed}, want: []string{"submitted by receiver", "finished succeeded by poll"}, asked: 1},
+		{
+			id: "still-running", answers: []string{running}, asked: 1,
+			want: []string{"submitted by receiver", "progress by poll", "overdue by receiver", "lost by receiver"},
+		},
+		{id: "unknown-to-the-platform", answers: []string{errUnknown.Error()}, want: lost, asked: 1},
+		{
+			id: "no-network-yet", answers: []string{down, down, completed}, asked: 3,
+			want: []string{"submitted by receiver", "overdue by receiver", "finished succeeded by poll"},
+		},
+		{id: "nobody-answers", answers: []string{down}, want: lost, asked: 4},
+		{
+			id: "has-finished", answers: []string{completed}, want: []string{"submitted by receiver", "finished succeeded by callback"},
+			before: func(t *testing.T, e job.Event) {
+				publishAll(t, bus, callback(t, job.Finished, `{"id":"`+e.Job.ID+`","status":"COMPLETED","recordsFailedCount":0}`))
+			},
+		},
+		{
+			id: "is-lost", answers: []string{completed}, want: []string{"submitted by receiver", "lost by receiver"},
+			before: func(t *testing.T, e job.Event) {
+				publishAll(t, bus, job.Event{Kind: job.Lost, Source: e.Source, Job: e.Job, Time: time.Now(), Evidence: job.ByUs, Data: []byte("{}")})
+			},
+		},
+		{
+			id: "was-watched", answers: []string{down, errUnknown.Error()}, want: lost, asked: 2,
+			before: func(t *testing.T, e job.Event) {
+				if ok, err := bus.PutWatch(t.Context(), job.Watch{Source: "demo", Job: e.Job.ID, Since: e.Time, Next: e.Time, Last: e.Time, Looks: 9, Failures: 9}); !ok || err != nil {
+					t.Fatal(ok, err)
+				}
+			},
+		},
+	} {
+		t.Run(tt.id, func(t *testing.T) {
+			p := says(tt.answers...)
+			old := submitted(tt.id)
+			old.Time = time.Now().Add(-time.Hour)
+			publishAll(t, bus, old)
+			if tt.before != nil {
+				tt.before(t, old)
+			}
+			_, stop := run(t, lateOptions(p.options(bus)))
+			defer stop()
+			if tt.asked == 0 {
+				awaitNothingPending(t, bus, "last-"+tt.id)
+			}
+			awaitHistory(t, bus, tt.id, tt.want...)
+			awaitNoWatch(t, bus, tt.id)
+			if n := p.questions(tt.id); n != tt.asked {
+				t.Errorf("asked %d times, want %d", n, tt.asked)
+			}
+		})
+	}
+}
+
+// However many jobs there are, a source is asked after few of them at once.
+func TestManyJobsPastTheirEndAreAskedAfterInTurn(t *testing.T) {
+	const jobs = 60
+	bus := open(t, start(t))
+	var now, most atomic.Int64
+	p := newPlatform(func(context.Context, string, int) (string, error) {
+		most.Store(max(most.Load(), now.Add(1))) // close enough: it can only count too few
+		defer now.Add(-1)
+		<-time.After(time.Millisecond)
+		return "", errUnknown
+	})
+	for i := range jobs {
+		old := submitted(fmt.Sprint("old-", i))
+		old.Time = time.Now().Add(-time.Hour)
+		publishAll(t, bus, old)
+	}
+	o := lateOptions(p.options(bus))
+	o.PerSource = 3
+	run(t, o)
+	for i := range jobs {
+		id := fmt.Sprint("old-", i)
+		awaitHistory(t, bus, id, "submitted by receiver", "overdue by receiver", "lost by receiver")
+		if n := p.questions(id); n != 1 {
+			t.Errorf("job %s was asked after %d times, want once", id, n)
+		}
+	}
+	if most.Load() > 3 {
+		t.Errorf("%d questions at once, want 3 at most", most.Load())
+	}
+}
+
+func lateOptions(o track.Options) track.Options {
+	o.Unknown = func(err error) bool { return err.Error() == errUnknown.Error() }
+	return o
+}
