@@ -43,9 +43,11 @@ func envName(key string) string {
 func (l *loader) readEnv(file map[string]any) map[string]any {
 	layer := map[string]any{}
 	sources := sourceNames(file)
+	referred := l.referred()
+	links := l.serviceLinks(sources, referred)
 	for _, name := range slices.Sorted(maps.Keys(l.env)) {
 		short, ours := strings.CutPrefix(name, envPrefix)
-		if !ours || name == pathVariable || l.secretVars[name] {
+		if !ours || name == pathVariable || l.secretVars[name] || links[name] {
 			continue
 		}
 		found := match(short, sources)
@@ -55,7 +57,7 @@ func (l *loader) readEnv(file map[string]any) map[string]any {
 		case len(found) > 1:
 			l.faultAt(origin{file: "environment " + name}, "", fmt.Sprintf("can mean %s or %s",
 				strings.Join(found[0].keys, "."), strings.Join(found[1].keys, ".")), "setting it in the file")
-		case !l.namedByEnv(name):
+		case !referred[name]:
 			l.unknownVariable(name, sources)
 		}
 	}
@@ -158,19 +160,20 @@ func isReference(text string) bool {
 	return strings.HasPrefix(text, envReference) || strings.HasPrefix(text, fileReference)
 }
 
-// namedByEnv says whether another variable of ours refers to this one.
-func (l *loader) namedByEnv(name string) bool {
+// referred returns the variables that the file, or another variable of ours, refers to.
+func (l *loader) referred() map[string]bool {
+	names := maps.Clone(l.secretVars)
 	for other, value := range l.env {
 		if !strings.HasPrefix(other, envPrefix) {
 			continue
 		}
 		for entry := range strings.SplitSeq(value, ",") {
-			if strings.TrimSpace(entry) == envReference+name {
-				return true
+			if name, ok := strings.CutPrefix(strings.TrimSpace(entry), envReference); ok {
+				names[name] = true
 			}
 		}
 	}
-	return false
+	return names
 }
 
 func (l *loader) unknownVariable(name string, sources []string) {
@@ -182,9 +185,6 @@ func (l *loader) unknownVariable(name string, sources []string) {
 	for _, s := range all {
 		known = append(known, envPrefix+s.name)
 	}
-	allowed := "RECEIVER_ and a setting's path, such as RECEIVER_NATS_MODE"
-	if strings.HasPrefix(name, envPrefix+"SERVICE_") || strings.HasPrefix(name, envPrefix+"PORT") {
-		allowed += "; Kubernetes sets such variables for a Service named receiver unless enableServiceLinks is false"
-	}
-	l.faultAt(origin{file: "environment " + name}, "", "sets nothing"+meant(nearest(name, known)), allowed)
+	l.faultAt(origin{file: "environment " + name}, "", "sets nothing"+meant(nearest(name, known)),
+		"RECEIVER_ and a setting's path, such as RECEIVER_NATS_MODE")
 }

@@ -107,7 +107,6 @@ func TestEnvironmentNamesOfSources(t *testing.T) {
 		{"no name", crm, "RECEIVER_SOURCES_HUB=x", "environment RECEIVER_SOURCES_HUB: sets nothing"},
 		{"lower case", crm, "RECEIVER_SOURCES_crm_HUB=x", "environment RECEIVER_SOURCES_crm_HUB: sets nothing (did you mean RECEIVER_SOURCES_CRM_HUB?)"},
 		{"a whole section", crm, "RECEIVER_NATS=x", "environment RECEIVER_NATS: sets nothing"},
-		{"Kubernetes", crm, "RECEIVER_PORT_8080_TCP=tcp://h", "environment RECEIVER_PORT_8080_TCP: sets nothing; allowed: RECEIVER_ and a setting's path, such as RECEIVER_NATS_MODE; Kubernetes sets such variables"},
 		{"empty secret", crm, "RECEIVER_PRIVATE_TOKEN=", "environment RECEIVER_PRIVATE_TOKEN: private.token: is empty; allowed: a secret, or no such variable"},
 		{"empty keys", crm, "RECEIVER_SOURCES_CRM_SIGNATURE_KEYS=", "environment RECEIVER_SOURCES_CRM_SIGNATURE_KEYS: sources.crm.signature_keys: is empty"},
 		{"one empty key", crm, "RECEIVER_SOURCES_CRM_SIGNATURE_KEYS=a,,b", "environment RECEIVER_SOURCES_CRM_SIGNATURE_KEYS: sources.crm.signature_keys[1].value: is empty"},
