@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -228,8 +227,4 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, from *budget)
 func hangUp(c echo.Context) {
 	c.Response().Header().Set("Connection", "close")
 	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Now()) // only a recorder in tests has none
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

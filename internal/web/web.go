@@ -82,16 +82,3 @@ func newEcho(trusted []netip.Prefix, log zerolog.Logger) *echo.Echo {
 type message struct {
 	Message string `json:"message"`
 }
-
-func extractor(trusted []netip.Prefix) echo.IPExtractor {
-	if len(trusted) == 0 {
-		return echo.ExtractIPDirect()
-	}
-	opts := []echo.TrustOption{
-		echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false),
-	}
-	for _, p := range trusted {
-		opts = append(opts, echo.TrustIPRange(ipNet(p)))
-	}
-	return echo.ExtractIPFromXFFHeader(opts...)
-}

@@ -1,0 +1,88 @@
+package web
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// extractor returns what tells who is calling: whoever opened the connection or, if that is
+// a trusted proxy, whom X-Forwarded-For names. It is read from its end, as far as the proxies
+// named there are trusted too and addresses can be read: what stands in front of the first
+// other one may be the caller's own invention. Other headers, Forwarded too, are not looked at.
+func extractor(trusted []netip.Prefix) echo.IPExtractor {
+	direct := echo.ExtractIPDirect()
+	if len(trusted) == 0 {
+		return direct
+	}
+	trusted = slices.Clone(trusted)
+	for i, p := range trusted {
+		if p.Addr().Is4In6() && p.Bits() >= 96 { // addresses are compared as those of version 4
+			trusted[i] = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+	}
+	return func(r *http.Request) string {
+		who := direct(r)
+		hop, ok := readHop(who)
+		lines := r.Header[echo.HeaderXForwardedFor]
+		for i := len(lines) - 1; i >= 0; i-- {
+			for rest := lines[i]; rest != ""; {
+				var text string
+				if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
+					rest, text = rest[:comma], rest[comma+1:]
+				} else {
+					rest, text = "", rest
+				}
+				if text = strings.Trim(text, " \t"); text == "" {
+					continue // RFC 9110, section 5.6.1.2: an empty element means nothing
+				}
+				if !ok || !among(trusted, hop) {
+					return who
+				}
+				if hop, ok = readHop(text); ok {
+					who = hop.String()
+				}
+			}
+		}
+		return who
+	}
+}
+
+func among(networks []netip.Prefix, a netip.Addr) bool {
+	for _, n := range networks {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// readHop reads an address as proxies write it: 192.0.2.1, 192.0.2.1:51008, 2001:db8::1,
+// [2001:db8::1] and [2001:db8::1]:443, quoted or not. Ports and zones are left out: they are of no use
+// to whoever asks later where a callback came from.
+func readHop(text string) (netip.Addr, bool) {
+	if inner, ok := between(text, `"`, `"`); ok {
+		text = inner
+	}
+	bare := text
+	if inner, ok := between(text, "[", "]"); ok {
+		bare = inner
+	}
+	a, err := netip.ParseAddr(bare)
+	if err != nil {
+		var both netip.AddrPort
+		both, err = netip.ParseAddrPort(text)
+		a = both.Addr()
+	}
+	return a.Unmap().WithZone(""), err == nil
+}
+
+// between returns what stands between two texts, if s begins and ends with them.
+func between(s, before, after string) (string, bool) {
+	inner, begins := strings.CutPrefix(s, before)
+	inner, ends := strings.CutSuffix(inner, after)
+	return inner, begins && ends
+}
