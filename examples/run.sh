@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shows both consumers at work: makes one finished event with `receiver demo`, serves the store that it left behind,
-# and has each consumer print the event. Exits 0 only if both did. Needs Go, and Node with npm for the second.
+# sends a callback that is too large for a message, and has each consumer print both events. Exits 0 only if both did. Needs Go, and Node with npm for the second.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -34,8 +34,15 @@ check() {
   [[ $line =~ $want ]] || { echo "$name: the line does not match $want"; exit 1; }
 }
 
+# A callback of 8 MiB, the largest that is accepted: its body goes to the object store.
+public=$(awk '/^public:/ { public = 1 } public && $1 == "address:" { print $2; exit }' "$work/demo/config.yaml")
+{ printf '{"id":"large","status":"COMPLETED"}'; head -c $((8 * 1024 * 1024 - 35)) /dev/zero | tr '\0' ' '; } >"$work/large.json"
+header=$("$work/receiver" sign --key-file "$work/demo/signature.key" "$work/large.json")
+curl -sSf -o "$work/answer" -H "$header" --data-binary @"$work/large.json" "http://$public/callbacks/demo"
+
 event='^[0-9A-Za-z_-]+ succeeded object=contact status=COMPLETED rows=10 failed=0 source=demo id=[0-9A-Za-z_-]+\.finished'
-check consumer-go "$event\$" "$work/consumer-go" -count 1
+large='large succeeded object= status=COMPLETED rows=\? failed=\? source=demo id=large\.finished'
+check consumer-go "$event.$large body=8388608-bytes,from-the-object-store\$" "$work/consumer-go" -count 2
 (cd examples/consumer-js && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
 export KEY_FILE=$work/demo/signature.key
-check consumer-js "$event signature=verified\$" node examples/consumer-js/consumer.mjs --count 1
+check consumer-js "$event signature=verified.$large signature=verified\$" node examples/consumer-js/consumer.mjs --count 2

@@ -29,19 +29,28 @@ func identities(file string) ([]age.Identity, error) {
 	return keys, nil
 }
 
-// hidden says what the body of an encrypted event tells; nothing of others. All that decides
-// how to go on is in the headers, so an event that cannot be decrypted is no error: the
-// callback payload and the platform's texts are what is missing.
-func hidden(msg jetstream.Msg, keys []age.Identity) string {
+// shown says what the body of an event is, if that is encrypted or was read from the object
+// store; nothing of others. All that decides how to go on is in the headers, so an event that
+// cannot be decrypted is no error: the callback payload and the platform's texts are what is
+// missing.
+func shown(msg jetstream.Msg, data []byte, keys []age.Identity) string {
+	elsewhere := msg.Headers().Get("receiver-data-ref") != ""
 	switch {
-	case msg.Headers().Get("receiver-encryption") == "":
-		return ""
-	case len(keys) == 0:
-		return " body=encrypted"
-	case msg.Headers().Get("receiver-data-ref") != "":
-		return " body=encrypted,in-the-object-store"
+	case elsewhere && len(data) == 0:
+		return " body=lost"
+	case msg.Headers().Get("receiver-encryption") != "":
+		return hidden(data, keys)
+	case elsewhere:
+		return fmt.Sprintf(" body=%d-bytes,from-the-object-store", len(data))
 	}
-	r, err := age.Decrypt(bytes.NewReader(msg.Data()), keys...)
+	return ""
+}
+
+func hidden(data []byte, keys []age.Identity) string {
+	if len(keys) == 0 {
+		return " body=encrypted"
+	}
+	r, err := age.Decrypt(bytes.NewReader(data), keys...)
 	if other := new(age.NoIdentityMatchError); errors.As(err, &other) {
 		return " body=encrypted,to-others"
 	}

@@ -24,7 +24,7 @@ func (m message) Headers() nats.Header { return m.header }
 // Data returns the payload.
 func (m message) Data() []byte { return m.data }
 
-func TestHiddenSaysWhatBecameOfTheBody(t *testing.T) {
+func TestShownSaysWhatBecameOfTheBody(t *testing.T) {
 	ours, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)
@@ -56,10 +56,12 @@ func TestHiddenSaysWhatBecameOfTheBody(t *testing.T) {
 		{"without a key", message{header: encrypted, data: file.Bytes()}, nil, " body=encrypted"},
 		{"with another's", message{header: encrypted, data: file.Bytes()}, []age.Identity{other}, " body=encrypted,to-others"},
 		{"with the key", message{header: encrypted, data: file.Bytes()}, []age.Identity{other, ours}, ` body=decrypted,37-bytes payload="{\"n\":1}"`},
-		{"kept elsewhere", message{header: stored}, []age.Identity{ours}, " body=encrypted,in-the-object-store"},
+		{"kept elsewhere", message{header: stored, data: file.Bytes()}, []age.Identity{ours}, ` body=decrypted,37-bytes payload="{\"n\":1}"`},
+		{"lost", message{header: stored}, []age.Identity{ours}, " body=lost"},
+		{"kept elsewhere in clear", message{header: nats.Header{"receiver-data-ref": {"x"}}, data: []byte("{}")}, nil, " body=2-bytes,from-the-object-store"},
 	} {
-		if got := hidden(tt.msg, tt.keys); got != tt.want {
-			t.Errorf("%s: hidden = %q, want %q", tt.name, got, tt.want)
+		if got := shown(tt.msg, tt.msg.data, tt.keys); got != tt.want {
+			t.Errorf("%s: shown = %q, want %q", tt.name, got, tt.want)
 		}
 	}
 }

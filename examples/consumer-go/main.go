@@ -67,7 +67,11 @@ func run(ctx context.Context, url, durable string, count int, keys []age.Identit
 		if err != nil {
 			return err
 		}
-		if err := handle(msg, keys); err != nil {
+		data, err := bodyOf(ctx, js, msg)
+		if err != nil && !errors.Is(err, errLost) {
+			return err // not acknowledged: it is delivered again
+		}
+		if err := handle(msg, data, keys); err != nil {
 			// It will not get better by being delivered again.
 			return errors.Join(err, msg.TermWithReason(err.Error()))
 		}
@@ -90,7 +94,7 @@ type view struct {
 
 // handle is where the work goes. An event may come again after a crash between the
 // work and the acknowledgement: ce-id tells.
-func handle(msg jetstream.Msg, keys []age.Identity) error {
+func handle(msg jetstream.Msg, data []byte, keys []age.Identity) error {
 	h := msg.Headers()
 	var v view
 	if err := json.Unmarshal([]byte(h.Get("receiver-job")), &v); err != nil {
@@ -98,7 +102,7 @@ func handle(msg jetstream.Msg, keys []age.Identity) error {
 	}
 	fmt.Printf("%s %s object=%s status=%s rows=%s failed=%s source=%s id=%s%s\n",
 		v.ID, h.Get("ce-result"), v.Object, v.Status, number(v.Records), number(v.Failed), h.Get("ce-source"), h.Get("ce-id"),
-		hidden(msg, keys))
+		shown(msg, data, keys))
 	return nil
 }
 

@@ -11,8 +11,8 @@ import (
 // The embedded server knows two users, each in an account of its own. The owner is
 // this program, in every process that can read the key in the folder. The guest is
 // whoever connects without a name: consumers and the nats CLI. A guest may read JOBS
-// and consume it by its usual name, see new events on `jobs.>`, and have streams and
-// buckets of its own, but cannot write, change or remove what is ours, so that no
+// and consume it by its usual name, see new events on `jobs.>`, read the bodies that they
+// refer to, and have streams and buckets of its own, but cannot write, change or remove what is ours, so that no
 // other process of the machine can forge an event.
 //
 // Denied subjects alone would not do that. Inside one account, whoever asks JetStream
@@ -33,9 +33,9 @@ const (
 
 // guestAPI are the requests about our streams that guests may make, by the subject after
 // `$JS.API.`; streamed ones have many answers. Nothing here writes to a stream. What a
-// push consumer delivers would stay in the owner's account, so guests pull. ATTEMPTS is
-// for reading message by message only: strangers write it, and a consumer of it could
-// deliver into JOBS.
+// push consumer delivers would stay in the owner's account, so guests pull. ATTEMPTS and the
+// bodies that events refer to are for reading message by message only: strangers write them,
+// and a consumer of them could deliver into JOBS.
 var guestAPI = []struct {
 	subject  string
 	streamed bool
@@ -48,6 +48,10 @@ var guestAPI = []struct {
 	{"STREAM.MSG.GET.ATTEMPTS", false},
 	{"DIRECT.GET.ATTEMPTS", true},
 	{"DIRECT.GET.ATTEMPTS.>", true},
+	{"STREAM.INFO.OBJ_PAYLOADS", false},
+	{"STREAM.MSG.GET.OBJ_PAYLOADS", false},
+	{"DIRECT.GET.OBJ_PAYLOADS", true},
+	{"DIRECT.GET.OBJ_PAYLOADS.>", true},
 	{"CONSUMER.*.JOBS", false},
 	{"CONSUMER.*.JOBS.>", false},
 	{"CONSUMER.DURABLE.CREATE.JOBS.*", false},
@@ -134,7 +138,7 @@ func admit(opts *server.Options, owner nkeys.KeyPair, e *Edge) error {
 // submissions. They also deny what the guests' account could not reach anyway, so that who
 // tries is told, and no guest can show another one an event that is none.
 func guestPermissions() *server.Permissions {
-	denied := []string{"jobs.>", "attempts.>", "watch.>", "$JS.ACK." + JobsStream + "." + ReactConsumer + ".>"}
+	denied := []string{"jobs.>", "attempts.>", "watch.>", "$O." + PayloadBucket + ".>", "$JS.ACK." + JobsStream + "." + ReactConsumer + ".>"}
 	for _, stream := range []string{JobsStream, AttemptsStream, WatchStream, "OBJ_" + PayloadBucket} {
 		for _, verb := range []string{"CREATE", "UPDATE", "DELETE", "PURGE", "RESTORE", "MSG.DELETE"} {
 			denied = append(denied, usualAPI+"STREAM."+verb+"."+stream)

@@ -1,8 +1,10 @@
 package publish_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +87,44 @@ func TestAGuestReadsAndConsumes(t *testing.T) {
 			t.Errorf("GetMsg(1) = %+v, %v, want %s", msg, err, a.Subject())
 		}
 	})
+	t.Run("bodies in the object store", func(t *testing.T) {
+		big := store(t, b, largest(event(job.Finished, "3", "COMPLETED")))
+		stream, err := js.Stream(t.Context(), publish.JobsStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		msg, err := stream.GetMsg(t.Context(), big.Sequence)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, ok := strings.CutPrefix(msg.Header.Get("receiver-data-ref"), "nats-object:PAYLOADS/")
+		if !ok || len(msg.Data) > 0 {
+			t.Fatalf("the event has %d bytes and the headers %v, want a reference to its body", len(msg.Data), msg.Header)
+		}
+		bodies, err := js.Stream(t.Context(), "OBJ_PAYLOADS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		bucket, err := js.ObjectStore(t.Context(), publish.PayloadBucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := bucket.GetInfo(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []byte
+		for next := uint64(1); len(got) < len(big.Data); {
+			chunk, err := bodies.GetMsg(t.Context(), next, jetstream.WithGetMsgSubject("$O.PAYLOADS.C."+info.NUID))
+			if err != nil {
+				t.Fatalf("after %d of %d bytes: %v", len(got), len(big.Data), err)
+			}
+			got, next = append(got, chunk.Data...), chunk.Sequence+1
+		}
+		if !bytes.Equal(got, big.Data) {
+			t.Errorf("the body has other bytes than were stored")
+		}
+	})
 	t.Run("one by its subject", func(t *testing.T) {
 		stream, err := js.Stream(t.Context(), publish.JobsStream)
 		if err != nil {
@@ -109,7 +149,7 @@ func TestAGuestCannotChangeWhatIsOurs(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	b := open(t, s)
-	store(t, b, event(job.Finished, "1", "COMPLETED"))
+	store(t, b, largest(event(job.Finished, "1", "COMPLETED")))
 	put(t, b, "1")
 	if err := b.Record(t.Context(), attempt("mismatch")); err != nil {
 		t.Fatal(err)
@@ -119,6 +159,7 @@ func TestAGuestCannotChangeWhatIsOurs(t *testing.T) {
 	nc.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err })
 	for stream, subject := range map[string]string{
 		publish.JobsStream: "jobs.demo.2.finished", publish.AttemptsStream: "attempts.demo.mismatch", publish.WatchStream: "watch.demo.2",
+		"OBJ_PAYLOADS": "$O.PAYLOADS.C.x",
 	} {
 		for what, try := range map[string]func(context.Context) error{
 			"delete": func(ctx context.Context) error { return js.DeleteStream(ctx, stream) },
@@ -158,6 +199,9 @@ func TestAGuestCannotChangeWhatIsOurs(t *testing.T) {
 		if got := count(t, b, stream); got != 1 {
 			t.Errorf("%s holds %d messages after all, want 1", stream, got)
 		}
+	}
+	if events, err := b.Job(t.Context(), "demo", "1"); err != nil || len(events) != 1 || events[0].Lost {
+		t.Errorf("Job = %+v, %v after all, want the event with its body", events, err)
 	}
 	if _, ok, err := b.Watched(t.Context(), "demo", "1"); !ok || err != nil {
 		t.Errorf("Watched = %v, %v after all, want the watch", ok, err)
@@ -219,6 +263,7 @@ func TestAGuestCannotTakeOurWork(t *testing.T) {
 func TestAGuestCannotForge(t *testing.T) {
 	s := start(t, t.TempDir())
 	b := open(t, s)
+	store(t, b, largest(event(job.Finished, "1", "COMPLETED"))) // its body is in the object store
 	nc, js := guest(t, s)
 	forged := nats.NewMsg("mine.forged")
 	forged.Header = event(job.Finished, "9", "COMPLETED").Header().Map()
@@ -256,6 +301,16 @@ func TestAGuestCannotForge(t *testing.T) {
 				return errors.New("JOBS may be delivered into itself")
 			}
 			return nil
+		},
+		"as what a consumer of the bodies delivers": func() error {
+			_, err := js.CreatePushConsumer(t.Context(), "OBJ_PAYLOADS", jetstream.ConsumerConfig{DeliverSubject: subject})
+			if err == nil {
+				return errors.New("bodies may be delivered into JOBS")
+			}
+			return nil
+		},
+		"as the answer to a read of a body": func() error {
+			return nc.PublishRequest("$JS.API.DIRECT.GET.OBJ_PAYLOADS", subject, []byte(`{"seq":1}`))
 		},
 		"as what a stream republishes": func() error {
 			_, _ = js.CreateStream(t.Context(), jetstream.StreamConfig{ // some versions of the server refuse this
@@ -296,6 +351,12 @@ func guest(t *testing.T, s *publish.Server) (*nats.Conn, jetstream.JetStream) {
 		t.Fatal(err)
 	}
 	return nc, js
+}
+
+// largest fills the event's body up to what the embedded server takes without its headers.
+func largest(e job.Event) job.Event {
+	e.Data = append(e.Data, bytes.Repeat([]byte(" "), 8<<20-len(e.Data))...)
+	return e
 }
 
 // ask makes a request of JetStream; only a refusal is an error.

@@ -19,8 +19,8 @@ const (
 	AttemptsStream = "ATTEMPTS"
 	// WatchStream holds one message for each job that is being asked after.
 	WatchStream = "WATCH"
-	// PayloadBucket holds bodies that are too large for a message of a server that
-	// we do not run. Objects are named by the SHA-256 of their bytes.
+	// PayloadBucket holds bodies that are too large for a message, together with their
+	// headers. Objects are named by the SHA-256 of their bytes and a random word.
 	PayloadBucket = "PAYLOADS"
 )
 
