@@ -52,7 +52,7 @@ func TestEventsNamesEveryWord(t *testing.T) {
 		"the verdict": {
 			string(verify.Missing), string(verify.Ambiguous), string(verify.UnsupportedAlgorithm), string(verify.Malformed),
 			string(verify.Mismatch), callback.BadCredentials, callback.MissingToken, callback.MismatchToken,
-			job.UnknownSource, job.Duplicate, job.Late, job.Quarantined, job.Unconfirmed,
+			job.UnknownSource, job.Encoded, job.Duplicate, job.Late, job.Quarantined, job.Unconfirmed,
 		},
 		"the reason": {
 			job.ErrNotJSON.Error(), job.ErrTrailing.Error(), job.ErrDuplicateKey.Error(), job.ErrTooDeep.Error(),

@@ -45,7 +45,7 @@ a callback up and may stop calling.
 
 It asks the receiver that runs here, by its private listener. Without one, or with
 --streams, it works that out from JOBS and ATTEMPTS: over all replicas, with the reasons
-of refusals, but without what was answered 503, 413 or 415, which no stream holds.`,
+of refusals, but without what was answered 503 or 413, which no stream holds.`,
 		Example: "  receiver sources status\n  receiver sources status --streams -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -234,6 +234,17 @@ func (r *Receiver) verify(q Request) (*Source, verify.Verdict) {
 	return source, source.Verifier.Verify(q.Signatures, q.Body)
 }
 
+// Refuse records a callback whose signature is not looked at, for the reason job.Encoded.
+// What it is answered is no matter of its source.
+func (r *Receiver) Refuse(q Request, reason string) Outcome {
+	source := job.NoSource
+	if r.Knows(q.Source) {
+		source = q.Source
+	}
+	out, _ := r.refuse(q, source, reason, nil)
+	return out
+}
+
 // refuse records why, and the key of a signature that was right: it is in use.
 func (r *Receiver) refuse(q Request, source, reason string, k *verify.Key) (Outcome, error) {
 	taken := r.store.Offer(func() job.Attempt {

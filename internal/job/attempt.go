@@ -42,6 +42,9 @@ const NoSource = "_"
 const (
 	// UnknownSource: the address names no configured source.
 	UnknownSource = "unknown_source"
+	// Encoded: the sender says that the body is compressed, or in another coding that changes
+	// its bytes. It is answered 415, whatever its signature is.
+	Encoded = "encoded"
 	// Duplicate: authentic, and its event is there already.
 	Duplicate = "duplicate"
 	// Late: as Duplicate, but of the callback and our own question to the platform one

@@ -3,6 +3,7 @@ package trail
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -16,7 +17,7 @@ const (
 	Accepted = "accepted"
 	// Unrecognised: authentic, but no job notification; kept as an event.
 	Unrecognised = "unrecognised"
-	// Refused: answered 401; Reason says why.
+	// Refused: answered 401, or as Status says; Reason says why.
 	Refused = "refused"
 	// Action: no callback, but something that somebody did.
 	Action = "action"
@@ -66,13 +67,15 @@ type Entry struct {
 
 // Status returns the HTTP status that the callback was answered with; 0 for an action.
 func (e Entry) Status() int {
-	switch e.Verdict {
-	case Action:
+	switch {
+	case e.Verdict == Action:
 		return 0
-	case Refused:
-		return 401
+	case e.Verdict != Refused:
+		return http.StatusOK
+	case e.Reason == job.Encoded:
+		return http.StatusUnsupportedMediaType
 	}
-	return 200
+	return http.StatusUnauthorized
 }
 
 // Read reads a record as an entry, and reports false for one that tells of no callback and

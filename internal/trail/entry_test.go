@@ -75,6 +75,8 @@ func TestRead(t *testing.T) {
 			}), 200},
 		{"refused", attempt(job.Attempt{Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Signature: "sha256=x"}}),
 			with(refused, func(e *trail.Entry) { e.Verdict, e.Reason, e.Signature = "refused", "mismatch", "sha256=x" }), 401},
+		{"encoded", attempt(job.Attempt{Source: "demo", Verdict: job.Encoded}),
+			with(refused, func(e *trail.Entry) { e.Verdict, e.Reason = "refused", "encoded" }), 415},
 		{"unknown source", attempt(job.Attempt{Source: job.NoSource, Claimed: "crm\x1b[2J", Verdict: job.UnknownSource}),
 			with(refused, func(e *trail.Entry) {
 				e.Source, e.Claimed, e.Verdict, e.Reason = "_", "crm?[2J", "refused", "unknown_source"

@@ -36,7 +36,7 @@ func NewMetrics(dropped func() uint64) *Metrics {
 		}, []string{"source", "outcome"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "receiver_callbacks_rejected_total",
-			Help: "Callbacks answered before any verification, by the answer.",
+			Help: "Callbacks answered before any verification, by the answer; those kept as attempts are in receiver_callbacks_total too.",
 		}, []string{"answer"}),
 		keys: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "receiver_verifications_total",

@@ -132,7 +132,10 @@ func TestWhatTriesThePlatformsPatience(t *testing.T) {
 		{"too large, not signed", func(r *patienceRig) int { return r.post("crm", "", strings.Repeat("x", 101)) }, 413, 0, "", 0},
 		{"too large, a source that there is not", func(r *patienceRig) int { return r.post("erp", right, strings.Repeat("x", 101)) }, 413, 0, "", 0},
 		{"encoded", func(r *patienceRig) int { return r.post("crm", right, patienceBody, "Content-Encoding: gzip") },
-			415, 1, "Unsupported Media Type", 0},
+			415, 1, "encoded", 1},
+		{"encoded, not signed", func(r *patienceRig) int { return r.post("crm", "", patienceBody, "Content-Encoding: gzip") }, 415, 0, "", 0},
+		{"encoded, a source that there is not", func(r *patienceRig) int { return r.post("erp", right, patienceBody, "Content-Encoding: gzip") },
+			415, 0, "", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newPatienceRig(t)

@@ -9,13 +9,13 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/rs/zerolog"
 
 	"receiver/internal/callback"
+	"receiver/internal/job"
 	"receiver/internal/verify"
 )
 
@@ -95,9 +95,6 @@ var unauthorized = []byte(`{"message":"unauthorized"}` + "\n")
 func (p Public) callback(c echo.Context) error {
 	start := time.Now()
 	r := c.Request()
-	if encoded(r) {
-		return p.reject(c, http.StatusUnsupportedMediaType, "send the body without Content-Encoding")
-	}
 	body, held, err := readBody(c.Response(), r, p.BodyLimit, p.budget)
 	defer held.giveBack()
 	var tooLarge *http.MaxBytesError
@@ -112,6 +109,11 @@ func (p Public) callback(c echo.Context) error {
 	}
 	if err != nil {
 		return p.reject(c, http.StatusBadRequest, "the body did not arrive whole")
+	}
+	if encoded(r) {
+		q := callback.Request{Source: c.Param("source"), Body: body, Headers: headersOf(r, c.Param("token"))}
+		p.unjudged(c, start, q, q.Source, job.Encoded, http.StatusUnsupportedMediaType)
+		return c.JSON(http.StatusUnsupportedMediaType, message{"send the body without Content-Encoding"})
 	}
 	now := time.Now()
 	received := now.UTC()
@@ -181,17 +183,6 @@ func (p Public) log(c echo.Context, out callback.Outcome, subject string, err er
 		event = event.Str("outcome", out.Kind).Str("subject", subject).Uint64("seq", out.Event.Sequence)
 	}
 	event.Dur("took", took).Msg("callback")
-}
-
-// encoded reports whether the body is in any encoding. What was signed are the bytes as
-// received, and no encoding of them is documented. OC: (b) row 11.
-func encoded(r *http.Request) bool {
-	for _, value := range r.Header.Values(echo.HeaderContentEncoding) {
-		if value != "" && !strings.EqualFold(value, "identity") {
-			return true
-		}
-	}
-	return false
 }
 
 // atOnce is the largest body, in bytes, that room is made for before it has come.

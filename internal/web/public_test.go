@@ -154,26 +154,14 @@ func TestOnlyTheDoorsOwnAddresses(t *testing.T) {
 	}
 }
 
-func TestAnyContentTypeAndNoEncoding(t *testing.T) {
+func TestAnyContentType(t *testing.T) {
 	d := open(t)
-	for _, tt := range []struct {
-		headers []string
-		code    int
-	}{
-		{nil, 200},
-		{[]string{"Content-Type", "application/json; charset=utf-8"}, 200},
-		{[]string{"Content-Type", "text/plain"}, 200},
-		{[]string{"Content-Type", "application/x-www-form-urlencoded"}, 200},
-		{[]string{"Content-Type", "multipart/form-data; boundary=x"}, 200},
-		{[]string{"Content-Type", "\"no type/"}, 200},
-		{[]string{"Content-Encoding", "identity"}, 200},
-		{[]string{"Content-Encoding", "Identity"}, 200},
-		{[]string{"Content-Encoding", "gzip"}, 415},
-		{[]string{"Content-Encoding", "identity, gzip"}, 415},
-		{[]string{"Content-Encoding", "identity", "Content-Encoding", "br"}, 415},
+	for _, headers := range [][]string{
+		nil, {"Content-Type", "application/json; charset=utf-8"}, {"Content-Type", "text/plain"}, {"Content-Type", "application/x-www-form-urlencoded"},
+		{"Content-Type", "multipart/form-data; boundary=x"}, {"Content-Type", "\"no type/"},
 	} {
-		if got := d.post(demoBody, tt.headers...); got.code != tt.code {
-			t.Errorf("POST with %q = %d, want %d", tt.headers, got.code, tt.code)
+		if got := d.post(demoBody, headers...); got.code != http.StatusOK {
+			t.Errorf("POST with %q = %d, want 200", headers, got.code)
 		}
 	}
 }

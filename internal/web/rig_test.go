@@ -255,6 +255,17 @@ func (s *shelf) lastEvent(t *testing.T) job.Stored {
 	return s.events[len(s.events)-1]
 }
 
+// lastOffer returns the refusal that was recorded last.
+func (s *shelf) lastOffer(t *testing.T) job.Attempt {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.offered) == 0 {
+		t.Fatal("no refusal is recorded")
+	}
+	return s.offered[len(s.offered)-1]
+}
+
 func (s *shelf) counts() (events, offered int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

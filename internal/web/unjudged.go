@@ -1,0 +1,57 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"receiver/internal/callback"
+	"receiver/internal/job"
+	"receiver/internal/verify"
+)
+
+// unjudged counts, logs and records a callback that is answered code whatever its signature
+// is, for one of the reasons of callback.Receiver.Refuse. Source is the source that it was
+// meant for, as far as the address tells.
+func (p Public) unjudged(c echo.Context, began time.Time, q callback.Request, source, reason string, code int) {
+	r := c.Request()
+	q.Signatures, q.Remote, q.Received = r.Header.Values(verify.Header), c.RealIP(), time.Now().UTC()
+	out := p.Receiver.Refuse(q, reason)
+	took := time.Since(began)
+	p.Metrics.rejected.WithLabelValues(http.StatusText(code)).Inc()
+	known := p.Receiver.Knows(source)
+	if !known {
+		source = job.NoSource
+	}
+	p.Metrics.callback(source, out, callback.ErrUnauthorized, took)
+	if known && p.Patience != nil && verify.WellFormed(q.Signatures) {
+		p.Patience.Failed(source, q.Body, reason, q.Received)
+	}
+	p.Log.Info().Str("source", source).Str("remote", q.Remote).Int("bytes", len(q.Body)).Str("reason", reason).
+		Int("status", code).Dur("took", took).Msg("callback")
+}
+
+// codings are the content codings that change the bytes of a body, in lower case: those
+// registered for HTTP, without identity. What was signed are the bytes as received, and no coding of them
+// is documented; any other word, such as a charset, is a sender's mistake that changes nothing.
+//
+// IANA, "HTTP Content Coding Registry", read 2026-11-29. OC: (b) row 11.
+var codings = map[string]bool{
+	"aes128gcm": true, "br": true, "compress": true, "dcb": true, "dcz": true, "deflate": true, "exi": true,
+	"gzip": true, "pack200-gzip": true, "x-compress": true, "x-gzip": true, "zstd": true,
+}
+
+// encoded reports whether the sender says that the body is in a coding that changes it.
+func encoded(r *http.Request) bool {
+	for _, value := range r.Header[echo.HeaderContentEncoding] {
+		for member := range strings.SplitSeq(value, ",") {
+			coding, _, _ := strings.Cut(member, ";")
+			if codings[strings.ToLower(strings.Trim(coding, " \t\"'"))] {
+				return true
+			}
+		}
+	}
+	return false
+}
