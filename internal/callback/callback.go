@@ -64,6 +64,9 @@ type Request struct {
 	// Headers tells what is recorded as job.Receipt.Request; nil leaves it empty. It is
 	// asked before Accept returns, if anything is recorded.
 	Headers fmt.Stringer
+	// Proved is called as soon as the callback is known to be authentic, before anything is
+	// stored; nil means that nobody needs to know.
+	Proved func()
 }
 
 // The words for what became of an authentic callback.
@@ -171,6 +174,9 @@ func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 	grant, reason := source.admit(q)
 	if reason != "" {
 		return r.refuse(q, source.Name, reason, verdict.Key)
+	}
+	if q.Proved != nil {
+		q.Proved()
 	}
 	out := Outcome{Key: verdict.Key, Outside: !verdict.Key.InWindow(q.Received)}
 	e := event(q, source, verdict.Key)

@@ -43,6 +43,8 @@ type Public struct {
 
 	deadlines *deadlines
 	budget    *budget
+	proved    func()
+	pace      *pace // of answers to what proved nothing
 }
 
 // retryAfter is what a 503 asks for, in seconds. The platform's own spacing is
@@ -56,12 +58,24 @@ const retryAfter = "5"
 func NewPublic(p Public) http.Handler {
 	p.deadlines, p.budget = &deadlines{after: p.Timeout}, &budget{}
 	p.budget.left.Store(cmp.Or(p.BodiesLimit, math.MaxInt64))
+	calls := newCalls()
+	p.proved, p.pace = calls.proved, &pace{calls: calls, most: paceMost}
+	// Whoever asks whether the process lives must not wait behind a flood of refusals.
+	health := &pace{calls: calls, most: healthMost}
 	e := newEcho(p.TrustedProxies, p.Log)
+	refuse := e.HTTPErrorHandler
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		p.pace.wait(0)
+		refuse(err, c)
+	}
 	only(e, http.MethodPost, "/callbacks/:source", p.callback)
 	only(e, http.MethodPost, "/callbacks/:source/:token", p.callback)
 	// Else Echo takes whatever follows, slashes and all, for the token.
 	e.RouteNotFound("/callbacks/:source/:token/*", echo.NotFoundHandler)
-	only(e, http.MethodGet, "/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
+	only(e, http.MethodGet, "/healthz", func(c echo.Context) error {
+		health.wait(0)
+		return c.JSON(http.StatusOK, message{"ok"})
+	})
 	return e
 }
 
@@ -123,7 +137,7 @@ func (p Public) callback(c echo.Context) error {
 	out, err := p.Receiver.Accept(p.deadlines.context(now), callback.Request{
 		Source: c.Param("source"), Token: c.Param("token"), Username: username, Password: password,
 		Signatures: r.Header.Values(verify.Header), Body: body, ContentType: r.Header.Get(echo.HeaderContentType),
-		Remote: remote, Received: received, Headers: headersOf(r, c.Param("token")),
+		Remote: remote, Received: received, Headers: headersOf(r, c.Param("token")), Proved: p.proved,
 	})
 	took := time.Since(start)
 	p.Metrics.callback(c.Param("source"), out, err, took)
@@ -133,6 +147,9 @@ func (p Public) callback(c echo.Context) error {
 		subject = out.Event.Subject()
 	}
 	p.log(c, out, subject, err, took, remote, len(body))
+	if errors.Is(err, callback.ErrUnauthorized) {
+		p.pace.wait(len(body))
+	}
 	return respond(c, out, subject, err)
 }
 
@@ -160,6 +177,7 @@ func (p Public) reject(c echo.Context, code int, why string) error {
 	p.Metrics.rejected.WithLabelValues(http.StatusText(code)).Inc()
 	p.turnedAway(c, code)
 	p.Log.Info().Str("remote", c.RealIP()).Int("status", code).Msg("callback rejected")
+	p.pace.wait(0)
 	return c.JSON(code, message{why})
 }
 
