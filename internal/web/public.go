@@ -127,6 +127,7 @@ func (p Public) callback(c echo.Context) error {
 	if encoded(r) {
 		q := callback.Request{Source: c.Param("source"), Body: body, Headers: headersOf(r, c.Param("token"))}
 		p.unjudged(c, start, q, q.Source, job.Encoded, http.StatusUnsupportedMediaType)
+		p.pace.wait(len(body))
 		return c.JSON(http.StatusUnsupportedMediaType, message{"send the body without Content-Encoding"})
 	}
 	now := time.Now()
