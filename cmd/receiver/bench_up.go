@@ -117,10 +117,10 @@ func (b *selfBench) instance(ctx context.Context, cfg *config.Config) (in *insta
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a log file: %w", err)
 	}
-	talk := newLogWriter(file)
-	in, err = start(ctx, cfg, logger(talk, false, cfg.Log))
+	log, written := lines(file, cfg.Log)
+	in, err = start(ctx, cfg, log)
 	end := func() error {
-		talk.Close()
+		written.Close()
 		return file.Close()
 	}
 	if err != nil {
@@ -144,7 +144,7 @@ func (b *selfBench) ceiling(alone bool) bringUp {
 			server.Stop()
 			return measured{}, err
 		}
-		door, err := open("public", cfg.Public.Address, web.NewCeiling(b.verifier, b.store(bus)), cfg.Limits)
+		door, err := open("public", cfg.Public.Address, web.NewCeiling(b.verifier, b.store(bus)), cfg.Limits, nil)
 		if err != nil {
 			return measured{}, errors.Join(err, bus.Close(ctx))
 		}
@@ -173,7 +173,7 @@ func (b *selfBench) store(bus *publish.Bus) func(context.Context, []byte) error 
 
 // baseline brings up Echo and HMAC, and nothing else.
 func (b *selfBench) baseline(_ context.Context, cfg *config.Config) (measured, error) {
-	door, err := open("public", cfg.Public.Address, web.NewCeiling(b.verifier, nil), cfg.Limits)
+	door, err := open("public", cfg.Public.Address, web.NewCeiling(b.verifier, nil), cfg.Limits, nil)
 	if err != nil {
 		return measured{}, err
 	}

@@ -77,7 +77,9 @@ func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
 	}
 	defer func() { err = errors.Join(err, platform.stop()) }()
 	// Warnings and errors only: what happens is told step by step.
-	in, err := start(ctx, cfg, a.logger(cfg.Log).Level(zerolog.WarnLevel))
+	log, written := lines(a.talk, cfg.Log)
+	defer written.Close()
+	in, err := start(ctx, cfg, log.Level(zerolog.WarnLevel))
 	if err != nil {
 		return err
 	}

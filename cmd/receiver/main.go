@@ -14,8 +14,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
+
+	"receiver/internal/logging"
 )
 
 // The exit codes.
@@ -30,7 +33,40 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	// Else a write to standard error that nobody reads any more ends the process.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, results{os.Stdout}, os.Stderr))
+}
+
+// results is standard output. Once nobody reads it any more, writing to it ends the process by
+// SIGPIPE, as it does other tools in a pipeline.
+type results struct{ file *os.File }
+
+// Write implements io.Writer.
+func (r results) Write(p []byte) (int, error) {
+	n, err := r.file.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		signal.Reset(syscall.SIGPIPE)
+		_, err = r.file.Write(p[n:])
+	}
+	return n, err
+}
+
+// Fd returns the file descriptor, for those who ask whether it is a terminal.
+func (r results) Fd() uintptr { return r.file.Fd() }
+
+// lastWord writes to standard error and does not wait long for somebody to read it: a process
+// that has ended its work must end.
+func lastWord(talk io.Writer, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fmt.Fprintf(talk, "receiver: %v\n", err)
+	}()
+	select {
+	case <-done:
+	case <-time.After(logging.LastWord):
+	}
 }
 
 // run runs one command and returns its exit code.
@@ -46,10 +82,10 @@ func run(ctx context.Context, args []string, in io.Reader, out, talk io.Writer) 
 	case errors.As(err, &silent):
 		return exitFailed
 	case errors.As(err, &usage):
-		fmt.Fprintf(talk, "receiver: %v\n", err)
+		lastWord(talk, err)
 		return exitUsage
 	}
-	fmt.Fprintf(talk, "receiver: %v\n", err)
+	lastWord(talk, err)
 	return exitFailed
 }
 

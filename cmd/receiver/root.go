@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	std "log"
 	"maps"
 	"os"
 	"slices"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"receiver/internal/config"
+	"receiver/internal/logging"
 )
 
 // app is what every command shares: the streams it talks on and the global flags.
@@ -131,6 +134,22 @@ func source(c *config.Config, name string) (string, config.Source, error) {
 // names returns the names of the configured sources, sorted.
 func names(c *config.Config) []string { return slices.Sorted(maps.Keys(c.Sources)) }
 
+// lines returns the log that the configuration asks for, written to w without holding up anybody,
+// and its writer, to be closed. What libraries write to the log of the standard library goes there.
+func lines(w io.Writer, l config.Log) (zerolog.Logger, *logging.Writer) {
+	terminal := isTerminal(w)
+	to := logging.NewWriter(w, func(lines uint64) []byte {
+		var note bytes.Buffer
+		log := logger(&note, terminal, l)
+		log.WithLevel(zerolog.WarnLevel).Uint64("lines", lines).Msg("lines of the log were dropped: it could not be written")
+		return note.Bytes()
+	})
+	log := logger(to, terminal, l)
+	std.SetFlags(0)
+	std.SetOutput(logging.Std(log, "library").Writer())
+	return log, to
+}
+
 // logger returns the log that the configuration asks for, on talk.
 func (a *app) logger(l config.Log) zerolog.Logger { return logger(a.talk, isTerminal(a.talk), l) }
 
@@ -166,7 +185,7 @@ func appendTime(to []byte, at time.Time) []byte {
 }
 
 func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

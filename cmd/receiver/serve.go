@@ -35,9 +35,8 @@ does nothing.`,
 			if err != nil {
 				return err
 			}
-			talk := newLogWriter(a.talk)
-			defer talk.Close()
-			log := logger(talk, isTerminal(a.talk), cfg.Log)
+			log, written := lines(a.talk, cfg.Log)
+			defer written.Close()
 			for _, w := range cfg.Warnings {
 				log.Warn().Msg(w)
 			}
@@ -46,6 +45,7 @@ does nothing.`,
 			if err != nil {
 				return err
 			}
+			in.metrics.ShowLog(written.Dropped)
 			log.Info().Str("public", "http://"+in.public.addr).Str("private", "http://"+in.private.addr).
 				Str("nats", in.natsURL()).Int("sources", len(cfg.Sources)).Msg("listening")
 			err = a.serve(cmd.Context(), in, hup)

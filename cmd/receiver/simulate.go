@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/internal/config"
+	"receiver/internal/logging"
 	"receiver/internal/simulator"
 )
 
@@ -48,7 +49,9 @@ Faults are ordered with --faults, or for one job by metaData {"simulate": {…}}
 					return err
 				}
 			}
-			o := simulated(s, a.logger(cfg.Log))
+			log, written := lines(a.talk, cfg.Log)
+			defer written.Close()
+			o := simulated(s, log)
 			o.TimeScale, o.JobDuration, o.Seed, o.Faults = scale, duration, seed, f
 			p, err := startPlatform(address, o)
 			if err != nil {
@@ -103,7 +106,7 @@ func startPlatform(address string, o simulator.Options) (*standIn, error) {
 	}
 	p := simulator.New(o)
 	s := &standIn{Platform: p, url: "http://" + ln.Addr().String() + simulator.Base}
-	s.server = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
+	s.server = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second, ErrorLog: logging.Std(o.Log, "net/http")}
 	go func() { _ = s.server.Serve(ln) }() // ends with stop
 	return s, nil
 }

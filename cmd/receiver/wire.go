@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	std "log"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -14,6 +15,7 @@ import (
 
 	"receiver/internal/callback"
 	"receiver/internal/config"
+	"receiver/internal/logging"
 	"receiver/internal/publish"
 	"receiver/internal/track"
 	"receiver/internal/web"
@@ -22,8 +24,9 @@ import (
 // instance is a running receiver: store, both doors, everything between.
 type instance struct {
 	cfg             *config.Config
-	log             zerolog.Logger
-	server          *publish.Server // nil unless embedded
+	log             zerolog.Logger   // limited
+	limit           *logging.Limiter // of the log
+	server          *publish.Server  // nil unless embedded
 	bus             *publish.Bus
 	receiver        *callback.Receiver
 	sealing         *sealing // nil without audit.key
@@ -48,7 +51,8 @@ type door struct {
 // start brings a receiver up, in the order of what needs what; on an error it takes
 // down again what was up.
 func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *instance, err error) {
-	in := &instance{cfg: cfg, log: log}
+	limit := logging.NewLimiter(log)
+	in := &instance{cfg: cfg, log: log.Hook(limit), limit: limit}
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	in.end = end
 	defer func() {
@@ -56,7 +60,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 			err = errors.Join(err, in.stop())
 		}
 	}()
-	if in.server, in.bus, err = openStore(ctx, cfg, log); err != nil {
+	if in.server, in.bus, err = openStore(ctx, cfg, in.log); err != nil {
 		return in, err
 	}
 	in.metrics = in.newMetrics()
@@ -68,7 +72,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		return in, err
 	}
 	in.list = track.NewProjection(track.ProjectionOptions{
-		Briefs: in.bus, Snapshots: in.bus, MaxAge: cfg.NATS.JobsMaxAge, Log: log,
+		Briefs: in.bus, Snapshots: in.bus, MaxAge: cfg.NATS.JobsMaxAge, Log: in.log,
 	})
 	if in.watcher, err = in.newWatcher(); err != nil {
 		return in, err
@@ -90,25 +94,31 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	in.metrics.ShowPatience(in.receiver, patience)
 	public := web.NewPublic(web.Public{
 		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), BodiesLimit: int64(cfg.Limits.Bodies), Timeout: cfg.Limits.PublishTimeout,
-		TrustedProxies: cfg.Public.TrustedProxies, Metrics: in.metrics, Patience: patience, Log: log,
+		TrustedProxies: cfg.Public.TrustedProxies, Metrics: in.metrics, Patience: patience, Log: log, Limit: limit,
 	})
-	in.explainer = newExplainer(cfg, in.bus, log)
+	in.explainer = newExplainer(cfg, in.bus, in.log)
 	private := web.NewPrivate(web.Private{
 		Trail: records, Logs: records,
 		Explain: in.explainer.explain, ExplainBody: int64(cfg.Limits.Body),
 		Token: cfg.Private.Token.Reveal(), Ready: in.bus.Ready, Metrics: in.metrics,
-		Receiver: in.receiver, Patience: patience, Log: log,
+		Receiver: in.receiver, Patience: patience, Log: in.log,
 	})
-	// The private door opens first, so that whoever watches sees the public one open.
-	if in.private, err = open("private", cfg.Private.Address, private, cfg.Limits); err != nil {
-		return in, err
-	}
-	if in.public, err = open("public", cfg.Public.Address, public, cfg.Limits); err != nil {
+	if err = in.openDoors(public, private); err != nil {
 		return in, err
 	}
 	in.background.Go(func() { in.watcher.Run(background) })
 	in.keepList(background)
 	return in, in.forward(background)
+}
+
+// openDoors opens the private door first, so that whoever watches sees the public one open.
+func (in *instance) openDoors(public, private http.Handler) (err error) {
+	errorLog := logging.Std(in.log, "net/http")
+	if in.private, err = open("private", in.cfg.Private.Address, private, in.cfg.Limits, errorLog); err != nil {
+		return err
+	}
+	in.public, err = open("public", in.cfg.Public.Address, public, in.cfg.Limits, errorLog)
+	return err
 }
 
 // keepList keeps the list of jobs until ctx is done.
@@ -125,6 +135,7 @@ func (in *instance) keepList(ctx context.Context) {
 
 func (in *instance) newMetrics() *web.Metrics {
 	m := web.NewMetrics(in.bus.Dropped)
+	m.ShowLogLimit(in.limit.Held)
 	if in.server != nil {
 		m.ShowStore(func() (int64, bool, int) {
 			room := in.server.Room()
@@ -134,7 +145,7 @@ func (in *instance) newMetrics() *web.Metrics {
 	return m
 }
 
-func open(name, address string, h http.Handler, l config.Limits) (*door, error) {
+func open(name, address string, h http.Handler, l config.Limits, errorLog *std.Logger) (*door, error) {
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("opening the %s listener: %w; change %s.address, or end what uses it", name, err, name)
@@ -142,7 +153,7 @@ func open(name, address string, h http.Handler, l config.Limits) (*door, error) 
 	d := &door{addr: ln.Addr().String(), failed: make(chan error, 1), server: web.NewServer(h, web.Limits{
 		Header: int(l.Header), ReadHeader: l.ReadHeaderTimeout, Read: l.ReadTimeout,
 		Write: l.WriteTimeout, Idle: l.IdleTimeout,
-	})}
+	}, errorLog)}
 	go func() { d.failed <- d.server.Serve(ln) }()
 	return d, nil
 }
@@ -162,6 +173,7 @@ func (in *instance) wait(ctx context.Context) error {
 // stop takes a receiver down: no more callbacks are accepted, those in flight are
 // answered, what waits is stored, and only then the store closes.
 func (in *instance) stop() error {
+	defer in.limit.Report()
 	timeout := in.cfg.Limits.ShutdownTimeout
 	if timeout == 0 {
 		timeout = 20 * time.Second

@@ -38,13 +38,23 @@ type Public struct {
 	Metrics *Metrics
 	// Patience notes which answers try the platform's; nil notes none.
 	Patience *callback.Patience
-	// Log gets one line for each callback.
+	// Log gets one line for each callback, but for those that Limit holds back: accepted ones
+	// are always logged.
 	Log zerolog.Logger
+	// Limit keeps the lines that strangers and outages cause to a rate; nil writes all.
+	Limit LogLimit
 
 	deadlines *deadlines
 	budget    *budget
 	proved    func()
 	pace      *pace // of answers to what proved nothing
+}
+
+// LogLimit decides whether one more line of a kind is written now, or counted instead. As a
+// hook it does so for whatever is logged.
+type LogLimit interface {
+	zerolog.Hook
+	Allow(level zerolog.Level, message, source, reason string) bool
 }
 
 // retryAfter is what a 503 asks for, in seconds. The platform's own spacing is
@@ -62,7 +72,11 @@ func NewPublic(p Public) http.Handler {
 	p.proved, p.pace = calls.proved, &pace{calls: calls, most: paceMost}
 	// Whoever asks whether the process lives must not wait behind a flood of refusals.
 	health := &pace{calls: calls, most: healthMost}
-	e := newEcho(p.TrustedProxies, p.Log)
+	log := p.Log
+	if p.Limit != nil {
+		log = log.Hook(p.Limit)
+	}
+	e := newEcho(p.TrustedProxies, log)
 	refuse := e.HTTPErrorHandler
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		p.pace.wait(0)
@@ -177,21 +191,47 @@ func respond(c echo.Context, out callback.Outcome, subject string, err error) er
 func (p Public) reject(c echo.Context, code int, why string) error {
 	p.Metrics.rejected.WithLabelValues(http.StatusText(code)).Inc()
 	p.turnedAway(c, code)
-	p.Log.Info().Str("remote", c.RealIP()).Int("status", code).Msg("callback rejected")
+	const rejected = "callback rejected"
+	if p.allow(zerolog.InfoLevel, rejected, p.known(c.Param("source")), http.StatusText(code)) {
+		p.Log.Info().Str("remote", c.RealIP()).Int("status", code).Msg(rejected)
+	}
 	p.pace.wait(0)
 	return c.JSON(code, message{why})
 }
 
+// known is the name of a configured source, and one word for all others.
+func (p Public) known(source string) string {
+	if p.Receiver.Knows(source) {
+		return source
+	}
+	return job.NoSource
+}
+
+// allow reports whether a line is to be written: its level is, and there is no limit to it.
+func (p Public) allow(level zerolog.Level, message, source, reason string) bool {
+	return level >= p.Log.GetLevel() && (p.Limit == nil || p.Limit.Allow(level, message, source, reason))
+}
+
 func (p Public) log(c echo.Context, out callback.Outcome, subject string, err error, took time.Duration, remote string, size int) {
-	if out.Outside {
-		p.Log.Warn().Str("key", out.Key.String()).Msg("a key outside its window still verifies; remove it to end it")
-	}
-	event := p.Log.Info()
-	if errors.Is(err, callback.ErrUnavailable) {
-		event = p.Log.Error().Err(err)
-	}
+	const outside, line = "a key outside its window still verifies; remove it to end it", "callback"
 	source := c.Param("source")
-	event = event.Str("source", source[:min(len(source), 64)]).Str("remote", remote).Int("bytes", size)
+	if out.Outside && p.allow(zerolog.WarnLevel, outside, source, "") {
+		p.Log.Warn().Str("key", out.Key.String()).Msg(outside)
+	}
+	level, reason := zerolog.InfoLevel, out.Kind
+	switch {
+	case errors.Is(err, callback.ErrUnauthorized):
+		reason = out.Reason
+	case err != nil:
+		level, reason = zerolog.ErrorLevel, "unavailable"
+	}
+	if reason != callback.Accepted && !p.allow(level, line, p.known(source), reason) {
+		return
+	}
+	event := p.Log.WithLevel(level).Str("source", source[:min(len(source), 64)]).Str("remote", remote).Int("bytes", size)
+	if level == zerolog.ErrorLevel {
+		event = event.Err(err)
+	}
 	if out.Key != nil {
 		event = event.Str("key", out.Key.Fingerprint())
 	}
@@ -201,7 +241,7 @@ func (p Public) log(c echo.Context, out callback.Outcome, subject string, err er
 	case err == nil:
 		event = event.Str("outcome", out.Kind).Str("subject", subject).Uint64("seq", out.Event.Sequence)
 	}
-	event.Dur("took", took).Msg("callback")
+	event.Dur("took", took).Msg(line)
 }
 
 // atOnce is the largest body, in bytes, that room is made for before it has come.

@@ -83,7 +83,7 @@ func serve(t *testing.T, h http.Handler, l web.Limits) (addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := web.NewServer(h, l)
+	srv := web.NewServer(h, l, nil)
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(ln) }()
 	t.Cleanup(func() {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/rs/zerolog"
 
 	"receiver/internal/callback"
 	"receiver/internal/job"
@@ -29,8 +30,10 @@ func (p Public) unjudged(c echo.Context, began time.Time, q callback.Request, so
 	if known && p.Patience != nil && verify.WellFormed(q.Signatures) {
 		p.Patience.Failed(source, q.Body, reason, q.Received)
 	}
-	p.Log.Info().Str("source", source).Str("remote", q.Remote).Int("bytes", len(q.Body)).Str("reason", reason).
-		Int("status", code).Dur("took", took).Msg("callback")
+	if p.allow(zerolog.InfoLevel, "callback", source, reason) {
+		p.Log.Info().Str("source", source).Str("remote", q.Remote).Int("bytes", len(q.Body)).Str("reason", reason).
+			Int("status", code).Dur("took", took).Msg("callback")
+	}
 }
 
 // codings are the content codings that change the bytes of a body, in lower case: those

@@ -8,6 +8,7 @@ package web
 
 import (
 	"errors"
+	"log"
 	"net/http"
 	"net/netip"
 	"time"
@@ -26,8 +27,10 @@ type Limits struct {
 	ReadHeader, Read, Write, Idle time.Duration
 }
 
-// NewServer returns a server for one of the doors.
-func NewServer(h http.Handler, l Limits) *http.Server {
+// NewServer returns a server for one of the doors. What it has to say about connections and
+// panics goes to errors, whose writer must not wait: it is called by the loop that accepts
+// connections.
+func NewServer(h http.Handler, l Limits, errors *log.Logger) *http.Server {
 	// http.Server counts from the end of the headers: a body that comes slowly would leave no
 	// time to answer, and what is stored must not look refused.
 	write := l.Write
@@ -35,7 +38,7 @@ func NewServer(h http.Handler, l Limits) *http.Server {
 		write += l.Read
 	}
 	return &http.Server{
-		Handler: headAsGet(h), MaxHeaderBytes: l.Header,
+		Handler: headAsGet(h), MaxHeaderBytes: l.Header, ErrorLog: errors,
 		ReadHeaderTimeout: l.ReadHeader, ReadTimeout: l.Read, WriteTimeout: write, IdleTimeout: l.Idle,
 	}
 }

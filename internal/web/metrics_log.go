@@ -1,0 +1,19 @@
+package web
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// ShowLogLimit adds a counter of the lines of the log that were over its rate.
+func (m *Metrics) ShowLogLimit(held func() uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "receiver_log_lines_limited_total",
+		Help: "Lines of the log that came too fast; one line a second says how many of which kind.",
+	}, func() float64 { return float64(held()) }))
+}
+
+// ShowLog adds a counter of the lines of the log that were lost.
+func (m *Metrics) ShowLog(dropped func() uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "receiver_log_lines_dropped_total",
+		Help: "Lines of the log that were lost because standard error was not read, was full or was gone.",
+	}, func() float64 { return float64(dropped()) }))
+}
