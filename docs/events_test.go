@@ -47,7 +47,7 @@ func TestEventsNamesEveryWord(t *testing.T) {
 			string(job.Submitted), string(job.Progress), string(job.Finished), string(job.Overdue),
 			string(job.Lost), string(job.Conflict), string(job.Errors), string(job.Unrecognised),
 		},
-		"the result":   {string(job.Succeeded), string(job.Partial), string(job.Failed), string(job.Cancelled)},
+		"the result":   {string(job.Succeeded), string(job.Partial), string(job.Failed), string(job.Cancelled), string(job.Undecided)},
 		"the evidence": {string(job.ByCallback), string(job.ByPoll), string(job.ByVendorQueue), string(job.ByUs)},
 		"the verdict": {
 			string(verify.Missing), string(verify.Ambiguous), string(verify.UnsupportedAlgorithm), string(verify.Malformed),

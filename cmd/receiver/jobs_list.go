@@ -44,7 +44,7 @@ standard error. With --follow it then stays and prints each job that changes.`,
 	flags.StringVar(&f.source, "source", "", "jobs of this source only")
 	flags.StringVar(&f.object, "object", "", "jobs of this object only")
 	flags.StringSliceVar(&f.states, "state", nil, "in one of these states: submitted, running, finished, conflict, overdue, lost")
-	flags.StringSliceVar(&f.results, "result", nil, "with one of these results: succeeded, partial, failed, cancelled")
+	flags.StringSliceVar(&f.results, "result", nil, "with one of these results: succeeded, partial, failed, cancelled, unknown")
 	flags.StringVar(&f.since, "since", "", "submitted since: a duration (24h) or a time (2026-11-23T00:00:00Z)")
 	flags.StringVar(&f.until, "until", "", "submitted before: a duration or a time")
 	flags.StringVar(&f.text, "text", "", "with this text in id, object or status")

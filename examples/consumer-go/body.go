@@ -64,6 +64,8 @@ func hidden(data []byte, keys []age.Identity) string {
 	var told struct {
 		Payload json.RawMessage `json:"callback-payload"`
 	}
-	_ = json.Unmarshal(body, &told) // other generations name it otherwise: payload is then empty
+	// Some writers begin with a byte order mark. Other generations name the payload otherwise: it
+	// is then empty.
+	_ = json.Unmarshal(bytes.TrimPrefix(body, []byte("\ufeff")), &told)
 	return fmt.Sprintf(" body=decrypted,%d-bytes payload=%q", len(body), string(told.Payload))
 }

@@ -94,14 +94,24 @@ type view struct {
 
 // handle is where the work goes. An event may come again after a crash between the
 // work and the acknowledgement: ce-id tells.
+//
+// Hold the work back on `unknown`, and on every result that is not known here: it is neither
+// success nor failure. The job's conflict event, jobs.<source>.<job>.conflict, says how it ended
+// as soon as the platform does.
 func handle(msg jetstream.Msg, data []byte, keys []age.Identity) error {
 	h := msg.Headers()
 	var v view
 	if err := json.Unmarshal([]byte(h.Get("receiver-job")), &v); err != nil {
 		return fmt.Errorf("receiver-job of %s: %w", msg.Subject(), err)
 	}
+	result := h.Get("ce-result")
+	switch result {
+	case "succeeded", "partial", "failed", "cancelled":
+	default:
+		result += " (held back)"
+	}
 	fmt.Printf("%s %s object=%s status=%s rows=%s failed=%s source=%s id=%s%s\n",
-		v.ID, h.Get("ce-result"), v.Object, v.Status, number(v.Records), number(v.Failed), h.Get("ce-source"), h.Get("ce-id"),
+		v.ID, result, v.Object, v.Status, number(v.Records), number(v.Failed), h.Get("ce-source"), h.Get("ce-id"),
 		shown(msg, data, keys))
 	return nil
 }

@@ -54,12 +54,15 @@ function proof(msg, data) {
 }
 
 // handle is where the work goes. An event may come again after a crash between the work and
-// the acknowledgement: ce-id tells.
+// the acknowledgement: ce-id tells. Hold the work back on `unknown`, and on every result that is
+// not known here: the job's conflict event says how it ended as soon as the platform does.
 function handle(msg, data) {
   const h = msg.headers;
   const job = JSON.parse(h.get("receiver-job"));
+  const result = h.get("ce-result");
+  const known = ["succeeded", "partial", "failed", "cancelled"].includes(result);
   console.log(
-    `${job.id} ${h.get("ce-result")} object=${job.object ?? ""} status=${job.status} rows=${job.records ?? "?"}` +
+    `${job.id} ${known ? result : result + " (held back)"} object=${job.object ?? ""} status=${job.status} rows=${job.records ?? "?"}` +
       ` failed=${job.failed ?? "?"} source=${h.get("ce-source")} id=${h.get("ce-id")} signature=${proof(msg, data)}`,
   );
 }

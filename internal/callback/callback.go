@@ -280,7 +280,7 @@ func event(q Request, s *Source, k *verify.Key) job.Event {
 		if e.ContentType == "" {
 			e.ContentType = "application/octet-stream"
 		}
-	case view.Class().Terminal():
+	case view.Over():
 		e.Kind, e.Job = job.Finished, view
 	default:
 		e.Kind, e.Job = job.Progress, view

@@ -8,28 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// fields are the top-level members of a document. Names are matched exactly:
-// encoding/json would match the fields of a struct in any case, and `ID` beside
-// `id` would be a duplicate that parse does not see.
-type fields []field
-
-// field is one member: its name unescaped, its value as it stands.
-type field struct{ name, value string }
-
-// get returns the value of a member, or the empty string, which is no JSON.
-func (f fields) get(name string) string {
-	for i := range f {
-		if f[i].name == name {
-			return f[i].value
-		}
-	}
-	return ""
-}
-
 // parse splits a document into the members of its one object. It refuses what would
 // let two readers disagree: a second document, a key twice in one object however it
-// is escaped, endless nesting. The members are put into room, which must be empty.
-func parse(body []byte, room fields) (fields, error) {
+// is escaped, endless nesting. The members are put into room, which must be empty. Names are
+// matched by us: encoding/json would match the fields of a struct in any case, and `ID` beside
+// `id` would be a duplicate that nobody sees.
+func parse(body []byte, room Fields) (Fields, error) {
+	body = WithoutMark(body)
 	text := string(body) // the one copy, of which all that is read is a part
 	if len(text) <= mostPlain {
 		if f, ok := plainFields(text, room); ok {
@@ -46,6 +31,12 @@ func parse(body []byte, room fields) (fields, error) {
 	return split(text, room)
 }
 
+// WithoutMark returns a text of the platform's without the byte order mark that may stand
+// before it, as some writers of UTF-8 have it.
+func WithoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte(mark)) }
+
+const mark = "\ufeff"
+
 // mostPlain is the largest document, in bytes, that is tried as a plain one: as large as any
 // that the platform is known to send.
 const mostPlain = 2 << 10
@@ -53,7 +44,7 @@ const mostPlain = 2 << 10
 // plainFields splits a document that is one object of strings without escapes, whole
 // numbers, true, false and null, all in printable ASCII, as callbacks are. It reports false
 // for every other, and for what is no JSON; then room may be written to.
-func plainFields(text string, room fields) (fields, bool) {
+func plainFields(text string, room Fields) (Fields, bool) {
 	i := skipSpace(text, 0)
 	if !at(text, i, '{') {
 		return nil, false
@@ -67,7 +58,7 @@ func plainFields(text string, room fields) (fields, bool) {
 		if next = plainValue(text, i); next == i {
 			return nil, false
 		}
-		f = append(f, field{name, text[i:next]})
+		f = append(f, field{name: name, value: text[i:next]})
 		switch i = skipSpace(text, next); {
 		case at(text, i, ','):
 		case at(text, i, '}') && skipSpace(text, i+1) == len(text) && len(f) <= 16 && !repeatsName(f):
@@ -117,7 +108,7 @@ func plainValue(text string, i int) int {
 }
 
 // repeatsName reports whether a name stands twice.
-func repeatsName(f fields) bool {
+func repeatsName(f Fields) bool {
 	for i := range f {
 		if f[:i].get(f[i].name) != "" {
 			return true
@@ -141,7 +132,7 @@ func invalid(body []byte) error {
 // split walks the text of an object once. That it is valid JSON without white space
 // around it is the caller's to know, so brackets need no matching here, and a string
 // is a key if a colon follows it.
-func split(text string, top fields) (fields, error) {
+func split(text string, top Fields) (Fields, error) {
 	var (
 		value int                     // where the value of the last member of top begins
 		keys  = make([]string, 0, 32) // of all open objects, the innermost's last
@@ -203,6 +194,27 @@ func repeats(keys []string) bool {
 		}
 	}
 	return false
+}
+
+// eachMember calls do with the name and the value of every member of the objects in a valid JSON
+// text. Of a value that is a list or an object it gives the beginning.
+func eachMember(text string, do func(name, value string)) {
+	for i := 0; i < len(text); i++ {
+		if text[i] != '"' {
+			continue
+		}
+		end := stringEnd(text, i)
+		if colon := skipSpace(text, end); text[colon] == ':' {
+			value := text[skipSpace(text, colon+1):]
+			if value[0] == '"' {
+				value = value[:stringEnd(value, 0)]
+			} else {
+				value = value[:strings.IndexAny(value, ",}]"+space)]
+			}
+			do(unquote(text[i:end]), value)
+		}
+		i = end - 1
+	}
 }
 
 // stringEnd returns the index after the string that begins at i.

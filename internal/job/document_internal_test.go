@@ -14,6 +14,7 @@ func FuzzPlainFields(f *testing.F) {
 		`{"id":"1","status":"COMPLETED","recordsCount":2,"a":true,"b":false,"c":null,"d":0}`, " {\t\"id\" : 1 ,\r\n\"b\":\"\" } ", `{"":""}`,
 		`{"id":01}`, `{"id":1.0}`, `{"id":1e3}`, `{"id":-1}`, `{"id":00}`, `{"id":}`, `{"id":"1",}`, `{"id":"1"}}`, `{"id":"1"`, `{"id"`, `{,}`, `{}`, `{`, ``,
 		`{"id":"1","id":"2"}`, `{"i\u0064":"1"}`, `{"id":"1\"}`, `{"id":"é"}`, "{\"id\":\"\x7f\"}", "{\"id\":\"\n\"}", `{"id":nulll}`, `{"id":tru}`, `["a"]`, `{"a":{}}`,
+		`{"id":"1","status":"COMPLETED","numOfLeadsProcessed":10,"numOfRowsFailed":" 3.0 "}`, "\ufeff{\"id\":\"1\"}", `{"errorCount":-1}`, `{"errorCount":3e0}`,
 		`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"l":1,"m":1,"n":1,"o":1,"p":1,"q":1}`,
 	} {
 		f.Add(body)

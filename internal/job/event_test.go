@@ -334,6 +334,9 @@ var seeds = []string{
 	`{"id":"1","status":"x","a":[[{},{"b":{"b":[]}}]]}`,
 	`{"message":{"eventId":"e"},"id":"n"}`,
 	`[{"a":1`, ``, `{}`, `{}}`, "{}\v", `{"":"","\"":1}`, "\ufeff{}", `{"a":"}","b":"\\"}`,
+	"\ufeff" + notification, "\ufeff\ufeff{}", "\ufeff {} \ufeff", `{"id":"1","status":"COMPLETED","jobStatus":"ABORTED"}`,
+	`{"id":"1","status":"COMPLETED","numOfRowsFailed":" 3.0 ","native":{"error_count":1e2},"numOfRowsWithWarning":"x"}`,
+	`{"ID":"1","STATUS":"COMPLETED","Errors":[1],"recordsFailedCount":{"errorCount":"","b":{"failedRows":[]}}}`,
 }
 
 // The view in a header is what encoding/json makes of it, whatever the platform says.

@@ -49,14 +49,17 @@ type Result string
 
 // The results of a finished job.
 const (
-	// Succeeded: every row was processed.
+	// Succeeded: it ran to its end, and nothing says that a row failed.
 	Succeeded Result = "succeeded"
-	// Partial: the job ran to its end, but some rows failed or it warned.
+	// Partial: the job ran to its end, but some rows failed, or it warned or named an error.
 	Partial Result = "partial"
 	// Failed: the platform or the vendor gave up, or every row failed.
 	Failed Result = "failed"
 	// Cancelled: somebody cancelled it.
 	Cancelled Result = "cancelled"
+	// Undecided: it ended, and what the platform says of how cannot be read as one meaning: a
+	// count that is none, or statuses that disagree. It is never success; the platform is asked.
+	Undecided Result = "unknown"
 )
 
 // Class is what a status word means for the life of a job.
@@ -116,28 +119,4 @@ func Classify(status string) (Class, string) {
 		return s.class, s.canonical
 	}
 	return Unknown, word
-}
-
-// resultOf judges a terminal status by its counts: a job in which every row failed
-// still says COMPLETED. Records is taken for the total, failures included. It
-// returns the empty Result for a status that is not terminal.
-//
-// OC: section 5.2, (a) row 13, (b) row 22.
-func resultOf(c Class, records, failed *int64) Result {
-	switch {
-	case !c.Terminal():
-		return ""
-	case c == Failure:
-		return Failed
-	case c == Cancellation:
-		return Cancelled
-	case failed == nil || *failed == 0:
-		if c == Warning {
-			return Partial
-		}
-		return Succeeded
-	case records != nil && *failed >= *records:
-		return Failed
-	}
-	return Partial
 }

@@ -11,6 +11,7 @@ import (
 // slowest and plainest way: token by token with encoding/json. It returns nil for a
 // document that it has nothing against.
 func structure(body []byte) error {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	var first json.RawMessage
 	d := json.NewDecoder(bytes.NewReader(body))
 	if err := d.Decode(&first); err != nil || first[0] != '{' {

@@ -1,15 +1,9 @@
 package job
 
 import (
-	"encoding/json"
 	"errors"
-	"math/big"
-	"regexp"
-	"strconv"
+	"fmt"
 	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Reasons why authentic bytes are not a job notification. They are the values of
@@ -40,13 +34,29 @@ const MaxDepth = 32
 // for one. Only its error, its message and the payload may be longer.
 const MaxText = 256
 
-// Read reads the body of a callback or of a status answer, of either generation.
+// Read reads the body of a callback or of a status answer, of any generation.
 // It ignores what it does not know, takes the id as text or number, and never
 // guesses: what is not a job notification gives one of this file's errors, what
 // has an unknown status gives a view of class Unknown. It keeps nothing of body.
 //
 // OC: sections 5.1 and 6.2, (a) row 20, (b) rows 1 to 4 and 20 to 22.
-func Read(body []byte) (View, error) {
+func Read(body []byte) (View, error) { return read("", body) }
+
+// ReadAnswer reads the platform's answer to a question about the job of that id. One old form
+// of the answer leaves the id out. An answer about another job is an error that names both.
+func ReadAnswer(id string, body []byte) (View, error) {
+	v, err := read(id, body)
+	switch {
+	case err != nil:
+		return View{}, fmt.Errorf("the platform's status cannot be read: %w", err)
+	case v.ID != id:
+		return View{}, fmt.Errorf("the platform was asked about job %q and answers about %q", id, v.ID)
+	}
+	return v, nil
+}
+
+// read is Read of what is about the job of that id if it names none.
+func read(id string, body []byte) (View, error) {
 	var room [16]field // as many as the platform sends, so that they need not be allocated
 	f, err := parse(body, room[:0])
 	if err != nil {
@@ -55,183 +65,112 @@ func Read(body []byte) (View, error) {
 	if isObject(f.get("message")) || isObject(f.get("response")) {
 		return View{}, ErrEvent
 	}
-	v := View{
-		ID:         f.id("id", "jobId", "job_id"),
-		Status:     f.text(MaxText, "status", "jobStatus", "job_status", "bulk_status"),
-		Object:     f.text(MaxText, "object_name", "objectName"),
-		Direction:  f.text(MaxText, "job_direction", "jobDirection"),
-		Records:    f.count("recordsCount", "recordCount", "record_count"),
-		Failed:     f.count("recordsFailedCount", "errorCount", "error_count"),
-		Error:      f.any("error"),
-		Message:    f.text(len(body), "message", "statusMessage", "infoMessage"),
-		FileFormat: f.text(MaxText, "fileFormat", "file_format"),
-		Instance:   f.id("instanceId", "instance_id"),
-		VendorJob:  f.id("vendorJobId", "vendor_job_id"),
-		Started:    f.moment("bulk_start_time", "createdDate"),
-		Ended:      f.moment("bulk_finish_time", "completionTime", "completion_time"),
-		Payload:    f.payload(),
+	v := f.View()
+	if v.ID == "" {
+		v.ID = id
 	}
 	switch {
 	case v.ID == "":
 		return View{}, ErrNoID
-	case strings.TrimSpace(v.Status) == "":
+	case v.Status == "":
 		return View{}, ErrNoStatus
 	}
-	v.Result = resultOf(v.Class(), v.Records, v.Failed)
 	return v, nil
 }
 
-// id returns the first of the named members that is an id: a usable string, or an
-// integer, as its digits. A number is never taken through a float64, but 1234.0 and
-// 1.234E3 are 1234: one generation declares the id a double.
+// View returns what the members say of a job. Its ID and Status are empty where they name
+// none, which Read takes for an error.
+func (f Fields) View() View {
+	f.understand()
+	status, counts := f.status(), f.counts()
+	v := View{
+		ID:         best(f, isID, asID),
+		Status:     status.word,
+		Object:     best(f, isObjectName, asShort),
+		Direction:  best(f, isDirection, asShort),
+		Records:    rowsOf(counts.records),
+		Failed:     rowsOf(counts.failed),
+		Warned:     rowsOf(counts.warned),
+		Error:      best(f, isError, asFault),
+		Message:    best(f, isMessage, asLong),
+		FileFormat: best(f, isFormat, asShort),
+		Instance:   best(f, isInstance, asID),
+		VendorJob:  best(f, isVendorJob, asID),
+		Started:    best(f, isStarted, asMoment),
+		Ended:      best(f, isEnded, asMoment),
+		Payload:    f.payload(),
+	}
+	v.Result = v.judged(status, counts)
+	return v
+}
+
+// judged says how a job ended whose status is that, by what the view holds: a job in which
+// every row failed still says COMPLETED. Records is taken for the total, failures included.
+// It is the empty Result for a status that is not the end.
 //
-// OC: section 5.1 `id`, (b) row 1.
-func (f fields) id(names ...string) string {
-	for _, n := range names {
-		value := f.get(n)
-		if s, ok := asString(value); ok && usable(s) {
-			return s
-		}
-		if s, ok := asInteger(value); ok {
-			return s
-		}
-	}
-	return ""
-}
-
-// usable reports whether s can be an id: of at most MaxID bytes and without control
-// characters, which CloudEvents forbids in an attribute. What JSON could not decode
-// has become U+FFFD: two such ids could be one afterwards, so it is none.
-func usable(s string) bool {
-	return s != "" && len(s) <= MaxID && !strings.ContainsFunc(s, func(r rune) bool {
-		return r == utf8.RuneError || unicode.IsControl(r)
-	})
-}
-
-// text returns the first of the named members that is a string of one to limit bytes.
-func (f fields) text(limit int, names ...string) string {
-	for _, n := range names {
-		if s, ok := asString(f.get(n)); ok && s != "" && len(s) <= limit {
-			return s
-		}
-	}
-	return ""
-}
-
-// any returns a member as text: a string as it is, other JSON as it stands.
-func (f fields) any(name string) string {
-	value := f.get(name)
-	if s, ok := asString(value); ok {
-		return s
-	}
-	if value == "null" {
+// A job that ran to its end and names an error has not succeeded: by (a) row 20 there is an
+// error on failure only, and by row 13 a success with failures has reservations. Nor has one
+// whose counts, or statuses, cannot all be read as one meaning: nobody knows how it ended.
+//
+// OC: section 5.2, (a) rows 12 to 14 and 20, (b) row 22.
+func (v *View) judged(s status, c counts) Result {
+	switch {
+	case !s.end:
 		return ""
+	case s.class == Failure:
+		return Failed
+	case s.class == Cancellation:
+		return Cancelled
+	case s.class == Unknown || !s.readable || !c.readable:
+		return Undecided
+	case c.failed > 0 && c.records >= 0 && c.failed >= c.records:
+		return Failed
+	case c.failed > 0, c.warned > 0, v.Error != "", s.class == Warning:
+		return Partial
 	}
-	return strings.ToValidUTF8(value, "\ufffd")
+	return Succeeded
 }
 
-// count returns the first of the named members that is a number of rows, be it a
-// JSON number or digits in a string; nil if there is none.
-func (f fields) count(names ...string) *int64 {
-	for _, n := range names {
-		value := f.get(n)
-		if value == "" {
-			continue
-		}
-		digits, ok := asInteger(value)
-		if !ok {
-			digits, _ = asString(value)
-		}
-		if c, err := strconv.ParseInt(digits, 10, 64); err == nil && c >= 0 {
-			return &c
-		}
-	}
-	return nil
+// status is what the members say of where a job stands.
+type status struct {
+	// word is the platform's, verbatim. Two that do not mean the same stand there together,
+	// with a slash between them: that is a word that nobody knows.
+	word  string
+	class Class
+	// end is true if every word says that the job is over, and readable if every one is a word.
+	end, readable bool
 }
 
-// moment returns a time of the platform: milliseconds as RFC 3339, text verbatim.
-func (f fields) moment(names ...string) string {
-	for _, n := range names {
-		value := f.get(n)
-		if s, ok := asString(value); ok && s != "" && len(s) <= MaxText {
-			return s
-		}
-		if digits, ok := asInteger(value); ok {
-			if ms, err := strconv.ParseInt(digits, 10, 64); err == nil {
-				return time.UnixMilli(ms).UTC().Format(time.RFC3339Nano)
+// status reads every member that may hold one, the best name first. What is null or blank says
+// nothing.
+func (f Fields) status() status {
+	s := status{readable: true}
+	for place := range uint8(len(names[isStatus])) {
+		for i := range f {
+			if f[i].means == isStatus && f[i].place%inOtherCase == place {
+				s.add(f[i].value)
 			}
 		}
 	}
-	return ""
+	return s
 }
 
-// payload looks for the callback payload in the known spots: at the top, or in the
-// metadata, which may be an object or the text of one.
-//
-// OC: section 6.2 last row, (b) row 21.
-func (f fields) payload() json.RawMessage {
-	if p := f.payloadHere(); p != nil {
-		return p
+func (s *status) add(value string) {
+	word, ok := asString(value)
+	switch {
+	case value == "null", ok && strings.TrimSpace(word) == "":
+		return
+	case !ok || len(word) > MaxText:
+		s.readable = false
+		return
 	}
-	for _, n := range []string{"metadata", "metaData"} {
-		value := f.get(n)
-		if s, ok := asString(value); ok {
-			value = s
-		}
-		if !isObject(value) {
-			continue
-		}
-		inner, _ := parse([]byte(value), nil) // what cannot be read holds no payload
-		if p := inner.payloadHere(); p != nil {
-			return p
-		}
+	class, _ := Classify(word)
+	switch {
+	case s.word == "":
+		s.word, s.class, s.end = word, class, class.Terminal()
+		return
+	case class != s.class && s.class != Unknown:
+		s.word, s.class = s.word+"/"+word, Unknown
 	}
-	return nil
-}
-
-func (f fields) payloadHere() json.RawMessage {
-	for _, n := range []string{"callback-payload", "callbackPayload", "callback_payload"} {
-		if value := f.get(n); value != "" && value != "null" {
-			return json.RawMessage(value)
-		}
-	}
-	return nil
-}
-
-func isObject(value string) bool { return strings.HasPrefix(value, "{") }
-
-func asString(value string) (string, bool) {
-	if !strings.HasPrefix(value, `"`) {
-		return "", false
-	}
-	return unquote(value), true
-}
-
-// number is a JSON number short enough, and with an exponent small enough, to be
-// worth exact arithmetic.
-var number = regexp.MustCompile(`^-?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,2})?$`)
-
-// asInteger returns the digits of a value that is an integer, however it is written.
-func asInteger(value string) (string, bool) {
-	if isDigits(value) {
-		return value, true
-	}
-	if !number.MatchString(value) {
-		return "", false
-	}
-	r, ok := new(big.Rat).SetString(value)
-	if !ok || !r.IsInt() {
-		return "", false
-	}
-	return r.Num().String(), true
-}
-
-// isDigits spares what is almost every number the expression and the arithmetic.
-func isDigits(value string) bool {
-	for _, c := range []byte(value) {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return value != "" && len(value) <= 40
+	s.end = s.end && class.Terminal()
 }

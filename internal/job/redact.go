@@ -21,11 +21,12 @@ import (
 //
 // OC: sections 5.1 (`notificationUrl`) and 5.4 (`notification_url`).
 func Redact(body []byte) (clean []byte, redacted bool) {
-	text := redactDocument(string(body), maxNested)
-	if text == string(body) {
+	document := string(WithoutMark(body))
+	text := redactDocument(document, maxNested)
+	if text == document {
 		return body, false
 	}
-	return []byte(text), true
+	return append(body[:len(body)-len(document):len(body)-len(document)], text...), true
 }
 
 const (

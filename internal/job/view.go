@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"strings"
 )
 
 // maxView bounds the view in a header, to leave room for the other headers under the
@@ -17,7 +18,7 @@ const maxView = 32 << 10
 type View struct {
 	// ID is the platform's job id, as text whatever it was on the wire.
 	ID string `json:"id"`
-	// Status is the platform's word, verbatim.
+	// Status is the platform's word, verbatim; two that disagree with a slash between them.
 	Status string `json:"status,omitempty"`
 	// Result is how the job ended; empty while it has not.
 	Result Result `json:"result,omitempty"`
@@ -27,8 +28,10 @@ type View struct {
 	Direction string `json:"direction,omitempty"`
 	// Records is the number of rows, failures included (contract (b) row 22).
 	Records *int64 `json:"records,omitempty"`
-	// Failed is the number of rows that failed.
+	// Failed is the number of rows that failed; where the platform gives several, the largest.
 	Failed *int64 `json:"failed,omitempty"`
+	// Warned is the number of rows with a warning.
+	Warned *int64 `json:"warned,omitempty"`
 	// Error is the platform's text about what went wrong.
 	Error string `json:"error,omitempty"`
 	// Message is any further text of the platform.
@@ -58,6 +61,9 @@ func (v View) Class() Class {
 	c, _ := Classify(v.Status)
 	return c
 }
+
+// Over reports whether the job is over.
+func (v View) Over() bool { return v.Result != "" }
 
 // SameOutcome reports whether two views tell of one and the same end, or of the
 // same step on the way, even if the platform spelt it differently.
@@ -128,6 +134,7 @@ func (v *View) appendJSON(h Header) Header {
 	}
 	h = appendCount(h, "records", v.Records)
 	h = appendCount(h, "failed", v.Failed)
+	h = appendCount(h, "warned", v.Warned)
 	for _, m := range [...]struct{ name, value string }{
 		{"error", v.Error}, {"message", v.Message}, {"fileFormat", v.FileFormat}, {"instance", v.Instance},
 		{"vendorJob", v.VendorJob}, {"started", v.Started}, {"ended", v.Ended}, {"submission", v.Submission},
@@ -176,13 +183,14 @@ func AppendString[T ~[]byte](to T, s string) T {
 }
 
 // whole returns the view with what was cut from it, if data is the platform's word
-// that it was read from.
+// that it was read from. Nothing is judged anew: the event says what its reader made of it.
 func (v View) whole(data []byte) View {
 	if len(v.Cut) == 0 {
 		return v
 	}
-	if w, err := Read(data); err == nil && w.ID == v.ID && w.SameOutcome(v) {
-		return w
+	if w, err := Read(data); err == nil && w.ID == v.ID && strings.HasPrefix(w.Status+"/", v.Status+"/") {
+		v.Payload, v.Error, v.Message, v.Cut = w.Payload, w.Error, w.Message, nil
+		return v
 	}
 	if v.Submission != "" { // our own words for what we submitted
 		var own struct{ Payload json.RawMessage }

@@ -169,7 +169,7 @@ func (w *Waiting) look(events []job.Stored, told job.View, known bool) {
 		case e.Kind == job.Submitted:
 			w.expected = true
 		case !end && e.Kind != job.Progress && e.Kind != job.Conflict:
-		case known && e.Job.SameOutcome(told), end && !(known && told.Class().Terminal()):
+		case known && e.Job.SameOutcome(told), end && !(known && told.Over()):
 			w.State, w.Sequence, w.Evidence = Present, e.Sequence, e.Evidence
 		case end:
 			w.State, w.Sequence, w.Evidence = Differs, e.Sequence, e.Evidence
@@ -234,10 +234,10 @@ func (b Backfill) takeIn(ctx context.Context, w *Waiting) error {
 		}
 	}
 	e.Data, e.Redacted = job.Redact(e.Data)
-	if e.Job, err = read(w.Job, e.Data); err != nil {
+	if e.Job, err = job.ReadAnswer(w.Job, e.Data); err != nil {
 		return err
 	}
-	if e.Job.Class().Terminal() {
+	if e.Job.Over() {
 		e.Kind = job.Finished
 	}
 	stored, err := job.Tell(ctx, b.Store.Publish, e)

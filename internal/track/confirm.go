@@ -18,7 +18,8 @@ const (
 	// ConfirmNever takes the signed word as it is.
 	ConfirmNever Confirm = "never"
 	// ConfirmUnsigned reads back when what decides on the result is not in the signed
-	// body: a job that ran to its end, without the number of rows that failed.
+	// body: a job that ran to its end, without the number of rows that failed, or with words
+	// that cannot be read as one meaning.
 	ConfirmUnsigned Confirm = "unsigned-fields"
 	// ConfirmAlways reads back every end of a job.
 	ConfirmAlways Confirm = "always"
@@ -30,7 +31,7 @@ func (c Confirm) asks(told job.View) bool {
 		return true
 	case ConfirmUnsigned:
 		class := told.Class()
-		return told.Failed == nil && (class == job.Success || class == job.Warning)
+		return told.Result == job.Undecided || told.Failed == nil && (class == job.Success || class == job.Warning)
 	}
 	return false
 }

@@ -1,11 +1,7 @@
 package track
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
 
 	"receiver/internal/job"
@@ -72,7 +68,7 @@ func (w *Watcher) look(ctx context.Context, watch job.Watch) error {
 	switch {
 	case err != nil:
 		watch.Failures, watch.Error = watch.Failures+1, cut(err.Error())
-	case a.view.Class().Terminal():
+	case a.view.Over():
 		return w.finish(ctx, polled(job.Finished, watch, known, a))
 	default:
 		if err := w.progress(ctx, watch, polled(job.Progress, watch, known, a)); err != nil {
@@ -122,46 +118,20 @@ func (w *Watcher) ask(ctx context.Context, source, id string, timeout time.Durat
 
 func understood(id string, body []byte) (a answer, err error) {
 	a.body, a.redacted = job.Redact(body)
-	a.view, err = read(id, a.body)
+	a.view, err = job.ReadAnswer(id, a.body)
 	return a, err
 }
 
 func outcomeOf(v job.View) string {
-	switch c := v.Class(); {
-	case c.Terminal():
+	switch {
+	case v.Result == job.Undecided:
+		return "undecided"
+	case v.Over():
 		return "finished"
-	case c == job.Running:
+	case v.Class() == job.Running:
 		return "running"
 	}
 	return "unknown"
-}
-
-// read reads the status of the job of that id. One old form of the answer leaves the id
-// out, since it is what was asked for.
-func read(id string, body []byte) (job.View, error) {
-	v, err := job.Read(body)
-	if errors.Is(err, job.ErrNoID) {
-		v, err = job.Read(withID(id, body))
-	}
-	switch {
-	case err != nil:
-		return job.View{}, fmt.Errorf("the platform's status cannot be read: %w", err)
-	case v.ID != id:
-		return job.View{}, fmt.Errorf("the platform was asked after job %q and answers about %q", id, v.ID)
-	}
-	return v, nil
-}
-
-func withID(id string, body []byte) []byte {
-	rest := bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("{")))
-	name, err := json.Marshal(id)
-	if err != nil || len(rest) == 0 {
-		return body
-	}
-	if rest[0] != '}' {
-		rest = append([]byte(","), rest...)
-	}
-	return append(append([]byte(`{"jobId":`), name...), rest...)
 }
 
 // maxError bounds what is kept of an error's text.

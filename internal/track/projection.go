@@ -364,5 +364,5 @@ func Show(ctx context.Context, e Events, w Watches, source, id string) (Job, err
 
 // over reports whether nothing is left to ask the platform about a job.
 func over(j Job) bool {
-	return rank(j.State) >= rank(Finished) && (!hasFailedRows(j.View) || j.Errors != nil)
+	return rank(j.State) >= rank(Finished) && !j.undecided && !lacksRows(j)
 }

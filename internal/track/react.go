@@ -70,7 +70,8 @@ func (w *Watcher) takeBack(ctx context.Context, watch job.Watch) {
 }
 
 // Publish stores an event as the store does, and sees to it that the platform is asked
-// about what the event leaves open: a word that nobody knows, or which rows failed.
+// about what the event leaves open: a word that nobody knows, how the job ended, or which
+// rows failed.
 //
 // Whoever writes such an event does this itself. The other way, handing every event back
 // to be looked at, costs more than the event did, for the few that leave anything open.
@@ -86,6 +87,11 @@ func (w *Watcher) Publish(ctx context.Context, e job.Event) (job.Stored, error) 
 	if err != nil || stored.Existed {
 		return stored, err
 	}
+	if e.Job.Result == job.Undecided {
+		w.o.Count("undecided", e.Source, string(e.Evidence))
+		w.o.Log.Warn().Str("source", e.Source).Str("subject", stored.Subject()).Uint64("seq", stored.Sequence).Str("status", e.Job.Status).
+			Msg("job is over, and how it ended cannot be read; the platform is asked")
+	}
 	if err := w.Hurry(ctx, e.Source, e.Job.ID); err != nil {
 		w.o.Log.Warn().Err(err).Str("subject", stored.Subject()).Uint64("seq", stored.Sequence).
 			Msg("question about an event not brought forward; it is asked later")
@@ -99,7 +105,9 @@ func (w *Watcher) open(e job.Event) bool {
 	case job.Progress:
 		return e.Evidence == job.ByCallback && e.Job.Class() == job.Unknown
 	case job.Finished:
-		return hasFailedRows(e.Job) && w.o.Now().Before(e.FilesUntil())
+		return leavesOpen(e.Job) && w.o.Now().Before(e.FilesUntil())
+	case job.Conflict:
+		return leavesOpen(e.Job)
 	}
 	return false
 }

@@ -26,7 +26,7 @@ type record struct {
 	errors              bool
 }
 
-var results = []job.Result{"", job.Succeeded, job.Partial, job.Failed, job.Cancelled}
+var results = []job.Result{"", job.Succeeded, job.Partial, job.Failed, job.Cancelled, job.Undecided}
 
 // at is when the job was submitted, or else first heard of.
 func (r *record) at() int64 {
@@ -64,19 +64,22 @@ func (r *record) add(e job.Brief, w *words) {
 	r.last, r.changed = e.Sequence, at
 	r.state = max(r.state, uint8(rank(stateOf(e.Kind))))
 	weight := uint8(weights[e.Kind])
-	if weight >= r.told {
-		r.status, r.told = w.number(e.Status), weight
+	decides := decides(e.Kind, results[r.result], e.Result)
+	if weight >= r.told || decides {
+		r.status, r.told = w.number(e.Status), max(r.told, weight)
 		r.records, r.failed = e.Records, e.Failed
 	}
 	if e.Object != "" && (r.object == 0 || weight >= r.told) {
 		r.object = w.number(e.Object)
+	}
+	if e.Kind == job.Finished || decides {
+		r.result, r.evidence = uint8(max(slices.Index(results, e.Result), 0)), w.number(string(e.Evidence))
 	}
 	switch e.Kind {
 	case job.Submitted:
 		r.submitted = at
 	case job.Finished:
 		r.finished = at
-		r.result, r.evidence = uint8(max(slices.Index(results, e.Result), 0)), w.number(string(e.Evidence))
 	case job.Errors:
 		r.errors = true
 	}

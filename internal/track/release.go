@@ -73,7 +73,7 @@ func released(a job.Attempt) (job.Event, bool) {
 		Kind: job.Progress, Source: a.Source, Job: v, Time: a.Receipt.Received,
 		Evidence: job.ByCallback, Receipt: &a.Receipt, Data: a.Body,
 	}
-	if v.Class().Terminal() {
+	if v.Over() {
 		e.Kind = job.Finished
 	}
 	return e, true

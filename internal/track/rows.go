@@ -39,14 +39,25 @@ func ParseRows(data []byte) (Rows, error) {
 
 func hasFailedRows(v job.View) bool { return v.Failed != nil && *v.Failed > 0 }
 
-// emptyTries is how often a platform that counts failed rows and names none is asked
-// again: its two answers need not be of the same moment.
-const emptyTries = 3
+// leavesOpen reports whether the platform may know more of an end than it tells: how the job
+// ended, or which rows failed.
+func leavesOpen(v job.View) bool { return v.Result == job.Undecided || hasFailedRows(v) }
 
-var errNoRows = errors.New("the platform counts failed rows and names none")
+func lacksRows(j Job) bool { return hasFailedRows(j.View) && j.Errors == nil }
 
-// after does what is left to do for a job that has ended: it publishes the errors of its
-// rows, once. The watch goes on until the platform gave them or has forgotten the job.
+// sameTries is how often a platform is asked again that counts failed rows and names none, or
+// says in no words that can be read how a job ended: its answers need not be of one moment.
+const sameTries = 3
+
+var (
+	errNoRows    = errors.New("the platform counts failed rows and names none")
+	errUndecided = errors.New("the platform says that the job is over, and not in words that can be read how it ended")
+	errNotOver   = errors.New("the platform says now that the job is not over")
+)
+
+// after does what is left to do for a job that has ended: it asks how, if that is unknown, and
+// publishes the errors of its rows, once. The watch goes on until the platform gave them or has
+// forgotten the job.
 func (w *Watcher) after(ctx context.Context, watch job.Watch, ended Job) error {
 	if over(ended) {
 		return nil
@@ -55,25 +66,73 @@ func (w *Watcher) after(ctx context.Context, watch job.Watch, ended Job) error {
 	if now.After(ended.FilesUntil) {
 		w.o.Count("errors", watch.Source, "gone")
 		w.o.Log.Warn().Str("source", watch.Source).Str("job", watch.Job).Int("looks", watch.Looks).Str("last_error", watch.Error).
-			Msg("errors of the job's rows not fetched: the platform has kept them for three days")
+			Msg("not everything about the job's end was fetched: the platform has kept it for three days")
 		return nil
 	}
-	rows, err := w.collect(ctx, watch.Source, watch.Job)
-	if ctx.Err() != nil {
-		return ctx.Err()
+	lacking, err := w.complete(ctx, watch, ended)
+	if lacking == nil || err != nil {
+		return err
 	}
-	if err == nil && len(rows.Rows) == 0 && watch.Step < emptyTries {
-		err = errNoRows
-	}
-	if err == nil {
-		return w.publishRows(ctx, ended, rows)
-	}
-	w.o.Count("errors", watch.Source, w.o.Classify(err))
-	watch.Looks, watch.Failures, watch.Last, watch.Error = watch.Looks+1, watch.Failures+1, now, cut(err.Error())
+	watch.Looks, watch.Failures, watch.Last, watch.Error = watch.Looks+1, watch.Failures+1, now, cut(lacking.Error())
 	watch.Next = w.plan(watch.Source, ended.View.Object).again(watch, now)
 	watch.Step++
 	_, err = w.o.Store.PutWatch(ctx, watch)
 	return err
+}
+
+// complete asks the platform once for all that is open about the end of a job. Lacking says why
+// it is to be asked again; err is the store's, or that ctx is done.
+func (w *Watcher) complete(ctx context.Context, watch job.Watch, ended Job) (lacking, err error) {
+	if ended.undecided {
+		done, lacking, err := w.decide(ctx, watch, ended)
+		if !done || lacking != nil || err != nil {
+			return lacking, err
+		}
+	}
+	if !lacksRows(ended) {
+		return nil, nil
+	}
+	rows, lacking := w.collect(ctx, watch.Source, watch.Job)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if lacking == nil && len(rows.Rows) == 0 && watch.Step < sameTries {
+		lacking = errNoRows
+	}
+	if lacking != nil {
+		w.o.Count("errors", watch.Source, w.o.Classify(lacking))
+		return lacking, nil
+	}
+	return nil, w.publishRows(ctx, ended, rows)
+}
+
+// decide asks the platform how a job ended of which it is known only that it did. What it says is
+// another end, and so a conflict; the watch of that one asks for what it leaves open. Done is
+// true if nothing new came of it.
+func (w *Watcher) decide(ctx context.Context, watch job.Watch, ended Job) (done bool, lacking, err error) {
+	a, err := w.ask(ctx, watch.Source, watch.Job, w.o.Timeout)
+	switch {
+	case ctx.Err() != nil:
+		return false, nil, ctx.Err()
+	case err != nil:
+		return false, err, nil
+	case !a.view.Over():
+		return false, errNotOver, nil
+	}
+	watch.Last = w.o.Now()
+	stored, err := w.tell(ctx, polled(job.Finished, watch, ended, a))
+	if err != nil {
+		return false, nil, err
+	}
+	if !stored.Existed {
+		w.o.Log.Info().Str("source", watch.Source).Str("subject", stored.Subject()).Uint64("seq", stored.Sequence).
+			Str("result", string(stored.Job.Result)).Msg("learnt by asking how the job ended")
+		return false, nil, nil
+	}
+	if a.view.Result == job.Undecided && watch.Step < sameTries {
+		return false, errUndecided, nil
+	}
+	return true, nil, nil
 }
 
 // collect reads the errors of a job's rows as far as they may be kept.

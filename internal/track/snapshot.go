@@ -28,7 +28,7 @@ const savePause = 10 * time.Minute
 
 // snapshotVersion begins a snapshot. It changes with its form and with what a record
 // means, so that an older program's is not read.
-const snapshotVersion = "receiver projection 2\n"
+const snapshotVersion = "receiver projection 3\n"
 
 // errSnapshot marks a snapshot that is not of this stream, or is damaged.
 var errSnapshot = errors.New("the snapshot does not fit")

@@ -138,7 +138,7 @@ func TestASnapshotIsAsGoodAsTheStream(t *testing.T) {
 
 // oneJob is a snapshot with one job, whose source is that word, and one word, the empty.
 func oneJob(source byte) []byte {
-	data := append([]byte("receiver projection 2\n\x01x"), 2)            // the next sequence
+	data := append([]byte("receiver projection 3\n\x01x"), 2)            // the next sequence
 	data = append(data, 1, 1, 'j', 0, source, 0, 0, 0, 0, 0, 0, 0, 0, 0) // first, id, last, words, times, counts
 	data = append(data, 1, 1, 0, 0)                                      // state and so on
 	return append(data, 0, 1, 0)                                         // no further job; one word, which is empty

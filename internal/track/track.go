@@ -39,15 +39,16 @@ const (
 	// Finished: it has ended; Result says how.
 	Finished State = "finished"
 	// Conflict: it has ended, and there is authentic word of another end, too. Result is
-	// the first one's.
+	// the first one's, or, where that is unknown, that of the first which is not.
 	Conflict State = "conflict"
 )
 
 // Job is what the events of one job say together.
 type Job struct {
 	Source string `json:"source"`
-	// View is the job as its most telling event has it: the end if there is one, else
-	// the last progress; what that leaves out is taken from the other events.
+	// View is the job as its most telling event has it: the end if there is one, or the
+	// conflict that says how it ended where the end does not, else the last progress; what
+	// that leaves out is taken from the other events.
 	View  job.View `json:"job"`
 	State State    `json:"state"`
 	// Evidence says how we know the end; empty while there is none.
@@ -73,6 +74,8 @@ type Job struct {
 	History []Entry `json:"history"`
 	// Watch is how the platform is being asked after the job. Fold leaves it nil.
 	Watch *job.Watch `json:"watch,omitempty"`
+
+	undecided bool // the last word on the end does not say how
 }
 
 // Entry is one event in the history of a job.
@@ -104,10 +107,14 @@ func Fold(events []job.Stored) Job {
 	var j Job
 	told := 0
 	for _, e := range events {
-		if w := weights[e.Kind]; w >= told {
-			j.View, told = e.Job, w
+		decides := decides(e.Kind, j.View.Result, e.Job.Result)
+		if w := weights[e.Kind]; w >= told || decides {
+			j.View, told = e.Job, max(told, w)
 		}
 		j.add(e)
+		if decides {
+			j.Evidence = e.Evidence
+		}
 	}
 	for _, e := range slices.Backward(events) {
 		j.View = filled(j.View, e.Job)
@@ -117,6 +124,11 @@ func Fold(events []job.Stored) Job {
 
 // weights says which kind of event tells most of the job; of one kind the newest does.
 var weights = map[job.Kind]int{job.Submitted: 1, job.Progress: 2, job.Finished: 3}
+
+// decides reports whether a conflict says how a job ended of which the end said only that.
+func decides(k job.Kind, known, told job.Result) bool {
+	return k == job.Conflict && known == job.Undecided && told != job.Undecided
+}
 
 func (j *Job) add(e job.Stored) {
 	if j.First == 0 {
@@ -133,8 +145,10 @@ func (j *Job) add(e job.Stored) {
 		j.LostAt = e.Time
 	case job.Finished:
 		j.FinishedAt, j.FilesUntil, j.Evidence = e.Time, e.FilesUntil(), e.Evidence
+		j.undecided = e.Job.Result == job.Undecided
 	case job.Conflict:
 		j.Conflicts++
+		j.undecided = e.Job.Result == job.Undecided
 	case job.Errors:
 		j.Errors = errorsOf(e)
 	}

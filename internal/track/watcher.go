@@ -78,7 +78,7 @@ type Options struct {
 	// Count; nil names all of them `error`.
 	Classify func(error) string
 	// Count is told of everything that happens: what is `look`, `overdue`, `lost`,
-	// `late`, `conflict`, `errors`, `confirm` or `release`, and outcome says how it went,
+	// `late`, `conflict`, `undecided`, `errors`, `confirm` or `release`, and outcome says how it went,
 	// in one of few words. Nil means that nobody counts.
 	Count func(what, source, outcome string)
 	Log   zerolog.Logger
