@@ -3,9 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -57,9 +54,6 @@ func encrypt(cfg *config.Config, o *publish.Options) {
 	}
 }
 
-// maxIdentity bounds an identity file.
-const maxIdentity = 64 << 10
-
 // identityFlag lets a command read encrypted bodies with a key that the configuration does
 // not hold.
 func (a *app) identityFlag(cmd *cobra.Command) {
@@ -68,22 +62,14 @@ func (a *app) identityFlag(cmd *cobra.Command) {
 
 // identityFrom reads an identity file.
 func identityFrom(path string) (config.Secret, error) {
-	f, err := os.Open(path)
+	secret, err := config.ReadSecretFile(path)
 	if err != nil {
 		return config.Secret{}, usagef("--identity-file: %w", err)
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxIdentity+1))
-	if err != nil {
-		return config.Secret{}, usagef("--identity-file: reading %s: %w", path, err)
-	}
-	if len(text) > maxIdentity || strings.TrimSpace(string(text)) == "" {
-		return config.Secret{}, usagef("--identity-file: %s is empty or too large for an age identity file", path)
-	}
-	if _, err := veil.New(nil, string(text)); err != nil {
+	if _, err := veil.New(nil, secret.Reveal()); err != nil {
 		return config.Secret{}, usagef("--identity-file: %s: %w", path, err)
 	}
-	return config.NewSecret(string(text)), nil
+	return secret, nil
 }
 
 // useIdentity puts the file of --identity-file into the place of the configured identity.

@@ -45,11 +45,12 @@ The key file loses exactly one trailing newline, as in the configuration.`,
 	return cmd
 }
 
-// keyFrom reads a key as the configuration would.
+// keyFrom reads a key as the configuration would. With config.ErrFlawed the key is returned
+// too.
 func keyFrom(path string) ([]byte, error) {
 	secret, err := config.ReadSecretFile(path)
 	if err != nil {
-		return nil, usageError{err}
+		return secret.Bytes(), usageError{err}
 	}
 	return secret.Bytes(), nil
 }

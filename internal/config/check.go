@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -8,8 +9,8 @@ import (
 	"net"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // longestRetry is how long after the first failure the platform may still
@@ -286,9 +287,14 @@ func (l *loader) checkReadable(c *Config, path string, file Path) bool {
 		return false
 	}
 	l.looked = append(l.looked, c.Abs(file))
-	if _, err := readBounded(c.Abs(file), maxFile); err != nil {
+	text, err := readBounded(c.Abs(file), maxFile)
+	if err != nil {
 		l.fault(path, fmt.Sprintf("%q cannot be read: %v", string(file), err),
 			"a readable file; a relative path starts at the configuration's folder")
+		return false
+	}
+	if f := flawOf(string(text)); f.wrong != "" && (!utf8.Valid(text) || bytes.Contains(text, []byte{0})) {
+		l.fault(path, fmt.Sprintf("%q %s", string(file), f.wrong), "the file as it was made, byte for byte, in ASCII or UTF-8")
 		return false
 	}
 	return true
@@ -338,9 +344,6 @@ func (l *loader) checkKey(path string, key Secret, used map[string]string) {
 	}
 	if len(value) > maxPlatformKey {
 		l.warn(path, fmt.Sprintf("the key has %d bytes, and the platform cannot store more than %d", len(value), maxPlatformKey))
-	}
-	if strings.TrimSpace(value) != value {
-		l.warn(path, "the key begins or ends with white space, which counts as part of it")
 	}
 	if first, shared := used[value]; shared {
 		l.warn(path, fmt.Sprintf("is the same key as %s (%s)", first, key.Fingerprint()))

@@ -18,6 +18,8 @@
 //	oneof    the only texts allowed, separated by commas
 //	form     the shape asked of a text: a name in the table forms
 //	min, max the smallest and largest value allowed
+//	ours     "true" on a secret whose bytes nobody else dictates: what is odd in them is a
+//	         warning and no fault
 //	short    on one field of a list entry: what an entry is when a list comes
 //	         from one environment variable
 //
@@ -77,7 +79,7 @@ type Config struct {
 	Sources map[string]Source `key:"sources"`
 	// TokenSecret is what the tokens of callback addresses are made with, the same
 	// on every replica; empty means that none are made.
-	TokenSecret Secret     `key:"token_secret"`
+	TokenSecret Secret     `key:"token_secret" ours:"true"`
 	Public      Public     `key:"public"`
 	Private     Private    `key:"private"`
 	Limits      Limits     `key:"limits"`
@@ -183,7 +185,7 @@ type Private struct {
 	Address string `key:"address" default:"127.0.0.1:8081" form:"listen"`
 	// Token is the bearer token asked for; it is not empty when Address is not
 	// on loopback.
-	Token Secret `key:"token" form:"header"`
+	Token Secret `key:"token" form:"header" ours:"true"`
 }
 
 // Limits bound what one request may take.

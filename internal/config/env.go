@@ -156,7 +156,13 @@ func isSecret(p *part) bool {
 	return p.short().typ == secretType
 }
 
+// referredVariable returns the variable that a reference names, if it names one.
+func referredVariable(text string) (string, bool) {
+	return strings.CutPrefix(strings.TrimPrefix(text, quotedMark), envReference)
+}
+
 func isReference(text string) bool {
+	text = strings.TrimPrefix(text, quotedMark)
 	return strings.HasPrefix(text, envReference) || strings.HasPrefix(text, fileReference)
 }
 
@@ -168,7 +174,7 @@ func (l *loader) referred() map[string]bool {
 			continue
 		}
 		for entry := range strings.SplitSeq(value, ",") {
-			if name, ok := strings.CutPrefix(strings.TrimSpace(entry), envReference); ok {
+			if name, ok := referredVariable(strings.TrimSpace(entry)); ok {
 				names[name] = true
 			}
 		}

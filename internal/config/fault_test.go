@@ -289,7 +289,7 @@ func TestWarnings(t *testing.T) {
 			[]string{"config.yaml:1: sources.crm.signature_keys[0].value: the key has 129 bytes, and the platform cannot store more than 128"}},
 		{"longest key", "sources: {crm: {signature_keys: [{value: " + long[1:] + "}]}}\n", nil},
 		{"white space", "sources: {crm: {signature_keys: [{value: \"hunter2 \"}]}}\n",
-			[]string{"config.yaml:1: sources.crm.signature_keys[0].value: the key begins or ends with white space, which counts as part of it"}},
+			[]string{"config.yaml:1: sources.crm.signature_keys[0].value: begins or ends with white space, which counts as part of it"}},
 		{"shared key", "sources:\n  web: {signature_keys: [{value: hunter2}]}\n  crm: {signature_keys: [{value: hunter2}]}\n",
 			[]string{"config.yaml:2: sources.web.signature_keys[0].value: is the same key as sources.crm.signature_keys[0].value (sha256:f52fbd32)"}},
 		{"half the credentials", "sources:\n  crm:\n" + key + "    element_token: hunter2\n",

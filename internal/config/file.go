@@ -211,7 +211,7 @@ func (l *loader) readLeaf(p *part, path string, n *yaml.Node) any {
 		return nil
 	}
 	if p.typ == secretType {
-		if name, ok := strings.CutPrefix(n.Value, envReference); ok {
+		if name, ok := referredVariable(n.Value); ok {
 			l.secretVars[name] = true
 		}
 	}

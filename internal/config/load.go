@@ -175,6 +175,9 @@ func (l *loader) value(lf leaf) any {
 	p := l.parts[lf.Path]
 	v, wrong := l.parse(p, lf.Text)
 	if wrong == nil {
+		if s, ok := v.(Secret); ok {
+			l.warnOfSecret(p, lf.Path, s.Reveal())
+		}
 		return v
 	}
 	l.fault(lf.Path, wrong.wrong, wrong.allowed)

@@ -31,9 +31,12 @@ var (
 type problem struct{ wrong, allowed string }
 
 // secret follows the reference in text, if it is one. Empty text is the empty
-// secret; a reference that leads to nothing is a problem.
-func (l *loader) secret(text string) (Secret, *problem) {
-	value, p := l.follow(text)
+// secret; a reference that leads to nothing is a problem, and so is a flaw, unless the secret
+// is ours alone.
+func (l *loader) secret(text string, ours bool) (Secret, *problem) {
+	reference, quoted := strings.CutPrefix(text, quotedMark)
+	value, p := l.follow(reference)
+	found := flawOf(value)
 	switch {
 	case p != nil:
 		return Secret{}, p
@@ -45,8 +48,23 @@ func (l *loader) secret(text string) (Secret, *problem) {
 		return Secret{}, &problem{"the secret is only white space", secretAllowed}
 	case fingerprint.MatchString(value):
 		return Secret{}, &problem{"this is the fingerprint of a secret, as config print shows it", secretAllowed}
+	case found.wrong != "" && !ours && !(found.quotes && quoted):
+		return Secret{}, &problem{placeOf(reference) + " " + found.wrong, found.allowed()}
+	case quoted && !found.quotes:
+		return Secret{}, &problem{quotedMark + " says that quotes belong to the secret, and it has none around it", secretAllowed}
 	}
 	return NewSecret(value), nil
+}
+
+// placeOf names what a secret was read from, without repeating one that stands for itself.
+func placeOf(reference string) string {
+	if name, ok := strings.CutPrefix(reference, envReference); ok {
+		return "environment variable " + name
+	}
+	if path, ok := strings.CutPrefix(reference, fileReference); ok {
+		return fmt.Sprintf("secret file %q", path)
+	}
+	return "the secret"
 }
 
 func (l *loader) follow(text string) (string, *problem) {

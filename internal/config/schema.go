@@ -102,3 +102,6 @@ func join(path, key string) string {
 	}
 	return path + "." + key
 }
+
+// ours reports whether a secret is one that nobody else dictates.
+func (p *part) ours() bool { return p.tag.Get("ours") != "" }

@@ -32,12 +32,15 @@ func (l *loader) parse(p *part, text string) (any, *problem) {
 }
 
 func (l *loader) parseSecret(p *part, text string) (any, *problem) {
-	s, wrong := l.secret(text)
+	s, wrong := l.secret(text, p.ours())
 	if wrong != nil || s.Empty() {
 		return s, wrong
 	}
 	if f, ok := forms[p.tag.Get("form")]; ok {
 		if _, bad := f.read(s.Reveal()); bad != "" {
+			if found := flawOf(s.Reveal()); found.wrong != "" {
+				return s, &problem{placeOf(text) + " " + found.wrong, found.allowed()}
+			}
 			return s, &problem{"the secret " + bad, f.allowed}
 		}
 	}

@@ -33,6 +33,7 @@ const (
 	nextEncode = "Send `sha256=` and the padded standard base64 of the 32 bytes of the HMAC, which is what the platform sends."
 	nextSender = "Mend it where the signature is made: at the platform it is the value of event.notification.signature.key that counts, byte for byte."
 	nextOurs   = "Mend the configured key: its bytes must be those of event.notification.signature.key. A key file loses exactly one line feed at its end, and nothing else."
+	nextWrite  = " `receiver config check` says how to write such a file."
 	nextDecode = "The characters of the key are the key: use them as they are, without decoding or encoding them."
 	nextWay    = "Find what changes the body between the platform and the receiver (a proxy, a gateway, an editor, a script) and let it pass the bytes as they are, as `curl --data-binary` does."
 	nextHash   = "Use HMAC-SHA-256 with the signature key, over the raw body."
@@ -91,6 +92,7 @@ var known = map[string]words{
 	"key_spaces":         {"the sender's key has white space around it", nextSender},
 	"key_quoted":         {"the sender's key has quotes around it", nextSender},
 	"key_bom":            {"the sender's key begins with a byte order mark", nextSender},
+	"key_utf16":          {"the sender's key is in UTF-16", nextSender},
 	"key_cut":            {"the sender's key is only the first 128 characters, which is all that the platform can store", "Choose a shorter key, here and at the platform."},
 	"key_latin1":         {"the sender takes the characters of the key in Latin-1, not in UTF-8", "Choose a key of ASCII characters, here and at the platform."},
 	"key_hex_case":       {"the sender's key has the other case in its hexadecimal digits", nextSender},
@@ -99,8 +101,10 @@ var known = map[string]words{
 	"key_hex_decoded":    {"the sender decodes the key from hexadecimal", nextDecode},
 	"key_hex_encoded":    {"the sender's key is the hexadecimal of the configured one", nextDecode},
 	"key_trimmed":        {"the configured key has white space or line ends around it that the sender's has not", nextOurs},
-	"key_unquoted":       {"the configured key has quotes around it that the sender's has not", nextOurs},
-	"key_without_bom":    {"the configured key begins with a byte order mark that the sender's has not", nextOurs},
+	"key_unquoted":       {"the configured key has quotes around it that the sender's has not", nextOurs + nextWrite},
+	"key_without_bom":    {"the configured key begins with a byte order mark that the sender's has not", nextOurs + nextWrite},
+	"key_without_utf16":  {"the configured key is in UTF-16, as PowerShell's > writes it, and the sender's is not", nextOurs + nextWrite},
+	"key_without_nul":    {"the configured key holds NUL bytes that the sender's has not", nextOurs + nextWrite},
 
 	// The body.
 	"body_crlf":            {"the body was signed with line ends of CR LF, and has others now", nextWay},

@@ -3,8 +3,12 @@ package verify
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"slices"
+	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -88,11 +92,78 @@ func keyMistakes(k []byte) []mistake {
 	put("key_quoted", around(`"`, `"`))
 	put("key_quoted", around(`'`, `'`))
 	put("key_unquoted", []byte(unquote(string(k))))
+	put("key_unquoted", []byte(unquote(string(bytes.TrimSpace(k)))))
+	put("key_unquoted", untypeset(k))
 	put("key_bom", around(bom, ""))
 	put("key_without_bom", bytes.TrimPrefix(k, []byte(bom)))
+	for _, form := range utf16Forms {
+		put("key_utf16", form.encode(k))
+	}
+	put("key_without_utf16", fromUTF16(k))
+	put("key_without_nul", bytes.ReplaceAll(k, []byte{0}, nil))
 	put("key_latin1", latin1(k))
 	put("key_cut", storable(k))
 	return all
+}
+
+// typeset are the quotes of word processors, opening and closing.
+var typeset = [][2]string{{"“", "”"}, {"„", "“"}, {"„", "”"}, {"‘", "’"}, {"‚", "‘"}, {"«", "»"}, {"»", "«"}, {"‹", "›"}}
+
+// untypeset takes the quotes of word processors off, or returns nil.
+func untypeset(k []byte) []byte {
+	for _, q := range typeset {
+		if rest, ok := bytes.CutPrefix(k, []byte(q[0])); ok && bytes.HasSuffix(rest, []byte(q[1])) {
+			return bytes.TrimSuffix(rest, []byte(q[1]))
+		}
+	}
+	return nil
+}
+
+// utf16Form is one of the ways to write text in UTF-16.
+type utf16Form struct {
+	order binary.AppendByteOrder
+	mark  string
+	end   string // of the line, as shells write it
+}
+
+var utf16Forms = []utf16Form{
+	{binary.LittleEndian, "\ufeff", "\r\n"}, {binary.LittleEndian, "\ufeff", ""}, {binary.LittleEndian, "", ""},
+	{binary.BigEndian, "\ufeff", ""}, {binary.BigEndian, "", ""},
+}
+
+// encode writes a key in that form, or returns nil.
+func (f utf16Form) encode(k []byte) []byte {
+	if !utf8.Valid(k) || bytes.IndexByte(k, 0) >= 0 {
+		return nil
+	}
+	var out []byte
+	for _, unit := range utf16.Encode([]rune(f.mark + string(k) + f.end)) {
+		out = f.order.AppendUint16(out, unit)
+	}
+	return out
+}
+
+// fromUTF16 decodes a key that is text in UTF-16, with or without a mark, less a line end
+// at its end, or returns nil.
+func fromUTF16(k []byte) []byte {
+	var order binary.ByteOrder = binary.LittleEndian
+	switch {
+	case len(k) < 2:
+		return nil
+	case k[0] == 0xfe && k[1] == 0xff, k[0] == 0 && k[1] != 0:
+		order = binary.BigEndian
+	case k[0] == 0xff && k[1] == 0xfe, k[0] != 0 && k[1] == 0:
+	default:
+		return nil
+	}
+	var units []uint16
+	for pair := range slices.Chunk(k, 2) {
+		if len(pair) == 2 { // else a file in big-endian UTF-16 lost its line feed
+			units = append(units, order.Uint16(pair))
+		}
+	}
+	text := strings.TrimPrefix(string(utf16.Decode(units)), "\ufeff")
+	return []byte(strings.TrimRight(text, "\r\n"))
 }
 
 // fromBase64 decodes any base64, or returns nil.

@@ -183,7 +183,33 @@ func keyRows() []explained {
 		made("key_trimmed", " "+ours, notice, configured(" "+ours+"\r\n")),
 		made("key_unquoted", ours, notice, configured(`"`+ours+`"`)),
 		made("key_without_bom", ours, notice, configured("\ufeff"+ours)),
+		made("key_unquoted", ours, notice, configured("“"+ours+"”")),
+		made("key_unquoted", ours, notice, configured("»"+ours+"«")),
+		made("key_unquoted", ours, notice, configured(`"`+ours+`" `)),
+		made("key_utf16", units("\xff\xfe", ours, 0), notice, nil),
+		made("key_utf16", units("\xff\xfe", ours+"\r\n", 0), notice, nil),
+		made("key_utf16", units("", ours, 0), notice, nil),
+		made("key_utf16", units("\xfe\xff", ours, 1), notice, nil),
+		made("key_utf16", units("", ours, 1), notice, nil),
+		made("key_without_utf16", ours, notice, configured(units("\xff\xfe", ours+"\r\n", 0))),
+		made("key_without_utf16", ours, notice, configured(units("\xff\xfe", ours, 0))),
+		made("key_without_utf16", ours, notice, configured(units("", ours+"\r\n", 0))),
+		made("key_without_utf16", ours, notice, configured(units("\xfe\xff", ours+"\r", 1)+"\x00")),
+		made("key_without_utf16", ours, notice, configured(units("", ours, 1))),
+		made("key_without_nul", ours, notice, configured("\x00"+ours)), // at the end they change nothing
+		made("key_without_nul", ours, notice, configured(ours[:3]+"\x00"+ours[3:])),
 	}
+}
+
+// units writes ASCII in UTF-16, the byte of each character at an even or an odd place.
+func units(mark, ascii string, place int) string {
+	b := []byte(mark)
+	for _, c := range []byte(ascii) {
+		pair := [2]byte{}
+		pair[place] = c
+		b = append(b, pair[:]...)
+	}
+	return string(b)
 }
 
 func bodyRows() []explained {
