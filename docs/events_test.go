@@ -52,7 +52,7 @@ func TestEventsNamesEveryWord(t *testing.T) {
 		"the verdict": {
 			string(verify.Missing), string(verify.Ambiguous), string(verify.UnsupportedAlgorithm), string(verify.Malformed),
 			string(verify.Mismatch), callback.BadCredentials, callback.MissingToken, callback.MismatchToken,
-			job.UnknownSource, job.Encoded, job.Duplicate, job.Late, job.Quarantined, job.Unconfirmed,
+			job.UnknownSource, job.WrongPath, job.WrongMethod, job.Encoded, job.Duplicate, job.Late, job.Quarantined, job.Unconfirmed,
 		},
 		"the reason": {
 			job.ErrNotJSON.Error(), job.ErrTrailing.Error(), job.ErrDuplicateKey.Error(), job.ErrTooDeep.Error(),
@@ -137,12 +137,15 @@ func messages(t *testing.T) map[string]message {
 		Source: job.NoSource, Claimed: "nobody", Verdict: job.UnknownSource, Receipt: job.Receipt{Remote: "198.51.100.9", Received: at},
 		Body: []byte("{}"), Size: 2, SHA256: job.BodySHA256([]byte("{}")),
 	}
+	astray := stranger
+	astray.Verdict, astray.Claimed = job.WrongPath, "POST /hooks/callbacks/demo"
 	return map[string]message{
 		"a finished event":     of(finished),
 		"a submitted event":    of(submitted),
 		"an unrecognised body": of(unrecognised),
 		"a duplicate":          {duplicate.Subject(), duplicate.Header().Map(), duplicate.Body},
 		"an unknown source":    {stranger.Subject(), stranger.Header().Map(), stranger.Body},
+		"a wrong path":         {astray.Subject(), astray.Header().Map(), astray.Body},
 	}
 }
 

@@ -33,8 +33,9 @@ outside reaches the terminal as it was.
 Verdicts are accepted, unrecognised, duplicate, late, quarantined, unconfirmed, which
 were answered 200, and refused, answered 401 for a reason: missing, ambiguous, malformed,
 unsupported_algorithm, mismatch, missing_token, mismatch_token, bad_credentials,
-unknown_source; or answered 415: encoded. With -o ocsf each line is an event of the
-Open Cybersecurity Schema Framework; docs/audit.md has the mapping.`,
+unknown_source; or 404: wrong_path; 405: wrong_method; 415: encoded. With -o ocsf each
+line is an event of the Open Cybersecurity Schema Framework; docs/audit.md has the
+mapping.`,
 		Example: "  receiver audit list\n" +
 			"  receiver audit list --since 168h --verdict refused --address 198.51.100.0/24\n" +
 			"  receiver audit list --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z -o csv > november.csv\n" +

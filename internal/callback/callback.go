@@ -240,8 +240,8 @@ func (r *Receiver) verify(q Request) (*Source, verify.Verdict) {
 	return source, source.Verifier.Verify(q.Signatures, q.Body)
 }
 
-// Refuse records a callback whose signature is not looked at, for the reason job.Encoded.
-// What it is answered is no matter of its source.
+// Refuse records a callback whose signature is not looked at, for the reason job.Encoded, or
+// job.WrongPath or job.WrongMethod: then what q names for its source is recorded as claimed.
 func (r *Receiver) Refuse(q Request, reason string) Outcome {
 	source := job.NoSource
 	if r.Knows(q.Source) {
@@ -256,7 +256,7 @@ func (r *Receiver) refuse(q Request, source, reason string, k *verify.Key) (Outc
 	taken := r.store.Offer(func() job.Attempt {
 		a := attempt(q, source, reason, receipt(q, k), "")
 		if source == job.NoSource {
-			a.Claimed = q.Source[:min(len(q.Source), 64)]
+			a.Claimed = q.Source[:min(len(q.Source), job.MaxText)]
 		}
 		if len(q.Body) > r.attemptBody {
 			a.Body = nil

@@ -166,7 +166,7 @@ func TestWhatIsNotSignedRightlyIsRefused(t *testing.T) {
 		{"no source", "", []string{right}, body, "unknown_source", "attempts._.unknown_source", ""},
 		{"the decoy", "_", []string{right}, body, "unknown_source", "attempts._.unknown_source", "_"},
 		{"a source that would be two subject tokens", "demo.x", []string{right}, body, "unknown_source", "attempts._.unknown_source", "demo.x"},
-		{"a long source", strings.Repeat("x", 100), []string{right}, body, "unknown_source", "attempts._.unknown_source", strings.Repeat("x", 64)},
+		{"a long source", strings.Repeat("x", 300), []string{right}, body, "unknown_source", "attempts._.unknown_source", strings.Repeat("x", 256)},
 		{"no signature", "demo", nil, body, "missing", "attempts.demo.missing", ""},
 		{"an empty signature", "demo", []string{" "}, body, "missing", "attempts.demo.missing", ""},
 		{"two signatures", "demo", []string{right, right}, body, "ambiguous", "attempts.demo.ambiguous", ""},

@@ -13,8 +13,9 @@ import (
 type Attempt struct {
 	// Source is the configured source, or NoSource.
 	Source string
-	// Claimed is the source that the request named if there is none of that name;
-	// its header holds at most MaxText bytes of it, in printable ASCII.
+	// Claimed is the source that the request named if there is none of that name, and for
+	// WrongPath and WrongMethod its method and path; its header holds at most MaxText bytes
+	// of it, in printable ASCII.
 	Claimed string
 	// Verdict is the reason of a refusal, or Duplicate, or another word of ours:
 	// lower case and underscores.
@@ -42,6 +43,12 @@ const NoSource = "_"
 const (
 	// UnknownSource: the address names no configured source.
 	UnknownSource = "unknown_source"
+	// WrongPath: it came to an address that is none for callbacks. It is answered 404,
+	// whatever its signature is.
+	WrongPath = "wrong_path"
+	// WrongMethod: it came by a method that its address is not for, such as GET. It is answered
+	// 405, whatever its signature is.
+	WrongMethod = "wrong_method"
 	// Encoded: the sender says that the body is compressed, or in another coding that changes
 	// its bytes. It is answered 415, whatever its signature is.
 	Encoded = "encoded"

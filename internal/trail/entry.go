@@ -33,7 +33,8 @@ type Entry struct {
 	// Received is when the whole callback had arrived, Stored when the stream had it.
 	Received time.Time `json:"received"`
 	Stored   time.Time `json:"stored"`
-	// Source is the configured source; Claimed what an address named instead of one.
+	// Source is the configured source; Claimed what an address named instead of one, or
+	// method and path of a callback that came by none of ours.
 	Source  string `json:"source,omitempty"`
 	Claimed string `json:"claimed,omitempty"`
 	// Verdict is accepted, unrecognised, refused, action, or a verdict on an attempt that
@@ -72,6 +73,10 @@ func (e Entry) Status() int {
 		return 0
 	case e.Verdict != Refused:
 		return http.StatusOK
+	case e.Reason == job.WrongPath:
+		return http.StatusNotFound
+	case e.Reason == job.WrongMethod:
+		return http.StatusMethodNotAllowed
 	case e.Reason == job.Encoded:
 		return http.StatusUnsupportedMediaType
 	}

@@ -77,6 +77,14 @@ func TestRead(t *testing.T) {
 			with(refused, func(e *trail.Entry) { e.Verdict, e.Reason, e.Signature = "refused", "mismatch", "sha256=x" }), 401},
 		{"encoded", attempt(job.Attempt{Source: "demo", Verdict: job.Encoded}),
 			with(refused, func(e *trail.Entry) { e.Verdict, e.Reason = "refused", "encoded" }), 415},
+		{"wrong path", attempt(job.Attempt{Source: job.NoSource, Claimed: "POST /x/callbacks/crm", Verdict: job.WrongPath}),
+			with(refused, func(e *trail.Entry) {
+				e.Source, e.Claimed, e.Verdict, e.Reason = "_", "POST /x/callbacks/crm", "refused", "wrong_path"
+			}), 404},
+		{"wrong method", attempt(job.Attempt{Source: job.NoSource, Claimed: "GET /callbacks/crm", Verdict: job.WrongMethod}),
+			with(refused, func(e *trail.Entry) {
+				e.Source, e.Claimed, e.Verdict, e.Reason = "_", "GET /callbacks/crm", "refused", "wrong_method"
+			}), 405},
 		{"unknown source", attempt(job.Attempt{Source: job.NoSource, Claimed: "crm\x1b[2J", Verdict: job.UnknownSource}),
 			with(refused, func(e *trail.Entry) {
 				e.Source, e.Claimed, e.Verdict, e.Reason = "_", "crm?[2J", "refused", "unknown_source"
@@ -217,6 +225,9 @@ func TestOCSF(t *testing.T) {
 	}
 	accepted := refused
 	accepted.Verdict, accepted.Reason, accepted.Size = "accepted", "", -1
+	astray, strange := refused, refused
+	astray.Source, astray.Reason, astray.Claimed = "_", "wrong_path", "PUT /x/callbacks/demo"
+	strange.Source, strange.Reason, strange.Claimed = "_", "wrong_method", "BREW /callbacks/demo"
 	quarantined := accepted
 	quarantined.Verdict = "quarantined"
 	for _, row := range []struct {
@@ -231,6 +242,9 @@ func TestOCSF(t *testing.T) {
 			`"unmapped":{"body_sha256":"ae46","signature":"sha256=x","source":"demo","verdict":"refused"}}`},
 		{"accepted", accepted, `"action_id":1,"activity_id":6,"category_uid":4,"class_uid":4002,"disposition_id":1,`},
 		{"quarantined", quarantined, `"disposition_id":3,`},
+		{"wrong path", astray, `"http_request":{"body_length":30,"http_method":"PUT","url":{"path":"/x/callbacks/demo"}},"http_response":{"code":404},`},
+		{"its method", astray, `"activity_id":7,"category_uid":4,"class_uid":4002,`},
+		{"wrong method", strange, `"activity_id":99,"category_uid":4,"class_uid":4002,`},
 		{"action", trail.Entry{ID: "ACTIONS/1", Verdict: "action", What: "start", Details: json.RawMessage(`{"version":"v1"}`)},
 			`"activity_id":3,"actor":{"user":{"name":"receiver"}},"category_uid":3,"class_uid":3004,"entity":{"name":"receiver","type":"Service"},`},
 	} {

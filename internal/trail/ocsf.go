@@ -1,7 +1,9 @@
 package trail
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 
 	"receiver/internal/job"
@@ -20,7 +22,7 @@ const ocsfVersion = "1.3.0"
 const (
 	categoryIdentity, categoryNetwork     = 3, 4
 	classEntityManagement, classHTTP      = 3004, 4002
-	activityPost, activityUpdate          = 6, 3
+	activityUpdate                        = 3
 	severityInformational, severityMedium = 1, 3
 	statusSuccess, statusFailure          = 1, 2
 	allowed, denied                       = 1, 2
@@ -49,7 +51,8 @@ func (o OCSF) class(category, class, activity int) {
 }
 
 func (o OCSF) callback(e Entry) OCSF {
-	o.class(categoryNetwork, classHTTP, activityPost)
+	method, path := e.request()
+	o.class(categoryNetwork, classHTTP, activityOf(method))
 	o["metadata"].(map[string]any)["profiles"] = []string{"security_control"}
 	severity, status, action, disposition := severityInformational, statusSuccess, allowed, dispositionAllowed
 	switch e.Verdict {
@@ -61,13 +64,7 @@ func (o OCSF) callback(e Entry) OCSF {
 	o["severity_id"], o["status_id"], o["action_id"], o["disposition_id"] = severity, status, action, disposition
 	o["status"] = e.Verdict
 	o.set("status_detail", e.Reason)
-	source := e.Source
-	if e.Claimed != "" {
-		source = e.Claimed
-	}
-	request := map[string]any{
-		"http_method": http.MethodPost, "url": map[string]any{"path": "/callbacks/" + source},
-	}
+	request := map[string]any{"http_method": method, "url": map[string]any{"path": path}}
 	if e.Size >= 0 {
 		request["body_length"] = e.Size
 	}
@@ -86,6 +83,24 @@ func (o OCSF) callback(e Entry) OCSF {
 	}
 	o["unmapped"] = map[string]any(unmapped)
 	return o
+}
+
+// request returns the method and the path that a callback came by, never with its token.
+func (e Entry) request() (method, path string) {
+	if e.Reason == job.WrongPath || e.Reason == job.WrongMethod {
+		method, path, _ = strings.Cut(e.Claimed, " ")
+		return method, path
+	}
+	return http.MethodPost, "/callbacks/" + cmp.Or(e.Claimed, e.Source)
+}
+
+// activityOf returns the activity_id of an HTTP method, 99 for one that the schema has not.
+func activityOf(method string) int {
+	methods := []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT", "TRACE"}
+	if i := slices.Index(methods, method); i >= 0 {
+		return i + 1
+	}
+	return 99
 }
 
 func (o OCSF) action(e Entry) OCSF {

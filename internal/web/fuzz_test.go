@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -28,6 +29,9 @@ func FuzzPublic(f *testing.F) {
 		"POST /callbacks/%ff%0a HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n\r\n",
 		"OPTIONS /callbacks/demo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
 		"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+		fmt.Sprintf("POST http://h//callbacks/demo/%%41/ HTTP/1.1\r\nHost: x\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s", verify.Header, right, len(demoBody), demoBody),
+		fmt.Sprintf("PUT /callbacks/demo/ HTTP/1.1\r\nHost: x\r\n%s: %s\r\nContent-Length: 1\r\n\r\n", verify.Header, right),
+		"POST /hooks/callbacks/demo/ HTTP/1.1\r\nHost: x\r\n\r\n", "GET /hooks/healthz/ HTTP/1.1\r\nHost: x\r\n\r\n",
 		"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
@@ -60,7 +64,7 @@ func FuzzPublic(f *testing.F) {
 		switch {
 		case w.Code < 200 || w.Code > 299:
 			return
-		case r.Method == http.MethodGet && r.URL.Path == "/healthz":
+		case r.Method == http.MethodGet && strings.TrimSuffix(r.URL.Path, "/") == "/healthz":
 			return
 		}
 		again, err := request()

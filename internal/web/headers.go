@@ -57,7 +57,7 @@ func headersOf(r *http.Request, token string) fmt.Stringer {
 
 type requestHeaders struct{ *http.Request }
 
-func (h requestHeaders) String() string { return headerJSON(h.Request, "") }
+func (h requestHeaders) String() string { return headerJSON(h.Request) }
 
 type tokenHeaders struct {
 	*http.Request
@@ -66,14 +66,27 @@ type tokenHeaders struct {
 
 func (h tokenHeaders) String() string { return headerJSON(h.Request, h.token) }
 
+// secretHeaders are those of a request whose address has parts that may be tokens.
+type secretHeaders struct {
+	*http.Request
+	secrets []string
+}
+
+func (h secretHeaders) String() string {
+	if len(h.secrets) > 8 { // which no address of ours has
+		return omitted
+	}
+	return headerJSON(h.Request, h.secrets...)
+}
+
 // headerJSON returns the headers as received as one JSON object in ASCII, names
-// sorted, secrets replaced by fingerprints: whole values of secret headers, and the token
-// wherever it stands. Headers beyond the bound are left out whole and the object says so,
+// sorted, secrets replaced by fingerprints: whole values of secret headers, and the tokens
+// wherever they stand. Headers beyond the bound are left out whole and the object says so,
 // since half a header proves nothing.
 //
 // It is written by hand: encoding/json sorts a map by reflection, at the price of half of
 // all allocations for a callback.
-func headerJSON(r *http.Request, token string) string {
+func headerJSON(r *http.Request, tokens ...string) string {
 	buffer := headerBuffers.Get().(*[]byte)
 	defer headerBuffers.Put(buffer)
 	var room [32]string
@@ -94,7 +107,7 @@ func headerJSON(r *http.Request, token string) string {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = appendHeader(text, name, values, token)
+		text = appendHeader(text, name, values, tokens)
 		if len(text) >= maxHeaderJSON {
 			return omitted
 		}
@@ -109,20 +122,29 @@ func fingerprint(secret string) string {
 	return "sha256:" + hex.EncodeToString(sum[:4])
 }
 
-func appendHeader(text []byte, name string, values []string, token string) []byte {
+func appendHeader(text []byte, name string, values, tokens []string) []byte {
 	secret := isSecret(name)
 	text = append(job.AppendString(text, name), ':', '[')
 	for i, v := range values {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		switch {
-		case secret:
+		if secret {
 			v = fingerprint(v)
-		case len(token) >= minToken:
-			v = strings.ReplaceAll(v, token, fingerprint(token))
+		} else {
+			v = without(v, tokens)
 		}
 		text = job.AppendString(text, v)
 	}
 	return append(text, ']')
+}
+
+// without returns a value with the fingerprints of tokens in their places.
+func without(v string, tokens []string) string {
+	for _, token := range tokens {
+		if len(token) >= minToken && strings.Contains(v, token) {
+			v = strings.ReplaceAll(v, token, fingerprint(token))
+		}
+	}
+	return v
 }

@@ -15,7 +15,7 @@ func TestHeadersAreRecordedAsReceived(t *testing.T) {
 	}
 	const want = `{"Authorization":["sha256:e54151d4"],"Content-Type":["application/json"],"Host":["receiver.example"],` +
 		`"X-Many":["one","two"],"X-None":[],"X-Odd":["a\"b\\c\t\u003c\u00e4\ud83d\ude00\ufffd"]}`
-	if got := headerJSON(&http.Request{Host: "receiver.example", Header: header}, ""); got != want {
+	if got := headerJSON(&http.Request{Host: "receiver.example", Header: header}); got != want {
 		t.Errorf("headerJSON = %s, want %s", got, want)
 	}
 }
@@ -46,7 +46,7 @@ func TestHeadersOverTheBoundAreLeftOut(t *testing.T) {
 	}{{maxHeaderJSON - 100, true}, {maxHeaderJSON, false}, {4 * maxHeaderJSON, false}} {
 		for _, filler := range []string{"x", "\u00e4"} {
 			h := http.Header{"X-Long": {strings.Repeat("x", tt.size-1) + filler}}
-			got := headerJSON(&http.Request{Host: "h", Header: h}, "")
+			got := headerJSON(&http.Request{Host: "h", Header: h})
 			if (got != omitted) != tt.kept || len(got) > maxHeaderJSON {
 				t.Errorf("headerJSON of %d bytes has %d, kept %v, want %v", tt.size, len(got), got != omitted, tt.kept)
 			}
@@ -62,7 +62,7 @@ func FuzzHeaderJSON(f *testing.F) {
 	f.Add("Host", "another", "host")
 	f.Fuzz(func(t *testing.T, name, value, host string) {
 		r := &http.Request{Host: host, Header: http.Header{name: {value, "", value}, "User-Agent": {"fuzz"}}}
-		text := headerJSON(r, "")
+		text := headerJSON(r)
 		for _, c := range []byte(text) {
 			if c < ' ' || c > '~' {
 				t.Fatalf("headerJSON = %q, want printable ASCII", text)

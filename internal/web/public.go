@@ -32,6 +32,9 @@ type Public struct {
 	// Timeout bounds the storing of one callback; up to a tenth of it may be missing. Zero
 	// leaves that to the store.
 	Timeout time.Duration
+	// Prefix is what a proxy leaves in front of the paths, such as /hooks; without it they are
+	// served all the same. Empty means none.
+	Prefix string
 	// TrustedProxies are believed when they say whom they forward for.
 	TrustedProxies []netip.Prefix
 	// Metrics counts what happens; it must be set.
@@ -64,7 +67,7 @@ type LogLimit interface {
 const retryAfter = "5"
 
 // NewPublic returns the public door: POST /callbacks/{source}, the same with /{token},
-// and GET /healthz.
+// and GET /healthz, with the prefix or without, and with or without a slash at the end.
 func NewPublic(p Public) http.Handler {
 	p.deadlines, p.budget = &deadlines{after: p.Timeout}, &budget{}
 	p.budget.left.Store(cmp.Or(p.BodiesLimit, math.MaxInt64))
@@ -79,31 +82,32 @@ func NewPublic(p Public) http.Handler {
 	e := newEcho(p.TrustedProxies, log)
 	refuse := e.HTTPErrorHandler
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
-		p.pace.wait(0)
-		refuse(err, c)
+		if errors.Is(err, echo.ErrNotFound) {
+			err = p.wrongPath(c)
+		}
+		if err != nil {
+			p.pace.wait(0)
+			refuse(err, c)
+		}
 	}
-	only(e, http.MethodPost, "/callbacks/:source", p.callback)
-	only(e, http.MethodPost, "/callbacks/:source/:token", p.callback)
+	p.only(e, http.MethodPost, http.MethodPost, "/callbacks/:source", p.callback)
+	p.only(e, http.MethodPost, http.MethodPost, "/callbacks/:source/:token", p.callback)
 	// Else Echo takes whatever follows, slashes and all, for the token.
 	e.RouteNotFound("/callbacks/:source/:token/*", echo.NotFoundHandler)
-	only(e, http.MethodGet, "/healthz", func(c echo.Context) error {
+	p.only(e, http.MethodGet, "GET, HEAD", "/healthz", func(c echo.Context) error {
 		health.wait(0)
 		return c.JSON(http.StatusOK, message{"ok"})
 	})
-	return e
+	return entrance(p.Prefix, e)
 }
 
 // only serves a path by one method. Left to itself, Echo answers OPTIONS 204, and a
 // 2xx is what the platform takes for received.
-func only(e *echo.Echo, method, path string, h echo.HandlerFunc) {
+func (p Public) only(e *echo.Echo, method, allow, path string, h echo.HandlerFunc) {
 	e.Add(method, path, h)
 	e.RouteNotFound(path, func(c echo.Context) error {
-		allow := method
-		if method == http.MethodGet {
-			allow += ", " + http.MethodHead // which the server makes a GET
-		}
 		c.Response().Header().Set(echo.HeaderAllow, allow)
-		return echo.ErrMethodNotAllowed
+		return p.wrongMethod(c)
 	})
 }
 
@@ -123,6 +127,9 @@ var unauthorized = []byte(`{"message":"unauthorized"}` + "\n")
 func (p Public) callback(c echo.Context) error {
 	start := time.Now()
 	r := c.Request()
+	if !plausible(c.Param("source")) {
+		return echo.ErrNotFound
+	}
 	body, held, err := readBody(c.Response(), r, p.BodyLimit, p.budget)
 	defer held.giveBack()
 	var tooLarge *http.MaxBytesError

@@ -30,11 +30,58 @@ func (p Public) unjudged(c echo.Context, began time.Time, q callback.Request, so
 	if known && p.Patience != nil && verify.WellFormed(q.Signatures) {
 		p.Patience.Failed(source, q.Body, reason, q.Received)
 	}
-	if p.allow(zerolog.InfoLevel, "callback", source, reason) {
-		p.Log.Info().Str("source", source).Str("remote", q.Remote).Int("bytes", len(q.Body)).Str("reason", reason).
-			Int("status", code).Dur("took", took).Msg("callback")
+	if !p.allow(zerolog.InfoLevel, "callback", source, reason) {
+		return
 	}
+	line := p.Log.Info().Str("source", source).Str("remote", q.Remote).Int("bytes", len(q.Body)).Str("reason", reason)
+	if reason != job.Encoded {
+		line = line.Str("request", q.Source)
+	}
+	line.Int("status", code).Dur("took", took).Msg("callback")
 }
+
+// wrongPath returns what to answer to a request to no address of ours, or nil if it is
+// answered. What looks like a callback is recorded all the same: the platform uses up its
+// retries on it, and nobody else can tell its operator.
+func (p Public) wrongPath(c echo.Context) error {
+	r := c.Request()
+	if !signed(r) && (r.Method != http.MethodPost || !strings.Contains(strings.ToLower(r.URL.Path), "callback")) {
+		return echo.ErrNotFound
+	}
+	return p.astray(c, sourceIn(r.URL.Path), job.WrongPath, http.StatusNotFound)
+}
+
+// wrongMethod returns what to answer to a request by a method that its address is not for, or
+// nil if it is answered. A signed one is recorded: a redirect may have made a GET of a callback.
+func (p Public) wrongMethod(c echo.Context) error {
+	r := c.Request()
+	if !signed(r) {
+		return echo.ErrMethodNotAllowed
+	}
+	return p.astray(c, sourceIn(r.URL.Path), job.WrongMethod, http.StatusMethodNotAllowed)
+}
+
+func signed(r *http.Request) bool { return len(r.Header.Values(verify.Header)) > 0 }
+
+// astray records a callback that came by a wrong way, and answers as if it had not. One whose
+// body does not come whole, or has no room, is logged and counted alone.
+func (p Public) astray(c echo.Context, source, reason string, code int) error {
+	began := time.Now()
+	r := c.Request()
+	body, held, err := readBody(c.Response(), r, p.BodyLimit, p.budget)
+	defer held.giveBack()
+	if err != nil {
+		hangUp(c)
+		return p.reject(c, code, http.StatusText(code))
+	}
+	path, secrets := shownPath(r)
+	claimed := cut(r.Method, 16) + " " + path
+	p.unjudged(c, began, callback.Request{Source: cut(claimed, job.MaxText), Body: body, Headers: secretHeaders{r, secrets}}, source, reason, code)
+	p.pace.wait(len(body))
+	return c.JSON(code, message{http.StatusText(code)})
+}
+
+func cut(s string, n int) string { return s[:min(len(s), n)] }
 
 // codings are the content codings that change the bytes of a body, in lower case: those
 // registered for HTTP, without identity. What was signed are the bytes as received, and no coding of them

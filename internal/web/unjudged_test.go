@@ -1,10 +1,13 @@
 package web_test
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"receiver/internal/callback"
 	"receiver/internal/job"
 	"receiver/internal/verify"
 	"receiver/internal/web"
@@ -87,5 +90,117 @@ func TestWhatIsEncodedIsKept(t *testing.T) {
 	}
 	if got := d.post(demoBody, "Content-Encoding", "utf-8", verify.Header, ""); got.code != http.StatusUnauthorized {
 		t.Errorf("a charset and no signature = %d, want 401", got.code)
+	}
+}
+
+// A callback that comes to no address of ours uses the platform's retries up: it is answered
+// as any stranger is, and logged, counted and kept.
+func TestWhatComesToAWrongPathIsKept(t *testing.T) {
+	const token = "AXRva2VuLm9mLm91cnM_-x-and-more-of-it"
+	const signed, unsigned = true, false
+	for _, tt := range []struct {
+		method, path string
+		signed       bool
+		code         int
+		claimed      string // what is recorded; empty for nothing
+		source       string // whose patience it tries, if it is signed
+	}{
+		{"POST", "//callbacks/demo", signed, 404, "POST //callbacks/demo", "demo"},
+		{"POST", "/callbacks//demo", signed, 404, "POST /callbacks//demo", "demo"},
+		{"POST", "/callbacks/demo//", signed, 404, "POST /callbacks/demo//", "demo"},
+		{"POST", "/prefix/callbacks/demo", signed, 404, "POST /prefix/callbacks/demo", "demo"},
+		{"POST", "/prefix/callbacks/demo/?a=secret", signed, 404, "POST /prefix/callbacks/demo/", "demo"},
+		{"POST", "/callbacks", signed, 404, "POST /callbacks", ""},
+		{"POST", "/callbacks/", signed, 404, "POST /callbacks/", ""},
+		{"POST", "/callbacks//", signed, 404, "POST /callbacks//", ""},
+		{"POST", "/Callbacks/Demo", signed, 404, "POST /Callbacks/Demo", "demo"},
+		{"POST", "/%63allbacks/demo", signed, 404, "POST /%63allbacks/demo", "demo"},
+		{"POST", "/callbacks%2Fdemo", signed, 404, "POST /callbacks%2Fdemo", "demo"},
+		{"POST", "/callbacks/demo%2F", signed, 404, "POST /callbacks/demo%2F", "demo"},
+		{"POST", "/callbacks/%64emo", signed, 404, "POST /callbacks/%64emo", "demo"},
+		{"POST", "/callbacks/demo;v=1", signed, 404, "POST /callbacks/demo;v=1", ""},
+		{"POST", "/callbacks/../callbacks/demo", signed, 404, "POST /callbacks/../callbacks/demo", ""},
+		{"POST", "/./callbacks/demo", signed, 404, "POST /./callbacks/demo", "demo"},
+		{"POST", "/callbacks/demo/a/b", signed, 404, "POST /callbacks/demo/a/b", "demo"},
+		{"POST", "/callbacks/demo/" + token + "/extra", signed, 404, "POST /callbacks/demo/sha256:a7119842/extra", "demo"},
+		{"POST", "/callbacks/demo%2F" + token, signed, 404, "POST /callbacks/sha256:", "demo"},
+		{"POST", "/callbacks/" + token, signed, 404, "POST /callbacks/sha256:a7119842", ""},
+		{"POST", "/", signed, 404, "POST /", ""},
+		{"POST", "http://other.example/a/callbacks/demo", signed, 404, "POST /a/callbacks/demo", "demo"},
+		{"POST", "http://other.example", signed, 404, "POST ", ""},
+		{"POST", "/hooks/" + strings.Repeat("x/", 300), signed, 404, ("POST /hooks/" + strings.Repeat("x/", 300))[:256], ""},
+		{"POST", "/x\xe9\xff", signed, 404, "POST /x%E9%FF", ""},
+		{"PUT", "/prefix/callbacks/demo", signed, 404, "PUT /prefix/callbacks/demo", "demo"},
+		{"POST", "/prefix/callbacks/demo", unsigned, 404, "POST /prefix/callbacks/demo", "demo"},
+		{"POST", "/CALLBACK", unsigned, 404, "POST /CALLBACK", ""},
+		{"POST", "/wp-login.php", unsigned, 404, "", ""},
+		{"PUT", "/prefix/callbacks/demo", unsigned, 404, "", ""},
+		{"GET", "/callbacks/a/b/c", unsigned, 404, "", ""},
+		{"GET", "/callbacks/demo", signed, 405, "GET /callbacks/demo", "demo"},
+		{"PUT", "/callbacks/demo/" + token + "/", signed, 405, "PUT /callbacks/demo/sha256:a7119842/", "demo"},
+		{"AN-UNUSUALLY-LONG-METHOD", "/callbacks/demo", signed, 405, "AN-UNUSUALLY-LON /callbacks/demo", "demo"},
+		{"POST", "/healthz", signed, 405, "POST /healthz", ""},
+		{"PUT", "/callbacks/demo", unsigned, 405, "", ""},
+		{"POST", "/healthz", unsigned, 405, "", ""},
+	} {
+		patience := callback.NewPatience()
+		d := open(t, func(o *options) { o.public.Patience = patience })
+		l := d.dial()
+		l.send("%s %s HTTP/1.1\nHost: x\nX-Original-Uri: %[2]s\nContent-Length: %[3]d\n", tt.method, tt.path, len(demoBody))
+		if tt.signed {
+			l.send("%s: %s\n", verify.Header, signature(demoKey, demoBody))
+		}
+		l.send("\n%s", demoBody)
+		got := l.answer()
+		reason, want := job.WrongPath, `{"message":"Not Found"}`+"\n"
+		if tt.code == http.StatusMethodNotAllowed {
+			reason, want = job.WrongMethod, `{"message":"Method Not Allowed"}`+"\n"
+		}
+		if got.code != tt.code || got.body != want {
+			t.Errorf("%s %s = %d %q, want %d %q", tt.method, tt.path, got.code, got.body, tt.code, want)
+		}
+		if _, offered := d.counts(); tt.claimed == "" {
+			if lines := d.log.lines(t); offered != 0 || len(lines) != 0 {
+				t.Errorf("%s %s leaves %d attempts and %v in the log, want nothing", tt.method, tt.path, offered, lines)
+			}
+			continue
+		}
+		a := d.lastOffer(t)
+		if a.Subject() != "attempts._."+reason || !strings.HasPrefix(a.Claimed, tt.claimed) || string(a.Body) != demoBody || a.Receipt.Remote != "127.0.0.1" {
+			t.Errorf("%s %s is kept as %+v on %s, want it to claim %q", tt.method, tt.path, a, a.Subject(), tt.claimed)
+		}
+		line := d.log.lines(t)[0]
+		if line["reason"] != reason || line["request"] != a.Claimed || line["status"] != float64(tt.code) || line["source"] != cmp.Or(tt.source, "_") {
+			t.Errorf("%s %s logged %v", tt.method, tt.path, line)
+		}
+		if inARow := patience.Standing("demo", time.Now()).InARow; (inARow == 1) != (tt.signed && tt.source != "") {
+			t.Errorf("%s %s: %d tries of the patience of demo", tt.method, tt.path, inARow)
+		}
+		for what, text := range map[string]string{"log": d.log.text(), "record": a.Claimed + a.Receipt.Request} {
+			if strings.Contains(text, token[:20]) || strings.Contains(text, token[len(token)-20:]) {
+				t.Errorf("%s %s: the %s has the token: %s", tt.method, tt.path, what, text)
+			}
+		}
+	}
+}
+
+// What does not arrive whole at a wrong path is answered as if it had, and no more is read.
+func TestAWrongPathReadsNoMoreThanACallback(t *testing.T) {
+	d := open(t)
+	for _, tt := range []struct{ headers, body string }{
+		{"Content-Length: 1025", ""}, {"Transfer-Encoding: chunked", "401\n" + strings.Repeat("x", 1025) + "\n"},
+		{"Content-Length: 9223372036854775807", ""}, {"Transfer-Encoding: chunked", "no chunk\n"},
+	} {
+		l := d.dial()
+		l.send("POST /prefix/callbacks/demo HTTP/1.1\nHost: x\n%s: x\n"+tt.headers+"\n\n"+tt.body, verify.Header)
+		if got := l.answer(); got.code != http.StatusNotFound || got.body != `{"message":"Not Found"}`+"\n" {
+			t.Errorf("%s: %d %q, want 404 as ever", tt.headers, got.code, got.body)
+		}
+		if err := l.closed(); err != nil {
+			t.Errorf("%s: the connection is still open: %v", tt.headers, err)
+		}
+	}
+	if _, offered := d.counts(); offered != 0 || len(d.log.lines(t)) != 4 {
+		t.Errorf("%d attempts and %v, want none and four lines", offered, d.log.lines(t))
 	}
 }
