@@ -63,6 +63,9 @@ func (a *app) printJob(j track.Job) error {
 	}}); err != nil {
 		return err
 	}
+	if j.View.Error != "" {
+		a.say("the platform names an error: %s", printable(j.View.Error))
+	}
 	if w := j.Watch; w != nil {
 		a.say("the platform was asked after it %d times, %d of them without a usable answer; next at %s",
 			w.Looks, w.Failures, moment(w.Next))

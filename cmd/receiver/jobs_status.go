@@ -11,8 +11,10 @@ import (
 func newJobsStatus(a *app) *cobra.Command {
 	var j jobCommand
 	cmd := &cobra.Command{
-		Use:     "status JOB",
-		Short:   "Ask the platform for the status of a job",
+		Use:   "status JOB",
+		Short: "Ask the platform for the status of a job",
+		Long: `status asks the platform and reads its answer as callbacks are read: RESULT is what a
+finished event would say of it.`,
 		Example: "  receiver jobs status --source crm 42114492",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,8 +37,8 @@ func (a *app) printStatus(s submit.Status) error {
 	if a.output == "json" {
 		return printJSON(a.out, s)
 	}
-	return table(a.out, []string{"JOB", "STATUS", "OBJECT", "RECORDS", "FAILED", "ERROR"},
-		[][]string{{s.ID, s.Status, s.Object, number(s.Records), number(s.Failed), s.Error}})
+	return table(a.out, []string{"JOB", "STATUS", "OBJECT", "RECORDS", "FAILED", "RESULT", "ERROR"},
+		[][]string{{s.ID, s.Status, s.Object, number(s.Records), number(s.Failed), orDash(string(s.Result)), s.Error}})
 }
 
 // number shows a count that may be unknown.

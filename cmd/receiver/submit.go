@@ -34,7 +34,8 @@ func newSubmit(a *app) *cobra.Command {
 		Short: "Upload a file as a bulk job and publish its submitted event",
 		Long: `submit streams a file to the platform, which makes a bulk job of it and calls back when
 the job has ended. The job's id goes to standard output. With --wait, submit follows
-the job to its end and exits 0 only if every row succeeded.
+the job to its end and exits 0 only if it succeeded: not if rows failed, nor if the
+platform does not say clearly how it ended.
 
 If the answer to the upload is lost, the upload is not repeated: the job may exist.`,
 		Example: "  receiver submit --source crm --object contact --file contacts.csv\n" +
@@ -227,12 +228,15 @@ func (a *app) follow(ctx context.Context, f follow) error {
 			return a.end(e.Job, fmt.Sprintf("finished event at sequence %d, evidence %s", e.Sequence, e.Evidence))
 		case <-tick.C:
 			status, err := f.client.Status(ctx, f.id)
+			var view job.View
+			if err == nil {
+				view, err = job.ReadAnswer(f.id, status.Raw)
+			}
 			if err != nil {
 				a.say("asking the platform: %v", err)
 				continue
 			}
-			view, err := job.Read(status.Raw)
-			if err == nil && view.Result != "" {
+			if view.Over() {
 				return a.end(view, "the platform says so; no callback has come yet")
 			}
 		case <-ctx.Done():
@@ -248,6 +252,10 @@ func (a *app) end(v job.View, how string) error {
 		if err := printJSON(a.out, v); err != nil {
 			return err
 		}
+	}
+	if v.Result == job.Undecided {
+		return fmt.Errorf("job %[1]s is over, and the platform does not say in words that can be read how it ended: status %[2]s; "+
+			"see `receiver jobs status %[1]s` and `receiver jobs show %[1]s`", printable(v.ID), printable(v.Status))
 	}
 	if v.Result != job.Succeeded {
 		return fmt.Errorf("job %s did not succeed: %s, status %s; see `receiver jobs errors %s`",

@@ -106,7 +106,8 @@ func (c *Client) create(ctx context.Context, k call) (Created, error) {
 		return Created{}, c.unsure(err)
 	}
 	f, err := object(a.body)
-	made := Created{ID: f.id(idNames...), Status: f.text(statusNames...), InstanceID: f.id(instanceNames...), Raw: a.body}
+	v := f.View()
+	made := Created{ID: v.ID, Status: v.Status, InstanceID: v.Instance, Raw: a.body}
 	if err == nil && made.ID == "" {
 		err = errors.New("it names no job")
 	}

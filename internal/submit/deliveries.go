@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"receiver/internal/job"
 )
 
 // Queued is the where clause for the callbacks that the platform has given up to send
@@ -101,16 +103,16 @@ func readDeliveries(k call, page []byte) ([]Delivery, error) {
 	return rows, nil
 }
 
-func delivery(f fields, raw json.RawMessage) Delivery {
+func delivery(f job.Fields, raw json.RawMessage) Delivery {
 	d := Delivery{
-		ID:          f.id("id", "deliveryId", "notificationId"),
-		Status:      f.text("status"),
-		JobID:       f.id("jobId", "job_id", "bulkJobId"),
-		Attempts:    f.count("attempts", "attemptCount", "retryCount"),
-		Created:     f.time("createdDate", "created"),
-		LastAttempt: f.time("lastAttemptDate", "updatedDate"),
-		Body:        []byte(f.text("body", "payload", "message", "content")),
-		URL:         f.text("url", "callbackUrl", "callback_url", "endpoint"),
+		ID:          f.ID("id", "deliveryId", "notificationId"),
+		Status:      f.Text("status"),
+		JobID:       f.ID("jobId", "bulkJobId"),
+		Attempts:    f.Count("attempts", "attemptCount", "retryCount"),
+		Created:     f.Time("createdDate", "created"),
+		LastAttempt: f.Time("lastAttemptDate", "updatedDate"),
+		Body:        []byte(f.Text("body", "payload", "message", "content")),
+		URL:         f.Text("url", "callbackUrl", "endpoint"),
 		Raw:         raw,
 	}
 	if len(d.Body) == 0 {
@@ -118,7 +120,7 @@ func delivery(f fields, raw json.RawMessage) Delivery {
 	}
 	if d.JobID == "" {
 		if inner, err := object(d.Body); err == nil {
-			d.JobID = inner.id(idNames...)
+			d.JobID = inner.View().ID
 		}
 	}
 	return d

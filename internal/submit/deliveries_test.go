@@ -22,7 +22,7 @@ func TestDeliveries(t *testing.T) {
 		{"the job named by the body only", `[{"id":8,"status":"queued","payload":"{\"job_id\":\"a.b\"}"}]`,
 			`[{"id":"8","status":"queued","job":"a.b"}]`, `{"job_id":"a.b"}`, ""},
 		{"a body that is JSON, not text", `[{"id":8,"status":"retry","message":{"id": 9007199254740993}}]`,
-			`[{"id":"8","status":"retry","job":"9007199254740993"}]`, `{"id":9007199254740993}`, ""},
+			`[{"id":"8","status":"retry","job":"9007199254740993"}]`, `{"id": 9007199254740993}`, ""},
 		{"neither job nor body", `[{"id":"9"}]`, `[{"id":"9","status":""}]`, "", ""},
 		{"none", `[]`, `[]`, "", ""},
 	} {

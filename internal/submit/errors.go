@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"receiver/internal/job"
 )
 
 var (
@@ -101,7 +103,7 @@ func (c *Client) refused(k call, resp *http.Response) *Error {
 	// Key names are matched whatever their case: the prose of the platform's
 	// documentation writes ProviderMessage, its samples providerMessage. A value of
 	// another type than text leaves its field empty.
-	_ = json.Unmarshal(body, &said)
+	_ = json.Unmarshal(job.WithoutMark(body), &said)
 	e.RequestID, e.Message, e.ProviderMessage = clean(said.RequestID), clean(said.Message), clean(said.ProviderMessage)
 	if e.Message == "" && e.ProviderMessage == "" {
 		e.Body = clean(string(body))

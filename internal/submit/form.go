@@ -2,6 +2,7 @@ package submit
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,11 +77,10 @@ func mergeMetadata(metadata, payload json.RawMessage) ([]byte, error) {
 	if len(metadata) == 0 && len(payload) == 0 {
 		return nil, nil
 	}
-	merged := fields{}
+	merged := map[string]json.RawMessage{}
 	if len(metadata) > 0 {
-		var err error
-		if merged, err = object(metadata); err != nil {
-			return nil, fmt.Errorf("metadata must be a JSON object: %w", err)
+		if err := json.Unmarshal(metadata, &merged); err != nil || merged == nil {
+			return nil, fmt.Errorf("metadata must be a JSON object: %w", cmp.Or(err, errors.New("it is null")))
 		}
 	}
 	if len(payload) == 0 {

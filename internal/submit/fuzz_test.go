@@ -20,6 +20,7 @@ func FuzzStatus(f *testing.F) {
 		`{"id":4.2114492E7,"jobStatus":"CANCELED","recordCount":3,"createdDate":1542829826619}`,
 		`{"id":9007199254740993,"status":"X","recordsCount":"12","bulk_start_time":"2018-05-28T10:00:00+02:00"}`,
 		`{"job_id":1e400,"status":{"a":[]},"completion_time":1e20}`, `[]`, `<html>`, ``,
+		"\ufeff" + `{"jobStatus":"SUCCESS","numOfRowsFailed":" 3 ","native":{"errorCount":[]}}`, `{"status":"COMPLETED","STATUS":"ERROR","errors":[{}]}`,
 	} {
 		f.Add([]byte(seed))
 	}

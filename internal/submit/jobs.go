@@ -45,7 +45,7 @@ func (c *Client) Jobs(ctx context.Context, where string) iter.Seq2[Status, error
 // single job.
 func readJobs(k call, page []byte) ([]Status, error) {
 	rows := []json.RawMessage{page}
-	if !bytes.HasPrefix(bytes.TrimLeft(page, jsonSpace), []byte("{")) {
+	if !bytes.HasPrefix(trimmed(page), []byte("{")) {
 		var err error
 		if rows, err = array(page); err != nil {
 			return nil, unreadable(k, err)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+
+	"receiver/internal/job"
 )
 
 // Object is something the service behind the platform has rows of.
@@ -45,7 +47,7 @@ func readObjects(body []byte) ([]Object, error) {
 	for i, row := range rows {
 		o := Object{Name: text(row)}
 		if f, err := object(row); err == nil {
-			o = Object{Name: f.text("name"), VendorName: f.text("vendorName"), Type: f.text("type")}
+			o = Object{Name: f.Text("name"), VendorName: f.Text("vendorName"), Type: f.Text("type")}
 		}
 		if o.Name == "" {
 			return nil, fmt.Errorf("object %d has no name", i+1)
@@ -102,7 +104,7 @@ func (c *Client) Metadata(ctx context.Context, object string) (Metadata, error) 
 	}
 	m := Metadata{Raw: a.body}
 	var other *json.UnmarshalTypeError
-	if err := json.Unmarshal(a.body, &m); err != nil && !errors.As(err, &other) {
+	if err := json.Unmarshal(job.WithoutMark(a.body), &m); err != nil && !errors.As(err, &other) {
 		return Metadata{}, unreadable(k, err)
 	}
 	if m.Fields == nil {

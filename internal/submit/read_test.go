@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"receiver/internal/submit"
 )
 
 func TestObjects(t *testing.T) {
@@ -50,7 +52,7 @@ func TestMetadata(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	for _, tc := range []struct{ name, body, want string }{
-		{"the vendor's example", `{"id":"1234","status":"COMPLETE"}`, `{"id":"1234","status":"COMPLETE"}`},
+		{"the vendor's example", `{"id":"1234","status":"COMPLETE"}`, `{"id":"1234","status":"COMPLETE","result":"succeeded"}`},
 		{
 			"first generation",
 			`{"id":42114492,"status":" CREATEd","recordsCount":2,"recordsFailedCount":0,"instanceId":425904,"object_name":"contact","job_direction":"UPLOAD","fileFormat":"csv","vendorJobId":"v","bulk_start_time":"2018-05-28T10:00:00+02:00","bulk_finish_time":1527494401000,"error":"e","infoMessage":"i"}`,
@@ -59,13 +61,20 @@ func TestStatus(t *testing.T) {
 		{
 			"third generation",
 			`{"id":42114492.0,"jobStatus":"CANCELED","statusMessage":"m","recordCount":3,"errorCount":1,"objectName":"o","jobDirection":"DOWNLOAD","createdDate":1542829826619,"completionTime":1542829827804}`,
-			`{"id":"42114492","status":"CANCELED","object":"o","direction":"DOWNLOAD","records":3,"failed":1,"message":"m","created":"2018-11-21T19:50:26.619Z","finished":"2018-11-21T19:50:27.804Z"}`,
+			`{"id":"42114492","status":"CANCELED","result":"cancelled","object":"o","direction":"DOWNLOAD","records":3,"failed":1,"message":"m","created":"2018-11-21T19:50:26.619Z","finished":"2018-11-21T19:50:27.804Z"}`,
 		},
 		{"counts as text, id beyond a float", `{"id":9007199254740993,"status":"X","recordsCount":"12","recordsFailedCount":""}`, `{"id":"9007199254740993","status":"X","records":12}`},
 		{"what makes no sense is left out", `{"id":null,"status":"X","recordsCount":-1,"recordsFailedCount":1.5,"createdDate":"soon","completionTime":1e17,"fileFormat":null}`, `{"id":"77","status":"X"}`},
 		{"id longer than any", `{"id":1e400,"status":"X"}`, `{"id":"77","status":"X"}`},
 		{"no id", `{"batchId":3,"status":"RUNNING","numOfLeadsProcessed":4,"numOfRowsFailed":1}`, `{"id":"77","status":"RUNNING","records":4,"failed":1}`},
-		{"status that is no text", `{"status":{"a": 1}}`, `{"id":"77","status":"{\"a\":1}"}`},
+		{
+			"what callbacks are read by", `{"id":"x","STATUS":"COMPLETED","numOfLeadsProcessed":10,"numOfRowsFailed":"3.0","error_count":1,"numOfRowsWithWarning":2}`,
+			`{"id":"x","status":"COMPLETED","result":"partial","records":10,"failed":3,"warned":2}`,
+		},
+		{"a count that cannot be read", `{"status":"COMPLETED","errorCount":"some"}`, `{"id":"77","status":"COMPLETED","result":"unknown"}`},
+		{"statuses that disagree", `{"status":"COMPLETED","jobStatus":"ABORTED"}`, `{"id":"77","status":"COMPLETED/ABORTED","result":"unknown"}`},
+		{"an error", `{"status":"COMPLETED","error":"gone"}`, `{"id":"77","status":"COMPLETED","result":"partial","error":"gone"}`},
+		{"a byte order mark", "\ufeff" + `{"status":"COMPLETED"}`, `{"id":"77","status":"COMPLETED","result":"succeeded"}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, _ := serve(t, answering(200, tc.body, nil))
@@ -77,6 +86,74 @@ func TestStatus(t *testing.T) {
 				t.Errorf("Raw = %s, want the answer as it came", got.Raw)
 			}
 		})
+	}
+}
+
+// A byte order mark before an answer is no part of its JSON, whatever was asked.
+func TestAnswersWithAByteOrderMark(t *testing.T) {
+	const mark = "\ufeff"
+	first := func(seq func(func(string, error) bool)) (got string, err error) {
+		seq(func(s string, e error) bool { got, err = s, e; return false })
+		return got, err
+	}
+	for _, tc := range []struct {
+		name, body, want string
+		ask              func(c *submit.Client) (string, error)
+	}{
+		{"objects", `["contact"]`, "contact", func(c *submit.Client) (string, error) {
+			o, err := c.Objects(t.Context())
+			if err != nil {
+				return "", err
+			}
+			return o[0].Name, nil
+		}},
+		{"metadata", `{"fields":[{"type":"string"}]}`, "string", func(c *submit.Client) (string, error) {
+			m, err := c.Metadata(t.Context(), "contact")
+			if err != nil {
+				return "", err
+			}
+			return m.Fields[0].Type, nil
+		}},
+		{"an upload", `{"id":"7","status":"CREATED"}`, "7", func(c *submit.Client) (string, error) {
+			made, err := c.Upload(t.Context(), submit.Upload{Object: "contact", FileName: "a.csv", File: strings.NewReader("a\n"), Size: 2})
+			return made.ID, err
+		}},
+		{"a list of jobs", `[{"job_id":"7","bulk_status":"RUNNING"}]`, "7", func(c *submit.Client) (string, error) {
+			return first(func(yield func(string, error) bool) {
+				c.Jobs(t.Context(), "")(func(s submit.Status, err error) bool { return yield(s.ID, err) })
+			})
+		}},
+		{"one job as a list", `{"job_id":"7"}`, "7", func(c *submit.Client) (string, error) {
+			return first(func(yield func(string, error) bool) {
+				c.Jobs(t.Context(), "")(func(s submit.Status, err error) bool { return yield(s.ID, err) })
+			})
+		}},
+		{"errors of rows", `[{"status":"bad"}]`, "bad", func(c *submit.Client) (string, error) {
+			return first(func(yield func(string, error) bool) {
+				c.Errors(t.Context(), "7", 0)(func(r submit.RowError, err error) bool { return yield(r.Text, err) })
+			})
+		}},
+		{"a queue", `[{"id":"9","body":"\ufeff{\"id\":7}"}]`, "7", func(c *submit.Client) (string, error) {
+			return first(func(yield func(string, error) bool) {
+				c.Deliveries(t.Context(), "", 0)(func(d submit.Delivery, err error) bool { return yield(d.JobID, err) })
+			})
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c, _ := serve(t, answering(200, mark+tc.body, nil))
+			if got, err := tc.ask(c); err != nil || got != tc.want {
+				t.Errorf("an answer with a mark gives %q, %v, want %q", got, err, tc.want)
+			}
+		})
+	}
+	c, _ := serve(t, answering(400, mark+`{"message":"no such thing"}`, nil))
+	var refused *submit.Error
+	if _, err := c.Status(t.Context(), "7"); !errors.As(err, &refused) || refused.Message != "no such thing" {
+		t.Errorf("a refusal with a mark says %v, want its message", err)
+	}
+	c, _ = serve(t, answering(200, mark+mark+`{"status":"COMPLETED"}`, nil))
+	if s, err := c.Status(t.Context(), "7"); err == nil {
+		t.Errorf("two marks give %+v, want an error", s)
 	}
 }
 

@@ -53,7 +53,7 @@ func readRowErrors(k call, page []byte) ([]RowError, error) {
 	for _, raw := range raws {
 		row := RowError{Text: text(raw), Raw: raw}
 		if f, err := object(raw); err == nil {
-			if said := f.text("status", "message", "error"); said != "" {
+			if said := f.Text("status", "message", "error"); said != "" {
 				row.Text = said
 			}
 		}

@@ -6,31 +6,27 @@ import (
 	"errors"
 	"net/http"
 	"time"
-)
 
-// The names under which the generations of the platform give one thing.
-// OC: sections 5.1 and 5.4, (b) rows 1 and 2.
-var (
-	idNames       = []string{"id", "jobId", "job_id"}
-	statusNames   = []string{"status", "jobStatus", "job_status", "bulk_status"}
-	instanceNames = []string{"instanceId", "instance_id"}
+	"receiver/internal/job"
 )
 
 // Status is what the platform says of a job, in whichever generation of names.
 // Text that is absent is empty, a number nil, a time zero.
 type Status struct {
-	ID         string `json:"id"`
-	Status     string `json:"status"` // verbatim; what it means is not decided here
-	InstanceID string `json:"instanceId,omitempty"`
-	Object     string `json:"object,omitempty"`
-	Direction  string `json:"direction,omitempty"` // "UPLOAD" or "DOWNLOAD"
+	ID         string     `json:"id"`
+	Status     string     `json:"status"`           // verbatim, as in job.View
+	Result     job.Result `json:"result,omitempty"` // what it means; empty while the job is not over
+	InstanceID string     `json:"instanceId,omitempty"`
+	Object     string     `json:"object,omitempty"`
+	Direction  string     `json:"direction,omitempty"` // "UPLOAD" or "DOWNLOAD"
 
 	// Records probably includes the rows that failed: do not derive successes from
 	// the two. OC: (b) row 22.
 	Records *int64 `json:"records,omitempty"`
 	Failed  *int64 `json:"failed,omitempty"`
+	Warned  *int64 `json:"warned,omitempty"` // rows with a warning
 
-	Error       string    `json:"error,omitempty"`   // only after failure
+	Error       string    `json:"error,omitempty"`   // only where something failed
 	Message     string    `json:"message,omitempty"` // anything else it says in words
 	FileFormat  string    `json:"fileFormat,omitempty"`
 	VendorJobID string    `json:"vendorJobId,omitempty"`
@@ -102,22 +98,15 @@ func readStatus(raw []byte) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	v := f.View()
 	return Status{
-		ID:              f.id(idNames...),
-		Status:          f.text(statusNames...),
-		InstanceID:      f.id(instanceNames...),
-		Object:          f.text("object_name", "objectName"),
-		Direction:       f.text("job_direction", "jobDirection"),
-		Records:         f.count("recordsCount", "recordCount", "record_count", "numOfLeadsProcessed"),
-		Failed:          f.count("recordsFailedCount", "errorCount", "error_count", "numOfRowsFailed"),
-		Error:           f.text("error"),
-		Message:         f.text("statusMessage", "message", "infoMessage"),
-		FileFormat:      f.text("fileFormat"),
-		VendorJobID:     f.text("vendorJobId"),
-		Created:         f.time("createdDate"),
-		Started:         f.time("bulk_start_time"),
-		Finished:        f.time("bulk_finish_time", "completionTime", "completion_time"),
-		NotificationURL: f.text("notification_url", "notificationUrl"),
+		ID: v.ID, Status: v.Status, Result: v.Result, InstanceID: v.Instance, Object: v.Object, Direction: v.Direction,
+		Records: v.Records, Failed: v.Failed, Warned: v.Warned, Error: v.Error, Message: v.Message,
+		FileFormat: v.FileFormat, VendorJobID: v.VendorJob,
+		Created:         f.Time("createdDate"),
+		Started:         f.Time("bulk_start_time"),
+		Finished:        f.Time("bulk_finish_time", "completionTime"),
+		NotificationURL: f.Text("notification_url"),
 		Raw:             raw,
 	}, nil
 }
