@@ -26,8 +26,8 @@ type Watch struct {
 	// Waited is how much time has passed between the questions so far, each pause counted up
 	// to the longest that the schedule has. A clock that is set changes nothing in it.
 	Waited time.Duration `json:"waited,omitempty"`
-	// Late counts the questions past the end of the schedule that the platform did not answer.
-	Late int `json:"late,omitempty"`
+	// Unanswered counts the last questions in a row that the platform did not answer at all.
+	Unanswered int `json:"unanswered,omitempty"`
 	// Step is how far the schedule's pauses have grown; it falls back to zero when the
 	// next question is brought forward.
 	Step int `json:"step,omitempty"`

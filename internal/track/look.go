@@ -64,7 +64,9 @@ func (w *Watcher) look(ctx context.Context, watch job.Watch) error {
 	now := w.o.Now()
 	watch.Waited = w.plan(watch.Source, watch.Object).waited(watch, now)
 	watch.Looks, watch.Last, watch.Error = watch.Looks+1, now, ""
-	answered := err == nil || w.o.Unknown(err)
+	if watch.Unanswered++; err == nil || w.o.Unknown(err) {
+		watch.Unanswered = 0
+	}
 	switch {
 	case err != nil:
 		watch.Failures, watch.Error = watch.Failures+1, cut(err.Error())
@@ -76,7 +78,7 @@ func (w *Watcher) look(ctx context.Context, watch job.Watch) error {
 		}
 		watch.Status = a.view.Status
 	}
-	return w.goOn(ctx, watch, now, answered)
+	return w.goOn(ctx, watch, now)
 }
 
 // before returns what is known of a job before the platform is asked.
@@ -197,9 +199,9 @@ func (w *Watcher) tell(ctx context.Context, e job.Event) (job.Stored, error) {
 }
 
 // goOn says what has become of a job that has not ended, and when it is asked after next. A
-// job is lost when its time is over and the platform has answered since, be it that it knows
-// no such job, or did not answer several times.
-func (w *Watcher) goOn(ctx context.Context, watch job.Watch, now time.Time, answered bool) error {
+// job is lost when its time is over and the platform has answered, be it that it knows no such
+// job, or has not answered several times in a row.
+func (w *Watcher) goOn(ctx context.Context, watch job.Watch, now time.Time) error {
 	plan := w.plan(watch.Source, watch.Object)
 	if !watch.Overdue && !now.Before(plan.overdue(watch, now)) {
 		watch.Overdue = true
@@ -208,11 +210,8 @@ func (w *Watcher) goOn(ctx context.Context, watch job.Watch, now time.Time, answ
 		}
 	}
 	over := !now.Before(plan.end(watch, now))
-	if over && !answered {
-		watch.Late++
-	}
 	switch {
-	case over && (answered || watch.Late >= lateTries):
+	case over && (watch.Unanswered == 0 || watch.Unanswered >= lateTries):
 		return w.say(ctx, job.Lost, watch, "job is lost: nobody called, and the platform is not asked any more")
 	case over:
 		watch.Next = plan.late(watch, now)

@@ -82,13 +82,13 @@ func (p Plan) next(w job.Watch, now time.Time) time.Time {
 	return next
 }
 
-// lateTries is how often the platform is asked after a job that is past its end, if it does
-// not answer: the receiver may have been started before its network.
+// lateTries is how often in a row the platform must not have answered before a job that is past
+// its end is lost: the receiver may have been started before its network.
 const lateTries = 4
 
 // late is when a job past its end is asked after once more.
 func (p Plan) late(w job.Watch, now time.Time) time.Time {
-	return now.Add(jittered(p.pause(w.Late-1, p.Cap)))
+	return now.Add(jittered(p.pause(w.Unanswered-1, p.Cap)))
 }
 
 // again is when what a job that has ended left to ask for is asked for once more.
