@@ -80,7 +80,7 @@ func (b *Bus) share(ctx context.Context, workers int, stream string, cfg jetstre
 	}
 	// What waits for its time counts as handed out, so there must be no limit to that.
 	cfg.AckPolicy, cfg.MaxAckPending, cfg.MaxDeliver = jetstream.AckExplicitPolicy, -1, -1
-	consumer, err := b.js.CreateOrUpdateConsumer(ctx, stream, cfg)
+	consumer, err := b.consumer(ctx, stream, cfg, do)
 	if err != nil {
 		return fmt.Errorf("opening consumer %s of stream %s: %w", cfg.Durable, stream, err)
 	}
@@ -89,6 +89,8 @@ func (b *Bus) share(ctx context.Context, workers int, stream string, cfg jetstre
 		return fmt.Errorf("reading consumer %s of stream %s: %w", cfg.Durable, stream, err)
 	}
 	defer context.AfterFunc(ctx, it.Drain)()
+	clock := b.watchClock(it.Stop)
+	defer clock.stop()
 	var working sync.WaitGroup
 	defer working.Wait()
 	defer it.Stop()
@@ -99,6 +101,9 @@ func (b *Bus) share(ctx context.Context, workers int, stream string, cfg jetstre
 		if err != nil {
 			if ctx.Err() != nil && errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 				return ctx.Err()
+			}
+			if clock.back.Load() {
+				err = errSetBack
 			}
 			return fmt.Errorf("reading consumer %s of stream %s: %w", cfg.Durable, stream, err)
 		}

@@ -111,6 +111,39 @@ func TestManyJobsPastTheirEndAreAskedAfterInTurn(t *testing.T) {
 	}
 }
 
+// The errors of rows are asked for once, too, if no receiver ran while the platform kept them.
+func TestErrorsOfRowsPastTheirTimeAreAskedForOnce(t *testing.T) {
+	bus := open(t, start(t))
+	for _, tt := range []struct {
+		id   string
+		rows func(string, int) ([]track.Row, error)
+		want int
+		gone int
+	}{
+		{"there-after-all", gives(1, track.Row{Text: "x"}), 2, 0},
+		{"gone", func(string, int) ([]track.Row, error) { return nil, errUnknown }, 1, 1},
+	} {
+		t.Run(tt.id, func(t *testing.T) {
+			p := says(completed)
+			p.rows = tt.rows
+			o := p.options(bus)
+			long := time.Now().Add(-2 * job.Retention)
+			e := callback(t, job.Finished, `{"id":"`+tt.id+`","status":"COMPLETED","recordsCount":2,"recordsFailedCount":1}`)
+			e.Time = long
+			publishAll(t, bus, e)
+			if ok, err := bus.PutWatch(t.Context(), job.Watch{Source: "demo", Job: tt.id, Since: long, Next: long}); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			_, stop := run(t, o)
+			defer stop()
+			awaitNoWatch(t, bus, tt.id)
+			if n := p.questions(tt.id + " rows"); n != 1 || len(history(t, bus, tt.id)) != tt.want || p.count("errors demo gone") != tt.gone {
+				t.Errorf("asked %d times, %d gone, and the job has the events %q", n, p.count("errors demo gone"), history(t, bus, tt.id))
+			}
+		})
+	}
+}
+
 func lateOptions(o track.Options) track.Options {
 	o.Unknown = func(err error) bool { return err.Error() == errUnknown.Error() }
 	return o

@@ -63,15 +63,15 @@ func (w *Watcher) after(ctx context.Context, watch job.Watch, ended Job) error {
 		return nil
 	}
 	now := w.o.Now()
-	if now.After(ended.FilesUntil) {
-		w.o.Count("errors", watch.Source, "gone")
-		w.o.Log.Warn().Str("source", watch.Source).Str("job", watch.Job).Int("looks", watch.Looks).Str("last_error", watch.Error).
-			Msg("not everything about the job's end was fetched: the platform has kept it for three days")
-		return nil
-	}
 	lacking, err := w.complete(ctx, watch, ended)
 	if lacking == nil || err != nil {
 		return err
+	}
+	if now.After(ended.FilesUntil) { // asked all the same: no receiver may have run until now
+		w.o.Count("errors", watch.Source, "gone")
+		w.o.Log.Warn().AnErr("last_error", lacking).Str("source", watch.Source).Str("job", watch.Job).Int("looks", watch.Looks+1).
+			Msg("not everything about the job's end was fetched: the platform has kept it for three days")
+		return nil
 	}
 	watch.Looks, watch.Failures, watch.Last, watch.Error = watch.Looks+1, watch.Failures+1, now, cut(lacking.Error())
 	watch.Next = w.plan(watch.Source, ended.View.Object).again(watch, now)

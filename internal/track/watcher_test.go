@@ -461,24 +461,3 @@ func TestATokenInAnAnswerIsNotKept(t *testing.T) {
 		t.Errorf("%d events say that they were redacted, want 2", polled)
 	}
 }
-
-// A replica whose clock is an hour ahead writes down a next question that lies in the future
-// of all others. Those ask when the pause is over, not when the hour is.
-func TestAClockThatWasAheadHoldsUpNoQuestion(t *testing.T) {
-	bus := open(t, start(t))
-	p := says(running, running, completed)
-	patient := quick
-	patient.Deadline = 24 * time.Hour
-	ahead, right := p.options(bus), p.options(bus)
-	ahead.Plan = func(string, string) track.Plan { return patient }
-	right.Plan = ahead.Plan
-	ahead.Now = func() time.Time { return time.Now().Add(time.Hour) }
-	_, stop := run(t, ahead)
-	publishAll(t, bus, submitted("early"))
-	if !await(func() bool { w, _, _ := bus.Watched(t.Context(), "demo", "early"); return w.Looks > 0 }) {
-		t.Fatal("the job was never asked after")
-	}
-	stop()
-	run(t, right)
-	awaitEnd(t, bus, "early")
-}
