@@ -67,6 +67,9 @@ func (b *Bus) catchUp(ctx context.Context, c *jetstream.ConsumerInfo, do task) e
 		if _, err := do(ctx, msg, meta); err != nil {
 			b.opts.Log.Error().Err(err).Str("subject", msg.Subject()).Msg("message that is none of ours; left aside")
 		}
+		if meta.Sequence.Stream == c.Delivered.Stream {
+			return nil
+		}
 	}
 }
 

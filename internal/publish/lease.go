@@ -23,6 +23,8 @@ type Lease struct {
 	name     string
 	holder   string
 	revision uint64 // of our entry; 0 when we do not hold it
+	other    uint64 // revision of the entry of another holder, seen first
+	since    time.Time
 }
 
 // Lease returns the lease of this name, not yet held. The bucket is created if it is
@@ -98,9 +100,26 @@ func (l *Lease) recognise(ctx context.Context) (bool, error) {
 	case err != nil:
 		return false, fmt.Errorf("%w: reading the lease %s: %v", ErrUnavailable, l.name, err)
 	case string(entry.Value()) != l.holder:
-		return false, nil
+		return l.outlived(ctx, entry.Revision())
 	}
 	l.revision = entry.Revision()
+	return true, nil
+}
+
+// outlived takes the lease of a holder that has not renewed it for much longer than it lasts by
+// our own timers: the server ends a lease by the wall clock, which may have been set back.
+func (l *Lease) outlived(ctx context.Context, revision uint64) (bool, error) {
+	if l.other != revision {
+		l.other, l.since = revision, time.Now()
+	}
+	if time.Since(l.since) < 3*l.bus.opts.LeaseTime {
+		return false, nil
+	}
+	revision, err := l.kv.Update(ctx, l.name, []byte(l.holder), revision)
+	if err != nil {
+		return false, nil // somebody was quicker
+	}
+	l.revision = revision
 	return true, nil
 }
 

@@ -57,6 +57,28 @@ func TestALeaseOutlivesItsHolderForAWhileOnly(t *testing.T) {
 	}
 }
 
+// The server ends a lease by the wall clock. When that is set back, it does not, for as long as
+// it was ahead; then it counts that the holder is gone.
+func TestALeaseThatTheServerDoesNotEndIsTaken(t *testing.T) {
+	const leaseTime = 200 * time.Millisecond
+	s := start(t, t.TempDir())
+	gone := lease(t, openWith(t, s, publish.Options{LeaseTime: time.Hour})) // the server's time
+	heir := lease(t, openWith(t, s, publish.Options{LeaseTime: leaseTime}))
+	if !hold(t, gone) {
+		t.Fatal("nobody holds the lease")
+	}
+	for range 5 {
+		if hold(t, heir) || !hold(t, gone) {
+			t.Fatal("a lease that is renewed was taken")
+		}
+		<-time.After(leaseTime)
+	}
+	eventually(t, "the lease of a holder that is gone is taken", func() bool { return hold(t, heir) })
+	if hold(t, gone) {
+		t.Error("who lost the lease renews it")
+	}
+}
+
 func TestLeasesAreApart(t *testing.T) {
 	b := openWith(t, start(t, t.TempDir()), publish.Options{})
 	one, other := lease(t, b), lease(t, b, "other")

@@ -50,7 +50,10 @@ func markStop(folder string) {
 // a crash leaves behind.
 func lookThrough(folder string) error {
 	var since time.Time
-	if stopped, err := os.Stat(filepath.Join(folder, stopFile)); err == nil {
+	mark := filepath.Join(folder, stopFile)
+	stopped, err := os.Stat(mark)
+	ahead := err == nil && stopped.ModTime().After(time.Now()) // as a clock was that is set right now
+	if err == nil && !ahead {
 		since = stopped.ModTime()
 	}
 	files, err := blockFilesOf(folder)
@@ -68,6 +71,9 @@ func lookThrough(folder string) error {
 		found = append(found, places...)
 	}
 	if len(found) == 0 {
+		if ahead { // else it would hide what is changed until then
+			return os.Chtimes(mark, time.Now(), time.Now())
+		}
 		return nil
 	}
 	if more := len(found) - mostNamed; more > 0 {

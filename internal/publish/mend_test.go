@@ -112,6 +112,25 @@ func TestStartLooksOnlyAtWhatWasChangedSince(t *testing.T) {
 	}
 }
 
+// A stop by a clock that was ahead hides nothing of what is changed by one that is right.
+func TestAStopByAClockAheadHidesNoDamage(t *testing.T) {
+	folder, jobs, _ := stored(t)
+	ahead := time.Now().Add(24 * time.Hour)
+	if err := os.Chtimes(filepath.Join(folder, "receiver.stopped"), ahead, ahead); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(jobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again(t, jobs, flip(8)(bytes.Clone(whole), recordLength(whole)))
+	for range 2 {
+		if _, err := publish.Start(embedded(folder)); !errors.Is(err, publish.ErrDamaged) {
+			t.Fatalf("Start = %v, want ErrDamaged", err)
+		}
+	}
+}
+
 func TestMendChangesNothingThatIsWhole(t *testing.T) {
 	folder, jobs, _ := stored(t)
 	before, err := os.ReadFile(jobs)

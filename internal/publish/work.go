@@ -81,6 +81,9 @@ func (b *Bus) share(ctx context.Context, workers int, stream string, cfg jetstre
 	// What waits for its time counts as handed out, so there must be no limit to that.
 	cfg.AckPolicy, cfg.MaxAckPending, cfg.MaxDeliver = jetstream.AckExplicitPolicy, -1, -1
 	consumer, err := b.consumer(ctx, stream, cfg, do)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return fmt.Errorf("opening consumer %s of stream %s: %w", cfg.Durable, stream, err)
 	}
