@@ -137,11 +137,16 @@ func (in *instance) newMetrics() *web.Metrics {
 	m := web.NewMetrics(in.bus.Dropped)
 	m.ShowLogLimit(in.limit.Held)
 	if in.server != nil {
-		m.ShowStore(func() (int64, bool, int) {
+		m.ShowStore(func() web.Store {
 			room := in.server.Room()
-			return room.Free, room.Full != nil, room.Restarts
+			return web.Store{Free: room.Free, Refuses: room.Full != nil, Restarts: room.Restarts}
 		})
 	}
+	words := make([]string, len(publish.States))
+	for i, s := range publish.States {
+		words[i] = string(s)
+	}
+	m.ShowState(words, func() string { return string(in.bus.State()) })
 	return m
 }
 

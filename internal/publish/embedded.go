@@ -45,8 +45,12 @@ type Server struct {
 	ns      atomic.Pointer[server.Server] // replaced when it had to be started again
 	e       Embedded
 	room    atomic.Pointer[Room]
-	turn    sync.Mutex // held by a look and by Stop
-	again   time.Time  // no restart before
+	turn    sync.Mutex    // held by a look and by Stop
+	again   time.Time     // no restart before
+	pause   time.Duration // from the last restart to that
+	said    *serverLog    // of the server that runs now
+	home    home          // of the files
+	lost    error         // why the store is given up
 	quit    context.CancelFunc
 	watched sync.WaitGroup
 	owner   nkeys.KeyPair
@@ -94,13 +98,21 @@ func Start(e Embedded) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	ns, err := start(opts, e.Log)
+	ns, said, err := start(opts, e.Log)
 	if err != nil {
 		return nil, err
 	}
+	s := newServer(ns, said, e, owner)
+	if err := complete(ns, e.Folder); err != nil {
+		s.Stop()
+		return nil, fmt.Errorf("starting the embedded NATS server on %s: %w: %s", e.Folder, err, said.lastError())
+	}
 	batches.remove()
-	s := newServer(ns, e, owner)
 	s.claim, s.batches = c, batches
+	if s.home.folder, err = c.lock.stat(); err != nil {
+		s.Stop()
+		return nil, fmt.Errorf("looking at the folder of the embedded NATS server: %w", err)
+	}
 	if err := c.announce(s.URL()); err != nil {
 		s.Stop()
 		return nil, err
@@ -112,17 +124,17 @@ func Start(e Embedded) (_ *Server, err error) {
 	return s, nil
 }
 
-func newServer(ns *server.Server, e Embedded, owner nkeys.KeyPair) *Server {
-	s := &Server{e: e, owner: owner, quit: func() {}}
+func newServer(ns *server.Server, said *serverLog, e Embedded, owner nkeys.KeyPair) *Server {
+	s := &Server{e: e, said: said, owner: owner, quit: func() {}, home: home{streams: map[string]*streamFiles{}}}
 	s.ns.Store(ns)
-	s.room.Store(&Room{Free: -1})
+	s.room.Store(&Room{Free: -1, State: StateOK})
 	return s
 }
 
-func start(opts *server.Options, log zerolog.Logger) (*server.Server, error) {
+func start(opts *server.Options, log zerolog.Logger) (*server.Server, *serverLog, error) {
 	ns, err := server.NewServer(opts)
 	if err != nil {
-		return nil, fmt.Errorf("configuring the embedded NATS server: %w", err)
+		return nil, nil, fmt.Errorf("configuring the embedded NATS server: %w", err)
 	}
 	logger := &serverLog{log: log}
 	ns.SetLoggerV2(logger, false, false, false)
@@ -131,9 +143,9 @@ func start(opts *server.Options, log zerolog.Logger) (*server.Server, error) {
 	if logger.fatal.Load() || !ns.ReadyForConnections(startTimeout) {
 		ns.Shutdown()
 		ns.WaitForShutdown()
-		return nil, fmt.Errorf("starting the embedded NATS server on %s: %s", opts.StoreDir, logger.lastError())
+		return nil, nil, fmt.Errorf("starting the embedded NATS server on %s: %s", opts.StoreDir, logger.lastError())
 	}
-	return ns, nil
+	return ns, logger, nil
 }
 
 // URL returns the address for clients, or nothing if there is none.
@@ -171,13 +183,21 @@ func (s *Server) Stop() {
 	s.ns.Load().Shutdown()
 	s.ns.Load().WaitForShutdown()
 	if s.claim != nil {
-		s.batches.remove()
-		markStop(s.e.Folder)
-		s.claim.release()
+		s.leave()
 	}
 	if s.scratch != "" {
 		_ = os.RemoveAll(s.scratch) // in the system's temporary folder, which gets cleaned
 	}
+}
+
+// leave gives the folder free. What is at the path of a folder that was moved is another's.
+func (s *Server) leave() {
+	if s.lost == nil && s.home.folder != nil && !moved(s.e.Folder, s.home.folder) {
+		s.batches.remove()
+		markStop(s.e.Folder)
+		_ = os.Remove(s.claim.address) // who finds it all the same also finds that nobody holds the lock
+	}
+	s.claim.lock.release()
 }
 
 func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {

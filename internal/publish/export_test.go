@@ -63,3 +63,14 @@ func Speak(ctx context.Context, b *Bus, subject string, header nats.Header) erro
 	_, err := b.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Header: header})
 	return err
 }
+
+// Seen reports whether s has looked at the files of a stream that holds something.
+func Seen(s *Server, stream string) bool {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	f := s.home.streams[stream]
+	return f != nil && f.newest != nil
+}
+
+// Look looks after the store of s once more.
+func Look(s *Server) { s.look() }

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 	"github.com/rs/zerolog"
@@ -28,10 +27,10 @@ const (
 	addressFile = "receiver.address"
 )
 
-// claim is the exclusive right to a folder, held by a file lock: the kernel gives it
-// back however the process ends.
+// claim is the exclusive right to a folder, held by locks: the kernel gives them back
+// however the process ends.
 type claim struct {
-	lock    *flock.Flock
+	lock    *folderLock
 	address string
 }
 
@@ -42,13 +41,15 @@ func claimFolder(folder string) (*claim, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the folder of the embedded NATS server: %w", err)
 	}
-	lock := flock.New(filepath.Join(folder, lockFile))
-	ctx, cancel := context.WithTimeout(context.Background(), claimPatience)
-	defer cancel()
-	if ok, err := lock.TryLockContext(ctx, claimPatience/100); !ok {
-		if err != nil && ctx.Err() == nil {
-			return nil, fmt.Errorf("locking %s: %w", folder, err)
-		}
+	lock, ok, err := lockFolder(folder, false)
+	for late := time.Now().Add(claimPatience); err == nil && !ok && time.Now().Before(late); {
+		<-time.After(claimPatience / 100)
+		lock, ok, err = lockFolder(folder, false)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("locking %s: %w", folder, err)
+	}
+	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrInUse, folder)
 	}
 	c := &claim{lock: lock, address: filepath.Join(folder, addressFile)}
@@ -78,7 +79,7 @@ func (c *claim) announce(url string) error {
 
 func (c *claim) release() {
 	_ = os.Remove(c.address) // who finds it all the same also finds that nobody holds the lock
-	_ = c.lock.Unlock()
+	c.lock.release()
 }
 
 // Attach connects, as the owner, to the server that another process runs on a
@@ -145,19 +146,14 @@ var ErrNotRunning = errors.New("no receiver runs")
 // share keeps the folder from being claimed until release is called. It returns
 // ErrInUse if it is claimed already, and leaves no trace in the folder.
 func share(folder string) (release func(), err error) {
-	path := filepath.Join(folder, lockFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return func() {}, nil // nobody ever ran here
-	}
-	lock := flock.New(path)
-	ok, err := lock.TryRLock()
+	lock, ok, err := lockFolder(folder, true)
 	if err != nil {
 		return nil, fmt.Errorf("looking at the lock of %s: %w", folder, err)
 	}
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrInUse, folder)
 	}
-	return func() { _ = lock.Unlock() }, nil
+	return lock.release, nil
 }
 
 // ErrNoStore is returned by Inspect when nothing was ever stored in the folder.
@@ -204,11 +200,11 @@ func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	ns, err := start(opts, log)
+	ns, said, err := start(opts, log)
 	if err != nil {
 		return nil, err
 	}
-	s := newServer(ns, e, owner)
+	s := newServer(ns, said, e, owner)
 	s.scratch, s.damage = temp, damage
 	return s, nil
 }

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
@@ -13,6 +14,13 @@ type serverLog struct {
 	log   zerolog.Logger
 	last  atomic.Value // string: the last error, to explain a failed start
 	fatal atomic.Bool  // the server gave up
+	write atomic.Value // string: the first write that failed, after which its stream takes no more
+}
+
+// failedWrite is the first write that failed; empty if none has.
+func (l *serverLog) failedWrite() string {
+	s, _ := l.write.Load().(string)
+	return s
 }
 
 func (l *serverLog) lastError() string {
@@ -40,7 +48,12 @@ func (l *serverLog) Warnf(format string, v ...any) { l.put(l.log.Warn(), format,
 
 // Errorf logs at error level and remembers the message.
 func (l *serverLog) Errorf(format string, v ...any) {
-	l.last.Store(fmt.Sprintf(format, v...))
+	text := fmt.Sprintf(format, v...)
+	l.last.Store(text)
+	// nats-server, stream.go, setWriteErrLocked. What a batch is staged in may fail without harm.
+	if strings.HasPrefix(format, "JetStream stream ") && strings.Contains(format, "critical write error") {
+		l.write.CompareAndSwap(nil, text)
+	}
 	l.put(l.log.Error(), format, v)
 }
 

@@ -2,40 +2,81 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 )
 
-// What a full disk does to an embedded server. A write that fails for want of space ends
-// all writing to that stream until the server starts again (nats-server, filestore.go,
-// setWriteErr), without an answer to whoever wrote. So writing is refused here while
-// something is still free, and if a write has failed all the same, the server is started
-// again inside this process as soon as there is space: to the streams that is the same as
-// after a crash.
-const (
-	leastFree = 64 << 20               // what stays free, in bytes,
-	leastPart = 16                     // or this part of a small disk
-	roomTick  = 250 * time.Millisecond // how often is looked
+// State is how a store is, in one word. The word is in the log and in a metric.
+type State string
 
-	restartPause = 5 * time.Second // between two tries to start the server again
+// The states of a store. In all but StateOK callbacks are answered 503.
+const (
+	// StateOK takes writes.
+	StateOK State = "ok"
+	// StateFull has too little free on its disk; it goes on by itself when there is more.
+	StateFull State = "full"
+	// StateRestarting has failed to write, and is started again until that goes well.
+	StateRestarting State = "restarting"
+	// StateLost is not where it was, or belongs to another process too. It takes no more
+	// until the process is restarted: what it acknowledged would not be found there.
+	StateLost State = "lost"
+	// StateStream lacks a stream, or has one that cannot keep our promises.
+	StateStream State = "stream"
+)
+
+// States are all of them.
+var States = []State{StateOK, StateFull, StateRestarting, StateLost, StateStream}
+
+// What a full disk does to an embedded server. A write that fails, for want of space, of a
+// file descriptor or for any other reason, ends all writing to that stream until the server
+// starts again (nats-server, filestore.go, setWriteErr), without an answer to whoever wrote.
+// So writing is refused here while something is still free, and if a write has failed all the
+// same, the server is started again inside this process, until that goes well: to the streams
+// that is the same as after a crash.
+const (
+	leastFree  = 64 << 20               // what stays free, in bytes,
+	leastFiles = 64                     // and in files,
+	leastPart  = 16                     // or this part of a small disk
+	roomTick   = 250 * time.Millisecond // how often is looked
+)
+
+// The first restart is at once; from one to the next the pause grows, until the store was
+// well for as long as the longest.
+const (
+	restartPause = time.Second
+	longestPause = 30 * time.Second
 )
 
 // Room is how the store of an embedded server stands.
 type Room struct {
 	// Free is what may still be written to its file system, in bytes; -1 if that is not known.
 	Free int64
-	// Full is nil, or says why nothing is written and what to do.
+	// State says whether it takes writes.
+	State State
+	// Full is nil while it does, or says why nothing is written and what to do.
 	Full error
 	// Restarts is how often the server was started again after a write had failed.
 	Restarts int
+}
+
+// space is what there is of a file system. One that does not count its files has none at most.
+type space struct{ free, total, files, mostFiles int64 }
+
+// full says what is wanted, if there is too little. A disk that was full wants half as much
+// again, so that it does not go to and fro.
+func (s space) full(was bool) string {
+	bytes, files := min(int64(leastFree), s.total/leastPart), min(int64(leastFiles), s.mostFiles/leastPart)
+	if was {
+		bytes, files = bytes+bytes/2, files+files/2
+	}
+	switch {
+	case s.free < bytes:
+		return fmt.Sprintf("%d MiB free, %d MiB wanted", s.free>>20, bytes>>20)
+	case s.mostFiles > 0 && s.files < files:
+		return fmt.Sprintf("room for %d files (inodes) more, %d wanted", s.files, files)
+	}
+	return ""
 }
 
 // Room returns how the store stands, by a look less than a second old.
@@ -56,6 +97,14 @@ func (b *Bus) refuse() error {
 	return nil
 }
 
+// State says whether the streams take writes, by a look less than a second old.
+func (b *Bus) State() State {
+	if b.server == nil {
+		return StateOK
+	}
+	return b.server.Room().State
+}
+
 // watchRoom looks after the store until ctx is done.
 func (s *Server) watchRoom(ctx context.Context) {
 	tick := time.NewTicker(roomTick)
@@ -70,110 +119,59 @@ func (s *Server) watchRoom(ctx context.Context) {
 	}
 }
 
-// look brings the state up to date, and says so when it changes.
+// look brings the state up to date, and does what the state asks for.
 func (s *Server) look() {
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	now := s.judge()
+	if now.State == StateRestarting {
+		s.enter(now) // for that is so while it is tried
+		now = s.revive(now)
+	}
+	s.enter(now)
+	if now.State != StateLost {
+		s.stage()
+	}
+}
+
+// judge finds out how the store stands.
+func (s *Server) judge() Room {
 	was := s.Room()
-	now := Room{Restarts: was.Restarts}
-	free, total, known := freeSpace(s.e.Folder)
-	now.Free = free
-	if !known {
-		now.Free = -1
+	now := Room{Free: -1, State: StateOK, Restarts: was.Restarts}
+	has, known := spaceOf(s.e.Folder)
+	if known {
+		now.Free = has.free
 	}
-	reserve := min(int64(leastFree), total/leastPart)
-	if was.Full != nil {
-		reserve += reserve / 2 // so that it does not go to and fro
+	if s.lost == nil && s.claim != nil {
+		s.lost = s.place()
 	}
-	failed := s.failure()
-	switch {
-	case failed != "" && !isNoSpace(failed):
-		now.Full = fmt.Errorf("the store in %s cannot be written: %s; look after the disk, then restart the receiver", s.e.Folder, failed)
-	case known && free < reserve:
-		now.Full = fmt.Errorf("the disk of %s is full: %d MiB free, %d MiB wanted; make room there, or give the store a larger disk; "+
-			"writing goes on by itself", s.e.Folder, free>>20, reserve>>20)
-	case failed != "" && was.Full != nil && time.Now().Before(s.again):
-		now.Full = was.Full
-	case failed != "":
-		s.again = time.Now().Add(restartPause)
-		if err := s.restart(); err != nil {
-			now.Full = fmt.Errorf("starting the store in %s again after the disk was full: %w; it is tried again", s.e.Folder, err)
-			break
-		}
-		now.Restarts++
+	if s.lost != nil {
+		now.State, now.Full = StateLost, s.lost
+		return now
 	}
+	if wanted := has.full(was.State == StateFull); known && wanted != "" {
+		now.State = StateFull
+		now.Full = fmt.Errorf("the disk of %s is full: %s; make room there, or give the store a larger disk; "+
+			"writing goes on by itself", s.e.Folder, wanted)
+		return now
+	}
+	if failed := s.failure(); failed != nil {
+		now.State = StateRestarting
+		now.Full = fmt.Errorf("the store in %s takes no writes: %w; it is started again until it does: see what its disk, "+
+			"its port, its file descriptors or its files lack", s.e.Folder, failed)
+	}
+	return now
+}
+
+// enter takes over a state, and says so if it is another one.
+func (s *Server) enter(now Room) {
+	was := s.Room()
 	s.room.Store(&now)
-	s.stage()
 	switch {
-	case now.Full != nil && was.Full == nil:
-		s.e.Log.Error().Err(now.Full).Msg("nothing can be stored; callbacks are answered 503")
-	case now.Full == nil && (was.Full != nil || now.Restarts > was.Restarts):
+	case now.State == was.State && now.Restarts == was.Restarts:
+	case now.Full != nil:
+		s.e.Log.Error().Err(now.Full).Str("state", string(now.State)).Msg("nothing can be stored; callbacks are answered 503")
+	default:
 		s.e.Log.Info().Int64("free", now.Free).Int("restarts", now.Restarts).Msg("the store takes writes again")
 	}
-}
-
-// failure is the first write error of a stream, or that JetStream is off; empty if all is well.
-func (s *Server) failure() string {
-	health := s.ns.Load().Healthz(&server.HealthzOptions{Details: true})
-	for _, e := range health.Errors {
-		if strings.Contains(e.Error, "write error") || e.Type == server.HealthzErrorJetStream {
-			return e.Error
-		}
-	}
-	return ""
-}
-
-// isNoSpace reports whether an error's text is that of a file system or a quota that is
-// full, or of JetStream that was turned off, which nats-server does for that too.
-func isNoSpace(text string) bool {
-	for _, words := range []string{"no space left", "quota exceeded", "not established", "not enabled", "disabled"} {
-		if strings.Contains(text, words) {
-			return true
-		}
-	}
-	return false
-}
-
-// restart starts the server again on the same folder and port.
-func (s *Server) restart() error {
-	old := s.ns.Load()
-	if a, ok := old.Addr().(*net.TCPAddr); ok && a != nil {
-		s.e.Address = a.String() // clients come back to the same port
-	}
-	e := s.e
-	opts, err := e.options(s.owner)
-	if err != nil {
-		return err
-	}
-	old.Shutdown()
-	old.WaitForShutdown()
-	if err := syncBlocks(e.Folder); err != nil {
-		return err
-	}
-	ns, err := start(opts, e.Log)
-	if err != nil {
-		return err
-	}
-	s.ns.Store(ns)
-	return nil
-}
-
-// syncBlocks calls fsync for every message block of a store that does not run. What was
-// written and never synced, since a write beside it failed, or the process was killed, is
-// there for the server when it starts, and a repeated callback would be answered 200 for it.
-func syncBlocks(folder string) error {
-	err := filepath.WalkDir(filepath.Join(folder, "jetstream"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".blk" {
-			return err
-		}
-		f, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(f.Sync(), f.Close())
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("bringing the store in %s to disk: %w", folder, err)
-	}
-	return nil
 }

@@ -2,5 +2,5 @@
 
 package publish
 
-// freeSpace is not known; a store that has failed is started again until that goes well.
-func freeSpace(string) (free, total int64, known bool) { return 0, 0, false }
+// spaceOf is not known; a store that has failed is started again until that goes well.
+func spaceOf(string) (space, bool) { return space{}, false }

@@ -35,8 +35,8 @@ func StagesInMemory(folder string) bool {
 	if memory == "" {
 		return false
 	}
-	free, _, known := freeSpace(filepath.Dir(memory))
-	return known && free > maxBatchBytes
+	s, known := spaceOf(filepath.Dir(memory))
+	return known && s.free > maxBatchBytes
 }
 
 // newStaging looks for a place in memory, and takes away links to that of another store,

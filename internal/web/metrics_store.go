@@ -2,24 +2,43 @@ package web
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// ShowStore adds gauges of the disk under an embedded store: free bytes, -1 if not known,
-// whether writing is refused, and how often the store was started again after a write failed.
-func (m *Metrics) ShowStore(look func() (free int64, full bool, restarts int)) {
-	show := func(name, help string, value func() float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "receiver_store_" + name, Help: help}, value))
+// Store is how an embedded store stands.
+type Store struct {
+	// Free is what may still be written to its disk, in bytes; -1 if not known.
+	Free int64
+	// Refuses says that nothing is stored and callbacks are answered 503.
+	Refuses bool
+	// Restarts is how often it was started again.
+	Restarts int
+}
+
+// ShowState adds a gauge that is 1 for the state that the store is in and 0 for the others.
+func (m *Metrics) ShowState(states []string, look func() string) {
+	for _, s := range states {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "receiver_store_state", ConstLabels: prometheus.Labels{"state": s},
+			Help: "1 for the state of the store; in all but ok callbacks are answered 503, and /readyz says why.",
+		}, func() float64 { return one(look() == s) }))
 	}
-	show("free_bytes", "What may still be written to the disk of the embedded store; -1 if not known.", func() float64 {
-		free, _, _ := look()
-		return float64(free)
-	})
-	show("full", "1 while nothing can be stored and callbacks are answered 503; /readyz says why.", func() float64 {
-		if _, full, _ := look(); full {
-			return 1
-		}
-		return 0
-	})
-	show("restarts", "How often the embedded store was started again after its disk was full, since the process began.", func() float64 {
-		_, _, restarts := look()
-		return float64(restarts)
-	})
+}
+
+// ShowStore adds gauges of an embedded store.
+func (m *Metrics) ShowStore(look func() Store) {
+	show := func(name, help string, value func(Store) float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "receiver_store_" + name, Help: help},
+			func() float64 { return value(look()) }))
+	}
+	show("free_bytes", "What may still be written to the disk of the embedded store; -1 if not known.",
+		func(s Store) float64 { return float64(s.Free) })
+	show("full", "1 while nothing can be stored, for a full disk or anything else, and callbacks are answered 503; /readyz says why.",
+		func(s Store) float64 { return one(s.Refuses) })
+	show("restarts", "How often the embedded store was started again after it had failed, since the process began.",
+		func(s Store) float64 { return float64(s.Restarts) })
+}
+
+func one(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
