@@ -212,7 +212,7 @@ func (x examination) running() bool {
 
 func (x examination) callback(ctx context.Context, name string, running func() bool) []doctor.Finding {
 	s := x.cfg.Sources[name]
-	return doctor.Callback{Source: name, BaseURL: s.CallbackBaseURL, PlatformURL: s.BaseURL, Running: running()}.Look(ctx)
+	return doctor.Callback{Source: name, BaseURL: s.CallbackBaseURL, Prefix: x.cfg.Public.Prefix, PlatformURL: s.BaseURL, Running: running()}.Look(ctx)
 }
 
 func (x examination) platform(ctx context.Context, name string) []doctor.Finding {

@@ -94,7 +94,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	in.metrics.ShowPatience(in.receiver, patience)
 	public := web.NewPublic(web.Public{
 		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), BodiesLimit: int64(cfg.Limits.Bodies), Timeout: cfg.Limits.PublishTimeout,
-		TrustedProxies: cfg.Public.TrustedProxies, Metrics: in.metrics, Patience: patience, Log: log, Limit: limit,
+		Prefix: cfg.Public.Prefix, TrustedProxies: cfg.Public.TrustedProxies, Metrics: in.metrics, Patience: patience, Log: log, Limit: limit,
 	})
 	in.explainer = newExplainer(cfg, in.bus, in.log)
 	private := web.NewPrivate(web.Private{

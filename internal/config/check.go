@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -98,12 +99,25 @@ func (l *loader) checkListeners(c *Config) {
 			l.warn(fmt.Sprintf("public.trusted_proxies[%d]", i), "believes X-Forwarded-For from anyone")
 		}
 	}
+	l.checkPrefix(c)
 	if !c.NATS.Embeds() {
 		return
 	}
 	for _, other := range []string{c.Public.Address, c.Private.Address} {
 		if clash(c.NATS.Embedded.Address, other) {
 			l.fault("nats.embedded.address", "takes the port of another listener", "a port of its own")
+		}
+	}
+}
+
+// checkPrefix warns of addresses that the platform is given without the prefix. Whether a
+// proxy takes off a path that is no prefix here, only the doctor can find out.
+func (l *loader) checkPrefix(c *Config) {
+	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
+		base := c.Sources[name].CallbackBaseURL
+		if u, err := url.Parse(base); base != "" && err == nil && !strings.HasSuffix(u.Path, c.Public.Prefix) {
+			l.warn("sources."+name+".callback_base_url", "does not end in public.prefix, "+c.Public.Prefix+
+				": the platform is given addresses without it")
 		}
 	}
 }

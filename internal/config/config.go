@@ -175,6 +175,9 @@ type Timeouts struct {
 // Public is the listener that the platform reaches.
 type Public struct {
 	Address string `key:"address" default:"127.0.0.1:8080" form:"listen"`
+	// Prefix is what a proxy leaves in front of the paths, without a trailing slash; empty when
+	// it takes it off, or when there is none.
+	Prefix string `key:"prefix" form:"prefix"`
 	// TrustedProxies may name the client in X-Forwarded-For; empty means that
 	// nobody may.
 	TrustedProxies []netip.Prefix `key:"trusted_proxies"`

@@ -96,6 +96,7 @@ limits: {idle_timeout: 10m, header: 20000}
 token_secret: ""
 public:
   address: 127.0.0.1:8080
+  prefix: ""
   trusted_proxies:
     - 10.0.0.1
     - 10.0.0.0/8

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ var forms = map[string]form{
 	"https":     {"https://…, or http:// on loopback; without credentials, query or fragment", readHTTPS},
 	"nats":      {"nats://host:4222, tls://…, ws://… or wss://…; credentials go in credentials_file", readNATS},
 	"listen":    {"host:port, such as 127.0.0.1:8080 or :8080", readListen},
+	"prefix":    {"a path such as /hooks, of A-Z a-z 0-9 . _ ~ - and /, that begins with neither /callbacks nor /healthz", readPrefix},
 	"loopback":  {"host:port on loopback, such as 127.0.0.1:4222, or port 0 for any free one", readLoopback},
 	"edge name": matching(`^[a-z0-9][a-z0-9-]{0,31}$`, "1 to 32 of a-z 0-9 -, the first no dash"),
 	"domain":    matching(`^[A-Za-z0-9_-]{1,64}$`, "the domain of nats-server.conf: 1 to 64 of A-Z a-z 0-9 _ -"),
@@ -142,6 +144,18 @@ func readListen(text string) (string, string) {
 		return "", quote(text) + " is not host:port"
 	}
 	return text, ""
+}
+
+var prefix = regexp.MustCompile(`^(/[A-Za-z0-9._~-]{1,64}){1,8}$`)
+
+// readPrefix accepts what is the same path however it is written, and hides no address of ours.
+func readPrefix(text string) (string, string) {
+	clean := strings.TrimSuffix(text, "/")
+	first, _, _ := strings.Cut(strings.TrimPrefix(clean, "/"), "/")
+	if path.Clean(clean) != clean || !prefix.MatchString(clean) || first == "callbacks" || first == "healthz" {
+		return "", quote(text) + " is no such path"
+	}
+	return clean, ""
 }
 
 func readLoopback(text string) (string, string) {

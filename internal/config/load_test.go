@@ -109,18 +109,18 @@ sources:
       - value: k2
     callback_base_url: http://[::1]:9000/in/
     timeouts: {request: 1m30s}
-public: {trusted_proxies: [10.1.2.3, 10.1.2.3/8, "::1"]}
+public: {prefix: /v1/in/, trusted_proxies: [10.1.2.3, 10.1.2.3/8, "::1"]}
 private: {address: ":9081", token: t0ken}
 limits: {body: 63MiB, header: 2048}
 `)
 	s := c.Sources["crm-eu"]
 	got := []any{
 		s.BaseURL, s.Hub, s.ElementToken.Reveal(), s.UserSecret.Reveal(), s.OrganizationSecret.Reveal(),
-		s.CallbackBaseURL, s.Timeouts, c.Public.TrustedProxies, c.Private.Token.Reveal(), c.Limits.Body, c.Limits.Header,
+		s.CallbackBaseURL, s.Timeouts, c.Public.Prefix, c.Public.TrustedProxies, c.Private.Token.Reveal(), c.Limits.Body, c.Limits.Header,
 	}
 	want := []any{
 		"https://api.example.com/elements/api-v2", "crm", "e1", "u1", "0123",
-		"http://[::1]:9000/in", config.Timeouts{Request: 90 * time.Second, Upload: time.Hour},
+		"http://[::1]:9000/in", config.Timeouts{Request: 90 * time.Second, Upload: time.Hour}, "/v1/in",
 		[]netip.Prefix{netip.MustParsePrefix("10.1.2.3/32"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		"t0ken", config.ByteSize(63 << 20), config.ByteSize(2048),
 	}

@@ -23,6 +23,8 @@ type Callback struct {
 	Source string
 	// BaseURL is sources.<name>.callback_base_url, without a token.
 	BaseURL string
+	// Prefix is public.prefix.
+	Prefix string
 	// PlatformURL is where the platform is, which may be this machine.
 	PlatformURL string
 	// Running says whether the receiver itself answers on this machine; if it does not, no
@@ -37,8 +39,11 @@ const certificateSoon = 14 * 24 * time.Hour
 
 func (c Callback) finding(s Severity, what, why, change string) []Finding {
 	f := Finding{Severity: s, What: "source " + c.Source + ": " + what, Why: why, Change: change}
-	if strings.HasPrefix(change, "callback_base_url: ") { // the rest is to be changed in front of us
+	switch { // the rest is to be changed in front of us
+	case strings.HasPrefix(change, "callback_base_url: "):
 		f.Setting = "sources." + c.Source + ".callback_base_url"
+	case strings.HasPrefix(change, "prefix: "):
+		f.Setting = "public.prefix"
 	}
 	return []Finding{f}
 }
@@ -159,7 +164,9 @@ func (c Callback) answered(answer *http.Response, body []byte) []Finding {
 	address := c.BaseURL + "/healthz"
 	said := fmt.Sprintf("%s answers %s", address, answer.Status)
 	var ours struct{ Message string }
-	isOurs := json.Unmarshal(bytes.TrimSpace(body), &ours) == nil && ours.Message == "ok"
+	isJSON := json.Unmarshal(bytes.TrimSpace(body), &ours) == nil
+	isOurs := isJSON && ours.Message == "ok"
+	base := answer.Request.URL.Path[:len(answer.Request.URL.Path)-len("/healthz")]
 	down := []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 	switch code := answer.StatusCode; {
 	case code == http.StatusOK && isOurs:
@@ -167,6 +174,13 @@ func (c Callback) answered(answer *http.Response, body []byte) []Finding {
 	case code == http.StatusOK:
 		return c.finding(Error, address+" is answered by something that is no receiver",
 			"callbacks go to another program", "callback_base_url: the right address; or let the proxy pass it on to public.address")
+	case code == http.StatusNotFound && isJSON && ours.Message == http.StatusText(code) && base != "":
+		change := "prefix: " + base + ", if the proxy is meant to leave it there; or let it take it off"
+		if c.Prefix != "" && strings.HasSuffix(base, c.Prefix) {
+			change = "restart the receiver, which reads public.prefix when it starts"
+		}
+		return c.finding(Error, said+", as a receiver does that is asked with a prefix it does not expect",
+			"callbacks are answered 404 too, as wrong_path", change)
 	case code/100 == 3:
 		return c.finding(Error, fmt.Sprintf("%s is redirected (%s) to %s", address, answer.Status, target(answer)),
 			"whoever follows a redirect may turn the POST into a GET and drop the body; the platform may not follow at all",

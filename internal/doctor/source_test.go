@@ -43,6 +43,7 @@ func TestCallback(t *testing.T) {
 		{"redirected", look(answer(301, ""), true), doctor.Error, "is redirected (301 Moved Permanently) to https://www.example.com/base", setting},
 		{"credentials", look(answer(401, ""), true), doctor.Error, "answers 401", ""},
 		{"not found", look(answer(404, ours), true), doctor.Error, "answers 404", setting},
+		{"a prefix that nobody expects", look(answer(404, `{"message":"Not Found"}`), true), doctor.Error, "asked with a prefix", "public.prefix"},
 		{"bad gateway", look(answer(502, ""), true), doctor.Error, "answers 502", ""},
 		{"bad gateway, as nothing runs", look(answer(502, ""), false), doctor.Note, "answers 502", ""},
 		{"not found, as nothing runs", look(answer(404, ""), false), doctor.Error, "answers 404", setting},
@@ -52,6 +53,12 @@ func TestCallback(t *testing.T) {
 		{"this machine", doctor.Callback{Source: "crm", BaseURL: "https://localhost", PlatformURL: remote}.Look(t.Context()), doctor.Error, "cannot be reached from the internet", setting},
 		{"a private network", doctor.Callback{Source: "crm", BaseURL: "https://[fd00::1]:8443", PlatformURL: remote}.Look(t.Context()), doctor.Error, "cannot be reached from the internet", setting},
 	})
+	for prefix, want := range map[string]string{"": "prefix: /base, if", "/base": "restart"} {
+		c := doctor.Callback{Source: "crm", BaseURL: answer(404, `{"message":"Not Found"}`) + "/base", Prefix: prefix, PlatformURL: "http://127.0.0.1:1/", Running: true}
+		if f := c.Look(t.Context())[0]; !strings.HasPrefix(f.Change, want) {
+			t.Errorf("with the prefix %q: change %q, want %q", prefix, f.Change, want)
+		}
+	}
 	for _, f := range look(answer(301, ""), true) {
 		if strings.Contains(f.What+f.Why+f.Change, "secret") {
 			t.Errorf("%+v tells the query of a redirect", f)
