@@ -258,7 +258,7 @@ func client(cfg *config.Config, urls []string, credentials config.Path, t config
 func busOptions(cfg *config.Config, log zerolog.Logger) publish.Options {
 	o := publish.Options{
 		Domain: localDomain(cfg), Streams: localStreams(cfg),
-		AttemptQueue: cfg.Limits.AttemptQueue, AttemptRate: cfg.Limits.AttemptRate, Timeout: cfg.Limits.PublishTimeout, Log: log,
+		MaxWaiting: cfg.Limits.Waiting, AttemptQueue: cfg.Limits.AttemptQueue, AttemptRate: cfg.Limits.AttemptRate, Timeout: cfg.Limits.PublishTimeout, Log: log,
 		// Without an fsync for each message there is none to save, and a batch has its own.
 		OneByOne: cfg.NATS.Embeds() && cfg.NATS.Sync == config.SyncInterval,
 	}

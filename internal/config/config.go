@@ -207,7 +207,9 @@ type Limits struct {
 	IdleTimeout time.Duration `key:"idle_timeout" default:"75s" min:"1ms" max:"1h"`
 	// PublishTimeout is how long NATS may take to acknowledge an event before
 	// the callback is answered 503.
-	PublishTimeout  time.Duration `key:"publish_timeout" default:"5s" min:"1ms" max:"1h"`
+	PublishTimeout time.Duration `key:"publish_timeout" default:"5s" min:"1ms" max:"1h"`
+	// Waiting is how many authentic callbacks may wait for NATS at once.
+	Waiting         int           `key:"waiting" default:"8192" min:"1" max:"1000000"`
 	ShutdownTimeout time.Duration `key:"shutdown_timeout" default:"20s" min:"1ms" max:"1h"`
 	// AttemptBody is how much of a refused callback's body is kept, in bytes; 0
 	// keeps none.

@@ -14,9 +14,10 @@ import (
 // message is left out, its size and digest stay: attempts, which anyone can repeat, are
 // bounded by their stream and must not grow anything else. Its error is ErrUnavailable.
 func (b *Bus) Record(ctx context.Context, a job.Attempt) error {
-	if err := b.refuse(); err != nil {
+	if err := b.enter(); err != nil {
 		return fmt.Errorf("recording an attempt: %w", err)
 	}
+	defer b.leave()
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	if _, err := b.records.publish(ctx, b.attempt(a)); err != nil {

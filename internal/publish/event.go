@@ -25,9 +25,10 @@ import (
 // Any number of callers and replicas may publish the same at once; one wins. An
 // error is ErrUnavailable, and nothing is known to be stored.
 func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
-	if err := b.refuse(); err != nil {
+	if err := b.enter(); err != nil {
 		return job.Stored{}, err
 	}
+	defer b.leave()
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	subject := e.Subject()

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -40,6 +41,9 @@ type Options struct {
 	// MaxPending is how many publishes may wait for their acknowledgement at once;
 	// more fail with ErrUnavailable after a short wait. Default 4,096.
 	MaxPending int
+	// MaxWaiting is how many calls of Publish and Record may be under way at once; more fail
+	// with ErrUnavailable at once. Default 8,192.
+	MaxWaiting int
 	// AttemptQueue is how many refused attempts may wait to be stored; more are
 	// dropped and counted. Default 1,024.
 	AttemptQueue int
@@ -74,6 +78,9 @@ func (o Options) withDefaults() Options {
 	if o.MaxPending == 0 {
 		o.MaxPending = 4096
 	}
+	if o.MaxWaiting == 0 {
+		o.MaxWaiting = 8192
+	}
 	if o.AttemptQueue == 0 {
 		o.AttemptQueue = 1024
 	}
@@ -89,10 +96,10 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// ackPatience is how long a publish by the client library without an answer takes up one of
-// MaxPending, whoever waited for it having given up before: a cluster that changes its leader
-// may never answer. It bounds a write with a longer deadline, too.
-const ackPatience = time.Minute
+// ackTimeout is how long a publish by the client library without an answer takes up memory and
+// one of MaxPending, its caller having given up before: a cluster that changes its leader may
+// never answer. It bounds a write with a longer deadline, too.
+func (o Options) ackTimeout() time.Duration { return 2 * o.Timeout }
 
 // Bus is a connection to the streams. It is made by Server.Open or Dial, is safe
 // for concurrent use, and must be closed.
@@ -107,18 +114,19 @@ type Bus struct {
 	attempts jetstream.Stream
 	watch    jetstream.Stream
 	queue    *attemptQueue
-	events   *gatherer // of JOBS
-	records  *gatherer // of ATTEMPTS
-	recent   memory    // of JOBS
-	feed     feed      // of JOBS
-	ends     sync.Map  // by stream, an endOf
+	events   *gatherer    // of JOBS
+	records  *gatherer    // of ATTEMPTS
+	waiting  atomic.Int64 // calls of Publish and Record
+	recent   memory       // of JOBS
+	feed     feed         // of JOBS
+	ends     sync.Map     // by stream, an endOf
 }
 
 func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {
 	b := &Bus{opts: o.withDefaults(), nc: nc}
 	b.js, err = b.opts.jetstream(nc,
 		jetstream.WithPublishAsyncMaxPending(b.opts.MaxPending),
-		jetstream.WithPublishAsyncTimeout(ackPatience),
+		jetstream.WithPublishAsyncTimeout(b.opts.ackTimeout()),
 		jetstream.WithDefaultTimeout(b.opts.Timeout))
 	if err != nil {
 		return nil, fmt.Errorf("using JetStream: %w", err)
@@ -160,7 +168,7 @@ func (o Options) api(request string) string {
 // in, and closes the connection. Ctx, or Options.Timeout if it has no deadline, bounds
 // all of it; what is not stored by then is dropped and counted.
 func (b *Bus) Close(ctx context.Context) error {
-	ctx, cancel := b.bound(ctx)
+	ctx, cancel := b.opts.bound(ctx)
 	defer cancel()
 	err := b.queue.stop(ctx)
 	b.events.stop()
@@ -206,10 +214,33 @@ func (b *Bus) MaxPayload() int64 { return b.nc.MaxPayload() }
 // URL returns the address of the NATS server in use, without credentials.
 func (b *Bus) URL() string { return b.nc.ConnectedUrlRedacted() }
 
-// bound gives ctx the default deadline if it has none.
+// bound gives ctx the default deadline if it has none. It is done already while there is no
+// connection: nothing can be sent then, and the client library keeps each request that it
+// could not send until it loses the next connection (nats.go issue 1593, still so in 1.55).
 func (b *Bus) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if b.wire == nil && !b.nc.IsConnected() {
+		down, cancel := context.WithCancelCause(ctx)
+		cancel(errDown)
+		return down, func() {}
+	}
 	return b.opts.bound(ctx)
 }
+
+var errDown = errors.New("there is no connection to NATS")
+
+// enter takes one of MaxWaiting; leave gives it back. Its error is ErrUnavailable.
+func (b *Bus) enter() error {
+	if err := b.refuse(); err != nil {
+		return err
+	}
+	if b.waiting.Add(1) > int64(b.opts.MaxWaiting) {
+		b.leave()
+		return fmt.Errorf("%w: %d callbacks wait for it already", ErrUnavailable, b.opts.MaxWaiting)
+	}
+	return nil
+}
+
+func (b *Bus) leave() { b.waiting.Add(-1) }
 
 func (o Options) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {

@@ -56,7 +56,7 @@ func (b *Bus) send(ctx context.Context, msg *message, more ...header) (future, e
 	var err error
 	if f.wire != nil {
 		f.waiting, f.token, err = f.wire.send(ctx, msg, true, more)
-	} else {
+	} else if err = context.Cause(ctx); err == nil {
 		f.library, err = b.js.PublishMsgAsync(with(msg, more))
 	}
 	if err != nil {
