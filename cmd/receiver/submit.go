@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -201,7 +202,12 @@ type follow struct {
 	client     *submit.Client
 	source, id string
 	timeout    time.Duration
+	every      time.Duration // between questions to the platform; 0 means pollEvery
 }
+
+// mostOthers is how often in a row the platform may answer about another job. More of it is no
+// slip, and whoever waits is told.
+const mostOthers = 3
 
 // pollEvery is how often the platform is asked after a job that somebody waits for.
 const pollEvery = 5 * time.Second
@@ -220,9 +226,9 @@ func (a *app) follow(ctx context.Context, f follow) error {
 			return
 		}
 	}()
-	tick := time.NewTicker(pollEvery)
+	tick := time.NewTicker(cmp.Or(f.every, pollEvery))
 	defer tick.Stop()
-	for {
+	for others := 0; ; {
 		select {
 		case e := <-events:
 			return a.end(e.Job, fmt.Sprintf("finished event at sequence %d, evidence %s", e.Sequence, e.Evidence))
@@ -231,6 +237,13 @@ func (a *app) follow(ctx context.Context, f follow) error {
 			var view job.View
 			if err == nil {
 				view, err = job.ReadAnswer(f.id, status.Raw)
+			}
+			if others++; !errors.Is(err, submit.ErrOtherJob) {
+				others = 0
+			}
+			if others == mostOthers {
+				return fmt.Errorf("waiting for job %[1]s: %[2]w; how it ends is not known: do not submit it again before "+
+					"`receiver jobs show %[1]s` says so", printable(f.id), err)
 			}
 			if err != nil {
 				a.say("asking the platform: %v", err)

@@ -119,6 +119,8 @@ func classify(err error) string {
 		return "not_found"
 	case errors.Is(err, submit.ErrTooMany):
 		return "too_many"
+	case errors.Is(err, submit.ErrOtherJob):
+		return "unreadable"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "timeout"
 	}

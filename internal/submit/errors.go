@@ -32,6 +32,10 @@ var (
 	// before sending it again.
 	ErrMayExist = errors.New("the job may exist all the same")
 
+	// ErrOtherJob is in the chain when the platform's answer about a job is about another
+	// one. Nothing of it is believed.
+	ErrOtherJob = errors.New("the platform answered about another job")
+
 	// errAnswer marks a 2xx that cannot be made sense of.
 	errAnswer = errors.New("the platform's answer is not in a documented form")
 )
@@ -132,6 +136,9 @@ func (c *Client) broken(k call, sent bool, cause error) error {
 
 // unreadable is a 2xx that cannot be used, because of why.
 func unreadable(k call, why error) error {
+	if errors.Is(why, ErrOtherJob) {
+		return fmt.Errorf("%s %s: %w", k.method, k.path, why)
+	}
 	return fmt.Errorf("%s %s: %w: %w", k.method, k.path, errAnswer, why)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -50,14 +51,14 @@ func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s, err := readStatus(a.body)
+	s, err := statusOf(id, a.body)
 	if err == nil && s.Status == "" {
 		err = errors.New("it holds no status")
 	}
 	if err != nil {
 		return Status{}, unreadable(k, err)
 	}
-	return s.of(id), nil
+	return s, nil
 }
 
 // Cancel asks the platform to end the job of that id and returns its status, which
@@ -72,12 +73,15 @@ func (c *Client) Cancel(ctx context.Context, id string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s, err := readStatus(a.body)
+	s, err := statusOf(id, a.body)
+	if errors.Is(err, ErrOtherJob) {
+		return Status{}, unreadable(k, err)
+	}
 	if err != nil || s.Status == "" {
 		// It was accepted; what is missing is only the news.
 		return c.Status(ctx, id)
 	}
-	return s.of(id), nil
+	return s, nil
 }
 
 func (c *Client) statusCall(method, id, thing string) (call, error) {
@@ -85,12 +89,23 @@ func (c *Client) statusCall(method, id, thing string) (call, error) {
 	return call{method: method, path: path, timeout: c.timeout}, err
 }
 
-// of fills in the id of the job asked after: one old form of the answer has none.
-func (s Status) of(id string) Status {
-	if s.ID == "" {
-		s.ID = id
+// statusOf reads an answer about the job of that id. One old form of it has no id. Two ids are
+// the same only if all their characters are.
+func statusOf(id string, raw []byte) (Status, error) {
+	f, err := object(raw)
+	if err != nil {
+		return Status{}, err
 	}
-	return s
+	s := statusIn(f, raw)
+	named := s.ID
+	if named == "" {
+		named = f.Text("id", "jobId", "job_id") // in a form that no id has
+	}
+	if named != "" && named != id {
+		return Status{}, fmt.Errorf("%w: asked about job %q, it names job %q", ErrOtherJob, id, printable(named))
+	}
+	s.ID = id
+	return s, nil
 }
 
 func readStatus(raw []byte) (Status, error) {
@@ -98,6 +113,10 @@ func readStatus(raw []byte) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	return statusIn(f, raw), nil
+}
+
+func statusIn(f job.Fields, raw []byte) Status {
 	v := f.View()
 	return Status{
 		ID: v.ID, Status: v.Status, Result: v.Result, InstanceID: v.Instance, Object: v.Object, Direction: v.Direction,
@@ -108,5 +127,5 @@ func readStatus(raw []byte) (Status, error) {
 		Finished:        f.Time("bulk_finish_time", "completionTime"),
 		NotificationURL: f.Text("notification_url"),
 		Raw:             raw,
-	}, nil
+	}
 }

@@ -79,6 +79,7 @@ type Waiting struct {
 	Error string `json:"error,omitempty"`
 
 	body     []byte
+	listed   string // job that the queue says it is about, beside what it holds
 	expected bool
 }
 
@@ -144,7 +145,7 @@ func (b Backfill) compare(ctx context.Context, q Queued) (Waiting, error) {
 	view, err := job.Read(q.Body)
 	told := err == nil
 	if told {
-		w.Job, w.Status, w.body = view.ID, view.Status, q.Body
+		w.Job, w.Status, w.body, w.listed = view.ID, view.Status, q.Body, q.Job
 	}
 	if w.Job != "" {
 		events, err := b.Store.Job(ctx, b.Source, w.Job)
@@ -222,6 +223,9 @@ func (b Backfill) take(ctx context.Context, all []Waiting) error {
 // takeIn makes an event of what a queued callback tells or, if the platform does not
 // show that, of its answer to a question after the job.
 func (b Backfill) takeIn(ctx context.Context, w *Waiting) error {
+	if w.listed != "" && w.listed != w.Job {
+		return fmt.Errorf("the platform's queue lists it for job %q, and it holds word of job %q: neither is believed", w.listed, w.Job)
+	}
 	e := job.Event{
 		Kind: job.Progress, Source: b.Source, Time: b.now(), Evidence: job.ByVendorQueue,
 		Unexpected: !w.expected, Data: w.body,
