@@ -25,12 +25,8 @@ type sealing struct {
 	done   chan struct{}
 }
 
-// startAudit records that the receiver starts, begins to seal, and opens the logs for who
-// asks at the private door.
+// startAudit begins to seal, and opens the logs for who asks at the private door.
 func (in *instance) startAudit(ctx context.Context) (_ *auditAPI, err error) {
-	if err := recordStart(ctx, in.cfg, in.bus); err != nil {
-		return nil, err
-	}
 	if in.sealing, err = startSealing(ctx, in.cfg, in.bus, in.metrics, in.log); err != nil {
 		return nil, err
 	}

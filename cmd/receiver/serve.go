@@ -22,7 +22,10 @@ finishes those in flight, and stops the store last: nothing acknowledged is lost
 Sources and keys are read again on SIGHUP and whenever the configuration or a secret
 file changes. A configuration with faults is reported and changes nothing; it is tried
 again until it has none. A SIGHUP while serve starts is kept, and one while it stops
-does nothing.`,
+does nothing.
+
+With nats.mode: external, serve waits for a cluster that cannot be reached yet: callbacks
+are answered 503 meanwhile, and /readyz says which servers and why.`,
 		Example: "  receiver serve\n  receiver --config /etc/receiver/config.yaml serve",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -42,6 +45,10 @@ does nothing.`,
 			}
 			warn(cmd.Context(), cfg, log)
 			in, err := start(cmd.Context(), cfg, log)
+			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
+				log.Info().Msg("stopped while it started")
+				return nil
+			}
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -28,6 +29,8 @@ type instance struct {
 	limit           *logging.Limiter // of the log
 	server          *publish.Server  // nil unless embedded
 	bus             *publish.Bus
+	reached         atomic.Pointer[publish.Bus] // bus, for who asks while it is opened
+	waiting         *waiting                    // nil unless nats.mode is external
 	receiver        *callback.Receiver
 	sealing         *sealing // nil without audit.key
 	metrics         *web.Metrics
@@ -60,10 +63,9 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 			err = errors.Join(err, in.stop())
 		}
 	}()
-	if in.server, in.bus, err = openStore(ctx, cfg, in.log); err != nil {
+	if err = in.reachStore(ctx); err != nil {
 		return in, err
 	}
-	in.metrics = in.newMetrics()
 	records, err := in.startAudit(ctx)
 	if err != nil {
 		return in, err
@@ -103,12 +105,28 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		Token: cfg.Private.Token.Reveal(), Ready: in.bus.Ready, Metrics: in.metrics,
 		Receiver: in.receiver, Patience: patience, Log: in.log,
 	})
-	if err = in.openDoors(public, private); err != nil {
+	if err = in.admit(public, private); err != nil {
 		return in, err
 	}
+	in.nameUnreached(background)
 	in.background.Go(func() { in.watcher.Run(background) })
 	in.keepList(background)
 	return in, in.forward(background)
+}
+
+// reachStore opens the store, with the patience that its kind deserves, and records that the
+// receiver starts.
+func (in *instance) reachStore(ctx context.Context) (err error) {
+	record := func(ctx context.Context) error { return recordStart(ctx, in.cfg, in.bus) }
+	if in.cfg.NATS.Mode == config.ModeExternal {
+		return in.connect(ctx, record)
+	}
+	if in.server, in.bus, err = openStore(ctx, in.cfg, in.log); err != nil {
+		return err
+	}
+	in.reached.Store(in.bus)
+	in.metrics = in.newMetrics()
+	return record(ctx)
 }
 
 // openDoors opens the private door first, so that whoever watches sees the public one open.
@@ -134,7 +152,12 @@ func (in *instance) keepList(ctx context.Context) {
 }
 
 func (in *instance) newMetrics() *web.Metrics {
-	m := web.NewMetrics(in.bus.Dropped)
+	m := web.NewMetrics(func() uint64 {
+		if bus := in.reached.Load(); bus != nil {
+			return bus.Dropped()
+		}
+		return 0
+	})
 	m.ShowLogLimit(in.limit.Held)
 	if in.server != nil {
 		m.ShowStore(func() web.Store {
@@ -206,12 +229,8 @@ func (in *instance) stop() error {
 	return nil
 }
 
-// openStore starts the embedded server, or connects to the cluster, and opens the streams.
+// openStore starts the embedded server and opens the streams.
 func openStore(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*publish.Server, *publish.Bus, error) {
-	if cfg.NATS.Mode == config.ModeExternal {
-		bus, err := publish.Dial(ctx, external(cfg), busOptions(cfg, log))
-		return nil, bus, err
-	}
 	server, err := publish.Start(embedded(cfg, log))
 	if err != nil {
 		return nil, nil, portTaken(cfg.NATS.Embedded.Address, err)

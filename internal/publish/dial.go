@@ -21,10 +21,22 @@ type External struct {
 	CertFile, KeyFile string
 }
 
-// Dial connects to a cluster and opens the streams, creating those that are missing.
-// The connection mends itself; while it is down, writes fail with ErrUnavailable.
+// Dial connects to a cluster and opens the streams, creating those that are missing. One
+// server that answers is enough. The error names all of them, and says why each could not be
+// reached; MayPass tells whether to try again. The connection mends itself; while it is down,
+// writes fail with ErrUnavailable.
 func Dial(ctx context.Context, e External, o Options) (*Bus, error) {
-	return connect(ctx, strings.Join(e.URLs, ","), o, append(baseOptions(o), e.options()...))
+	nc, err := connectWithin(ctx, strings.Join(e.URLs, ","), append(baseOptions(o), e.options()...))
+	if err != nil {
+		return nil, e.unreachable(ctx, err)
+	}
+	b, err := newBus(ctx, nc, o)
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("%w (the NATS servers are %s)", err, strings.Join(e.redacted(), ", "))
+	}
+	b.contact = &contact{servers: e}
+	return b, nil
 }
 
 func (e External) options() []nats.Option {

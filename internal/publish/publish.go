@@ -106,9 +106,10 @@ func (o Options) ackTimeout() time.Duration { return 2 * o.Timeout }
 type Bus struct {
 	opts     Options
 	nc       *nats.Conn
-	server   *Server // nil unless it runs in this process
-	folder   string  // of the server, if it is on this machine; else empty
-	wire     *wire   // to that server
+	server   *Server  // nil unless it runs in this process
+	folder   string   // of the server, if it is on this machine; else empty
+	contact  *contact // with the cluster; nil where the server is on this machine
+	wire     *wire    // to that server
 	js       jetstream.JetStream
 	jobs     jetstream.Stream
 	attempts jetstream.Stream
@@ -202,6 +203,9 @@ func (b *Bus) Ready(ctx context.Context) error {
 	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
+	if b.contact != nil && !b.nc.IsConnected() {
+		return b.contact.lost(ctx)
+	}
 	if _, err := b.jobs.Info(ctx); err != nil {
 		return fmt.Errorf("asking NATS for stream %s: %w", JobsStream, err)
 	}

@@ -23,8 +23,15 @@ type Survey struct {
 
 // SurveyCluster connects to a cluster, within ctx.
 func SurveyCluster(ctx context.Context, e External, o Options) (*Survey, error) {
-	return survey(ctx, e.URLs, o, e.options()...)
+	s, err := survey(ctx, e.URLs, o, e.options()...)
+	if errors.Is(err, errNotConnected) {
+		err = e.unreachable(ctx, err)
+	}
+	return s, err
 }
+
+// errNotConnected marks the error of a survey that no server let in.
+var errNotConnected = errors.New("connecting to NATS")
 
 // SurveyFolder connects, as the owner, to the server that another process runs on a
 // folder. It returns ErrNotRunning if there is none.
@@ -61,7 +68,7 @@ func survey(ctx context.Context, urls []string, o Options, as ...nats.Option) (*
 	}, as...)
 	nc, err := nats.Connect(strings.Join(urls, ","), opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to NATS: %w", err)
+		return nil, fmt.Errorf("%w: %w", errNotConnected, err)
 	}
 	js, err := o.jetstream(nc)
 	if err != nil {

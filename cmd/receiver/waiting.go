@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/config"
+	"receiver/internal/publish"
+	"receiver/internal/web"
+)
+
+const (
+	// waitGrace is how long a cluster may take to be reached before the listeners open
+	// without it.
+	waitGrace = time.Second
+	// The pause between two attempts to reach a cluster begins with firstPause, and is
+	// doubled up to lastPause.
+	firstPause, lastPause = 250 * time.Millisecond, 5 * time.Second
+	// sayAgain is how often the log repeats what is waited for.
+	sayAgain = time.Minute
+)
+
+// waiting is a receiver whose cluster is not reached yet.
+type waiting struct {
+	log             zerolog.Logger
+	public, private *web.Gate // nil while the listeners are closed
+	mu              sync.Mutex
+	reason          error
+	said            time.Time
+}
+
+// connect connects to the cluster and does what needs it, again and again, until that is
+// done or cannot be. Meanwhile the listeners are open: callbacks are answered 503, and
+// /readyz says what is waited for.
+func (in *instance) connect(ctx context.Context, then func(context.Context) error) error {
+	in.waiting = &waiting{log: in.log, reason: errors.New("connecting to NATS: " + strings.Join(in.cfg.NATS.URLs, ", "))}
+	in.metrics = in.newMetrics()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	opened := make(chan error, 1)
+	late := time.AfterFunc(waitGrace, func() {
+		err := in.openEarly()
+		if err != nil {
+			cancel(err)
+		}
+		opened <- err
+	})
+	err := in.attempt(ctx, then)
+	if late.Stop() {
+		return err
+	}
+	if closed := <-opened; closed != nil {
+		return closed
+	}
+	return err
+}
+
+// openEarly opens the listeners of a receiver that waits.
+func (in *instance) openEarly() error {
+	w := in.waiting
+	w.public = web.NewGate(web.NewWaiting(in.metrics, in.log))
+	w.private = web.NewGate(web.NewPrivate(web.Private{
+		Token: in.cfg.Private.Token.Reveal(), Ready: w.ready, Metrics: in.metrics, Log: in.log,
+	}))
+	if err := in.openDoors(w.public, w.private); err != nil {
+		return err
+	}
+	in.log.Info().Str("public", "http://"+in.public.addr).Str("private", "http://"+in.private.addr).
+		Msg("listening without NATS; callbacks are answered 503 until it is reached")
+	return nil
+}
+
+// attempt tries until it works or cannot.
+func (in *instance) attempt(ctx context.Context, then func(context.Context) error) error {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := in.once(ctx, then)
+		if ctx.Err() != nil && err != nil {
+			return context.Cause(ctx)
+		}
+		if err == nil || !publish.MayPass(err) {
+			return err
+		}
+		in.waiting.because(err)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // only so that replicas do not come all at once
+		}
+	}
+}
+
+// once connects once, and leaves nothing behind where that, or what follows, fails.
+func (in *instance) once(ctx context.Context, then func(context.Context) error) error {
+	bus, err := publish.Dial(ctx, external(in.cfg), busOptions(in.cfg, in.log))
+	if err != nil {
+		return err
+	}
+	in.bus = bus
+	in.reached.Store(bus)
+	if err = then(ctx); err != nil {
+		in.reached.Store(nil)
+		in.bus = nil
+		return errors.Join(err, bus.Close(context.WithoutCancel(ctx)))
+	}
+	return nil
+}
+
+// because notes why there is no cluster yet, and logs it if that is news or a minute old.
+func (w *waiting) because(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.reason.Error() != err.Error() || time.Since(w.said) >= sayAgain {
+		w.log.Warn().Err(err).Msg("waiting for NATS; it is tried again every few seconds")
+		w.said = time.Now()
+	}
+	w.reason = err
+}
+
+// ready says why the receiver is not ready.
+func (w *waiting) ready(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return fmt.Errorf("waiting for NATS: %w", w.reason)
+}
+
+// admit opens the listeners, or puts what they are for into the place of what waited there.
+func (in *instance) admit(public, private http.Handler) error {
+	if in.waiting == nil || in.waiting.public == nil {
+		return in.openDoors(public, private)
+	}
+	in.waiting.private.Set(private)
+	in.waiting.public.Set(public)
+	return nil
+}
+
+// nameUnreached warns of each server of a cluster that cannot be reached, though another one
+// was.
+func (in *instance) nameUnreached(ctx context.Context) {
+	if in.cfg.NATS.Mode != config.ModeExternal || len(in.cfg.NATS.URLs) < 2 {
+		return
+	}
+	in.background.Go(func() {
+		for _, u := range external(in.cfg).Unreached(ctx) {
+			if ctx.Err() == nil {
+				in.log.Warn().Str("url", u.URL).Err(u.Err).Msg("one of nats.urls cannot be reached; another one is used")
+			}
+		}
+	})
+}

@@ -1,0 +1,43 @@
+package web
+
+import (
+	"net/http"
+	"sync/atomic"
+
+	"github.com/labstack/echo/v4"
+	"github.com/rs/zerolog"
+)
+
+// NewWaiting returns the public listener of a receiver that cannot store anything yet: it
+// answers every callback 503 without reading or judging it, so that the platform repeats it,
+// and counts it as rejected.
+func NewWaiting(m *Metrics, log zerolog.Logger) http.Handler {
+	e := newEcho(nil, log)
+	only(e, http.MethodGet, "/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
+	// A route by its method would have Echo answer OPTIONS 204.
+	e.RouteNotFound("/*", func(c echo.Context) error {
+		if c.Request().Method != http.MethodPost {
+			return echo.ErrNotFound
+		}
+		m.rejected.WithLabelValues(http.StatusText(http.StatusServiceUnavailable)).Inc()
+		c.Response().Header().Set(echo.HeaderRetryAfter, retryAfter)
+		return c.JSON(http.StatusServiceUnavailable, message{"not stored; please call again"})
+	})
+	return e
+}
+
+// Gate is a handler in whose place another one can be put while requests come.
+type Gate struct{ to atomic.Pointer[http.Handler] }
+
+// NewGate returns a gate to h.
+func NewGate(h http.Handler) *Gate {
+	g := &Gate{}
+	g.Set(h)
+	return g
+}
+
+// Set has the requests that come from now on answered by h.
+func (g *Gate) Set(h http.Handler) { g.to.Store(&h) }
+
+// ServeHTTP implements http.Handler.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*g.to.Load()).ServeHTTP(w, r) }
