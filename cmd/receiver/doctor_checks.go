@@ -74,6 +74,7 @@ func (x examination) here() []doctor.Check {
 		{Name: "files", Run: func(context.Context) []doctor.Finding { return doctor.Files(x.files()) }},
 		{Name: "listeners", Run: x.listeners},
 		{Name: "open_files", Run: openFiles},
+		{Name: "memory", Run: func(context.Context) []doctor.Finding { return memoryOf(x.cfg).judge(x.cfg) }},
 	}
 	if x.embedded() {
 		checks = append(checks, doctor.Check{Name: "sync", Run: x.sync})

@@ -44,6 +44,7 @@ are answered 503 meanwhile, and /readyz says which servers and why.`,
 				log.Warn().Msg(w)
 			}
 			warn(cmd.Context(), cfg, log)
+			memoryOf(cfg).apply(log)
 			in, err := start(cmd.Context(), cfg, log)
 			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
 				log.Info().Msg("stopped while it started")

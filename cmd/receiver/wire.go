@@ -95,7 +95,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	patience := callback.NewPatience()
 	in.metrics.ShowPatience(in.receiver, patience)
 	public := web.NewPublic(web.Public{
-		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), BodiesLimit: int64(cfg.Limits.Bodies), Timeout: cfg.Limits.PublishTimeout,
+		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), BodiesLimit: memoryOf(cfg).bodies, Timeout: cfg.Limits.PublishTimeout,
 		Prefix: cfg.Public.Prefix, TrustedProxies: cfg.Public.TrustedProxies, Metrics: in.metrics, Patience: patience, Log: log, Limit: limit,
 	})
 	in.explainer = newExplainer(cfg, in.bus, in.log)

@@ -43,6 +43,13 @@ type Store interface {
 	Offer(make func() job.Attempt) bool
 }
 
+// Keeper has the body of a callback.
+type Keeper interface {
+	// Keep returns the body to be kept as long as anybody likes, and takes back Request.Body.
+	// It may wait until others are stored; its error is that of ctx.
+	Keep(ctx context.Context) ([]byte, error)
+}
+
 // Request is one callback as received.
 type Request struct {
 	// Source is the source that the address names, as it came.
@@ -53,9 +60,12 @@ type Request struct {
 	Username, Password string
 	// Signatures are the values of the signature header.
 	Signatures []string
-	// Body is the raw body, whole. Accept does not keep it after it returns, unless
-	// it is a refused one of at most Options.AttemptBody bytes, which it copies.
+	// Body is the raw body, whole. Accept does not keep it after it returns, but for a copy
+	// of a refused one of at most Options.AttemptBody bytes, and what Keeper returns.
 	Body []byte
+	// Keeper is told that the callback is authentic, before anything is stored; nil means
+	// that Body may be kept.
+	Keeper Keeper
 	// ContentType is the media type that the request claims.
 	ContentType string
 	// Remote and Received are recorded; see job.Receipt.
@@ -64,9 +74,6 @@ type Request struct {
 	// Headers tells what is recorded as job.Receipt.Request; nil leaves it empty. It is
 	// asked before Accept returns, if anything is recorded.
 	Headers fmt.Stringer
-	// Proved is called as soon as the callback is known to be authentic, before anything is
-	// stored; nil means that nobody needs to know.
-	Proved func()
 }
 
 // The words for what became of an authentic callback.
@@ -175,10 +182,14 @@ func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 	if reason != "" {
 		return r.refuse(q, source.Name, reason, verdict.Key)
 	}
-	if q.Proved != nil {
-		q.Proved()
-	}
 	out := Outcome{Key: verdict.Key, Outside: !verdict.Key.InWindow(q.Received)}
+	if q.Keeper != nil {
+		body, err := q.Keeper.Keep(ctx)
+		if err != nil {
+			return out, fmt.Errorf("%w: waiting for large bodies before it: %w", ErrUnavailable, err)
+		}
+		q.Body = body
+	}
 	e := event(q, source, verdict.Key)
 	if ours, err := source.owns(ctx, grant, e); err != nil {
 		return out, fmt.Errorf("%w: %w", ErrUnavailable, err)

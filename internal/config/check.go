@@ -139,6 +139,9 @@ func (l *loader) checkLimits(c *Limits) {
 	if c.Bodies < c.Body {
 		l.fault("limits.bodies", fmt.Sprintf("%v has no room for one of limits.body", c.Bodies), fmt.Sprintf("at least %v", c.Body))
 	}
+	if c.Memory > 0 && c.Memory < 3*c.Bodies+100<<20 {
+		l.warn("limits.memory", fmt.Sprintf("%v is less than three times limits.bodies and 100MiB, so a quarter of it is used for bodies", c.Memory))
+	}
 	if c.ReadHeaderTimeout > c.ReadTimeout {
 		l.fault("limits.read_header_timeout", "is longer than limits.read_timeout, which includes it", "at most "+shortDuration(c.ReadTimeout))
 	}

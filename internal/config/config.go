@@ -197,7 +197,9 @@ type Limits struct {
 	// leaves room for headers below the 64 MiB an embedded NATS can carry.
 	Body ByteSize `key:"body" default:"8MiB" min:"1KiB" max:"63MiB"`
 	// Bodies is how many bytes the bodies of callbacks under way may take together.
-	Bodies            ByteSize      `key:"bodies" default:"256MiB" min:"1KiB" max:"1TiB"`
+	Bodies ByteSize `key:"bodies" default:"256MiB" min:"1KiB" max:"1TiB"`
+	// Memory is how many bytes the process may take; 0 means what the system gives it.
+	Memory            ByteSize      `key:"memory" default:"0" min:"0" max:"1024TiB"`
 	Header            ByteSize      `key:"header" default:"16KiB" min:"1KiB" max:"1MiB"`
 	ReadHeaderTimeout time.Duration `key:"read_header_timeout" default:"5s" min:"1ms" max:"1h"`
 	ReadTimeout       time.Duration `key:"read_timeout" default:"30s" min:"1ms" max:"1h"`

@@ -60,7 +60,12 @@ type attemptQueue struct {
 	done     chan struct{}
 	cancel   context.CancelFunc
 	dropped  atomic.Uint64
+	bytes    atomic.Int64 // of the bodies that wait
 }
+
+// mostWaiting is how many bytes of bodies may wait to be recorded: their number bounds nothing
+// where limits.attempt_body is large.
+const mostWaiting = 32 << 20
 
 func startAttemptQueue(b *Bus) *attemptQueue {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -112,6 +117,10 @@ func (q *attemptQueue) store(ctx context.Context, b *Bus, batch []job.Attempt) {
 		all[i] = &pending{ctx: ctx, msg: b.attempt(a), done: make(chan outcome, 1)}
 	}
 	b.records.commit(all)
+	for _, a := range batch {
+		q.bytes.Add(-int64(len(a.Body)))
+	}
+	clear(batch) // or the last bodies stay
 	var failed error
 	lost := uint64(0)
 	for _, p := range all {
@@ -128,11 +137,14 @@ func (q *attemptQueue) store(ctx context.Context, b *Bus, batch []job.Attempt) {
 func (q *attemptQueue) offer(make func() job.Attempt) bool {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
-	if !q.closed && len(q.waiting) < cap(q.waiting) {
+	if !q.closed && len(q.waiting) < cap(q.waiting) && q.bytes.Load() < mostWaiting {
+		a := make()
+		q.bytes.Add(int64(len(a.Body)))
 		select {
-		case q.waiting <- make():
+		case q.waiting <- a:
 			return true
 		default:
+			q.bytes.Add(-int64(len(a.Body)))
 		}
 	}
 	q.dropped.Add(1)

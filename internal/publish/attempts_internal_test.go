@@ -20,3 +20,18 @@ func TestAttemptsAreGatheredUpToABound(t *testing.T) {
 		}
 	}
 }
+
+// What waits to be recorded has a bound in bytes, too, which is free again when it is stored.
+func TestAttemptsWaitUpToABound(t *testing.T) {
+	for _, tt := range []struct{ body, want int }{{0, 1024}, {16 << 10, 1024}, {1 << 20, 32}, {8 << 20, 4}} {
+		q := &attemptQueue{waiting: make(chan job.Attempt, 1024)}
+		body := make([]byte, tt.body)
+		got := 0
+		for q.offer(func() job.Attempt { return job.Attempt{Body: body} }) {
+			got++
+		}
+		if got != tt.want {
+			t.Errorf("%d attempts with bodies of %d bytes wait, want %d", got, tt.body, tt.want)
+		}
+	}
+}

@@ -51,6 +51,7 @@ type explainRequest struct {
 const (
 	maxSignatures  = 16
 	maxExplainRest = 64 << 10
+	explainsAtOnce = 4 // of the largest
 )
 
 // explain answers POST /v1/verify/explain, one question after the other, so that
@@ -58,8 +59,9 @@ const (
 func (p Private) explain() echo.HandlerFunc {
 	turn := make(chan struct{}, 1)
 	limit := int64(base64.StdEncoding.EncodedLen(int(p.ExplainBody))) + maxExplainRest
+	from := newBudget(explainsAtOnce*limit, limit)
 	return func(c echo.Context) error {
-		q, code, err := readExplain(c, limit)
+		q, code, err := readExplain(c, limit, from)
 		if err != nil {
 			return c.JSON(code, message{err.Error()})
 		}
@@ -79,17 +81,21 @@ func (p Private) explain() echo.HandlerFunc {
 }
 
 // readExplain reads a question, or returns the code and the words to refuse it with.
-func readExplain(c echo.Context, limit int64) (q explainRequest, code int, err error) {
-	body, _, err := readBody(c.Response(), c.Request(), limit, nil)
+func readExplain(c echo.Context, limit int64, from *budget) (q explainRequest, code int, err error) {
+	body, err := from.read(c.Response(), c.Request(), limit)
+	defer body.free()
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		hangUp(c)
 		return q, http.StatusRequestEntityTooLarge, errors.New("the question is over the limit of a callback")
 	}
+	if errors.Is(err, errNoRoom) {
+		return q, http.StatusServiceUnavailable, errors.New("too many questions at once; ask again")
+	}
 	if err != nil {
 		return q, http.StatusBadRequest, errors.New("the question did not arrive whole")
 	}
-	if err := json.Unmarshal(body, &q); err != nil {
+	if err := json.Unmarshal(body.bytes, &q); err != nil {
 		return q, http.StatusBadRequest, errors.New(`send a JSON object: {"source":"NAME","signatures":["sha256=…"],"body":"BASE64"}`)
 	}
 	if len(q.Signatures) > maxSignatures {

@@ -1,10 +1,8 @@
 package web
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
-	"io"
 	"math"
 	"net/http"
 	"net/netip"
@@ -25,9 +23,9 @@ type Public struct {
 	Receiver *callback.Receiver
 	// BodyLimit is the largest body in bytes; a larger one is answered 413.
 	BodyLimit int64
-	// BodiesLimit is how many bytes the bodies under way may take together, the first 64 KiB
-	// of each left out; one that finds no room is answered 503. Zero means that they are not
-	// bounded.
+	// BodiesLimit is how many bytes the bodies under way may take together, a quarter more for
+	// those up to 64 KiB, those up to 8 KiB left out; one that finds no room is answered 503.
+	// Zero means that they are not bounded.
 	BodiesLimit int64
 	// Timeout bounds the storing of one callback; up to a tenth of it may be missing. Zero
 	// leaves that to the store.
@@ -69,8 +67,7 @@ const retryAfter = "5"
 // NewPublic returns the public door: POST /callbacks/{source}, the same with /{token},
 // and GET /healthz, with the prefix or without, and with or without a slash at the end.
 func NewPublic(p Public) http.Handler {
-	p.deadlines, p.budget = &deadlines{after: p.Timeout}, &budget{}
-	p.budget.left.Store(cmp.Or(p.BodiesLimit, math.MaxInt64))
+	p.deadlines, p.budget = &deadlines{after: p.Timeout}, newBudget(cmp.Or(p.BodiesLimit, math.MaxInt64), p.BodyLimit)
 	calls := newCalls()
 	p.proved, p.pace = calls.proved, &pace{calls: calls, most: paceMost}
 	// Whoever asks whether the process lives must not wait behind a flood of refusals.
@@ -130,8 +127,8 @@ func (p Public) callback(c echo.Context) error {
 	if !plausible(c.Param("source")) {
 		return echo.ErrNotFound
 	}
-	body, held, err := readBody(c.Response(), r, p.BodyLimit, p.budget)
-	defer held.giveBack()
+	body, err := p.budget.read(c.Response(), r, p.BodyLimit)
+	defer body.free()
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		hangUp(c)
@@ -146,11 +143,12 @@ func (p Public) callback(c echo.Context) error {
 		return p.reject(c, http.StatusBadRequest, "the body did not arrive whole")
 	}
 	if encoded(r) {
-		q := callback.Request{Source: c.Param("source"), Body: body, Headers: headersOf(r, c.Param("token"))}
+		q := callback.Request{Source: c.Param("source"), Body: body.bytes, Headers: headersOf(r, c.Param("token"))}
 		p.unjudged(c, start, q, q.Source, job.Encoded, http.StatusUnsupportedMediaType)
-		p.pace.wait(len(body))
+		p.giveWay(body)
 		return c.JSON(http.StatusUnsupportedMediaType, message{"send the body without Content-Encoding"})
 	}
+	body.proved = p.proved
 	now := time.Now()
 	received := now.UTC()
 	username, password, _ := r.BasicAuth()
@@ -158,21 +156,28 @@ func (p Public) callback(c echo.Context) error {
 	// What is authentic is stored even if the caller hangs up meanwhile.
 	out, err := p.Receiver.Accept(p.deadlines.context(now), callback.Request{
 		Source: c.Param("source"), Token: c.Param("token"), Username: username, Password: password,
-		Signatures: r.Header.Values(verify.Header), Body: body, ContentType: r.Header.Get(echo.HeaderContentType),
-		Remote: remote, Received: received, Headers: headersOf(r, c.Param("token")), Proved: p.proved,
+		Signatures: r.Header.Values(verify.Header), Body: body.bytes, Keeper: body, ContentType: r.Header.Get(echo.HeaderContentType),
+		Remote: remote, Received: received, Headers: headersOf(r, c.Param("token")),
 	})
 	took := time.Since(start)
 	p.Metrics.callback(c.Param("source"), out, err, took)
-	p.settle(c.Param("source"), body, out, err)
+	p.settle(c.Param("source"), body.bytes, out, err)
 	subject := ""
 	if err == nil {
 		subject = out.Event.Subject()
 	}
-	p.log(c, out, subject, err, took, remote, len(body))
+	p.log(c, out, subject, err, took, remote, len(body.bytes))
 	if errors.Is(err, callback.ErrUnauthorized) {
-		p.pace.wait(len(body))
+		p.giveWay(body)
 	}
 	return respond(c, out, subject, err)
+}
+
+// giveWay waits until a refusal is due, and holds no body meanwhile.
+func (p Public) giveWay(body *arrival) {
+	size := len(body.bytes)
+	body.release()
+	p.pace.wait(size)
 }
 
 // contentType is what every answer to a callback has, ready made.
@@ -249,34 +254,6 @@ func (p Public) log(c echo.Context, out callback.Outcome, subject string, err er
 		event = event.Str("outcome", out.Kind).Str("subject", subject).Uint64("seq", out.Event.Sequence)
 	}
 	event.Dur("took", took).Msg(line)
-}
-
-// atOnce is the largest body, in bytes, that room is made for before it has come.
-const atOnce = 64 << 10
-
-// readBody reads the whole body, or returns *http.MaxBytesError or errNoRoom without reading
-// on. A body of unknown length is measured as it comes and never cut. What it holds of the
-// budget is to be given back, whatever the error; without a budget it takes what it needs.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, from *budget) (_ []byte, held *share, err error) {
-	if r.ContentLength > limit {
-		return nil, nil, &http.MaxBytesError{Limit: limit}
-	}
-	if 0 <= r.ContentLength && r.ContentLength <= atOnce {
-		body := make([]byte, r.ContentLength)
-		_, err := io.ReadFull(r.Body, body)
-		return body, nil, err
-	}
-	// Room is made as the bytes come: whoever only says that many will follow gets no
-	// more of our memory than he has sent.
-	var body bytes.Buffer
-	body.Grow(atOnce + bytes.MinRead)
-	var coming io.Reader = http.MaxBytesReader(w, r.Body, limit)
-	if from != nil {
-		held = &share{from: from}
-		coming = meteredReader{coming, held}
-	}
-	_, err = body.ReadFrom(coming)
-	return body.Bytes(), held, err
 }
 
 // hangUp has the connection closed after the answer, whatever still comes. Otherwise

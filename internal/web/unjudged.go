@@ -68,16 +68,16 @@ func signed(r *http.Request) bool { return len(r.Header.Values(verify.Header)) >
 func (p Public) astray(c echo.Context, source, reason string, code int) error {
 	began := time.Now()
 	r := c.Request()
-	body, held, err := readBody(c.Response(), r, p.BodyLimit, p.budget)
-	defer held.giveBack()
+	body, err := p.budget.read(c.Response(), r, p.BodyLimit)
+	defer body.free()
 	if err != nil {
 		hangUp(c)
 		return p.reject(c, code, http.StatusText(code))
 	}
 	path, secrets := shownPath(r)
 	claimed := cut(r.Method, 16) + " " + path
-	p.unjudged(c, began, callback.Request{Source: cut(claimed, job.MaxText), Body: body, Headers: secretHeaders{r, secrets}}, source, reason, code)
-	p.pace.wait(len(body))
+	p.unjudged(c, began, callback.Request{Source: cut(claimed, job.MaxText), Body: body.bytes, Headers: secretHeaders{r, secrets}}, source, reason, code)
+	p.giveWay(body)
 	return c.JSON(code, message{http.StatusText(code)})
 }
 

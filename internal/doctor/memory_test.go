@@ -1,0 +1,19 @@
+package doctor_test
+
+import (
+	"testing"
+
+	"receiver/internal/doctor"
+)
+
+func TestMemory(t *testing.T) {
+	of := func(total, bodies, used int64) []doctor.Finding {
+		return doctor.Memory{Total: total << 20, By: "the cgroup", Bodies: bodies << 20, Used: used << 20}.Findings()
+	}
+	hold(t, []row{
+		{"enough", of(868, 256, 217), doctor.OK, "868 MiB of memory (by the cgroup) are enough", ""},
+		{"a container that is too small", of(512, 256, 128), doctor.Warning, "wants 868 MiB of memory at its peak, and there are 512", "limits.bodies"},
+		{"one for a single body", of(64, 32, 32), doctor.Warning, "wants 196 MiB", "limits.bodies"},
+		{"not known", of(0, 256, 256), doctor.OK, "cannot be told here", ""},
+	})
+}
