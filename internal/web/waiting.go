@@ -13,8 +13,14 @@ import (
 // and counts it as rejected.
 func NewWaiting(m *Metrics, log zerolog.Logger) http.Handler {
 	e := newEcho(nil, log)
-	only(e, http.MethodGet, "/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
-	// A route by its method would have Echo answer OPTIONS 204.
+	// Routes by their methods would have Echo answer OPTIONS 204.
+	e.RouteNotFound("/healthz", func(c echo.Context) error {
+		if c.Request().Method != http.MethodGet {
+			c.Response().Header().Set(echo.HeaderAllow, "GET, HEAD")
+			return echo.ErrMethodNotAllowed
+		}
+		return c.JSON(http.StatusOK, message{"ok"})
+	})
 	e.RouteNotFound("/*", func(c echo.Context) error {
 		if c.Request().Method != http.MethodPost {
 			return echo.ErrNotFound
