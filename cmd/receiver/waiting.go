@@ -66,7 +66,7 @@ func (in *instance) connect(ctx context.Context, then func(context.Context) erro
 // openEarly opens the listeners of a receiver that waits.
 func (in *instance) openEarly() error {
 	w := in.waiting
-	w.public = web.NewGate(web.NewWaiting(in.metrics, in.log))
+	w.public = web.NewGate(web.NewWaiting(in.cfg.Public.Prefix, in.metrics, in.log))
 	w.private = web.NewGate(web.NewPrivate(web.Private{
 		Token: in.cfg.Private.Token.Reveal(), Ready: w.ready, Metrics: in.metrics, Log: in.log,
 	}))

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
@@ -10,26 +11,22 @@ import (
 
 // NewWaiting returns the public listener of a receiver that cannot store anything yet: it
 // answers every callback 503 without reading or judging it, so that the platform repeats it,
-// and counts it as rejected.
-func NewWaiting(m *Metrics, log zerolog.Logger) http.Handler {
+// and counts it as rejected. GET /healthz is as ever, with the prefix or without.
+func NewWaiting(prefix string, m *Metrics, log zerolog.Logger) http.Handler {
 	e := newEcho(nil, log)
-	// Routes by their methods would have Echo answer OPTIONS 204.
-	e.RouteNotFound("/healthz", func(c echo.Context) error {
-		if c.Request().Method != http.MethodGet {
-			c.Response().Header().Set(echo.HeaderAllow, "GET, HEAD")
-			return echo.ErrMethodNotAllowed
-		}
-		return c.JSON(http.StatusOK, message{"ok"})
-	})
+	// A route by its method would have Echo answer OPTIONS 204.
 	e.RouteNotFound("/*", func(c echo.Context) error {
-		if c.Request().Method != http.MethodPost {
+		switch r := c.Request(); {
+		case r.Method == http.MethodGet && strings.TrimSuffix(r.URL.Path, "/") == "/healthz":
+			return c.JSON(http.StatusOK, message{"ok"})
+		case r.Method != http.MethodPost:
 			return echo.ErrNotFound
 		}
 		m.rejected.WithLabelValues(http.StatusText(http.StatusServiceUnavailable)).Inc()
 		c.Response().Header().Set(echo.HeaderRetryAfter, retryAfter)
 		return c.JSON(http.StatusServiceUnavailable, message{"not stored; please call again"})
 	})
-	return e
+	return entrance(prefix, e)
 }
 
 // Gate is a handler in whose place another one can be put while requests come.

@@ -14,7 +14,7 @@ import (
 
 func TestAReceiverThatWaitsHasEveryCallbackRepeated(t *testing.T) {
 	m := web.NewMetrics(func() uint64 { return 0 })
-	gate := web.NewGate(web.NewWaiting(m, zerolog.Nop()))
+	gate := web.NewGate(web.NewWaiting("/hooks", m, zerolog.Nop()))
 	s := httptest.NewServer(gate)
 	defer s.Close()
 	for _, tt := range []struct {
@@ -27,7 +27,10 @@ func TestAReceiverThatWaitsHasEveryCallbackRepeated(t *testing.T) {
 		{http.MethodPost, "//callbacks/demo", http.StatusServiceUnavailable},
 		{http.MethodPost, "/prefix/callbacks/none", http.StatusServiceUnavailable},
 		{http.MethodPost, "/", http.StatusServiceUnavailable},
+		{http.MethodPost, "/hooks/callbacks/demo", http.StatusServiceUnavailable},
+		{http.MethodPost, "/healthz", http.StatusServiceUnavailable},
 		{http.MethodGet, "/healthz", http.StatusOK},
+		{http.MethodGet, "/hooks/healthz/", http.StatusOK},
 		{http.MethodGet, "/callbacks/demo", http.StatusNotFound},
 		{http.MethodOptions, "/callbacks/demo", http.StatusNotFound},
 		{http.MethodGet, "/metrics", http.StatusNotFound},
