@@ -38,10 +38,10 @@ performance: ## measure what docs/performance.md tells, on a machine left alone 
 
 reliability: ## run what docs/reliability.md tells, and print its tables
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
-	go test -tags e2e -count=1 -parallel 1 -timeout 30m -v -run '^TestReliability' ./cmd/receiver >"$$log" 2>&1 || { cat "$$log"; exit 1; }; \
+	go test -tags e2e -count=1 -parallel 1 -timeout 45m -v -run '^TestReliability' ./cmd/receiver >"$$log" 2>&1 || { cat "$$log"; exit 1; }; \
 	echo '| run | test | jobs | acknowledged | finished | doubled | lost | overdue | time |'; \
 	echo '| --- | --- | --: | --: | --: | --: | --: | --: | --: |'; \
-	sed -n '/`TestReliabilityCluster/d; /`TestReliabilityReceivers/d; s/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3; \
+	sed -n '/`TestReliabilityCluster/d; /`TestReliabilityReceivers/d; /`TestReliabilitySoak/d; s/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3; \
 	echo; \
 	echo '| fault | test | acknowledged | stored | doubled | 503 | recovery |'; \
 	echo '| --- | --- | --: | --: | --: | --: | --: |'; \
@@ -49,7 +49,11 @@ reliability: ## run what docs/reliability.md tells, and print its tables
 	echo; \
 	echo '| processors | one: callbacks/s | three: callbacks/s | three / one | p99, three / one | test |'; \
 	echo '| --: | --: | --: | --: | --: | --- |'; \
-	sed -n '/`TestReliabilityReceivers/s/^ *\(| .* |\)$$/\1/p' "$$log"
+	sed -n '/`TestReliabilityReceivers/s/^ *\(| .* |\)$$/\1/p' "$$log"; \
+	echo; \
+	echo '| test | after | callbacks answered 200 | memory of the receiver | bytes a job since the first row |'; \
+	echo '| --- | --: | --: | --: | --: |'; \
+	sed -n '/`TestReliabilitySoak/s/^ *\(| .* |\)$$/\1/p' "$$log"
 
 ci: ## run everything that CI runs
 	bash .ci/run

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -71,8 +72,11 @@ func (a *app) serve(ctx context.Context, in *instance, hup <-chan os.Signal) err
 	if err != nil {
 		return err
 	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	beside.Go(func() { keepHeadroom(ctx) })
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
