@@ -143,14 +143,14 @@ func (f Fields) Count(names ...string) *int64 {
 // is negative.
 type counts struct {
 	records, failed, warned int64
-	// readable is true if each that is there could be read. What is null is not there; empty
-	// text is, and cannot be read.
+	// readable is true if each that is there could be read, and none within speaks against the
+	// status. What is null is not there; empty text is, and cannot be read.
 	readable bool
 }
 
 // counts takes the largest of each. What a member holds may say once more how many rows failed,
 // such as the vendor's own object (`native`), unless the submitter gave it: the payload and the
-// metadata.
+// metadata. A status there that says failure is none that can be counted on.
 //
 // OC: section 5.1 `native`.
 func (f Fields) counts() counts {
@@ -167,13 +167,23 @@ func (f Fields) counts() counts {
 		}
 		if (value[0] == '{' || value[0] == '[') && f[i].means != isPayload && f[i].means != isMetadata {
 			eachMember(value, func(name, value string) {
-				if spelt(name).means == isFailed {
+				switch spelt(name).means {
+				case isFailed:
 					c.add(&c.failed, value)
+				case isStatus:
+					c.readable = c.readable && !saysFailure(value)
 				}
 			})
 		}
 	}
 	return c
+}
+
+// saysFailure reports whether a status is that of a job which failed or was cancelled.
+func saysFailure(value string) bool {
+	word, _ := asString(value)
+	class, _ := Classify(word)
+	return class == Failure || class == Cancellation
 }
 
 func (c *counts) add(to *int64, value string) {

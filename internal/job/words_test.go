@@ -34,6 +34,10 @@ func TestReadDoesNotTakeForSuccess(t *testing.T) {
 		{"in the vendor's own object", `"recordsFailedCount":0,"native":{"job":{"numOfRowsFailed":3}}`, job.Partial, rows(3)},
 		{"in a list within", `"batches":[{"errorCount":0},{"errorCount":"2"}]`, job.Partial, rows(2)},
 		{"unreadable within", `"native":{"errorCount":"some"}`, job.Undecided, nil},
+		{"a failure within", `"native":{"job":{"status":"error"}}`, job.Undecided, nil},
+		{"a cancellation within", `"jobs":[{"job_status":"CANCELLED"}]`, job.Undecided, nil},
+		{"another vocabulary within", `"native":{"status":"JobComplete","jobStatus":"RUNNING","bulk_status":7}`, job.Succeeded, nil},
+		{"not the status that the submitter gave", `"metadata":{"status":"ERROR"},"callbackPayload":[{"status":"ABORTED"}]`, job.Succeeded, nil},
 		{"not in what the submitter gave", `"callback-payload":{"errorCount":3},"metadata":{"errorCount":"x"},"metaData":{"a":[{"errorCount":1}]},"callback_payload":{"errorCount":1}`, job.Succeeded, nil},
 
 		{"text", `"recordsFailedCount":"3"`, job.Partial, rows(3)},
