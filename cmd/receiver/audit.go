@@ -11,7 +11,7 @@ func newAudit(a *app) *cobra.Command {
 		Long: `The streams are sealed into tamper-evident logs, whose signed checkpoints commit to every
 record. The commands beneath look at records, prove them to others, and find out which
 of them were changed. docs/audit.md tells how a security team uses them.`,
-		Example: "  receiver audit verify\n  receiver audit list --since 24h --verdict mismatch\n  receiver audit prove JOBS/12 > bundle.json",
+		Example: "  receiver audit verify\n  receiver audit list --since 24h --reason mismatch\n  receiver audit prove JOBS/12 > bundle.json",
 	}
 	cmd.AddCommand(
 		newAuditInit(a), newAuditKeys(a), newAuditSeal(a), newAuditVerify(a),

@@ -52,6 +52,10 @@ func sourceIn(path string) string {
 // maxPart is the longest part of a path that is recorded as it is: longer ones may be tokens.
 const maxPart = 23
 
+// maxSecrets is how many parts of a path that may be tokens, each in two spellings, are sought
+// in headers.
+const maxSecrets = 8
+
 // shownPath returns the path of a request as it may be recorded and logged, escaped, and what
 // must not be: parts that are as long as a token are given by fingerprint.
 func shownPath(r *http.Request) (shown string, secrets []string) {
@@ -63,6 +67,9 @@ func shownPath(r *http.Request) (shown string, secrets []string) {
 	for i, part := range parts {
 		if len(part) <= maxPart {
 			continue
+		}
+		if len(secrets) > maxSecrets { // of no address of ours: the rest is not looked at
+			return strings.Join(parts[:i], "/") + "/...", secrets
 		}
 		secret := part
 		if plain, err := url.PathUnescape(part); err == nil {

@@ -49,7 +49,7 @@ func FuzzPublic(f *testing.F) {
 		f.Fatal(err)
 	}
 	door := web.NewPublic(web.Public{
-		Receiver: r, BodyLimit: 1 << 10, Patience: callback.NewPatience(),
+		Receiver: r, BodyLimit: 1 << 10, Prefix: "/hooks", Patience: callback.NewPatience(),
 		TrustedProxies: nil, Metrics: web.NewMetrics(func() uint64 { return 0 }), Log: zerolog.New(io.Discard),
 	})
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -64,7 +64,7 @@ func FuzzPublic(f *testing.F) {
 		switch {
 		case w.Code < 200 || w.Code > 299:
 			return
-		case r.Method == http.MethodGet && strings.TrimSuffix(r.URL.Path, "/") == "/healthz":
+		case r.Method == http.MethodGet && strings.TrimPrefix(strings.TrimSuffix(r.URL.Path, "/"), "/hooks") == "/healthz":
 			return
 		}
 		again, err := request()

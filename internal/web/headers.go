@@ -73,7 +73,7 @@ type secretHeaders struct {
 }
 
 func (h secretHeaders) String() string {
-	if len(h.secrets) > 8 { // which no address of ours has
+	if len(h.secrets) > maxSecrets { // which no address of ours has
 		return omitted
 	}
 	return headerJSON(h.Request, h.secrets...)

@@ -107,6 +107,7 @@ func TestOnlyTheDoorsOwnAddresses(t *testing.T) {
 		{"GET", "/healthz//", 404, ""},
 		{"POST", "/healthz", 405, "GET, HEAD"},
 		{"OPTIONS", "/healthz", 405, "GET, HEAD"},
+		{"OPTIONS", "*", 404, ""},
 		{"GET", "/callbacks/demo", 405, "POST"},
 		{"HEAD", "/callbacks/demo", 405, "POST"},
 		{"PUT", "/callbacks/demo", 405, "POST"},

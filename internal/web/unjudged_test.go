@@ -129,6 +129,7 @@ func TestWhatComesToAWrongPathIsKept(t *testing.T) {
 		{"POST", "http://other.example/a/callbacks/demo", signed, 404, "POST /a/callbacks/demo", "demo"},
 		{"POST", "http://other.example", signed, 404, "POST ", ""},
 		{"POST", "/hooks/" + strings.Repeat("x/", 300), signed, 404, ("POST /hooks/" + strings.Repeat("x/", 300))[:256], ""},
+		{"POST", "/hooks" + strings.Repeat("/"+token, 150), signed, 404, "POST /hooks" + strings.Repeat("/sha256:a7119842", 5) + "/...", ""},
 		{"POST", "/x\xe9\xff", signed, 404, "POST /x%E9%FF", ""},
 		{"PUT", "/prefix/callbacks/demo", signed, 404, "PUT /prefix/callbacks/demo", "demo"},
 		{"POST", "/prefix/callbacks/demo", unsigned, 404, "POST /prefix/callbacks/demo", "demo"},

@@ -39,7 +39,8 @@ func NewServer(h http.Handler, l Limits, errors *log.Logger) *http.Server {
 	}
 	return &http.Server{
 		Handler: headAsGet(h), MaxHeaderBytes: l.Header, ErrorLog: errors,
-		ReadHeaderTimeout: l.ReadHeader, ReadTimeout: l.Read, WriteTimeout: write, IdleTimeout: l.Idle,
+		DisableGeneralOptionsHandler: true, // which answers OPTIONS * with 200
+		ReadHeaderTimeout:            l.ReadHeader, ReadTimeout: l.Read, WriteTimeout: write, IdleTimeout: l.Idle,
 	}
 }
 
