@@ -25,9 +25,9 @@ type logged struct {
 	done            chan struct{}
 }
 
-// logTo starts serve with its log on a file, under a parent that ignores SIGPIPE if wanted, and
+// logTo starts serve with its log on a file, by a shell's command unless that is empty, and
 // waits until it is ready: nobody can read that in the log.
-func logTo(t *testing.T, to *os.File, parentIgnores bool) *logged {
+func logTo(t *testing.T, to *os.File, command string) *logged {
 	t.Helper()
 	dir := t.TempDir()
 	p, err := newPorts()
@@ -38,8 +38,8 @@ func logTo(t *testing.T, to *os.File, parentIgnores bool) *logged {
 		t.Fatal(err)
 	}
 	l := &logged{cmd: exec.Command("receiver", "serve"), public: "http://127.0.0.1:" + p.public, private: "http://127.0.0.1:" + p.private, done: make(chan struct{})}
-	if parentIgnores {
-		l.cmd = exec.Command("sh", "-c", "trap '' PIPE; exec receiver serve")
+	if command != "" {
+		l.cmd = exec.Command("sh", "-c", command)
 	}
 	l.cmd.Dir, l.cmd.Env, l.cmd.Stderr = dir, environment(), to
 	if err := l.cmd.Start(); err != nil {
@@ -154,22 +154,22 @@ func TestALogThatCannotBeWrittenEndsNothing(t *testing.T) {
 		return w
 	}
 	for _, row := range []struct {
-		name          string
-		parentIgnores bool
-		open          func(t *testing.T) *os.File
-		lost          bool // lines are, at once
+		name    string
+		command string
+		open    func(t *testing.T) *os.File
+		lost    bool // lines are, at once
 	}{
-		{"its reader is gone", false, unread, true},
-		{"its reader is gone and the parent ignores SIGPIPE", true, unread, true},
-		{"nobody reads the pipe", false, func(t *testing.T) *os.File { _, w := pipe(t); return w }, false},
-		{"nobody reads the pipe, which does not block", false, func(t *testing.T) *os.File {
+		{"its reader is gone", "", unread, true},
+		{"its reader is gone and the parent ignores SIGPIPE", "trap '' PIPE; exec receiver serve", unread, true},
+		{"nobody reads the pipe", "", func(t *testing.T) *os.File { _, w := pipe(t); return w }, false},
+		{"nobody reads the pipe, which does not block", "", func(t *testing.T) *os.File {
 			_, w := pipe(t)
 			if err := syscall.SetNonblock(int(w.Fd()), true); err != nil {
 				t.Fatal(err)
 			}
 			return w
 		}, false},
-		{"the disk is full", false, func(t *testing.T) *os.File {
+		{"the disk is full", "", func(t *testing.T) *os.File {
 			f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 			if errors.Is(err, os.ErrNotExist) {
 				t.Skip("there is no /dev/full")
@@ -183,7 +183,7 @@ func TestALogThatCannotBeWrittenEndsNothing(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel() // each waits for its own process
 			to := row.open(t)
-			l := logTo(t, to, row.parentIgnores)
+			l := logTo(t, to, row.command)
 			l.calls(t, "a", 600) // their lines are more than a pipe takes
 			if row.lost {
 				l.until(t, "the lines are counted", func() bool { return l.dropped(t) >= 600 })
@@ -209,7 +209,7 @@ func TestALogThatIsReadAgainTellsWhatIsMissing(t *testing.T) {
 	}
 	first := open(os.O_RDONLY | syscall.O_NONBLOCK)
 	to := open(os.O_WRONLY)
-	l := logTo(t, to, false)
+	l := logTo(t, to, "")
 	if err := errors.Join(to.Close(), first.Close()); err != nil {
 		t.Fatal(err)
 	}
