@@ -404,11 +404,22 @@ func resign(t *testing.T, key audit.Key, signed []byte, change func(string) stri
 	return out
 }
 
-// A receiver that finds its log rolled back goes on receiving, and says so loudly.
+// A receiver does not start on a store that is behind its checkpoints. On an operator's word it
+// goes on receiving, and says loudly that its log was rolled back.
 func TestAReceiverThatFindsItsLogRolledBackSaysSo(t *testing.T) {
 	x := intrude(t, sealedFolder(t))
 	x.rollBack()
 	x.leave()
+	var out bytes.Buffer
+	command := func(args ...string) int {
+		return run(t.Context(), append([]string{"--config", filepath.Join(x.dir, "config.yaml")}, args...), strings.NewReader(""), &out, &out)
+	}
+	if code := command("serve"); code != exitFailed || !strings.Contains(out.String(), "by a signed checkpoint") {
+		t.Errorf("serve = exit %d, %s, want it to name what the checkpoints tell of", code, &out)
+	}
+	if code := command("streams", "mend", "--accept-loss"); code != exitDone {
+		t.Fatalf("streams mend --accept-loss = exit %d, %s", code, &out)
+	}
 	cfg, err := config.Load(config.Options{Path: filepath.Join(x.dir, "config.yaml"), Env: []string{
 		"RECEIVER_PUBLIC_ADDRESS=127.0.0.1:0", "RECEIVER_PRIVATE_ADDRESS=127.0.0.1:0",
 	}})

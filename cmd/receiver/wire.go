@@ -236,6 +236,9 @@ func openStore(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*pu
 		return nil, nil, portTaken(cfg.NATS.Embedded.Address, err)
 	}
 	bus, err := server.Open(ctx, busOptions(cfg, log))
+	if err == nil {
+		err = recordAccepted(ctx, server, bus)
+	}
 	if err != nil {
 		server.Stop()
 		return nil, nil, err
@@ -259,6 +262,7 @@ func embedded(cfg *config.Config, log zerolog.Logger) publish.Embedded {
 	return publish.Embedded{
 		Folder: cfg.Abs(cfg.NATS.Embedded.Folder), Address: cfg.NATS.Embedded.Address,
 		SyncAlways: cfg.NATS.Sync == config.SyncAlways, MaxBody: int(cfg.Limits.Body), Edge: edge(cfg), Log: log,
+		IdentityFile: cfg.Abs(cfg.Audit.CheckpointFile) + ".store", Sealed: sealed(cfg),
 	}
 }
 

@@ -35,6 +35,11 @@ type Embedded struct {
 	MaxBody int
 	// Edge makes the server a leaf node of a hub; nil means that it stands alone.
 	Edge *Edge
+	// IdentityFile is a file outside of the folder that remembers which store it is, so that
+	// no new one is begun when the folder is not there; empty for none.
+	IdentityFile string
+	// Sealed is what the store is held against besides its own notes.
+	Sealed Sealed
 	// Log receives the server's own messages.
 	Log zerolog.Logger
 }
@@ -60,13 +65,16 @@ type Server struct {
 	quick   atomic.Bool // batches are staged in memory
 	scratch string      // the copy, removed by Stop; empty if there is none
 	damage  []string    // what was left out of the copy
+
+	accepted *acceptance // the operator's word that it was started on; nil if there was none
 }
 
 // startTimeout bounds how long the server may take to recover its streams.
 const startTimeout = 60 * time.Second
 
-// Start runs a server on its folder. It returns ErrInUse if another process has it, and
-// ErrDamaged if the server would lose more than is damaged in it, or never come up.
+// Start runs a server on its folder. It returns ErrInUse if another process has it,
+// ErrDamaged if the server would lose more than is damaged in it, or never come up, and
+// ErrLost if something is missing in it that was there.
 func Start(e Embedded) (_ *Server, err error) {
 	c, err := claimFolder(e.Folder)
 	if err != nil {
@@ -88,7 +96,8 @@ func Start(e Embedded) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lookThrough(e.Folder); err != nil {
+	begun, err := begin(e)
+	if err != nil {
 		return nil, err
 	}
 	if err := syncBlocks(e.Folder); err != nil {
@@ -108,7 +117,11 @@ func Start(e Embedded) (_ *Server, err error) {
 		return nil, fmt.Errorf("starting the embedded NATS server on %s: %w: %s", e.Folder, err, said.lastError())
 	}
 	batches.remove()
-	s.claim, s.batches = c, batches
+	if err := begun.opened(ns); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	s.claim, s.batches, s.accepted = c, batches, begun.accepted
 	if s.home.folder, err = c.lock.stat(); err != nil {
 		s.Stop()
 		return nil, fmt.Errorf("looking at the folder of the embedded NATS server: %w", err)
@@ -121,6 +134,9 @@ func Start(e Embedded) (_ *Server, err error) {
 	s.quit = quit
 	s.look()
 	s.watched.Go(func() { s.watchRoom(ctx) })
+	if e.SyncAlways { // else what is there may not be on disk for two minutes
+		s.watched.Go(func() { s.keepNote(ctx) })
+	}
 	return s, nil
 }
 
@@ -162,6 +178,9 @@ func (s *Server) Open(ctx context.Context, o Options) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.accepted != nil {
+		o.resume = s.accepted.Resume
+	}
 	b, err := connect(ctx, "", o, append(baseOptions(o), nats.InProcessServer(s), as))
 	if err == nil {
 		b.server, b.folder = s, s.e.Folder
@@ -180,21 +199,28 @@ func (s *Server) Stop() {
 	s.watched.Wait()
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	last, err := states(s.ns.Load())
 	s.ns.Load().Shutdown()
 	s.ns.Load().WaitForShutdown()
 	if s.claim != nil {
-		s.leave()
+		s.leave(last, err)
 	}
 	if s.scratch != "" {
 		_ = os.RemoveAll(s.scratch) // in the system's temporary folder, which gets cleaned
 	}
 }
 
-// leave gives the folder free. What is at the path of a folder that was moved is another's.
-func (s *Server) leave() {
+// leave notes what the stopped server left, by what it said last, if that is known, and gives
+// the folder free. What is at the path of a folder that was moved is another's.
+func (s *Server) leave(last map[string]server.StreamState, unknown error) {
 	if s.lost == nil && s.home.folder != nil && !moved(s.e.Folder, s.home.folder) {
 		s.batches.remove()
-		markStop(s.e.Folder)
+		if unknown == nil {
+			unknown = noteStop(s.e.Folder, last)
+		}
+		if unknown != nil {
+			s.e.Log.Warn().Err(unknown).Msg("what the store holds at its stop is not noted: the next start looks through more, and sees less")
+		}
 		_ = os.Remove(s.claim.address) // who finds it all the same also finds that nobody holds the lock
 	}
 	s.claim.lock.release()

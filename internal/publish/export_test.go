@@ -74,3 +74,8 @@ func Seen(s *Server, stream string) bool {
 
 // Look looks after the store of s once more.
 func Look(s *Server) { s.look() }
+
+// KeepBody stores a body in the object store of b.
+func KeepBody(ctx context.Context, b *Bus, name string, data []byte) error {
+	return b.putPayload(ctx, name, data)
+}

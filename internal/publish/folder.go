@@ -55,11 +55,28 @@ func claimFolder(folder string) (*claim, error) {
 	c := &claim{lock: lock, address: filepath.Join(folder, addressFile)}
 	// What a killed process left would be taken for ours until we have announced our
 	// own, and its port may be anybody's by now.
-	if err := os.Remove(c.address); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err = c.noteCrash(folder)
+	if err == nil {
+		err = os.Remove(c.address)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.release()
 		return nil, fmt.Errorf("removing the address of an earlier server: %w", err)
 	}
 	return c, nil
+}
+
+// noteCrash has the mark of a running server in the folder where the last one left its
+// address behind: one of an earlier version makes no mark.
+func (c *claim) noteCrash(folder string) error {
+	if _, err := os.Stat(c.address); err != nil {
+		return err
+	}
+	mark, err := os.OpenFile(filepath.Join(folder, runFile), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return mark.Close()
 }
 
 // announce leaves the address of the running server for other commands, with the

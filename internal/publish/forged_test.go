@@ -89,6 +89,7 @@ func TestNoBodyBecomesARecord(t *testing.T) {
 			t.Parallel()
 			folder, path, records := smuggled(t)
 			again(t, path, bytes.Join(row.change(records), nil))
+			forget(t, folder)
 			copied, err := publish.Inspect(folder, zerolog.Nop())
 			if err != nil {
 				t.Fatal(err)
@@ -102,8 +103,8 @@ func TestNoBodyBecomesARecord(t *testing.T) {
 				t.Fatalf("Start = %v, want it refused: %v", err, row.refused)
 			}
 			if row.refused {
-				if damage, _, err := publish.Mend(folder); err != nil || len(damage) != 1 {
-					t.Errorf("Mend = %q, %v, want one place", damage, err)
+				if done, err := publish.Mend(embedded(folder), false, job.Action{What: job.ActionMend}); err != nil || len(done.LeftOut) != 1 {
+					t.Errorf("Mend = %v, %v, want one place", done, err)
 				}
 				s = start(t, folder)
 			}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"receiver/internal/job"
 )
 
 // ErrDamaged is returned by Start for a store in which something is damaged that the server
@@ -18,8 +20,6 @@ import (
 var ErrDamaged = errors.New("the store is damaged")
 
 const (
-	// stopFile is touched after each clean stop: files that are older were whole then.
-	stopFile = "receiver.stopped"
 	// mostLooked is how many bytes are looked through at a start, newest files first: two
 	// seconds' work at most. `audit verify` looks through all.
 	mostLooked = 1 << 30
@@ -34,15 +34,6 @@ type blockFile struct {
 	path    string
 	size    int64
 	changed time.Time
-}
-
-// markStop notes that the server of a folder has stopped. That it cannot costs the next
-// start time, and nothing else.
-func markStop(folder string) {
-	path := filepath.Join(folder, stopFile)
-	_ = os.WriteFile(path, nil, 0o600)
-	now := time.Now()
-	_ = os.Chtimes(path, now, now)
 }
 
 // lookThrough looks at the files that were changed since the last clean stop. A file that
@@ -118,38 +109,84 @@ func blockFilesOf(folder string) (all []blockFile, err error) {
 	return all, nil
 }
 
+// Mended is what Mend did.
+type Mended struct {
+	// LeftOut are the damaged places that are not in the files any more, one line each, and
+	// Kept the folder that the files as they were are kept in; empty if nothing was damaged.
+	LeftOut []string `json:"left_out"`
+	Kept    string   `json:"kept_in"`
+	// Lost is what is missing in the store, and was accepted.
+	Lost []string `json:"lost"`
+}
+
 // Mend leaves out of the files of a folder, on which no server runs, what is damaged in
-// them, and returns one line for each place, and the folder that the files as they were are
-// kept in, which is empty if nothing was damaged. When it returns all of it is on disk; no
-// file is replaced before its copy is. The error is ErrInUse if a server runs.
-func Mend(folder string) (damage []string, kept string, err error) {
-	c, err := claimFolder(folder)
+// them. What is missing besides is accepted if the caller says so; otherwise the error is
+// ErrLost. The next Start goes on without what was left out or accepted, and has the action,
+// with what was done as its details, to be recorded. When Mend returns all of it is on disk;
+// no file is replaced before its copy is. The error is ErrInUse if a server runs.
+func Mend(e Embedded, accept bool, action job.Action) (done Mended, err error) {
+	c, err := claimFolder(e.Folder)
 	if err != nil {
-		return nil, "", err
+		return done, err
 	}
 	defer c.release()
+	lost, _, err := missing(e)
+	if err != nil {
+		return done, err
+	}
+	if done.LeftOut, err = mendFiles(e.Folder, ""); err != nil {
+		return done, err
+	}
+	if !accept && !explains(done.LeftOut, lost) {
+		return done, refuse(lost)
+	}
+	if len(done.LeftOut) > 0 {
+		done.Kept = filepath.Join(e.Folder, "damaged-"+time.Now().UTC().Format("20060102T150405.000"))
+		if done.LeftOut, err = mendFiles(e.Folder, done.Kept); err != nil {
+			return done, err
+		}
+	}
+	after, h, err := missing(e)
+	if err != nil || len(done.LeftOut)+len(after) == 0 {
+		return done, err
+	}
+	done.Lost = after
+	return done, h.accept(e, done, action)
+}
+
+// explains reports whether all that is lost is in files with damage to be left out, which
+// mending is the word for.
+func explains(leftOut, lost []string) bool {
+	return !slices.ContainsFunc(lost, func(line string) bool {
+		stream, what, _ := strings.Cut(line, ": ")
+		file, _, changed := strings.Cut(what, notAsLeft)
+		damaged := func(place string) bool { return strings.Contains(place, filepath.Join(stream, file)+", ") }
+		return !changed || !slices.ContainsFunc(leftOut, damaged)
+	})
+}
+
+// mendFiles leaves out what is damaged, and keeps the files as they were in the folder aside;
+// without one it only says what would be left out.
+func mendFiles(folder, aside string) (damage []string, err error) {
 	files, err := blockFilesOf(folder)
 	if err != nil {
-		return nil, "", fmt.Errorf("mending the store in %s: %w", folder, err)
+		return nil, fmt.Errorf("mending the store in %s: %w", folder, err)
 	}
-	aside := filepath.Join(folder, "damaged-"+time.Now().UTC().Format("20060102T150405.000"))
 	slices.SortFunc(files, func(a, b blockFile) int {
 		return cmp.Or(strings.Compare(a.stream, b.stream), cmp.Compare(a.index, b.index))
 	})
 	for _, f := range files {
 		places, err := f.mend(aside)
 		if err != nil {
-			return damage, kept, fmt.Errorf("mending the store in %s: %w", folder, err)
-		}
-		if len(places) > 0 {
-			kept = aside
+			return damage, fmt.Errorf("mending the store in %s: %w", folder, err)
 		}
 		damage = append(damage, places...)
 	}
-	return damage, kept, nil
+	return damage, nil
 }
 
-// mend keeps the file as it is in a folder, and leaves out of it what is damaged.
+// mend keeps the file as it is in a folder, if there is one, and leaves out of it what is
+// damaged then.
 func (f blockFile) mend(aside string) (damage []string, err error) {
 	sound, places, err := soundOf(f.path, f.stream, f.index)
 	if err != nil || len(places) == 0 {
@@ -157,6 +194,9 @@ func (f blockFile) mend(aside string) (damage []string, err error) {
 	}
 	for _, p := range places {
 		damage = append(damage, fmt.Sprintf("%s, %s", f.path, p))
+	}
+	if aside == "" {
+		return damage, nil
 	}
 	if err := f.keep(aside); err != nil {
 		return nil, err

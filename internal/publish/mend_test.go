@@ -3,6 +3,7 @@ package publish_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/internal/job"
 	"receiver/internal/publish"
 )
 
@@ -22,6 +24,14 @@ func again(t *testing.T, path string, data []byte) {
 	}
 	later := time.Now().Add(time.Second)
 	if err := os.Chtimes(path, later, later); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// forget takes away what the last clean stop noted, as if the server had never stopped.
+func forget(t *testing.T, folder string) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(folder, "receiver.stopped")); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -56,12 +66,14 @@ func TestStartRefusesWhatTheServerWouldLoseMoreOver(t *testing.T) {
 			}
 			changed := row.change(bytes.Clone(whole), recordLength(whole))
 			again(t, jobs, changed)
+			forget(t, folder) // else what is cut off is missed
 			s, err := publish.Start(embedded(folder))
 			if row.refused {
 				if !errors.Is(err, publish.ErrDamaged) || !strings.Contains(err.Error(), jobs) || !strings.Contains(err.Error(), "receiver streams mend") {
 					t.Fatalf("Start = %v, want ErrDamaged with the file and what to do", err)
 				}
-				damage, kept, err := publish.Mend(folder)
+				done, err := publish.Mend(embedded(folder), false, job.Action{What: job.ActionMend})
+				damage, kept := done.LeftOut, done.Kept
 				if err != nil || len(damage) != 1 || !strings.HasPrefix(damage[0], jobs+", bytes ") {
 					t.Fatalf("Mend = %q, %v, want one place in %s", damage, err, jobs)
 				}
@@ -83,9 +95,19 @@ func TestStartRefusesWhatTheServerWouldLoseMoreOver(t *testing.T) {
 	}
 }
 
-// What was whole at the last clean stop is not looked at again, however much it is.
+// What was whole at the last clean stop is not looked through again, however much it is.
 func TestStartLooksOnlyAtWhatWasChangedSince(t *testing.T) {
-	folder, jobs, _ := stored(t)
+	folder := t.TempDir()
+	s, err := publish.Start(embedded(folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := openWith(t, s, publish.Options{})
+	for i := range 3 {
+		store(t, b, sized(job.Finished, fmt.Sprint(i), 16<<10))
+	}
+	s.Stop()
+	jobs := filepath.Join(folder, "jetstream", "RECEIVER", "streams", "JOBS", "msgs", "1.blk")
 	file, err := os.ReadFile(jobs)
 	if err != nil {
 		t.Fatal(err)
@@ -94,19 +116,17 @@ func TestStartLooksOnlyAtWhatWasChangedSince(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file[80+recordLength(file)] ^= 1 // a header, which keeps no server from starting
+	file[24<<10] ^= 1 // a body, which keeps no server from starting
 	again(t, jobs, file)
 	if err := os.Chtimes(jobs, info.ModTime(), info.ModTime()); err != nil {
 		t.Fatal(err)
 	}
-	s, err := publish.Start(embedded(folder))
+	s, err = publish.Start(embedded(folder))
 	if err != nil {
 		t.Fatalf("Start on a file older than the last clean stop = %v, want a server", err)
 	}
 	s.Stop()
-	if err := os.Remove(filepath.Join(folder, "receiver.stopped")); err != nil { // as after a crash
-		t.Fatal(err)
-	}
+	forget(t, folder)
 	if _, err := publish.Start(embedded(folder)); !errors.Is(err, publish.ErrDamaged) {
 		t.Errorf("Start after a crash = %v, want ErrDamaged", err)
 	}
@@ -137,8 +157,8 @@ func TestMendChangesNothingThatIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if damage, kept, err := publish.Mend(folder); len(damage) != 0 || kept != "" || err != nil {
-		t.Errorf("Mend of a whole store = %q, %q, %v, want nothing", damage, kept, err)
+	if done, err := publish.Mend(embedded(folder), false, job.Action{}); len(done.LeftOut) != 0 || done.Kept != "" || err != nil {
+		t.Errorf("Mend of a whole store = %v, %v, want nothing", done, err)
 	}
 	if after, err := os.ReadFile(jobs); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("Mend changed a whole file (%v)", err)
@@ -148,7 +168,7 @@ func TestMendChangesNothingThatIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Stop()
-	if _, _, err := publish.Mend(folder); !errors.Is(err, publish.ErrInUse) {
+	if _, err := publish.Mend(embedded(folder), false, job.Action{}); !errors.Is(err, publish.ErrInUse) {
 		t.Errorf("Mend under a server = %v, want ErrInUse", err)
 	}
 }

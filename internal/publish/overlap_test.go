@@ -148,6 +148,7 @@ func TestLinesHidesNothingThatTheServerGives(t *testing.T) {
 			folder, files := spread(t, row.events)
 			changed, compressed := row.change(files)
 			changed.write(t, folder, compressed...)
+			forget(t, folder)
 			b := openWith(t, start(t, folder), publish.Options{ReadOnly: true})
 			want, _ := gather(t, b.Range, 1, uint64(row.events))
 			got, _ := gather(t, b.Lines, 1, uint64(row.events))

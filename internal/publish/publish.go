@@ -70,8 +70,9 @@ type Options struct {
 	// Log receives what goes wrong outside of any call, such as a lost connection.
 	Log zerolog.Logger
 
-	only       []string // the streams that are opened; nil means all
-	maxMessage int64    // what a message may have if the server connected to would take more
+	only       []string          // the streams that are opened; nil means all
+	resume     map[string]uint64 // the first sequence of streams that are made again
+	maxMessage int64             // what a message may have if the server connected to would take more
 }
 
 func (o Options) withDefaults() Options {

@@ -91,7 +91,7 @@ func (f blockFolder) from(start place, all bool, seq uint64) ([]uint32, error) {
 		return files, err
 	}
 	for i, index := range slices.Backward(files) {
-		if first := f.first(index); first != 0 && first <= seq {
+		if first, _ := f.first(index); first != 0 && first <= seq {
 			return files[i:], nil
 		}
 	}
@@ -119,22 +119,22 @@ func (f blockFolder) exists(index uint32) bool {
 	return err == nil
 }
 
-// first returns the sequence of the first message in a file, 0 if there is none.
-func (f blockFolder) first(index uint32) uint64 {
+// first returns the sequence and the time of the first message in a file, 0 if there is none.
+func (f blockFolder) first(index uint32) (uint64, time.Time) {
 	file, err := os.Open(f.name(index))
 	if err != nil {
-		return 0
+		return 0, time.Time{}
 	}
 	defer file.Close()
 	var head [blockHead + blockChecksum]byte
 	for at := int64(0); ; {
 		if _, err := file.ReadAt(head[:], at); err != nil {
-			return 0
+			return 0, time.Time{}
 		}
 		r, _ := parseRecord(head[:])
 		seq := binary.LittleEndian.Uint64(head[4:])
 		if r.length == 0 || seq&sequenceFlags == 0 {
-			return seq
+			return seq, time.Unix(0, int64(binary.LittleEndian.Uint64(head[12:])))
 		}
 		at += int64(r.length)
 	}

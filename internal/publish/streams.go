@@ -127,6 +127,7 @@ func (b *Bus) ensureStreams(ctx context.Context) error {
 func (b *Bus) openStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) && !b.opts.ReadOnly {
+		want.FirstSeq = b.opts.resume[want.Name]
 		s, err = b.js.CreateStream(ctx, want)
 		// Two replicas may start at once; the other's stream is as good as ours.
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {

@@ -1,0 +1,257 @@
+package publish_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"receiver/internal/job"
+	"receiver/internal/publish"
+)
+
+const perBlock = 40 // of 256 KiB events, more than one block file of 8 MiB holds
+
+// filled returns a folder as a clean stop left it, and as it was just before: what a killed
+// server leaves. JOBS has three files in both.
+func filled(t *testing.T) (stopped, killed string) {
+	t.Helper()
+	stopped, killed = t.TempDir(), t.TempDir()
+	s, err := publish.Start(embedded(stopped))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, s, 0)
+	s.Stop()
+	if s, err = publish.Start(embedded(stopped)); err != nil {
+		t.Fatal(err)
+	}
+	copyStore(t, stopped, killed)
+	s.Stop()
+	if _, err := os.Stat(filepath.Join(stopped, "receiver.running")); err == nil {
+		t.Fatal("the stop was not noted")
+	}
+	return stopped, killed
+}
+
+func copyStore(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fill stores as many events and actions as take two files and begin a third.
+func fill(t *testing.T, s *publish.Server, from int) {
+	t.Helper()
+	b, err := s.Open(t.Context(), publish.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2*perBlock - 10 {
+		store(t, b, sized(job.Finished, fmt.Sprint(from+i), 256<<10))
+		if i%10 > 0 {
+			continue
+		}
+		a := job.Attempt{Source: "demo", Verdict: "missing", Receipt: job.Receipt{Received: time.Now()}, Body: []byte("{}"), Size: 2}
+		if err := b.Record(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Act(t.Context(), job.Action{What: job.ActionStart, Time: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.PutWatch(t.Context(), job.Watch{Source: "demo", Object: "contact", Job: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lease, err := b.Lease(t.Context(), "held") // in a stream that has no files
+	if err == nil {
+		_, err = lease.Hold(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := publish.KeepBody(t.Context(), b, "body", make([]byte, 64<<10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func at(folder string, parts ...string) string {
+	return filepath.Join(append([]string{folder, "jetstream", "RECEIVER", "streams"}, parts...)...)
+}
+
+func remove(parts ...string) func(*testing.T, string) {
+	return func(t *testing.T, folder string) {
+		t.Helper()
+		if err := os.RemoveAll(at(folder, parts...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func rewrite(change func([]byte) []byte, parts ...string) func(*testing.T, string) {
+	return func(t *testing.T, folder string) {
+		t.Helper()
+		path := at(folder, parts...)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again(t, path, change(data))
+	}
+}
+
+func emptied([]byte) []byte  { return nil }
+func zeroed(b []byte) []byte { return make([]byte, len(b)) }
+func halved(b []byte) []byte { return b[:len(b)/2] }
+func onlyFirst(b []byte) []byte {
+	return b[:recordLength(b)]
+}
+
+// Whatever of a store's files goes is missed at the next start, by its name and what was in
+// it; an operator's word is needed to go on, and has to be recorded.
+func TestStartRefusesAStoreThatLostSomething(t *testing.T) {
+	stopped, killed := filled(t)
+	for _, row := range []struct {
+		name    string
+		lose    func(t *testing.T, folder string)
+		stopped string // what the error says after a clean stop,
+		killed  string // and after a kill; empty if nothing can be known
+	}{
+		{"first file", remove("JOBS", "msgs", "1.blk"), "JOBS: msgs/1.blk is gone, with sequences 1 to ", "JOBS: its beginning is gone, with sequences 1 to "},
+		{"middle file", remove("JOBS", "msgs", "2.blk"), "JOBS: msgs/2.blk is gone, with sequences ", "JOBS: a part of its middle is gone, with sequences "},
+		{"last file", remove("JOBS", "msgs", "3.blk"), "JOBS: msgs/3.blk is gone, with sequences ", "JOBS: it ends at sequence "},
+		{"only file", remove("ACTIONS", "msgs", "1.blk"), "ACTIONS: msgs/1.blk is gone, with sequences 1 to 7", "ACTIONS: it ends at sequence 0, and by the server that ran last it had sequences 1 to 7"},
+		{"first file emptied", rewrite(emptied, "JOBS", "msgs", "1.blk"), "JOBS: msgs/1.blk is not as the last clean stop left it", "JOBS: its beginning is gone"},
+		{"last file emptied", rewrite(emptied, "JOBS", "msgs", "3.blk"), "JOBS: msgs/3.blk is not as", "JOBS: it ends at"},
+		{"middle file zeroed", rewrite(zeroed, "JOBS", "msgs", "2.blk"), "JOBS: msgs/2.blk is not as", "JOBS: a part of its middle"},
+		{"last file zeroed", rewrite(zeroed, "JOBS", "msgs", "3.blk"), "JOBS: msgs/3.blk is not as", "JOBS: it ends at"},
+		{"middle file cut in a record", rewrite(halved, "JOBS", "msgs", "2.blk"), "JOBS: msgs/2.blk is not as", "JOBS: a part of its middle"},
+		{"last file cut in a record", rewrite(halved, "JOBS", "msgs", "3.blk"), "JOBS: msgs/3.blk is not as", "JOBS: it ends at"},
+		{"an older copy of the last file", rewrite(onlyFirst, "ATTEMPTS", "msgs", "1.blk"), "ATTEMPTS: msgs/1.blk is not as", "ATTEMPTS: it ends at sequence 1, "},
+		{"all messages", remove("JOBS", "msgs"), "JOBS: msgs/1.blk is gone", "JOBS: it ends at sequence 0"},
+		{"the configuration", remove("JOBS", "meta.inf"), "JOBS: the configuration of the stream, meta.inf", "JOBS: the configuration"},
+		{"the configuration's checksum", remove("JOBS", "meta.sum"), "JOBS: the configuration", "JOBS: the configuration"},
+		{"a wrong checksum of it", rewrite(func(b []byte) []byte { b[0] ^= 1; return b }, "JOBS", "meta.sum"), "JOBS: the configuration", "JOBS: the configuration"},
+		{"JOBS", remove("JOBS"), "JOBS: the folder of the stream is gone, with sequences 1 to 70", "JOBS: the folder of the stream is gone"},
+		{"ATTEMPTS", remove("ATTEMPTS"), "ATTEMPTS: the folder", "ATTEMPTS: the folder"},
+		{"ACTIONS", remove("ACTIONS"), "ACTIONS: the folder", "ACTIONS: the folder"},
+		{"WATCH", remove("WATCH"), "WATCH: the folder", "WATCH: the folder"},
+		{"a file of WATCH", remove("WATCH", "msgs", "1.blk"), "WATCH: msgs/1.blk is gone", "WATCH: it ends at sequence 0"},
+		{"PAYLOADS", remove("OBJ_PAYLOADS"), "OBJ_PAYLOADS: the folder", "OBJ_PAYLOADS: the folder"},
+		{"all streams", func(t *testing.T, f string) { remove()(t, f) }, "JOBS: the folder", "JOBS: the folder"},
+		{"all of the server's", func(t *testing.T, f string) { remove("..", "..", "..", "jetstream")(t, f) }, "JOBS: the folder", "JOBS: the folder"},
+	} {
+		for state, from := range map[string]string{"stopped": stopped, "killed": killed} {
+			want := map[string]string{"stopped": row.stopped, "killed": row.killed}[state]
+			t.Run(row.name+", "+state, func(t *testing.T) {
+				t.Parallel()
+				folder := t.TempDir()
+				copyStore(t, from, folder)
+				row.lose(t, folder)
+				for range 2 { // a refusal does not wear off
+					s, err := publish.Start(embedded(folder))
+					if err == nil {
+						s.Stop()
+					}
+					if !errors.Is(err, publish.ErrLost) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "mend --accept-loss") {
+						t.Fatalf("Start = %v, want ErrLost, %q, and what to do", err, want)
+					}
+				}
+				accepted(t, folder, strings.HasPrefix(want, "JOBS: the configuration") || !strings.HasPrefix(want, "JOBS: "))
+			})
+		}
+	}
+}
+
+// accepted has an operator go on without what is lost, and sees that no sequence is given
+// twice, and that the events stay if JOBS is whole.
+func accepted(t *testing.T, folder string, whole bool) {
+	t.Helper()
+	maria := job.Action{What: job.ActionMend, Operator: "maria"}
+	done, err := publish.Mend(embedded(folder), false, maria)
+	if !errors.Is(err, publish.ErrLost) && len(done.LeftOut) == 0 { // what is damaged is left out without the word
+		t.Errorf("Mend without the word = %v, want ErrLost", err)
+	}
+	if err != nil {
+		done, err = publish.Mend(embedded(folder), true, maria)
+	}
+	if err != nil || len(done.Lost) == 0 {
+		t.Fatalf("Mend with the word = %v, %v, want what is lost", done, err)
+	}
+	for life := range 2 {
+		s, err := publish.Start(embedded(folder))
+		if err != nil {
+			t.Fatalf("Start %d after the word = %v", life, err)
+		}
+		b, err := s.Open(t.Context(), publish.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		action, ok := s.Accepted()
+		if ok != (life == 0) || ok && (action.Operator != "maria" || !bytes.Contains(action.Details, []byte(done.Lost[0][:20]))) {
+			t.Errorf("Accepted in life %d = %s, %v", life, action.Details, ok)
+		}
+		if ok {
+			if err := s.Recorded(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, stream := range []string{publish.JobsStream, publish.AttemptsStream, publish.ActionsStream} {
+			want := map[string]uint64{publish.JobsStream: 70}[stream]
+			got := extent(t, b, stream)
+			if got.Last < max(want, 7) {
+				t.Errorf("%s goes on behind %d, want %d at least", stream, got.Last, max(want, 7))
+			}
+			if whole && stream == publish.JobsStream && got.Messages != 70 {
+				t.Errorf("%d events are left, want all 70", got.Messages)
+			}
+		}
+		if err := b.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		s.Stop()
+	}
+}
+
+// What lives as it should is never refused.
+func TestStartTakesWhatIsLegal(t *testing.T) {
+	stopped, killed := filled(t)
+	for name, live := range map[string]func(t *testing.T, folder string){
+		"nothing happened":         func(*testing.T, string) {},
+		"index removed":            remove("JOBS", "msgs", "index.db"),
+		"index damaged":            rewrite(halved, "JOBS", "msgs", "index.db"),
+		"an older version's note":  func(t *testing.T, f string) { again(t, filepath.Join(f, "receiver.stopped"), nil) },
+		"half a note":              func(t *testing.T, f string) { again(t, filepath.Join(f, "receiver.stopped"), []byte(`{"ti`)) },
+		"no note":                  forget,
+		"zeros behind the end":     rewrite(func(b []byte) []byte { return append(b, make([]byte, 512)...) }, "JOBS", "msgs", "3.blk"),
+		"the list of jobs removed": remove("OBJ_LEDGER"),
+	} {
+		for state, from := range map[string]string{"stopped": stopped, "killed": killed} {
+			t.Run(name+", "+state, func(t *testing.T) {
+				t.Parallel()
+				folder := t.TempDir()
+				copyStore(t, from, folder)
+				live(t, folder)
+				for range 2 {
+					s, err := publish.Start(embedded(folder))
+					if err != nil {
+						t.Fatalf("Start = %v, want a server", err)
+					}
+					if got := extent(t, openWith(t, s, publish.Options{ReadOnly: true}), publish.JobsStream); got.Messages != 70 {
+						t.Errorf("%d events are there, want 70", got.Messages)
+					}
+					s.Stop()
+				}
+			})
+		}
+	}
+}
