@@ -228,9 +228,15 @@ func (a *app) follow(ctx context.Context, f follow) error {
 	}()
 	tick := time.NewTicker(cmp.Or(f.every, pollEvery))
 	defer tick.Stop()
+	said := "the platform says so; no callback has come yet"
 	for others := 0; ; {
 		select {
 		case e := <-events:
+			if e.Job.Result == job.Undecided {
+				a.say("job %s is over, and how it ended cannot be read; the platform is asked", printable(f.id))
+				said = "the platform says so"
+				continue
+			}
 			return a.end(e.Job, fmt.Sprintf("finished event at sequence %d, evidence %s", e.Sequence, e.Evidence))
 		case <-tick.C:
 			status, err := f.client.Status(ctx, f.id)
@@ -250,7 +256,7 @@ func (a *app) follow(ctx context.Context, f follow) error {
 				continue
 			}
 			if view.Over() {
-				return a.end(view, "the platform says so; no callback has come yet")
+				return a.end(view, said)
 			}
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for job %[1]s: %[2]w; it goes on, see `receiver jobs show %[1]s`", printable(f.id), context.Cause(ctx))

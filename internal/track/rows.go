@@ -129,9 +129,14 @@ func (w *Watcher) decide(ctx context.Context, watch job.Watch, ended Job) (done 
 			Str("result", string(stored.Job.Result)).Msg("learnt by asking how the job ended")
 		return false, nil, nil
 	}
-	if a.view.Result == job.Undecided && watch.Step < sameTries {
+	if a.view.Result != job.Undecided {
+		return true, nil, nil
+	}
+	if watch.Step < sameTries {
 		return false, errUndecided, nil
 	}
+	w.o.Log.Warn().Str("source", watch.Source).Str("subject", stored.Subject()).Int("looks", watch.Looks+1).
+		Msg("the platform goes on to say what cannot be read; the job's result stays unknown")
 	return true, nil, nil
 }
 
