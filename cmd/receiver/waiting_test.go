@@ -66,8 +66,10 @@ func TestServeWaitsForNATS(t *testing.T) {
 	if _, ok, err := platform.finished(t.Context(), "7"); ok || err == nil || !strings.Contains(err.Error(), "503") {
 		t.Errorf("a callback while NATS is away = %v, %v, want 503", ok, err)
 	}
-	if _, text := asked(t, private+"/metrics"); !strings.Contains(text, `receiver_callbacks_rejected_total{answer="Service Unavailable"} 1`) {
-		t.Error("/metrics does not count the callback")
+	for _, want := range []string{`receiver_callbacks_rejected_total{answer="Service Unavailable"} 1`, `receiver_store_state{state="away"} 1`} {
+		if _, text := asked(t, private+"/metrics"); !strings.Contains(text, want) {
+			t.Errorf("/metrics has no %s", want)
+		}
 	}
 	if code, said := r.command(t, "jobs", "list"); code != 1 || !strings.Contains(said, url+": ") {
 		t.Errorf("jobs list = exit %d, %s, want 1 with the URL", code, said)
@@ -80,6 +82,9 @@ func TestServeWaitsForNATS(t *testing.T) {
 	r.awaitLog(t, mark, `"url":"nats://nowhere.invalid:4222".*"message":"one of nats.urls cannot be reached; another one is used"`)
 	if outcome, ok, err := platform.finished(t.Context(), "7"); !ok || outcome != "accepted" {
 		t.Errorf("the callback again = %s, %v, want accepted", outcome, err)
+	}
+	if _, text := asked(t, private+"/metrics"); !strings.Contains(text, `receiver_store_state{state="ok"} 1`) {
+		t.Error("/metrics does not say that the store is reached")
 	}
 	if code, said := asked(t, private+"/readyz"); code != http.StatusOK {
 		t.Errorf("/readyz = %d %s, want 200", code, said)

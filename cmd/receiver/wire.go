@@ -169,7 +169,12 @@ func (in *instance) newMetrics() *web.Metrics {
 	for i, s := range publish.States {
 		words[i] = string(s)
 	}
-	m.ShowState(words, func() string { return string(in.bus.State()) })
+	m.ShowState(words, func() string {
+		if bus := in.reached.Load(); bus != nil {
+			return string(bus.State())
+		}
+		return string(publish.StateAway)
+	})
 	return m
 }
 

@@ -202,11 +202,13 @@ func (b *Bus) Ready(ctx context.Context) error {
 	if err := b.refuse(); err != nil {
 		return err
 	}
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
 	if b.contact != nil && !b.nc.IsConnected() {
+		ctx, cancel := b.opts.bound(ctx)
+		defer cancel()
 		return b.contact.lost(ctx)
 	}
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
 	if _, err := b.jobs.Info(ctx); err != nil {
 		return fmt.Errorf("asking NATS for stream %s: %w", JobsStream, err)
 	}

@@ -23,10 +23,12 @@ const (
 	StateLost State = "lost"
 	// StateStream lacks a stream, or has one that cannot keep our promises.
 	StateStream State = "stream"
+	// StateAway is a cluster to which there is no connection.
+	StateAway State = "away"
 )
 
 // States are all of them.
-var States = []State{StateOK, StateFull, StateRestarting, StateLost, StateStream}
+var States = []State{StateOK, StateFull, StateRestarting, StateLost, StateStream, StateAway}
 
 // What a full disk does to an embedded server. A write that fails, for want of space, of a
 // file descriptor or for any other reason, ends all writing to that stream until the server
@@ -99,10 +101,13 @@ func (b *Bus) refuse() error {
 
 // State says whether the streams take writes, by a look less than a second old.
 func (b *Bus) State() State {
-	if b.server == nil {
+	switch {
+	case b.server != nil:
+		return b.server.Room().State
+	case b.nc.IsConnected():
 		return StateOK
 	}
-	return b.server.Room().State
+	return StateAway
 }
 
 // watchRoom looks after the store until ctx is done.
