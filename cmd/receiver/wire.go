@@ -236,7 +236,9 @@ func (in *instance) stop() error {
 
 // openStore starts the embedded server and opens the streams.
 func openStore(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*publish.Server, *publish.Bus, error) {
-	server, err := publish.Start(embedded(cfg, log))
+	e := embedded(cfg, log)
+	e.Waiting, e.Patience = ctx, folderPatience
+	server, err := publish.Start(e)
 	if err != nil {
 		return nil, nil, portTaken(cfg.NATS.Embedded.Address, err)
 	}
@@ -250,6 +252,10 @@ func openStore(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*pu
 	}
 	return server, bus, nil
 }
+
+// folderPatience is how long the folder of the embedded store is waited for that a command
+// holds: it only writes down what it did.
+const folderPatience = 30 * time.Second
 
 // portTaken explains why the embedded server did not start if that is its port.
 func portTaken(address string, err error) error {

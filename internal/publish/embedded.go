@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,11 @@ type Embedded struct {
 	IdentityFile string
 	// Sealed is what the store is held against besides its own notes.
 	Sealed Sealed
+	// Patience is how long a folder is waited for that another process holds, unless that one
+	// is a receiver that serves; 0 means 2 s.
+	Patience time.Duration
+	// Waiting ends the wait when it is done; nil means that nothing does.
+	Waiting context.Context //nolint:containedctx // Start has no other
 	// Log receives the server's own messages.
 	Log zerolog.Logger
 }
@@ -76,7 +82,7 @@ const startTimeout = 60 * time.Second
 // ErrDamaged if the server would lose more than is damaged in it, or never come up, and
 // ErrLost if something is missing in it that was there.
 func Start(e Embedded) (_ *Server, err error) {
-	c, err := claimFolder(e.Folder)
+	c, err := claimFolder(cmp.Or(e.Waiting, context.Background()), e.Folder, e.Patience, e.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -32,27 +32,20 @@ const (
 type claim struct {
 	lock    *folderLock
 	address string
+	holder  string
 }
 
-// claimPatience outlasts a command that looks at the folder at the same moment.
-const claimPatience = 2 * time.Second
-
-func claimFolder(folder string) (*claim, error) {
+// claimFolder takes a folder; see await for how long that may last.
+func claimFolder(ctx context.Context, folder string, most time.Duration, log zerolog.Logger) (*claim, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the folder of the embedded NATS server: %w", err)
 	}
-	lock, ok, err := lockFolder(folder, false)
-	for late := time.Now().Add(claimPatience); err == nil && !ok && time.Now().Before(late); {
-		<-time.After(claimPatience / 100)
-		lock, ok, err = lockFolder(folder, false)
-	}
+	lock, err := await(ctx, folder, most, log)
 	if err != nil {
-		return nil, fmt.Errorf("locking %s: %w", folder, err)
+		return nil, err
 	}
-	if !ok {
-		return nil, fmt.Errorf("%w: %s", ErrInUse, folder)
-	}
-	c := &claim{lock: lock, address: filepath.Join(folder, addressFile)}
+	noteHolder(folder)
+	c := &claim{lock: lock, address: filepath.Join(folder, addressFile), holder: filepath.Join(folder, holderFile)}
 	// What a killed process left would be taken for ours until we have announced our
 	// own, and its port may be anybody's by now.
 	err = c.noteCrash(folder)
@@ -95,6 +88,7 @@ func (c *claim) announce(url string) error {
 }
 
 func (c *claim) release() {
+	_ = os.Remove(c.holder)
 	_ = os.Remove(c.address) // who finds it all the same also finds that nobody holds the lock
 	c.lock.release()
 }
@@ -168,7 +162,7 @@ func share(folder string) (release func(), err error) {
 		return nil, fmt.Errorf("looking at the lock of %s: %w", folder, err)
 	}
 	if !ok {
-		return nil, fmt.Errorf("%w: %s", ErrInUse, folder)
+		return nil, fmt.Errorf("%w: %s; %v", ErrInUse, folder, holderOf(folder))
 	}
 	return lock.release, nil
 }

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -125,7 +126,7 @@ type Mended struct {
 // with what was done as its details, to be recorded. When Mend returns all of it is on disk;
 // no file is replaced before its copy is. The error is ErrInUse if a server runs.
 func Mend(e Embedded, accept bool, action job.Action) (done Mended, err error) {
-	c, err := claimFolder(e.Folder)
+	c, err := claimFolder(context.Background(), e.Folder, 0, e.Log)
 	if err != nil {
 		return done, err
 	}
