@@ -69,6 +69,37 @@ func TestEventsNamesEveryWord(t *testing.T) {
 	}
 }
 
+// Each name in the table of the platform's names is one that is read as the table says.
+func TestEventsNamesWhatIsRead(t *testing.T) {
+	manual := read(t, "events.md")
+	for what, tt := range map[string]struct {
+		body string // NAME is the name
+		says func(job.View) bool
+	}{
+		"id":                  {`{"NAME":7,"status":"COMPLETED"}`, func(v job.View) bool { return v.ID == "7" }},
+		"status":              {`{"id":7,"NAME":"COMPLETED"}`, func(v job.View) bool { return v.Result == job.Succeeded }},
+		"rows":                {`{"id":7,"status":"COMPLETED","NAME":3}`, func(v job.View) bool { return v.Records != nil && *v.Records == 3 }},
+		"failed rows":         {`{"id":7,"status":"COMPLETED","NAME":3}`, func(v job.View) bool { return v.Failed != nil && *v.Failed == 3 }},
+		"rows with a warning": {`{"id":7,"status":"COMPLETED","NAME":3}`, func(v job.View) bool { return v.Warned != nil && *v.Warned == 3 }},
+		"error":               {`{"id":7,"status":"COMPLETED","NAME":"x"}`, func(v job.View) bool { return v.Error == "x" && v.Result == job.Partial }},
+	} {
+		_, row, found := strings.Cut(manual, "\n| "+what+" | `")
+		row, _, _ = strings.Cut(row, "\n")
+		if !found {
+			t.Errorf("events.md has no row of the names of %s", what)
+		}
+		for i, name := range strings.Split("`"+row, "`") {
+			if i%2 == 0 {
+				continue // what stands between names
+			}
+			v, err := job.Read([]byte(strings.ReplaceAll(tt.body, "NAME", name)))
+			if err != nil || !tt.says(v) {
+				t.Errorf("events.md says that %s is %s, and Read gives %+v, %v", name, what, v, err)
+			}
+		}
+	}
+}
+
 func wantNamed(t *testing.T, manual, what, word string) {
 	t.Helper()
 	if !strings.Contains(manual, "`"+word+"`") {

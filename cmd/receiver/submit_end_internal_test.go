@@ -48,7 +48,7 @@ func TestWhoWaitsHearsHowAnUnreadableEndWasMeant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer bus.Close(context.Background()) //nolint:errcheck // what was written is not looked at again
+	defer bus.Close(context.Background())
 	v, err := job.Read([]byte(`{"id":"77","status":"COMPLETED","recordsFailedCount":"some"}`))
 	if err != nil {
 		t.Fatal(err)
