@@ -27,28 +27,33 @@ func extractor(trusted []netip.Prefix) echo.IPExtractor {
 	return func(r *http.Request) string {
 		who := direct(r)
 		hop, ok := readHop(who)
+		if !ok || !among(trusted, hop) {
+			return who
+		}
 		lines := r.Header[echo.HeaderXForwardedFor]
 		for i := len(lines) - 1; i >= 0; i-- {
 			for rest := lines[i]; rest != ""; {
 				var text string
-				if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
-					rest, text = rest[:comma], rest[comma+1:]
-				} else {
-					rest, text = "", rest
-				}
-				if text = strings.Trim(text, " \t"); text == "" {
+				if rest, text = cutLast(rest); text == "" {
 					continue // RFC 9110, section 5.6.1.2: an empty element means nothing
 				}
-				if !ok || !among(trusted, hop) {
-					return who
+				next, ok := readHop(text)
+				if !ok {
+					return hop.String()
 				}
-				if hop, ok = readHop(text); ok {
-					who = hop.String()
+				if hop = next; !among(trusted, hop) {
+					return hop.String()
 				}
 			}
 		}
-		return who
+		return hop.String()
 	}
+}
+
+// cutLast returns a list without its last element, and that element.
+func cutLast(list string) (rest, last string) {
+	comma := strings.LastIndexByte(list, ',')
+	return list[:max(comma, 0)], strings.Trim(list[comma+1:], " \t")
 }
 
 func among(networks []netip.Prefix, a netip.Addr) bool {
