@@ -109,6 +109,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		return in, err
 	}
 	in.nameUnreached(background)
+	in.background.Go(func() { in.bus.Guard(background) })
 	in.background.Go(func() { in.watcher.Run(background) })
 	in.keepList(background)
 	return in, in.forward(background)

@@ -2,12 +2,17 @@ package job
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 )
+
+// ErrChanged ends a reading of JOBS when messages were removed that it may have given: what
+// was made of them is to be made anew.
+var ErrChanged = errors.New("messages were removed from the stream")
 
 // Brief is what the headers of an event say that a list of jobs needs. It is read
 // without the event's data, and with as little work as can be: a list is made of all

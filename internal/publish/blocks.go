@@ -24,10 +24,13 @@ import (
 // of them: all of ours, for a byte that changed anywhere means that somebody, or the disk,
 // was at work.
 var ownStreams = []string{
-	JobsStream, AttemptsStream, ActionsStream, CheckpointsStream, WatchStream, objectsOfTiles, "OBJ_" + PayloadBucket,
+	JobsStream, AttemptsStream, ActionsStream, CheckpointsStream, WatchStream, objectsOfTiles, objectsOfPayloads,
 }
 
 const objectsOfTiles = "OBJ_" + TilesBucket
+
+// objectsOfPayloads is the stream behind the bucket of the bodies.
+const objectsOfPayloads = "OBJ_" + PayloadBucket
 
 // A message in a block file of JetStream, after nats-server 2.15, filestore.go,
 // writeMsgRecordLocked: length with a flag for headers (4 bytes), sequence with two flags

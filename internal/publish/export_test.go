@@ -79,3 +79,12 @@ func Look(s *Server) { s.look() }
 func KeepBody(ctx context.Context, b *Bus, name string, data []byte) error {
 	return b.putPayload(ctx, name, data)
 }
+
+// JetStream is what b asks as the owner.
+func JetStream(b *Bus) jetstream.JetStream { return b.js }
+
+// Guard returns what looks after the streams of b once.
+func Guard(b *Bus) func(context.Context) {
+	all := b.toGuard()
+	return func(ctx context.Context) { b.guard(ctx, all) }
+}

@@ -27,10 +27,11 @@ type follower struct {
 	announced []job.Brief   // submissions that somebody is storing, without sequences
 	wake      chan struct{} // own has grown; of room for one
 	heard     chan struct{} // announced has; of room for one
+	changed   chan struct{} // what was read is not in the stream any more; of room for one
 }
 
 func (f *feed) follow() (r *follower, stop func()) {
-	r = &follower{wake: make(chan struct{}, 1), heard: make(chan struct{}, 1)}
+	r = &follower{wake: make(chan struct{}, 1), heard: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.open == nil {
@@ -50,6 +51,18 @@ func (f *feed) tell(s job.Stored) {
 	defer f.mu.Unlock()
 	for r := range f.open {
 		r.add(s.Brief())
+	}
+}
+
+// change ends the reading of all who follow, by job.ErrChanged.
+func (f *feed) change() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for r := range f.open {
+		select {
+		case r.changed <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -159,6 +172,8 @@ func (b *Bus) follow(ctx context.Context, next uint64, yield func([]job.Brief, e
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-own.changed:
+			return job.ErrChanged
 		case <-look.timer.C:
 			// What was missing before and is missing now is not on its way to us.
 			if stuck == next {

@@ -13,13 +13,28 @@ import (
 // other replicas do; what is not remembered is asked of the stream.
 //
 // A repeat of the platform comes soon, the first three within ten minutes (OC: section
-// 6.4). An event that was read back just before it goes by age is remembered that much
-// longer than the stream does, and a repeat of it is a repeat all the same.
+// 6.4). An event that goes by age or is removed is remembered until the stream is looked at
+// (Guard), less than a second later.
 type memory struct {
 	mu    sync.Mutex
 	known map[string]int // places in ring, by subject
 	ring  []remembered
-	next  int // place to be taken, once the ring is full
+	next  int    // place to be taken, once the ring is full
+	first uint64 // what is below it has gone from the stream
+}
+
+// begin says what the first message of the stream is.
+func (m *memory) begin(first uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.first = first
+}
+
+// forget drops all of it.
+func (m *memory) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known, m.ring, m.next = nil, nil, 0
 }
 
 // remembered is what tells an event and its outcome apart from others.
@@ -70,7 +85,7 @@ func (m *memory) on(subject string) (job.Stored, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	place, there := m.known[subject]
-	if !there || time.Since(m.ring[place].at) >= rememberedFor {
+	if !there || m.ring[place].sequence < m.first || time.Since(m.ring[place].at) >= rememberedFor {
 		return job.Stored{}, false
 	}
 	r := &m.ring[place]

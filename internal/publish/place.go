@@ -40,9 +40,6 @@ func (s *Server) place() error {
 		}
 	}
 	for name, f := range s.home.streams {
-		if moved(filepath.Join(streams, name), f.folder) {
-			return fmt.Errorf("the folder of stream %s in %s was removed, moved or replaced while it was in use: %s", name, streams, help)
-		}
 		if f.amiss != "" && f.twice {
 			return fmt.Errorf("the files of stream %s in %s: %s while they were in use: %s", name, streams, f.amiss, help)
 		}
@@ -96,13 +93,17 @@ func (h *home) know(folder string, has map[string]server.StreamDetail) {
 			h.streams[name] = f
 		}
 		was := f.amiss
-		f.amiss = f.look(filepath.Join(folder, name, "msgs"), d.State.Msgs)
+		f.amiss = f.look(filepath.Join(folder, name), d.State.Msgs)
 		f.twice = was != "" && f.amiss != ""
 	}
 }
 
-// look returns what is amiss with the blocks of a stream that holds so many messages.
+// look returns what is amiss with the folder of a stream that holds so many messages.
 func (f *streamFiles) look(folder string, messages uint64) string {
+	if moved(folder, f.folder) {
+		return "their folder was removed, moved or replaced"
+	}
+	folder = filepath.Join(folder, "msgs")
 	info, err := os.Stat(folder)
 	if errors.Is(err, os.ErrNotExist) && messages > 0 {
 		return "they were removed"

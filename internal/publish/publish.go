@@ -122,10 +122,12 @@ type Bus struct {
 	recent   memory       // of JOBS
 	feed     feed         // of JOBS
 	ends     sync.Map     // by stream, an endOf
+	amiss    atomic.Pointer[trouble]
 }
 
 func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {
 	b := &Bus{opts: o.withDefaults(), nc: nc}
+	b.amiss.Store(&trouble{})
 	b.js, err = b.opts.jetstream(nc,
 		jetstream.WithPublishAsyncMaxPending(b.opts.MaxPending),
 		jetstream.WithPublishAsyncTimeout(b.opts.ackTimeout()),
@@ -197,9 +199,12 @@ func (b *Bus) quiet(ctx context.Context) error {
 }
 
 // Ready reports whether the streams can be written now: it asks JetStream for the
-// state of JOBS. The error says what is not as it should be.
+// state of JOBS, and what Guard has found. The error says what is not as it should be.
 func (b *Bus) Ready(ctx context.Context) error {
 	if err := b.refuse(); err != nil {
+		return err
+	}
+	if err := b.amiss.Load().err; err != nil {
 		return err
 	}
 	if b.contact != nil && !b.nc.IsConnected() {

@@ -90,11 +90,13 @@ func (s *Server) InProcessConn() (net.Conn, error) { return s.ns.Load().InProces
 
 // refuse is an ErrUnavailable while the store takes no writes.
 func (b *Bus) refuse() error {
-	if b.server == nil {
-		return nil
+	if b.server != nil {
+		if full := b.server.Room().Full; full != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, full)
+		}
 	}
-	if full := b.server.Room().Full; full != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, full)
+	if t := b.amiss.Load(); t.stops {
+		return fmt.Errorf("%w: %w", ErrUnavailable, t.err)
 	}
 	return nil
 }
@@ -102,12 +104,14 @@ func (b *Bus) refuse() error {
 // State says whether the streams take writes, by a look less than a second old.
 func (b *Bus) State() State {
 	switch {
-	case b.server != nil:
+	case b.server != nil && b.server.Room().State != StateOK:
 		return b.server.Room().State
-	case b.nc.IsConnected():
-		return StateOK
+	case b.server == nil && !b.nc.IsConnected():
+		return StateAway
+	case b.amiss.Load().err != nil:
+		return StateStream
 	}
-	return StateAway
+	return StateOK
 }
 
 // watchRoom looks after the store until ctx is done.

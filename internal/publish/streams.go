@@ -182,18 +182,14 @@ func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig) (je
 		return nil, fmt.Errorf("opening stream %s%s: %w", want.Name, b.opts.where(), err)
 	}
 	info := s.CachedInfo()
-	var breaking []difference
 	for _, d := range compare(want, info.Config) {
-		if d.breaks {
-			breaking = append(breaking, d)
-			continue
+		if !d.breaks {
+			b.opts.Log.Warn().Str("stream", want.Name).Stringer("difference", d).
+				Msg("stream exists with other limits than configured; left as it is")
 		}
-		b.opts.Log.Warn().Str("stream", want.Name).Stringer("difference", d).
-			Msg("stream exists with other limits than configured; left as it is")
 	}
-	if len(breaking) > 0 {
-		return nil, fmt.Errorf("stream %s: %w: %v; see `receiver streams plan`, or give the receiver an account of its own",
-			want.Name, ErrStream, breaking)
+	if err := breaking(want, info.Config); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

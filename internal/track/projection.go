@@ -2,6 +2,7 @@ package track
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -131,6 +132,9 @@ func (p *Projection) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, job.ErrChanged) {
+			p.reset()
+		}
 		p.o.Log.Warn().Err(err).Msg("reading of the stream interrupted; the list of jobs may lag behind")
 		select {
 		case <-ctx.Done():
@@ -138,6 +142,18 @@ func (p *Projection) Run(ctx context.Context) {
 		case <-time.After(storePause):
 		}
 	}
+}
+
+// reset empties it, to be filled from the first event there is. Positions count on, as they do
+// over jobs that are left out.
+func (p *Projection) reset() {
+	fresh := NewProjection(p.o)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out = uint32((p.end() + chunkSize - 1) / chunkSize)
+	p.front, p.chunks = int(p.out)*chunkSize, nil
+	p.words, p.index, p.counts, p.next = fresh.words, fresh.index, fresh.counts, fresh.next
+	p.announced, p.saved = fresh.announced, 0
 }
 
 // follow reads what comes, and writes snapshots from time to time.

@@ -17,7 +17,7 @@ func (m *Metrics) ShowState(states []string, look func() string) {
 	for _, s := range states {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "receiver_store_state", ConstLabels: prometheus.Labels{"state": s},
-			Help: "1 for the state of the store; in all but ok callbacks are answered 503, and /readyz says why.",
+			Help: "1 for the state that the store is in; /readyz says why it is not ok.",
 		}, func() float64 { return one(look() == s) }))
 	}
 }
