@@ -21,6 +21,9 @@ const (
 	// waitGrace is how long a cluster may take to be reached before the listeners open
 	// without it.
 	waitGrace = time.Second
+	// firstTry is how long the first attempt may take, so that what is waited for is soon
+	// known. Later ones leave a cluster the time that its streams take.
+	firstTry = 2 * time.Second
 	// The pause between two attempts to reach a cluster begins with firstPause, and is
 	// doubled up to lastPause.
 	firstPause, lastPause = 250 * time.Millisecond, 5 * time.Second
@@ -80,8 +83,11 @@ func (in *instance) openEarly() error {
 
 // attempt tries until it works or cannot.
 func (in *instance) attempt(ctx context.Context, then func(context.Context) error) error {
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		err := in.once(ctx, then)
+	first, cancel := context.WithTimeout(ctx, firstTry)
+	defer cancel()
+	try := first
+	for pause := firstPause; ; pause, try = min(2*pause, lastPause), ctx {
+		err := in.once(try, then)
 		if ctx.Err() != nil && err != nil {
 			return context.Cause(ctx)
 		}
