@@ -73,7 +73,7 @@ func (x examination) here() []doctor.Check {
 		{Name: "keys", Run: func(context.Context) []doctor.Finding { return doctor.Windows(x.keys(), time.Now()) }},
 		{Name: "files", Run: func(context.Context) []doctor.Finding { return doctor.Files(x.files()) }},
 		{Name: "listeners", Run: x.listeners},
-		{Name: "open_files", Run: openFiles},
+		{Name: "open_files", Run: func(context.Context) []doctor.Finding { return connectionsOf(x.cfg).findings(x.cfg) }},
 		{Name: "memory", Run: func(context.Context) []doctor.Finding { return memoryOf(x.cfg).judge(x.cfg) }},
 	}
 	if x.embedded() {
@@ -185,14 +185,6 @@ func (x examination) listeners(context.Context) []doctor.Finding {
 		d.Callbacks = append(d.Callbacks, x.cfg.Sources[name].CallbackBaseURL)
 	}
 	return d.Findings()
-}
-
-func openFiles(context.Context) []doctor.Finding {
-	limit, err := doctor.MaxFiles()
-	if err != nil {
-		return doctor.Unseen(err.Error())
-	}
-	return []doctor.Finding{doctor.FileLimit(limit)}
 }
 
 // running says whether a receiver answers at the public listener's address.

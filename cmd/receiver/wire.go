@@ -46,9 +46,10 @@ type instance struct {
 
 // door is a listener with its server.
 type door struct {
-	addr   string
-	server *http.Server
-	failed chan error
+	addr     string
+	listener *web.Listener
+	server   *http.Server
+	failed   chan error
 }
 
 // start brings a receiver up, in the order of what needs what; on an error it takes
@@ -133,11 +134,16 @@ func (in *instance) reachStore(ctx context.Context) (err error) {
 // openDoors opens the private door first, so that whoever watches sees the public one open.
 func (in *instance) openDoors(public, private http.Handler) (err error) {
 	errorLog := logging.Std(in.log, "net/http")
-	if in.private, err = open("private", in.cfg.Private.Address, private, in.cfg.Limits, errorLog); err != nil {
+	most := connectionsOf(in.cfg)
+	if in.private, err = open("private", in.cfg.Private.Address, private, in.cfg.Limits, most.private, errorLog); err != nil {
 		return err
 	}
-	in.public, err = open("public", in.cfg.Public.Address, public, in.cfg.Limits, errorLog)
-	return err
+	if in.public, err = open("public", in.cfg.Public.Address, public, in.cfg.Limits, most.public, errorLog); err != nil {
+		return err
+	}
+	in.metrics.ShowConnections("private", in.private.listener)
+	in.metrics.ShowConnections("public", in.public.listener)
+	return nil
 }
 
 // keepList keeps the list of jobs until ctx is done.
@@ -179,16 +185,16 @@ func (in *instance) newMetrics() *web.Metrics {
 	return m
 }
 
-func open(name, address string, h http.Handler, l config.Limits, errorLog *std.Logger) (*door, error) {
+func open(name, address string, h http.Handler, l config.Limits, most int, errorLog *std.Logger) (*door, error) {
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("opening the %s listener: %w; change %s.address, or end what uses it", name, err, name)
 	}
-	d := &door{addr: ln.Addr().String(), failed: make(chan error, 1), server: web.NewServer(h, web.Limits{
+	d := &door{addr: ln.Addr().String(), listener: web.NewListener(ln, most), failed: make(chan error, 1), server: web.NewServer(h, web.Limits{
 		Header: int(l.Header), ReadHeader: l.ReadHeaderTimeout, Read: l.ReadTimeout,
 		Write: l.WriteTimeout, Idle: l.IdleTimeout,
 	}, errorLog)}
-	go func() { d.failed <- d.server.Serve(ln) }()
+	go func() { d.failed <- d.listener.Serve(d.server) }()
 	return d, nil
 }
 
@@ -273,7 +279,7 @@ func portTaken(address string, err error) error {
 func embedded(cfg *config.Config, log zerolog.Logger) publish.Embedded {
 	return publish.Embedded{
 		Folder: cfg.Abs(cfg.NATS.Embedded.Folder), Address: cfg.NATS.Embedded.Address,
-		SyncAlways: cfg.NATS.Sync == config.SyncAlways, MaxBody: int(cfg.Limits.Body), Edge: edge(cfg), Log: log,
+		SyncAlways: cfg.NATS.Sync == config.SyncAlways, MaxBody: int(cfg.Limits.Body), MaxConnections: connectionsOf(cfg).nats, Edge: edge(cfg), Log: log,
 		IdentityFile: cfg.Abs(cfg.Audit.CheckpointFile) + ".store", Sealed: sealed(cfg),
 	}
 }

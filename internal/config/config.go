@@ -198,6 +198,9 @@ type Limits struct {
 	Body ByteSize `key:"body" default:"8MiB" min:"1KiB" max:"63MiB"`
 	// Bodies is how many bytes the bodies of callbacks under way may take together.
 	Bodies ByteSize `key:"bodies" default:"256MiB" min:"1KiB" max:"1TiB"`
+	// Connections is how many connections the public listener has at most; 0 means as many
+	// as file descriptors and memory allow.
+	Connections int `key:"connections" default:"0" min:"0" max:"1000000"`
 	// Memory is how many bytes the process may take; 0 means what the system gives it.
 	Memory            ByteSize      `key:"memory" default:"0" min:"0" max:"1024TiB"`
 	Header            ByteSize      `key:"header" default:"16KiB" min:"1KiB" max:"1MiB"`

@@ -106,6 +106,7 @@ private:
 limits:
   body: 8MiB
   bodies: 256MiB
+  connections: 0
   memory: 0
   header: 20000
   read_header_timeout: 5s

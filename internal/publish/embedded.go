@@ -34,6 +34,9 @@ type Embedded struct {
 	// the server stays at its recommended limit, and the few bodies that would not
 	// fit with their headers go to the object store; above, its limit is raised.
 	MaxBody int
+	// MaxConnections is how many clients may be connected to Address, those of this process
+	// among them; 0 leaves it to the server.
+	MaxConnections int
 	// Edge makes the server a leaf node of a hub; nil means that it stands alone.
 	Edge *Edge
 	// IdentityFile is a file outside of the folder that remembers which store it is, so that
@@ -242,6 +245,7 @@ func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {
 		// Left to itself, the server takes three quarters of what is free at its start for
 		// all that may ever be written. How much there is now decides; see Room.
 		JetStreamMaxStore: 1 << 50,
+		MaxConn:           e.MaxConnections,
 		MaxPayload:        int32(maxPayload), NoSigs: true, DontListen: e.Address == "",
 	}
 	if e.Edge != nil {
