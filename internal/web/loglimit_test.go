@@ -40,6 +40,7 @@ func TestFloodsAreLoggedAtARate(t *testing.T) {
 			d.do("POST", fmt.Sprintf("/callbacks/x%d", i), strings.Repeat("x", 2000))
 		}, logging.PerKind},
 		{"encoded", nil, func(d *doors, _ int) { d.post(demoBody, "Content-Encoding", "gzip") }, logging.PerKind},
+		{"to wrong paths", nil, func(d *doors, i int) { d.do("POST", fmt.Sprintf("/x%d/callbacks/y%[1]d", i), demoBody) }, logging.PerKind},
 		{"not found", nil, func(d *doors, _ int) { d.do("GET", "/x", "") }, logging.PerKind},
 		{"by another method", nil, func(d *doors, _ int) { d.do("PUT", "/callbacks/demo", demoBody) }, logging.PerKind},
 	} {

@@ -45,6 +45,7 @@ const readyTimeout = 2 * time.Second
 // /v1/callbacks and /v1/log with what is beneath them, and POST /v1/verify/explain.
 func NewPrivate(p Private) http.Handler {
 	e := newEcho(nil, p.Log)
+	e.Use(p.misplaced)
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
 	g := e.Group("", p.authorize)
 	g.GET("/readyz", p.ready)
@@ -63,6 +64,25 @@ func NewPrivate(p Private) http.Handler {
 		p.logs(g)
 	}
 	return e
+}
+
+// misplaced counts and logs callbacks that come here, because somebody has taken this listener
+// for the public one: they are answered as anything else that is not for here.
+func (p Private) misplaced(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		err := next(c)
+		if !signed(c.Request()) {
+			return err
+		}
+		if err != nil {
+			c.Error(err)
+		}
+		if status := c.Response().Status; status >= http.StatusBadRequest {
+			p.Metrics.rejected.WithLabelValues(http.StatusText(status)).Inc()
+			p.Log.Warn().Str("remote", c.RealIP()).Int("status", status).Msg("a callback came to the private listener; it belongs to public.address")
+		}
+		return nil
+	}
 }
 
 func (p Private) ready(c echo.Context) error {

@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"receiver/internal/callback"
 	"receiver/internal/publish"
+	"receiver/internal/verify"
 	"receiver/internal/web"
 )
 
@@ -48,6 +51,34 @@ func TestThePrivateDoor(t *testing.T) {
 		}
 		if (got.header.Get("WWW-Authenticate") == "Bearer") != (tt.code == 401) {
 			t.Errorf("%s: WWW-Authenticate %q with %d", tt.name, got.header.Get("WWW-Authenticate"), got.code)
+		}
+	}
+}
+
+// Who lets a proxy pass callbacks on to this listener must learn of it.
+func TestACallbackToThePrivateDoorIsSaid(t *testing.T) {
+	for _, tt := range []struct {
+		token, signature string
+		code             int
+		said             bool
+	}{{"", "sha256=x", 404, true}, {"operator", "sha256=x", 401, true}, {"", "", 404, false}} {
+		log, metrics := &logs{}, web.NewMetrics(func() uint64 { return 0 })
+		h := web.NewPrivate(web.Private{Token: tt.token, Metrics: metrics, Log: zerolog.New(log)})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/callbacks/demo", strings.NewReader(demoBody))
+		r.Host = "localhost"
+		if tt.signature != "" {
+			r.Header.Set(verify.Header, tt.signature)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		lines := log.lines(t)
+		if w.Code != tt.code || (len(lines) == 1 && lines[0]["status"] == float64(tt.code) && lines[0]["level"] == "warn") != tt.said {
+			t.Errorf("%+v: %d, and logged %v", tt, w.Code, lines)
+		}
+		shown := httptest.NewRecorder()
+		web.NewPrivate(web.Private{Metrics: metrics}).ServeHTTP(shown, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+		if counted := strings.Contains(shown.Body.String(), `receiver_callbacks_rejected_total{answer="`+http.StatusText(tt.code)+`"} 1`); counted != tt.said {
+			t.Errorf("%+v: counted %v", tt, counted)
 		}
 	}
 }
