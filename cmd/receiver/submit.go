@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -79,14 +80,15 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 		return err
 	}
 	defer file.Close()
-	// The store opens before the upload, so that no job starts that cannot be recorded.
-	bus, done, err := a.write(ctx, cfg)
+	// The store opens before the upload, so that no job starts that cannot be recorded. It is not
+	// held meanwhile: a receiver may have to start on it.
+	_, done, err := a.write(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	defer done()
+	done()
 	bar := a.progress(size)
-	stored, err := upload(ctx, cfg, client, bus, name, submit.Upload{
+	event, err := handOver(ctx, cfg, client, name, submit.Upload{
 		Object: f.object, FileName: filepath.Base(f.file), File: file, Size: size, Path: f.path,
 		Metadata: json.RawMessage(f.metadata), CallbackPayload: json.RawMessage(f.payload),
 		Progress: func(sent int64) { _ = bar.Set64(sent) },
@@ -95,18 +97,32 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 	if err != nil {
 		return err
 	}
+	stored, err := recordJob(ctx, cfg, a.opening(cfg), event)
+	if err != nil {
+		return err
+	}
 	if err := a.printSubmitted(stored); err != nil || !f.wait {
 		return err
 	}
-	return a.follow(ctx, follow{bus: bus, client: client, source: name, id: stored.Job.ID, timeout: cfg.Sources[name].Timeouts.Upload})
+	return a.follow(ctx, follow{attach: a.attaching(cfg), client: client, source: name, id: stored.Job.ID, timeout: cfg.Sources[name].Timeouts.Upload})
 }
 
 // upload hands a file to the platform, with the address to call back, and publishes
 // the job's submitted event.
-func upload(ctx context.Context, cfg *config.Config, c *submit.Client, bus *publish.Bus, source string, u submit.Upload) (_ job.Stored, err error) {
+func upload(ctx context.Context, cfg *config.Config, c *submit.Client, bus *publish.Bus, source string, u submit.Upload) (job.Stored, error) {
+	event, err := handOver(ctx, cfg, c, source, u)
+	if err != nil {
+		return job.Stored{}, err
+	}
+	return recordJob(ctx, cfg, bus.Publish, event)
+}
+
+// handOver hands a file to the platform, with the address to call back, and returns the
+// submitted event of the job.
+func handOver(ctx context.Context, cfg *config.Config, c *submit.Client, source string, u submit.Upload) (_ job.Event, err error) {
 	id := rand.Text()
 	if u.CallbackURL, err = callbackURL(cfg, source, u.Object, id); err != nil {
-		return job.Stored{}, err
+		return job.Event{}, err
 	}
 	s := submit.Submission{
 		ID: id, Source: source, Object: u.Object, Direction: "UPLOAD", File: u.FileName, Bytes: max(u.Size, 0),
@@ -114,21 +130,48 @@ func upload(ctx context.Context, cfg *config.Config, c *submit.Client, bus *publ
 	}
 	created, err := c.Upload(ctx, u)
 	if err != nil {
-		return job.Stored{}, err
+		return job.Event{}, err
 	}
-	event, err := s.Event(created)
-	if err != nil {
-		return job.Stored{}, err
-	}
-	stored, err := insist(ctx, bus.Publish, event)
+	return s.Event(created)
+}
+
+// recordJob publishes the submitted event of a job that the platform has taken.
+func recordJob(ctx context.Context, cfg *config.Config, publishing func(context.Context, job.Event) (job.Stored, error), event job.Event) (job.Stored, error) {
+	stored, err := insist(ctx, publishing, event)
 	if err == nil {
 		return stored, nil
 	}
-	remedy := fmt.Sprintf("`receiver jobs find --source %s` finds it at the platform and records it", source)
+	remedy := fmt.Sprintf("`receiver jobs find --source %s` finds it at the platform and records it", event.Source)
 	if cfg.TokenSecret.Empty() {
 		remedy = "keep its id: without a token_secret nothing finds it again by itself, and its callback will be one that nobody expects"
 	}
-	return job.Stored{}, fmt.Errorf("job %s was submitted, but its submitted event is not stored: %w; %s", printable(created.ID), err, remedy)
+	return job.Stored{}, fmt.Errorf("job %s was submitted, but its submitted event is not stored: %w; %s", printable(event.Job.ID), err, remedy)
+}
+
+// opening returns a func that opens the store for the moment of publishing an event. That it
+// cannot be opened may be over soon: another one holds it, or starts on it.
+func (a *app) opening(cfg *config.Config) func(context.Context, job.Event) (job.Stored, error) {
+	return func(ctx context.Context, e job.Event) (job.Stored, error) {
+		bus, done, err := a.write(ctx, cfg)
+		if err != nil {
+			return job.Stored{}, fmt.Errorf("%w: %w", publish.ErrUnavailable, err)
+		}
+		defer done()
+		return bus.Publish(ctx, e)
+	}
+}
+
+// attaching returns a func that connects to the receiver that runs, or the cluster. It opens
+// no folder: who only waits holds nobody up.
+func (a *app) attaching(cfg *config.Config) func(context.Context) (*publish.Bus, closer, error) {
+	return func(ctx context.Context) (*publish.Bus, closer, error) {
+		options := busOptions(cfg, a.logger(cfg.Log))
+		options.ReadOnly = true
+		if cfg.NATS.Mode == config.ModeExternal {
+			return opened(publish.Dial(ctx, external(cfg), options))(nil)
+		}
+		return opened(publish.Attach(ctx, cfg.Abs(cfg.NATS.Embedded.Folder), options))(nil)
+	}
 }
 
 // insistence is how long a store that is away is tried again for a job that the platform has
@@ -198,7 +241,7 @@ func (a *app) printSubmitted(s job.Stored) error {
 
 // follow is a job to be followed to its end.
 type follow struct {
-	bus        *publish.Bus
+	attach     func(context.Context) (*publish.Bus, closer, error)
 	client     *submit.Client
 	source, id string
 	timeout    time.Duration
@@ -218,18 +261,17 @@ func (a *app) follow(ctx context.Context, f follow) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("no end within %v", f.timeout))
 	defer cancel()
 	events := make(chan job.Stored, 1)
-	go func() {
-		for e, err := range f.bus.Follow(ctx, job.Subject(f.source, f.id, job.Finished)) {
-			if err == nil {
-				events <- e
-			}
-			return
-		}
-	}()
+	var listening sync.Mutex
 	tick := time.NewTicker(cmp.Or(f.every, pollEvery))
 	defer tick.Stop()
 	said := "the platform says so; no callback has come yet"
 	for others := 0; ; {
+		if listening.TryLock() { // a receiver may start, or start again, while we wait
+			go func() {
+				defer listening.Unlock()
+				f.listen(ctx, events)
+			}()
+		}
 		select {
 		case e := <-events:
 			if e.Job.Result == job.Undecided {
@@ -261,6 +303,24 @@ func (a *app) follow(ctx context.Context, f follow) error {
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for job %[1]s: %[2]w; it goes on, see `receiver jobs show %[1]s`", printable(f.id), context.Cause(ctx))
 		}
+	}
+}
+
+// listen waits for the finished event of a job, if there is a store to listen to.
+func (f follow) listen(ctx context.Context, events chan<- job.Stored) {
+	bus, done, err := f.attach(ctx)
+	if err != nil {
+		return
+	}
+	defer done()
+	for e, err := range bus.Follow(ctx, job.Subject(f.source, f.id, job.Finished)) {
+		if err == nil {
+			select {
+			case events <- e:
+			default: // told before
+			}
+		}
+		return
 	}
 }
 

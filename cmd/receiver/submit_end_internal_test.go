@@ -71,7 +71,8 @@ func TestWhoWaitsHearsHowAnUnreadableEndWasMeant(t *testing.T) {
 		}
 		var out, talk bytes.Buffer
 		err = (&app{out: &out, talk: &talk}).follow(t.Context(), follow{
-			bus: bus, client: client, source: "demo", id: "77", timeout: time.Minute, every: 50 * time.Millisecond,
+			attach: func(context.Context) (*publish.Bus, closer, error) { return bus, func() {}, nil },
+			client: client, source: "demo", id: "77", timeout: time.Minute, every: 50 * time.Millisecond,
 		})
 		platform.Close()
 		if got := errorText(err); want == "" && got != "" || !strings.Contains(got, want) {

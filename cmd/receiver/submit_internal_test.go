@@ -93,9 +93,10 @@ func TestWhoWaitsBelievesNoAnswerAboutAnotherJob(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			attach := func(context.Context) (*publish.Bus, closer, error) { return bus, func() {}, nil }
 			var out, talk bytes.Buffer
 			a := &app{out: &out, talk: &talk}
-			err = a.follow(t.Context(), follow{bus: bus, client: client, source: "demo", id: "77", timeout: time.Minute, every: time.Millisecond})
+			err = a.follow(t.Context(), follow{attach: attach, client: client, source: "demo", id: "77", timeout: time.Minute, every: time.Millisecond})
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("follow = %v, want %v", err, tt.want)
 			}

@@ -230,6 +230,7 @@ func (s *Server) leave(last map[string]server.StreamState, unknown error) {
 		if unknown != nil {
 			s.e.Log.Warn().Err(unknown).Msg("what the store holds at its stop is not noted: the next start looks through more, and sees less")
 		}
+		_ = os.Remove(s.claim.holder)
 		_ = os.Remove(s.claim.address) // who finds it all the same also finds that nobody holds the lock
 	}
 	s.claim.lock.release()
