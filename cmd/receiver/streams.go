@@ -23,7 +23,7 @@ func newStreams(a *app) *cobra.Command {
 		Example: "  receiver streams plan\n" +
 			"  receiver streams apply",
 	}
-	cmd.AddCommand(newStreamsPlan(a), newStreamsApply(a), newStreamsMend(a))
+	cmd.AddCommand(newStreamsPlan(a), newStreamsApply(a), newStreamsCopy(a), newStreamsMend(a))
 	return cmd
 }
 

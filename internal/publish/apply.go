@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,7 +21,7 @@ func (s *Survey) Apply(ctx context.Context, p Plan, drop bool, action job.Action
 	if n := p.Drops(); n > 0 && !drop {
 		return fmt.Errorf("%w: %d of them", ErrDrops, n)
 	}
-	if err := s.act(ctx, p, action); err != nil {
+	if err := s.record(ctx, p, action); err != nil {
 		return err
 	}
 	for _, w := range s.opts.Streams.wanted() {
@@ -78,12 +77,8 @@ func sameChange(a, b Change) bool {
 	return a.Setting == b.Setting && a.Have == b.Have && a.Want == b.Want && a.Blocked == b.Blocked
 }
 
-// act records an action with the plan as its details.
-func (s *Survey) act(ctx context.Context, p Plan, a job.Action) error {
-	var err error
-	if a.Details, err = json.Marshal(p); err != nil {
-		return fmt.Errorf("recording the action %s: %w", a.What, err)
-	}
+// send records an action, if the stream of actions is there.
+func (s *Survey) send(ctx context.Context, a job.Action) error {
 	data, err := a.Data()
 	if err != nil {
 		return err

@@ -49,7 +49,10 @@ func begin(e Embedded) (b beginning, err error) {
 	if err := b.dropIndexes(); err != nil {
 		return b, err
 	}
-	return b, b.mark()
+	if err := b.mark(); err != nil {
+		return b, err
+	}
+	return b, syncBlocks(e.Folder)
 }
 
 // missing returns what is missing in a store, and what it was held against.
@@ -172,6 +175,9 @@ func (b beginning) differs(name string, now map[string]server.StreamState) strin
 	}
 	last := max(noted.Last, b.sealed[name])
 	state, there := now[name]
+	if copied, err := b.copied(name, last); copied && err == nil {
+		return ""
+	}
 	switch {
 	case !there && last > 0:
 		return "the server does not open the stream, whose files are there"

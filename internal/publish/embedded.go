@@ -109,9 +109,6 @@ func Start(e Embedded) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syncBlocks(e.Folder); err != nil {
-		return nil, err
-	}
 	batches, err := newStaging(e.Folder)
 	if err != nil {
 		return nil, err

@@ -88,3 +88,18 @@ func Guard(b *Bus) func(context.Context) {
 	all := b.toGuard()
 	return func(ctx context.Context) { b.guard(ctx, all) }
 }
+
+// Seal has a stream of b take nothing more, for ever.
+func Seal(ctx context.Context, b *Bus, stream string) error {
+	s, err := b.js.Stream(ctx, stream)
+	if err != nil {
+		return err
+	}
+	to := s.CachedInfo().Config
+	to.Sealed = true
+	_, err = b.js.UpdateStream(ctx, to)
+	return err
+}
+
+// CopyTree copies a folder that a server may run on.
+func CopyTree(from, to string) error { return copyTree(from, to) }

@@ -175,6 +175,9 @@ func (b *Bus) remake(ctx context.Context, g *guarded) error {
 	if g.state.LastSeq > 0 {
 		cfg.FirstSeq = g.state.LastSeq + 1
 	}
+	if err := b.halfCopied(ctx, cfg.Name); err != nil {
+		return err
+	}
 	if _, err := b.js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return fmt.Errorf("stream %s was removed, and making it again fails: %w", g.want.Name, err)
 	}

@@ -160,6 +160,9 @@ func (h holding) lostOf(stream string) ([]string, error) {
 		noted = h.note.Streams[stream]
 	}
 	last := max(noted.Last, h.sealed[stream])
+	if there, err := h.copied(stream, last); there || err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(h.path(stream)); errors.Is(err, fs.ErrNotExist) {
 		if last == 0 {
 			return nil, nil
@@ -184,6 +187,23 @@ func (h holding) lostOf(stream string) ([]string, error) {
 	}
 	more, err := h.lostSequences(stream, noted)
 	return append(found, more...), err
+}
+
+// copied reports whether a stream is being replaced, and the other of the two has all of it:
+// Survey.Copy removes one only then. What a clean stop noted is there all the same.
+func (h holding) copied(stream string, last uint64) (bool, error) {
+	other, is := strings.CutSuffix(stream, copySuffix)
+	if !is {
+		other = stream + copySuffix
+	}
+	if last == 0 || h.clean && h.note != nil && h.note.Streams[stream].Last >= last {
+		return false, nil
+	}
+	if sound, err := soundMeta(h.path(other)); !sound || err != nil {
+		return false, err
+	}
+	now, err := h.msgs(other).walk(true)
+	return now.last >= last, err
 }
 
 // lostTail names the end that is missing, and by what it is known.

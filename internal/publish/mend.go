@@ -151,7 +151,7 @@ func Mend(e Embedded, accept bool, action job.Action) (done Mended, err error) {
 	if err != nil || len(done.LeftOut)+len(after) == 0 {
 		return done, err
 	}
-	done.Lost = after
+	done.LeftOut, done.Lost = append([]string{}, done.LeftOut...), after
 	return done, h.accept(e, done, action)
 }
 

@@ -29,7 +29,7 @@ func never(string) bool           { return false }
 func unlessBounded(s string) bool { return s != AttemptsStream }
 
 const (
-	recopy     = "copy it through a mirror, which keeps its sequences: docs/operations.md, \"A stream that cannot be changed in place\""
+	recopy     = "`receiver streams copy` replaces it, which keeps its sequences: docs/operations.md, \"A stream that cannot be changed in place\""
 	notOurs    = "it is another program's stream, or one that was edited: undo that with `nats stream edit`, or give the receiver an account of its own"
 	standAlone = "one NATS server keeps one copy: run three in a cluster, or set nats.replicas to 1"
 	tooOld     = "the server is older than 2.12 and cannot: update it first"

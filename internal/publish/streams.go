@@ -127,6 +127,9 @@ func (b *Bus) ensureStreams(ctx context.Context) error {
 func (b *Bus) openStream(ctx context.Context, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) && !b.opts.ReadOnly {
+		if err := b.halfCopied(ctx, want.Name); err != nil {
+			return nil, err
+		}
 		want.FirstSeq = b.opts.resume[want.Name]
 		s, err = b.js.CreateStream(ctx, want)
 		// Two replicas may start at once; the other's stream is as good as ours.
@@ -135,6 +138,17 @@ func (b *Bus) openStream(ctx context.Context, want jetstream.StreamConfig) (jets
 		}
 	}
 	return s, err
+}
+
+// halfCopied is an ErrStream if a stream is gone because Survey.Copy is replacing it: its
+// messages are in the copy, and an empty one must not take its place.
+func (b *Bus) halfCopied(ctx context.Context, stream string) error {
+	c, err := b.js.Stream(ctx, stream+copySuffix)
+	if err != nil || c.CachedInfo().Config.Metadata[metaCopyOf] != stream {
+		return nil //nolint:nilerr // what is wrong with the server, making the stream tells
+	}
+	return fmt.Errorf("%w: %s holds what was in %s, which was not copied to the end; `receiver streams copy %s` goes on",
+		ErrStream, stream+copySuffix, stream, stream)
 }
 
 // openPatience is how long each stream is waited for if nobody says; a callback is waited
