@@ -57,6 +57,12 @@ func (x examination) cluster(ctx context.Context) []doctor.Finding {
 		})
 	}
 	defer survey.Close()
+	for _, u := range external(x.cfg).Unreached(ctx) {
+		found = append(found, doctor.Finding{
+			Severity: doctor.Warning, What: u.Error(), Why: "it is one server less to go to when another one fails",
+			Setting: "nats.urls", Change: "urls: those of servers that run, with credentials_file and tls as they ask for",
+		})
+	}
 	facts, err := survey.Facts(ctx)
 	found = append(found, x.server(facts)...)
 	if err != nil {

@@ -80,6 +80,9 @@ func TestServeWaitsForNATS(t *testing.T) {
 	r.awaitLog(t, mark, `"message":"listening"`)
 	r.awaitLog(t, mark, `"message":"SIGHUP: reading the configuration again"`)
 	r.awaitLog(t, mark, `"url":"nats://nowhere.invalid:4222".*"message":"one of nats.urls cannot be reached; another one is used"`)
+	if _, said := r.command(t, "doctor"); !strings.Contains(said, "warning  nats       nats://nowhere.invalid:4222: ") {
+		t.Errorf("doctor says %s, want a warning of the wrong URL", said)
+	}
 	if outcome, ok, err := platform.finished(t.Context(), "7"); !ok || outcome != "accepted" {
 		t.Errorf("the callback again = %s, %v, want accepted", outcome, err)
 	}

@@ -54,7 +54,7 @@ func (s *Server) Forwarder(local *Bus, o ForwarderOptions) (*Forwarder, error) {
 		return nil, fmt.Errorf("reading the owner's key: %w", err)
 	}
 	f := &Forwarder{
-		server: s, local: local, line: newLine(o.Log), keep: Streams{JobsMaxAge: o.Keep}.withDefaults().JobsMaxAge,
+		server: s, local: local, line: newLine(o.Log.With().Strs("hub", s.e.Edge.Hub.redacted()).Logger()), keep: Streams{JobsMaxAge: o.Keep}.withDefaults().JobsMaxAge,
 		opts: Options{Streams: o.Hub, Timeout: o.Timeout, Log: o.Log}.withDefaults(),
 	}
 	for _, from := range []struct {
