@@ -41,11 +41,15 @@ reliability: ## run what docs/reliability.md tells, and print its tables
 	go test -tags e2e -count=1 -parallel 1 -timeout 45m -v -run '^TestReliability' ./cmd/receiver >"$$log" 2>&1 || { cat "$$log"; exit 1; }; \
 	echo '| run | test | jobs | acknowledged | finished | doubled | lost | overdue | time |'; \
 	echo '| --- | --- | --: | --: | --: | --: | --: | --: | --: |'; \
-	sed -n '/`TestReliabilityCluster/d; /`TestReliabilityReceivers/d; /`TestReliabilitySoak/d; s/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3; \
+	sed -n '/`TestReliabilityCluster/d; /`TestReliabilityStore/d; /`TestReliabilityReceivers/d; /`TestReliabilitySoak/d; s/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3; \
 	echo; \
 	echo '| fault | test | acknowledged | stored | doubled | 503 | recovery |'; \
 	echo '| --- | --- | --: | --: | --: | --: | --: |'; \
 	sed -n '/`TestReliabilityCluster/s/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3; \
+	echo; \
+	echo '| fault | test | acknowledged | stored | doubled | 503 | time |'; \
+	echo '| --- | --- | --: | --: | --: | --: | --: |'; \
+	sed -n '/`TestReliabilityStore/s/^ *\(| .* |\)$$/\1/p' "$$log" | LC_ALL=C sort -t'|' -k3,3; \
 	echo; \
 	echo '| processors | one: callbacks/s | three: callbacks/s | three / one | p99, three / one | test |'; \
 	echo '| --: | --: | --: | --: | --: | --- |'; \
