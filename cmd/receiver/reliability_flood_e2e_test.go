@@ -39,7 +39,9 @@ func TestReliabilityFlood(t *testing.T) {
 	eachOnce(t, finishedEvents(t, connect(t, nats)), l.acknowledged)
 	slices.Sort(alone)
 	slices.Sort(beside)
-	ratio := float64(beside[rounds/2]) / float64(max(alone[rounds/2], hiccup))
+	// What others do on the machine only adds, so the quarter with the least of it counts.
+	const quarter = rounds / 4
+	ratio := float64(beside[quarter]) / float64(max(alone[quarter], hiccup))
 	t.Logf("p99 alone %v, beside the flood %v, %d refused", alone, beside, refused)
 	if ratio > most {
 		t.Errorf("p99 beside a flood is %.1f times that alone, want at most %d", ratio, most)
@@ -48,7 +50,7 @@ func TestReliabilityFlood(t *testing.T) {
 		t.Error("nothing was refused")
 	}
 	fmt.Fprintf(t.Output(), "| 100 callbacks a second, and 1,000 connections that forge: p99 %.1f times that alone | `%s` | %d | %d | %d | %d | %d | %d | %.1f s |\n",
-		float64(beside[rounds/2])/float64(alone[rounds/2]), t.Name(), len(l.sent), len(l.acknowledged), len(l.acknowledged), 0, 0, 0, time.Since(began).Seconds())
+		float64(beside[quarter])/float64(alone[quarter]), t.Name(), len(l.sent), len(l.acknowledged), len(l.acknowledged), 0, 0, 0, time.Since(began).Seconds())
 }
 
 // steadily calls back a hundred times a second for a time, and returns the p99 of how long the

@@ -47,6 +47,7 @@ type pace struct {
 	most  time.Duration // that an answer waits
 	mu    sync.Mutex
 	next  time.Duration // when the next answer is due, as calls.now
+	late  time.Duration // that answers went out after they were due, lately
 }
 
 // wait returns when an answer to a request with so many bytes of body is due: at once unless
@@ -57,8 +58,18 @@ func (p *pace) wait(size int) {
 		return
 	}
 	if until := p.due(size); until > 0 {
+		due := p.calls.now() + until
 		<-time.After(until)
+		p.went(p.calls.now() - due)
 	}
+}
+
+// went notes how late an answer is. Where the process does not get the processors that it
+// wants, the rate is less, down to a sixteenth.
+func (p *pace) went(late time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.late += (late - p.late) / 16
 }
 
 // due takes the next place and returns how long it is until then.
@@ -66,6 +77,7 @@ func (p *pace) due(size int) time.Duration {
 	each := time.Second / time.Duration(paceRate*runtime.GOMAXPROCS(0))
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	each += each * min(p.late/paceTick, 15)
 	now := p.calls.now()
 	at := max(p.next, now-paceTick) // a few at once are no flood
 	p.next = min(at+each*time.Duration(1+size/paceSize), now+p.most)
