@@ -26,7 +26,7 @@ import (
 type submitFlags struct {
 	source, object, file, path string
 	metadata, payload          string
-	wait                       bool
+	wait, unchecked            bool
 }
 
 func newSubmit(a *app) *cobra.Command {
@@ -38,6 +38,13 @@ func newSubmit(a *app) *cobra.Command {
 the job has ended. The job's id goes to standard output. With --wait, submit follows
 the job to its end and exits 0 only if it succeeded: not if rows failed, nor if the
 platform does not say clearly how it ended.
+
+The first 64 KiB of the file are looked at before it is sent: what is empty, in UTF-16,
+compressed, HTML or the like is refused with what to do about it; --no-check sends it all
+the same.
+
+Without a running receiver submit opens the embedded store before the upload, to see that
+it can be, and after it to record the job; a receiver may start meanwhile.
 
 If the answer to the upload is lost, the upload is not repeated: the job may exist.`,
 		Example: "  receiver submit --source crm --object contact --file contacts.csv\n" +
@@ -52,6 +59,7 @@ If the answer to the upload is lost, the upload is not repeated: the job may exi
 	cmd.Flags().StringVar(&f.payload, "callback-payload", "", "JSON that the callback brings back")
 	cmd.Flags().StringVar(&f.path, "path", "", "the query parameter path of the upload, such as /contacts.csv")
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "follow the job to its end")
+	cmd.Flags().BoolVar(&f.unchecked, "no-check", false, "send the file as it is, whatever it looks like")
 	required(cmd, "object", "file")
 	return cmd
 }
@@ -80,6 +88,10 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 		return err
 	}
 	defer file.Close()
+	content, err := a.checked(f, file)
+	if err != nil {
+		return err
+	}
 	// The store opens before the upload, so that no job starts that cannot be recorded. It is not
 	// held meanwhile: a receiver may have to start on it.
 	_, done, err := a.write(ctx, cfg)
@@ -89,7 +101,7 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 	done()
 	bar := a.progress(size)
 	event, err := handOver(ctx, cfg, client, name, submit.Upload{
-		Object: f.object, FileName: filepath.Base(f.file), File: file, Size: size, Path: f.path,
+		Object: f.object, FileName: filepath.Base(f.file), File: content, Size: size, Path: f.path,
 		Metadata: json.RawMessage(f.metadata), CallbackPayload: json.RawMessage(f.payload),
 		Progress: func(sent int64) { _ = bar.Set64(sent) },
 	})
@@ -196,6 +208,25 @@ func insist(ctx context.Context, publishing func(context.Context, job.Event) (jo
 			return stored, err
 		}
 	}
+}
+
+// checked looks at the beginning of a file, and returns what reads all of it.
+func (a *app) checked(f submitFlags, file io.Reader) (io.Reader, error) {
+	if f.unchecked {
+		return file, nil
+	}
+	head, whole, all, err := peek(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading --file: %w", err)
+	}
+	warnings, err := checkFile(f.file, f.metadata, head, whole)
+	for _, w := range warnings {
+		a.say("warning: %s: %s", printable(f.file), w)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", printable(f.file), err)
+	}
+	return all, nil
 }
 
 // openFile opens a file, or standard input, and says its size; -1 is unknown.

@@ -73,7 +73,7 @@ func TestWhoWaitsBelievesNoAnswerAboutAnotherJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer bus.Close(context.Background()) //nolint:errcheck // nothing was written
+	defer bus.Close(context.Background())
 	for _, tt := range []struct {
 		name    string
 		answers []string

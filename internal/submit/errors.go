@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -131,7 +132,23 @@ func (c *Client) broken(k call, sent bool, cause error) error {
 	if errors.As(cause, &shown) {
 		cause = shown.Err
 	}
-	return &brokenError{k.method + " " + k.path + ": " + c.cleaner(k)(cause.Error()), sent, cause}
+	return &brokenError{k.method + " " + k.path + ": " + c.cleaner(k)(cause.Error()) + certificateHint(cause), sent, cause}
+}
+
+// certificateHint says what to do about a certificate that is not believed.
+func certificateHint(cause error) string {
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(cause, &unknown):
+		return "; if that authority is yours or your proxy's, add its certificate (PEM) to the system's, or name a file with it in the environment variable SSL_CERT_FILE"
+	case errors.As(cause, &host):
+		return "; the certificate is for another host: look at the host of base_url, and whether a proxy answers in its place"
+	case errors.As(cause, &invalid) && invalid.Reason == x509.Expired:
+		return "; look at the clock of this machine, and have the certificate renewed if that is right"
+	}
+	return ""
 }
 
 // unreadable is a 2xx that cannot be used, because of why.
@@ -148,8 +165,8 @@ func (c *Client) unsure(err error) error {
 	var refused *Error
 	switch {
 	case errors.As(err, &broken) && broken.sent, errors.Is(err, errAnswer):
-	// A gateway that lost the answer says so in its own name.
-	case errors.As(err, &refused) && (refused.Code == http.StatusBadGateway || refused.Code == http.StatusGatewayTimeout):
+	// What failed at the platform, or at a gateway before it, may have failed after the job was made.
+	case errors.As(err, &refused) && refused.Code >= http.StatusInternalServerError:
 	default:
 		return err
 	}

@@ -31,11 +31,12 @@ func object(b []byte) (job.Fields, error) {
 // trimmed is a text without what may stand around its JSON.
 func trimmed(b []byte) []byte { return bytes.Trim(job.WithoutMark(b), jsonSpace) }
 
-// array reads b as a JSON array; nothing, and null, are an empty one.
+// array reads b as a JSON array. Nothing, and null, are none: an empty one is written [], and
+// what a proxy or a platform in trouble leaves out must not look like that.
 func array(b []byte) ([]json.RawMessage, error) {
 	b = trimmed(b)
-	if len(b) == 0 || string(b) == "null" {
-		return nil, nil
+	if len(b) == 0 {
+		return nil, errors.New("it is empty; a list without entries is []")
 	}
 	if b[0] != '[' {
 		return nil, notJSON(b, "array")

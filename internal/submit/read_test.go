@@ -214,7 +214,8 @@ func TestErrors(t *testing.T) {
 		{"limit within a page", 1, []string{`["a","b"]`}, "a|", false},
 		{"limit over pages", 3, []string{`["a","b"]`, `["c","d"]`, `broken`}, "a|b|c|", false},
 		{"limit at the end of a page", 2, []string{`["a","b"]`, `broken`}, "a|b|", false},
-		{"none", 0, []string{``}, "", false},
+		{"none", 0, []string{`[]`}, "", false},
+		{"nothing", 0, []string{``}, "", true},
 		{"no list", 0, []string{`["a"]`, `{"message":"no"}`}, "a|", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -273,7 +274,9 @@ func TestJobsAsked(t *testing.T) {
 		{` {"id":1,"status":"A"}`, "1"},
 		{`[{"id":1},{"status":"A"}]`, "error"},
 		{`[{"id":1},7]`, "error"},
-		{``, ""},
+		{`[]`, ""},
+		{``, "error"},
+		{`null`, "error"},
 	} {
 		var asked http.Request
 		c, _ := serve(t, answering(200, tc.body, &asked))
