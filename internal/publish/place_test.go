@@ -83,7 +83,7 @@ func TestAStoreThatIsNotWhereItWasAcknowledgesNothing(t *testing.T) {
 			c.do(t, at)
 			began := time.Now()
 			eventually(t, "the loss to be seen", func() bool { return s.Room().State == publish.StateLost })
-			if took := time.Since(began); took > 2*time.Second {
+			if took := time.Since(began); took > 5*time.Second { // a second, on a machine that is not busy
 				t.Errorf("the loss was seen after %v, want a second", took)
 			}
 			if _, err := b.Publish(t.Context(), event(job.Finished, "2", "COMPLETED")); !errors.Is(err, publish.ErrUnavailable) {

@@ -19,28 +19,28 @@ import (
 // started again until that goes well, and what is said meanwhile is so.
 func TestAStoreThatFailedIsStartedAgainUntilThatGoesWell(t *testing.T) {
 	t.Parallel()
-	for what, spoil := range map[string]func(t *testing.T, folder, address string) (mend func()){
-		"nothing in the way": func(*testing.T, string, string) func() { return func() {} },
-		"port taken": func(t *testing.T, _, address string) func() {
-			taken := make(chan net.Listener)
-			go func() {
-				for {
-					if ln, err := net.Listen("tcp", address); err == nil {
-						taken <- ln
-						return
-					}
+	for what, spoil := range map[string]func(t *testing.T, folder, address string, said *logs) (mend func()){
+		"nothing in the way": func(*testing.T, string, string, *logs) func() { return func() {} },
+		// The first restart fails for another reason, so that the port is free for a while.
+		"port taken": func(t *testing.T, folder, address string, said *logs) func() {
+			open := cutMeta(t, folder)
+			return func() {
+				var taken net.Listener
+				eventually(t, "the port to be free", func() (ok bool) {
+					ln, err := net.Listen("tcp", address)
+					taken = ln
+					return err == nil
+				})
+				open()
+				eventually(t, "the server to miss its port", func() bool { return strings.Contains(said.String(), "address already in use") })
+				if got := said.String(); strings.Contains(got, "takes writes again") {
+					t.Errorf("the log says that the store takes writes again:\n%s", got)
 				}
-			}()
-			return func() { must(t, (<-taken).Close()) }
+				must(t, taken.Close())
+			}
 		},
-		"a stream that is not opened": func(t *testing.T, folder, _ string) func() {
-			path := filepath.Join(folder, "jetstream", "RECEIVER", "streams", "WATCH", "meta.inf")
-			whole, err := os.ReadFile(path)
-			must(t, err)
-			must(t, os.WriteFile(path, whole[:len(whole)/2], 0o600))
-			return func() { must(t, os.WriteFile(path, whole, 0o600)) }
-		},
-		"a folder that is a file": func(t *testing.T, folder, _ string) func() {
+		"a stream that is not opened": func(t *testing.T, folder, _ string, _ *logs) func() { return cutMeta(t, folder) },
+		"a folder that is a file": func(t *testing.T, folder, _ string, _ *logs) func() {
 			// As one that cannot be read: the server that runs never asks for it again.
 			path := filepath.Join(folder, "jetstream", "RECEIVER", "streams", "JOBS", "meta.sum")
 			must(t, os.Rename(path, path+".away"))
@@ -65,7 +65,7 @@ func TestAStoreThatFailedIsStartedAgainUntilThatGoesWell(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = b.Close(context.Background()) })
 			url := s.URL()
-			mend := spoil(t, folder, strings.TrimPrefix(url, "nats://"))
+			mend := spoil(t, folder, strings.TrimPrefix(url, "nats://"), said)
 			acknowledged := breakJobs(t, b, folder)
 			if what != "nothing in the way" {
 				eventually(t, "a restart to fail", func() bool { return strings.Contains(said.String(), "could not be started again") })
@@ -93,6 +93,16 @@ func TestAStoreThatFailedIsStartedAgainUntilThatGoesWell(t *testing.T) {
 			}
 		})
 	}
+}
+
+// cutMeta has the server not open WATCH, until the function that it returns is called.
+func cutMeta(t *testing.T, folder string) (mend func()) {
+	t.Helper()
+	path := filepath.Join(folder, "jetstream", "RECEIVER", "streams", "WATCH", "meta.inf")
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, whole[:len(whole)/2], 0o600))
+	return func() { must(t, os.WriteFile(path, whole, 0o600)) }
 }
 
 // breakJobs publishes until JOBS needs a new block, which cannot be made, and takes away what
