@@ -25,8 +25,9 @@ may still be one under way; the finished event comes when the platform calls bac
 			if err != nil {
 				return err
 			}
-			defer done()
-			if err := act(cmd.Context(), bus, who.action(job.ActionCancel), map[string]any{"source": j.source, "job": args[0]}); err != nil {
+			err = act(cmd.Context(), bus, who.action(job.ActionCancel), map[string]any{"source": j.source, "job": args[0]})
+			done() // the platform may take its time, and a receiver may start
+			if err != nil {
 				return err
 			}
 			status, err := client.Cancel(cmd.Context(), args[0])

@@ -74,20 +74,28 @@ func (a *app) find(ctx context.Context, f finder) ([]foundJob, error) {
 	if maker == nil {
 		return nil, usagef("%s has no token_secret: without it no job can be told to be ours", f.cfg.File)
 	}
+	// All pages are read before the store opens: a receiver may start meanwhile.
+	type ourJob struct {
+		submit.Status
+		callback.Grant
+	}
+	var listed []ourJob
+	for status, err := range f.client.Jobs(ctx, f.where) {
+		if err != nil {
+			return nil, err
+		}
+		if grant, ours := grantOf(maker, f.source, status.NotificationURL); ours {
+			listed = append(listed, ourJob{status, grant})
+		}
+	}
 	bus, done, err := a.write(ctx, f.cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
 	var all []foundJob
-	for status, err := range f.client.Jobs(ctx, f.where) {
-		if err != nil {
-			return all, err
-		}
-		grant, ours := grantOf(maker, f.source, status.NotificationURL)
-		if !ours {
-			continue
-		}
+	for _, l := range listed {
+		status, grant := l.Status, l.Grant
 		found := foundJob{Job: status.ID, Object: grant.Object, Status: status.Status, Submission: grant.Submission}
 		if found.Known, err = bus.Has(ctx, f.source, status.ID, job.Submitted); err != nil {
 			return all, err
