@@ -226,6 +226,12 @@ func TestCopyOfAnEmbeddedStream(t *testing.T) {
 	for i := range 9 {
 		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 	}
+	if _, err := b.Tiles(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Checkpoints(t.Context(), "test", publish.JobsStream); err != nil {
+		t.Fatal(err)
+	}
 	if err := publish.Seal(t.Context(), b, publish.JobsStream); err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,6 @@
 package publish
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/minio/highwayhash"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
@@ -47,6 +44,7 @@ type holding struct {
 	note   *storeNote
 	sealed map[string]uint64
 	file   string // of checkpoints
+	kept   bool   // there are some in it, so that there are others in the store
 }
 
 // newHolding reads what is known of a store from its note and from checkpoints.
@@ -68,6 +66,7 @@ func newHolding(e Embedded) (h holding, err error) {
 			return h, err
 		}
 	}
+	h.kept = len(h.sealed) > 0
 	return h, h.readCheckpoints(e.Sealed)
 }
 
@@ -150,6 +149,9 @@ func (h holding) streams() (names []string) {
 	for stream := range h.sealed {
 		names = append(names, stream)
 	}
+	if h.kept {
+		names = append(names, CheckpointsStream, objectsOfTiles)
+	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -164,6 +166,9 @@ func (h holding) lostOf(stream string) ([]string, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(h.path(stream)); errors.Is(err, fs.ErrNotExist) {
+		if last == 0 && h.kept && (stream == CheckpointsStream || stream == objectsOfTiles) {
+			return []string{"the folder of the stream is gone, though checkpoints are kept in " + h.file}, nil
+		}
 		if last == 0 {
 			return nil, nil
 		}
@@ -236,28 +241,6 @@ func (h holding) lostMeta(stream string, noted streamNote) ([]string, error) {
 		return []string{server.JetStreamMetaFile + ", the configuration of the stream, was changed since the last clean stop"}, nil
 	}
 	return nil, err
-}
-
-// soundMeta reports whether a stream's configuration has the checksum beside it, as the
-// server checks it.
-func soundMeta(path string) (bool, error) {
-	meta, err := os.ReadFile(filepath.Join(path, server.JetStreamMetaFile))
-	if err == nil {
-		var sum []byte
-		if sum, err = os.ReadFile(filepath.Join(path, server.JetStreamMetaFileSum)); err == nil {
-			key := sha256.Sum256([]byte(filepath.Base(path)))
-			h, err := highwayhash.New64(key[:])
-			if err != nil {
-				return false, err
-			}
-			h.Write(meta) // a hash never returns an error
-			return hex.EncodeToString(h.Sum(nil)) == string(sum), nil
-		}
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return false, err
 }
 
 // lostFiles compares the files with those that a clean stop left. Bytes behind the noted end

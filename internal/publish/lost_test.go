@@ -255,3 +255,40 @@ func TestStartTakesWhatIsLegal(t *testing.T) {
 		}
 	}
 }
+
+// Checkpoints kept outside tell that there were some in the store, whenever it was killed.
+func TestStartMissesTheEvidence(t *testing.T) {
+	for _, stream := range []string{publish.CheckpointsStream, "OBJ_TILES"} {
+		e := embedded(t.TempDir())
+		s, err := publish.Start(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		killed := e
+		killed.Folder = t.TempDir()
+		b := openWith(t, s, publish.Options{})
+		store(t, b, event(job.Finished, "1", "COMPLETED"))
+		if _, err := b.Tiles(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Checkpoints(t.Context(), "test", publish.JobsStream); err != nil {
+			t.Fatal(err)
+		}
+		if err := publish.CopyTree(e.Folder, killed.Folder); err != nil {
+			t.Fatal(err)
+		}
+		s.Stop()
+		killed.Sealed.Kept = func() (map[string]uint64, error) { return map[string]uint64{publish.JobsStream: 1}, nil }
+		remove(stream)(t, killed.Folder)
+		if s, err := publish.Start(killed); !errors.Is(err, publish.ErrLost) || !strings.Contains(err.Error(), stream+": the folder of the stream is gone") {
+			if err == nil {
+				s.Stop()
+			}
+			t.Errorf("Start without %s = %v, want ErrLost", stream, err)
+		}
+		if _, err := publish.Mend(killed, true, job.Action{What: job.ActionMend}); err != nil {
+			t.Error(err)
+		}
+		live(t, killed)
+	}
+}

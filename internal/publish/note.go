@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/minio/highwayhash"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -211,6 +212,28 @@ func metaDigest(path string) (string, error) {
 		h.Write(fmt.Appendf(nil, "%d\n%s", len(text), text)) // a hash never returns an error
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}
+
+// soundMeta reports whether a stream's configuration has the checksum beside it, as the
+// server checks it.
+func soundMeta(path string) (bool, error) {
+	meta, err := os.ReadFile(filepath.Join(path, server.JetStreamMetaFile))
+	if err == nil {
+		var sum []byte
+		if sum, err = os.ReadFile(filepath.Join(path, server.JetStreamMetaFileSum)); err == nil {
+			key := sha256.Sum256([]byte(filepath.Base(path)))
+			h, err := highwayhash.New64(key[:])
+			if err != nil {
+				return false, err
+			}
+			h.Write(meta) // a hash never returns an error
+			return hex.EncodeToString(h.Sum(nil)) == string(sum), nil
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return false, err
 }
 
 func digestOf(path string) (string, error) {
