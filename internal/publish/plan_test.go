@@ -91,9 +91,9 @@ func TestEveryChangeIsPlannedAndOnlyThenMade(t *testing.T) {
 		{"max_msgs_per_subject", "JOBS", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 }, "1", "unlimited", true, ""},
 		{"no_ack", "JOBS", func(c *jetstream.StreamConfig) { c.NoAck = true }, "true", "false", true, ""},
 		{"max_bytes", "ATTEMPTS", func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 }, "1048576", "1073741824", false, ""},
-		{"storage", "JOBS", func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, "Memory", "File", false, "mirror"},
-		{"retention", "JOBS", func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy }, "Interest", "Limits", true, "mirror"},
-		{"sealed", "JOBS", func(c *jetstream.StreamConfig) { c.Sealed = true }, "true", "false", true, "mirror"},
+		{"storage", "JOBS", func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, "Memory", "File", false, "streams copy"},
+		{"retention", "JOBS", func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy }, "Interest", "Limits", true, "streams copy"},
+		{"sealed", "JOBS", func(c *jetstream.StreamConfig) { c.Sealed = true }, "true", "false", true, "streams copy"},
 		{"subjects", "JOBS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"jobs.demo.>"} }, "jobs.demo.>", "jobs.>", true, "account of its own"},
 		{"sources", "JOBS", func(c *jetstream.StreamConfig) { c.Sources = []*jetstream.StreamSource{{Name: "OTHER"}} }, "1", "0", true, "account of its own"},
 	} {
