@@ -136,35 +136,46 @@ func (b beginning) opened(ns *server.Server) error {
 	return nil
 }
 
-// noteEvery is how often what the streams hold is noted while a server runs.
-const noteEvery = 10 * time.Second
+// noteEvery is how often what the streams hold is noted while a server runs; where a note of
+// thousands of files takes its time, it takes a fiftieth of a processor at most.
+const (
+	noteEvery = 10 * time.Second
+	noteShare = 50
+)
 
 // keepNote notes what the streams hold until ctx is done, for a start after this process was
 // killed. Each note is of the time of the one before: what it tells of is on disk by then.
 func (s *Server) keepNote(ctx context.Context) {
-	tick := time.NewTicker(noteEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(noteEvery)
+	defer timer.Stop()
 	var due *storeNote
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
-		now, err := states(s.ns.Load())
-		if err != nil {
-			continue // it is being started again
-		}
-		next, err := takeNote(s.e.Folder, now)
-		if err == nil && due != nil {
-			err = due.write(filepath.Join(s.e.Folder, runFile))
-		}
-		if err != nil {
+		began := time.Now()
+		if next, err := s.nextNote(due); err == nil {
+			due = next
+		} else {
 			s.e.Log.Debug().Err(err).Msg("what the store holds cannot be noted")
-			continue
 		}
-		due = &next
+		timer.Reset(max(noteEvery, noteShare*time.Since(began)))
 	}
+}
+
+// nextNote writes the note that is due, if any, and takes the next one.
+func (s *Server) nextNote(due *storeNote) (*storeNote, error) {
+	now, err := states(s.ns.Load())
+	if err != nil {
+		return nil, err
+	}
+	next, err := takeNote(s.e.Folder, now)
+	if err == nil && due != nil {
+		err = due.write(filepath.Join(s.e.Folder, runFile))
+	}
+	return &next, err
 }
 
 // differs says what the server misses of a stream.
