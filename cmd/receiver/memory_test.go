@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -91,7 +92,11 @@ func uploadFolder(t *testing.T, dir string, size int64) *atomic.Int64 {
 		t.Fatal(err)
 	}
 	defer large.Close()
-	// It has no blocks on the disk, so what is measured is submit and not the disk.
+	// It begins as CSV does. The rest has no blocks on the disk, so what is measured is submit
+	// and not the disk.
+	if _, err := large.WriteString(strings.Repeat("id,name\n", 1<<14)); err != nil {
+		t.Fatal(err)
+	}
 	if err := large.Truncate(size); err != nil {
 		t.Fatal(err)
 	}
