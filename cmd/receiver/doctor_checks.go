@@ -118,8 +118,15 @@ func (x examination) keys() []doctor.Key {
 // files are those that hold secrets, and those whose writer decides what is believed.
 func (x examination) files() []doctor.File {
 	var all []doctor.File
+	authorities := map[string]bool{}
+	for _, s := range x.cfg.Sources {
+		authorities[x.cfg.Abs(s.TLS.CAFile)] = true
+	}
 	for _, path := range x.cfg.Files {
 		what, secret := "the secret file", true
+		if authorities[path] {
+			what, secret = "the file of authorities", false
+		}
 		if x.cfg.File != "" && filepath.Base(path) == filepath.Base(x.cfg.File) && len(all) == 0 {
 			what, secret = "the configuration", holdsSecret(path, x.cfg)
 		}
@@ -215,11 +222,10 @@ func (x examination) platform(ctx context.Context, name string) []doctor.Finding
 		Source: name, BaseURL: s.BaseURL, Secrets: !s.ElementToken.Empty() && !s.UserSecret.Empty(),
 		Refused: func(err error) bool { return errors.Is(err, submit.ErrUnauthorized) },
 		Objects: func(ctx context.Context) (int, error) {
-			client, err := submit.New(submit.Options{
-				Source: name, BaseURL: s.BaseURL, Hub: s.Hub, UserAgent: "receiver/doctor", Timeout: s.Timeouts.Request,
-				Element: s.ElementToken.Reveal(), User: s.UserSecret.Reveal(), Organization: s.OrganizationSecret.Reveal(),
-				HTTP: &http.Client{Transport: watch}, Retries: submit.Retries{Tries: 1, TooMany: 1},
-			})
+			o := platformOptions(name, s)
+			o.UserAgent, o.Retries = "receiver/doctor", submit.Retries{Tries: 1, TooMany: 1}
+			o.Around = func(next http.RoundTripper) http.RoundTripper { return dating{watch, next} }
+			client, err := submit.New(o)
 			if err != nil {
 				return 0, err
 			}
@@ -235,16 +241,22 @@ func (x examination) platform(ctx context.Context, name string) []doctor.Finding
 	return found
 }
 
-// dated reads the time off the answers that pass.
+// dated is the time that answers told.
 type dated struct {
 	mu    sync.Mutex
 	clock doctor.Clock
 }
 
+// dating reads the time off the answers that pass.
+type dating struct {
+	*dated
+	next http.RoundTripper
+}
+
 // RoundTrip implements http.RoundTripper.
-func (d *dated) RoundTrip(r *http.Request) (*http.Response, error) {
+func (d dating) RoundTrip(r *http.Request) (*http.Response, error) {
 	before := time.Now()
-	answer, err := http.DefaultTransport.RoundTrip(r)
+	answer, err := d.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}

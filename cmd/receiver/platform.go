@@ -8,16 +8,20 @@ import (
 
 // platform returns the client for a source.
 func platform(name string, s config.Source) (*submit.Client, error) {
-	version, _ := build()
-	client, err := submit.New(submit.Options{
-		Source: name, BaseURL: s.BaseURL, Hub: s.Hub,
-		Element: s.ElementToken.Reveal(), User: s.UserSecret.Reveal(), Organization: s.OrganizationSecret.Reveal(),
-		Timeout: s.Timeouts.Request, UploadTimeout: s.Timeouts.Upload, UserAgent: "receiver/" + version,
-	})
+	client, err := submit.New(platformOptions(name, s))
 	if err != nil {
 		return nil, usagef("source %s: %w", name, err)
 	}
 	return client, nil
+}
+
+func platformOptions(name string, s config.Source) submit.Options {
+	version, _ := build()
+	return submit.Options{
+		Source: name, BaseURL: s.BaseURL, Hub: s.Hub, Authorities: s.TLS.Authorities,
+		Element: s.ElementToken.Reveal(), User: s.UserSecret.Reveal(), Organization: s.OrganizationSecret.Reveal(),
+		Timeout: s.Timeouts.Request, UploadTimeout: s.Timeouts.Upload, UserAgent: "receiver/" + version,
+	}
 }
 
 // client returns the client for the source that a command names.

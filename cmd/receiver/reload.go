@@ -13,14 +13,14 @@ import (
 // fault the old ones stay. The rest of the configuration takes a restart.
 type reloader struct {
 	in      *instance
-	current string // what is in force, as config print shows it
+	current string // what is inForce
 	told    string // the configuration that tell was last told, in the same form
 	wrong   string // why the last try changed nothing; empty if it was done
 }
 
 func newReloader(in *instance) (*reloader, error) {
-	text, err := in.cfg.Effective()
-	return &reloader{in: in, current: string(text), told: string(text)}, err
+	text, err := inForce(in.cfg)
+	return &reloader{in: in, current: text, told: text}, err
 }
 
 // watch reloads on hup and when a file has changed, until ctx is done.
@@ -75,15 +75,15 @@ func (r *reloader) refuse(asked bool, err error, what string) {
 func (r *reloader) apply(ctx context.Context, cfg *config.Config) error {
 	next := *r.in.cfg // nothing else is in force before a restart
 	next.Sources = cfg.Sources
-	text, err := next.Effective()
+	text, err := inForce(&next)
 	switch {
 	case err != nil:
 		return err
-	case string(text) != r.current:
+	case text != r.current:
 		if err := r.replace(ctx, &next); err != nil {
 			return err
 		}
-		r.current = string(text)
+		r.current = text
 	case r.wrong != "":
 		r.in.log.Info().Msg("the configuration is what is in force again")
 	}
@@ -113,11 +113,11 @@ func (r *reloader) replace(ctx context.Context, next *config.Config) error {
 
 // tell logs, once, what a person should know of a configuration whose sources are in force.
 func (r *reloader) tell(cfg *config.Config) error {
-	text, err := cfg.Effective()
-	if err != nil || string(text) == r.told {
+	text, err := inForce(cfg)
+	if err != nil || text == r.told {
 		return err
 	}
-	r.told = string(text)
+	r.told = text
 	for _, w := range cfg.Warnings {
 		r.in.log.Warn().Msg(w)
 	}

@@ -79,12 +79,24 @@ func recordStart(ctx context.Context, cfg *config.Config, bus *publish.Bus) erro
 
 // configDetails tells which configuration is in force, without a secret of it.
 func configDetails(cfg *config.Config) (map[string]any, error) {
-	text, err := cfg.Effective()
+	text, err := inForce(cfg)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(text)
+	sum := sha256.Sum256([]byte(text))
 	return map[string]any{"config": hex.EncodeToString(sum[:]), "keys": fingerprints(cfg)}, nil
+}
+
+// inForce is a configuration as config print shows it, with what is in the files that it
+// names the authorities in.
+func inForce(cfg *config.Config) (string, error) {
+	text, err := cfg.Effective()
+	for _, name := range names(cfg) {
+		if pem := cfg.Sources[name].TLS.Authorities; pem != nil {
+			text = fmt.Appendf(text, "# %s believes sha256:%x\n", name, sha256.Sum256(pem))
+		}
+	}
+	return string(text), err
 }
 
 // act records an action that is about to be done.

@@ -20,7 +20,7 @@ const longestRetry = 73 * time.Hour
 
 // check holds the rules that relate values to each other.
 func (l *loader) check(c *Config) {
-	l.checkSources(c.Sources)
+	l.checkSources(c)
 	l.checkTokens(c)
 	l.checkWatches(c)
 	l.checkListeners(c)
@@ -205,11 +205,18 @@ const embeddedAPI = "receiver"
 // checkClient looks at the files that a connection to NATS takes.
 func (l *loader) checkClient(c *Config, at string, credentials Path, t TLS) {
 	l.checkReadable(c, at+"credentials_file", credentials)
-	caReadable := l.checkReadable(c, at+"tls.ca_file", t.CAFile)
-	if pem, err := readBounded(c.Abs(t.CAFile), maxFile); caReadable && err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		l.fault(at+"tls.ca_file", "holds no certificate", "a PEM file")
-	}
+	l.checkAuthorities(c, at+"tls.ca_file", t.CAFile)
 	l.checkPair(c, at+"tls.", t)
+}
+
+// checkAuthorities returns what a file of certificates holds, and nothing of one that is no such file.
+func (l *loader) checkAuthorities(c *Config, path string, file Path) []byte {
+	text, ok := l.checkReadable(c, path, file)
+	if ok && !x509.NewCertPool().AppendCertsFromPEM(text) {
+		l.fault(path, "holds no certificate", "a PEM file, with -----BEGIN CERTIFICATE----- in it")
+		return nil
+	}
+	return text
 }
 
 func (l *loader) checkPair(c *Config, at string, t TLS) {
@@ -223,8 +230,8 @@ func (l *loader) checkPair(c *Config, at string, t TLS) {
 		l.fault(at+"cert_file", "is empty, but "+at+"key_file is given", "both or neither")
 		return
 	}
-	cert := l.checkReadable(c, at+"cert_file", t.CertFile)
-	key := l.checkReadable(c, at+"key_file", t.KeyFile)
+	_, cert := l.checkReadable(c, at+"cert_file", t.CertFile)
+	_, key := l.checkReadable(c, at+"key_file", t.KeyFile)
 	if !cert || !key {
 		return
 	}
@@ -298,33 +305,37 @@ func (l *loader) checkEncryption(c *Config) {
 	}
 }
 
-// checkReadable says whether there is such a file; no file named is no fault.
-func (l *loader) checkReadable(c *Config, path string, file Path) bool {
+// checkReadable returns what is in a file, and whether it can be used; no file named is no fault.
+func (l *loader) checkReadable(c *Config, path string, file Path) ([]byte, bool) {
 	if file == "" {
-		return false
+		return nil, false
 	}
 	l.looked = append(l.looked, c.Abs(file))
 	text, err := readBounded(c.Abs(file), maxFile)
 	if err != nil {
 		l.fault(path, fmt.Sprintf("%q cannot be read: %v", string(file), err),
 			"a readable file; a relative path starts at the configuration's folder")
-		return false
+		return nil, false
 	}
 	if f := flawOf(string(text)); f.wrong != "" && (!utf8.Valid(text) || bytes.Contains(text, []byte{0})) {
-		l.fault(path, fmt.Sprintf("%q %s", string(file), f.wrong), "the file as it was made, byte for byte, in ASCII or UTF-8")
-		return false
+		l.fault(path, fmt.Sprintf("%q %s", string(file), f.wrong), "the file as it was made, byte for byte, in ASCII or UTF-8; certificates in PEM, not in DER")
+		return nil, false
 	}
-	return true
+	return text, true
 }
 
-func (l *loader) checkSources(sources map[string]Source) {
-	if len(sources) == 0 {
+func (l *loader) checkSources(c *Config) {
+	if len(c.Sources) == 0 {
 		l.warn("sources", "there is no source: every callback will be refused")
 	}
 	used := map[string]string{} // the path that a key was first seen at, by its bytes
-	for _, name := range slices.Sorted(maps.Keys(sources)) {
-		s := sources[name]
+	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
+		s := c.Sources[name]
 		path := "sources." + name
+		if s.TLS.Authorities = l.checkAuthorities(c, path+".tls.ca_file", s.TLS.CAFile); s.TLS.Authorities != nil {
+			c.Files = append(c.Files, c.Abs(s.TLS.CAFile))
+			c.Sources[name] = s
+		}
 		if len(s.SignatureKeys) == 0 {
 			l.fault(path+".signature_keys", "there is no signature key, so no callback could be believed", "at least one key")
 		}

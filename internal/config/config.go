@@ -68,7 +68,7 @@ type Config struct {
 	// from: the file's, or the working folder without a file.
 	Dir string
 	// Files are the absolute paths of all that was read: the file, if there is one,
-	// and every secret file.
+	// every secret file, and the ca_file of every source.
 	Files []string
 	// Warnings are worth a person's look but stop nothing. One line each, in the
 	// order of the file, in the form of a Fault, without secrets.
@@ -97,6 +97,8 @@ type Source struct {
 	BaseURL string `key:"base_url" default:"https://api.openconnectors.us2.ext.hana.ondemand.com/elements/api-v2" form:"https"`
 	// Hub adds /hubs/{hub} to the API's paths; empty means paths without it.
 	Hub string `key:"hub" form:"word"`
+	// TLS says whom to believe that a server is the platform's.
+	TLS SourceTLS `key:"tls"`
 	// ElementToken, UserSecret and OrganizationSecret make up the Authorization
 	// header; each may be empty. OC: (a) row 2.
 	ElementToken       Secret `key:"element_token" form:"header"`
@@ -121,6 +123,14 @@ type Source struct {
 	// Watch says when the platform is asked after a job that has not called back.
 	Watch    WatchPlan `key:"watch"`
 	Timeouts Timeouts  `key:"timeouts"`
+}
+
+// SourceTLS is for the connection to the platform. Verification cannot be switched off.
+type SourceTLS struct {
+	// CAFile replaces the system's roots; empty keeps them.
+	CAFile Path `key:"ca_file"`
+	// Authorities is the content of CAFile, as it was checked: PEM with a certificate in it.
+	Authorities []byte
 }
 
 // WatchPlan is the schedule of asking after a job, counted from its submission.

@@ -38,6 +38,8 @@ limits: {idle_timeout: 10m, header: 20000}
   crm:
     base_url: https://api.openconnectors.us2.ext.hana.ondemand.com/elements/api-v2
     hub: "null"
+    tls:
+      ca_file: ""
     element_token: ""
     user_secret: ""
     organization_secret: ""
@@ -67,6 +69,8 @@ limits: {idle_timeout: 10m, header: 20000}
   web:
     base_url: https://api.openconnectors.us2.ext.hana.ondemand.com/elements/api-v2
     hub: ""
+    tls:
+      ca_file: ""
     element_token: ""
     user_secret: ""
     organization_secret: ""

@@ -242,6 +242,7 @@ func TestFilesOfFaults(t *testing.T) {
 	}{
 		{"a secret that is missing", "sources: {crm: {signature_keys: [{value: \"file:a.key\"}]}}\n", []string{"config.yaml", "a.key"}},
 		{"certificates that are missing", "nats: {mode: external, urls: [\"nats://h:1\"], sync: \"\", tls: {ca_file: ca.pem}}\n", []string{"config.yaml", "ca.pem"}},
+		{"authorities that are missing", "sources: {crm: {signature_keys: [{value: k}], tls: {ca_file: ca.pem}}}\n", []string{"config.yaml", "ca.pem"}},
 		{"no YAML", "log: [", []string{"config.yaml"}},
 		{"no file at all", "", []string{"config.yaml"}},
 	} {

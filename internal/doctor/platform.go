@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 )
 
@@ -15,6 +17,9 @@ type Platform struct {
 	// Refused reports whether an error of Objects means that the secrets are wrong.
 	Refused func(error) bool
 }
+
+// away is why it matters that the platform cannot be asked.
+const away = "no job can be submitted, and none that does not call back can be asked after; callbacks are received all the same"
 
 // Look asks the platform with the source's secrets.
 func (p Platform) Look(ctx context.Context) []Finding {
@@ -36,10 +41,14 @@ func (p Platform) Look(ctx context.Context) []Finding {
 			Why:     "no job can be submitted, and none that does not call back can be asked after",
 			Setting: setting + ".element_token", Change: "element_token and user_secret as the platform shows them for this instance",
 		}}
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return []Finding{{
+			Severity: Error, What: fmt.Sprintf("source %s: the certificate of %s is not believed: %v", p.Source, p.BaseURL, err), Why: away,
+			Setting: setting + ".tls.ca_file", Change: "ca_file: a PEM file with the authority that made the certificate, if it is yours or your proxy's",
+		}}
 	}
 	return []Finding{{
-		Severity: Error, What: fmt.Sprintf("source %s: %s cannot be asked: %v", p.Source, p.BaseURL, err),
-		Why:     "no job can be submitted, and none that does not call back can be asked after; callbacks are received all the same",
+		Severity: Error, What: fmt.Sprintf("source %s: %s cannot be asked: %v", p.Source, p.BaseURL, err), Why: away,
 		Setting: setting + ".base_url", Change: "base_url: the address of your region, or let this machine out to it",
 	}}
 }

@@ -132,6 +132,7 @@ func TestPlatform(t *testing.T) {
 		{"known", look(true, nil), doctor.OK, "knows 7 objects", ""},
 		{"refused", look(true, wrong), doctor.Error, "does not take its secrets", "sources.crm.element_token"},
 		{"away", look(true, errors.New("no route")), doctor.Error, "cannot be asked: no route", "sources.crm.base_url"},
+		{"not believed", look(true, fmt.Errorf("asking: %w", x509.UnknownAuthorityError{})), doctor.Error, "is not believed: asking: x509: ", "sources.crm.tls.ca_file"},
 		{"receiving only", look(false, nil), doctor.Note, "has no element_token", "sources.crm.element_token"},
 	})
 }

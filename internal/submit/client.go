@@ -11,6 +11,7 @@
 package submit
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -24,7 +25,8 @@ type Client struct {
 	base          string // no slash at the end
 	origin        string // scheme and host of base: the only place that is shown the secrets
 	hub           string // "" or "/hubs/<escaped name>"
-	source        string
+	source        string // never empty
+	ownRoots      bool   // that are believed instead of the system's
 	userAgent     string
 	authorize     func(http.Header) // a closure, so that printing a Client shows no secret
 	secrets       func() []string
@@ -46,14 +48,15 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		base: strings.TrimRight(base.String(), "/"), origin: origin(base), source: o.Source, userAgent: o.UserAgent,
+		base: strings.TrimRight(base.String(), "/"), origin: origin(base), source: cmp.Or(o.Source, "S"), userAgent: o.UserAgent,
+		ownRoots:  len(o.Authorities) > 0,
 		authorize: authorization(o), secrets: func() []string { return []string{o.Element, o.User, o.Organization} },
 		timeout: o.Timeout, uploadTimeout: o.UploadTimeout, retries: o.Retries, sleep: o.Sleep, now: o.Now,
 	}
 	if o.Hub != "" {
 		c.hub = "/hubs/" + url.PathEscape(o.Hub)
 	}
-	c.reading, c.creating = c.httpClients(o.HTTP)
+	c.reading, c.creating = c.httpClients(o)
 	return c, nil
 }
 

@@ -132,17 +132,19 @@ func (c *Client) broken(k call, sent bool, cause error) error {
 	if errors.As(cause, &shown) {
 		cause = shown.Err
 	}
-	return &brokenError{k.method + " " + k.path + ": " + c.cleaner(k)(cause.Error()) + certificateHint(cause), sent, cause}
+	return &brokenError{k.method + " " + k.path + ": " + c.cleaner(k)(cause.Error()) + c.certificateHint(cause), sent, cause}
 }
 
 // certificateHint says what to do about a certificate that is not believed.
-func certificateHint(cause error) string {
+func (c *Client) certificateHint(cause error) string {
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	switch {
+	case errors.As(cause, &unknown) && c.ownRoots:
+		return "; sources." + c.source + ".tls.ca_file is believed instead of the system's authorities and does not have that one: add its certificate (PEM) to the file, or remove the key if it is a public one"
 	case errors.As(cause, &unknown):
-		return "; if that authority is yours or your proxy's, add its certificate (PEM) to the system's, or name a file with it in the environment variable SSL_CERT_FILE"
+		return "; if that authority is yours or your proxy's, name a PEM file with its certificate in sources." + c.source + ".tls.ca_file, or in the environment variable SSL_CERT_FILE"
 	case errors.As(cause, &host):
 		return "; the certificate is for another host: look at the host of base_url, and whether a proxy answers in its place"
 	case errors.As(cause, &invalid) && invalid.Reason == x509.Expired:
@@ -170,10 +172,6 @@ func (c *Client) unsure(err error) error {
 	default:
 		return err
 	}
-	source := c.source
-	if source == "" {
-		source = "S"
-	}
 	return fmt.Errorf("%w; %w: before sending it again, look for it with `receiver jobs find --source %s` (GET /bulk/jobs)",
-		err, ErrMayExist, source)
+		err, ErrMayExist, c.source)
 }

@@ -7,11 +7,16 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"receiver/internal/cluster"
 	"receiver/internal/submit"
 )
 
@@ -67,20 +72,77 @@ func mayExist(err error) error {
 func TestACertificateThatIsNotBelievedSaysWhatToDo(t *testing.T) {
 	srv := httptest.NewTLSServer(answering(200, `[]`, nil))
 	defer srv.Close()
-	trusting := srv.Client().Transport.(*http.Transport)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	at := func(now time.Time) *http.Client {
+		return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
+			RootCAs: srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, Time: func() time.Time { return now }, MinVersion: tls.VersionTLS12,
+		}}}
+	}
+	_, other := ownAuthority(t)
 	for _, tc := range []struct {
 		name, base, want string
 		client           *http.Client
+		authorities      []byte
 	}{
-		{"unknown authority", srv.URL, "SSL_CERT_FILE", nil},
-		{"another host", strings.Replace(srv.URL, "127.0.0.1", "localhost", 1), "another host", &http.Client{Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: trusting.TLSClientConfig.RootCAs, MinVersion: tls.VersionTLS12},
-		}}},
+		{"unknown authority", srv.URL, "in sources.demo.tls.ca_file, or in the environment variable SSL_CERT_FILE", nil, nil},
+		{"not of the authorities", srv.URL, "sources.demo.tls.ca_file is believed instead of the system's authorities and does not have that one", nil, other},
+		{"another host", strings.Replace(srv.URL, "127.0.0.1", "localhost", 1), "another host", at(time.Now()), nil},
+		{"expired", srv.URL, "look at the clock of this machine", at(time.Now().AddDate(200, 0, 0)), nil},
+		{"not valid yet", srv.URL, "look at the clock of this machine", at(time.Time{}.AddDate(1, 0, 0)), nil},
 	} {
 		o := options(tc.base)
-		o.HTTP = tc.client
+		o.HTTP, o.Authorities = tc.client, tc.authorities
 		if _, err := newClient(t, o).Objects(t.Context()); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q in it", tc.name, err, tc.want)
 		}
 	}
+}
+
+// Authorities of the options are believed, in what is read and in what is sent.
+func TestOwnAuthoritiesAreBelieved(t *testing.T) {
+	certificate, authorities := ownAuthority(t)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := `["contact"]`
+		if r.Method == http.MethodPost {
+			_, _ = io.Copy(io.Discard, r.Body)
+			body = `{"id":"7","status":"CREATED"}`
+		}
+		_, _ = io.WriteString(w, body)
+	}))
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	srv.StartTLS()
+	defer srv.Close()
+	o := options(srv.URL)
+	o.Authorities = authorities
+	c := newClient(t, o)
+	if objects, err := c.Objects(t.Context()); err != nil || len(objects) != 1 {
+		t.Errorf("Objects() = %v, %v, want one", objects, err)
+	}
+	file := submit.Upload{Object: "contact", FileName: "x.csv", File: strings.NewReader("a\nb\n"), Size: 4}
+	if job, err := c.Upload(t.Context(), file); err != nil || job.ID != "7" {
+		t.Errorf("Upload() = %v, %v, want job 7", job, err)
+	}
+	o.Authorities = []byte("no certificate")
+	if _, err := submit.New(o); err == nil || !strings.Contains(err.Error(), "authorities hold no certificate") {
+		t.Errorf("New with authorities that are none = %v", err)
+	}
+}
+
+// ownAuthority makes a certificate for this machine, and the authority it is from.
+func ownAuthority(t *testing.T) (tls.Certificate, []byte) {
+	t.Helper()
+	folder := t.TempDir()
+	made, err := cluster.Make(cluster.Options{Folder: folder, Size: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := tls.LoadX509KeyPair(filepath.Join(folder, "node.pem"), filepath.Join(folder, "node.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	authorities, err := os.ReadFile(made.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate, authorities
 }

@@ -2,6 +2,7 @@ package submit
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -32,10 +33,16 @@ type Options struct {
 	// byte to last; 0 means an hour, the platform's own limit.
 	UploadTimeout time.Duration
 
+	// Authorities are PEM certificates that are believed instead of the system's; empty
+	// means the system's.
+	Authorities []byte
+
 	// HTTP is copied; the copy's Timeout and CheckRedirect are replaced. Nil means
 	// a client of our own, which is better: it sends every POST on a connection of
 	// its own, so that a stale one never casts doubt on whether a job was created.
 	HTTP *http.Client
+	// Around wraps each transport of that client of our own; nil leaves it as it is.
+	Around func(http.RoundTripper) http.RoundTripper
 	// UserAgent is sent with every request; empty means "receiver".
 	UserAgent string
 	// Retries bounds the repetition of what is safe to repeat.
@@ -92,6 +99,9 @@ func (o Options) check() (*url.URL, error) {
 	}
 	if strings.ContainsFunc(o.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
 		faults = append(faults, errors.New("user agent holds a control or non-ASCII character"))
+	}
+	if len(o.Authorities) > 0 && !x509.NewCertPool().AppendCertsFromPEM(o.Authorities) {
+		faults = append(faults, errors.New("authorities hold no certificate (PEM)"))
 	}
 	if o.Hub == "." || o.Hub == ".." {
 		faults = append(faults, fmt.Errorf("hub %q is not a name", o.Hub))

@@ -2,6 +2,8 @@ package submit
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -25,19 +27,29 @@ var errRedirect = errors.New("redirect refused")
 
 // httpClients returns the client for requests that may be repeated and the one
 // for those that may not.
-func (c *Client) httpClients(given *http.Client) (reading, creating *http.Client) {
-	if given != nil {
-		own := *given
+func (c *Client) httpClients(o Options) (reading, creating *http.Client) {
+	if o.HTTP != nil {
+		own := *o.HTTP
 		own.Timeout, own.CheckRedirect = 0, c.checkRedirect
 		return &own, &own
 	}
 	kept := http.DefaultTransport.(*http.Transport).Clone()
+	if len(o.Authorities) > 0 {
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(o.Authorities) // check saw that there are some
+		kept.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
 	fresh := kept.Clone()
 	fresh.DisableKeepAlives = true
 	fresh.ExpectContinueTimeout = expectFor
 	fresh.DialContext = widely(kept.DialContext)
-	return &http.Client{Transport: kept, CheckRedirect: c.checkRedirect},
-		&http.Client{Transport: fresh, CheckRedirect: c.checkRedirect}
+	client := func(t http.RoundTripper) *http.Client {
+		if o.Around != nil {
+			t = o.Around(t)
+		}
+		return &http.Client{Transport: t, CheckRedirect: c.checkRedirect}
+	}
+	return client(kept), client(fresh)
 }
 
 // checkRedirect follows nothing but a GET, and shows the secrets to no origin but
