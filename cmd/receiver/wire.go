@@ -110,7 +110,8 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		return in, err
 	}
 	in.nameUnreached(background)
-	in.background.Go(func() { in.bus.Guard(background) })
+	bus := in.bus // a test of reloads puts another in its place
+	in.background.Go(func() { bus.Guard(background) })
 	in.background.Go(func() { in.watcher.Run(background) })
 	in.keepList(background)
 	return in, in.forward(background)
