@@ -172,6 +172,9 @@ func (s *Server) nextNote(due *storeNote) (*storeNote, error) {
 		return nil, err
 	}
 	next, err := takeNote(s.e.Folder, now)
+	if err == nil {
+		err = next.keepJobs(s.e.Folder)
+	}
 	if err == nil && due != nil {
 		err = due.write(filepath.Join(s.e.Folder, runFile))
 	}
@@ -212,6 +215,9 @@ func noteStop(folder string, last map[string]server.StreamState) error {
 	}
 	note, err := takeNote(folder, last)
 	if err != nil {
+		return err
+	}
+	if err := note.keepJobs(folder); err != nil {
 		return err
 	}
 	if err := note.write(filepath.Join(folder, stopFile)); err != nil {

@@ -98,12 +98,21 @@ func (b *Bus) watchOver(ctx context.Context, g *guarded) {
 	case ctx.Err() != nil || !errors.Is(err, jetstream.ErrStreamNotFound) || g.later && !g.seen:
 	case g.want.Name == JobsStream:
 		g.trouble = fmt.Errorf("stream %s was removed: which jobs have ended is not known any more, so no callback is accepted; "+
-			"restore it from a backup, or restart the receiver to begin anew", JobsStream)
+			"restore it from a backup, or %s to begin anew", JobsStream, b.goOn())
 	case g.odd == 0:
 		g.odd++ // the next look decides
 	default:
 		g.trouble = b.remake(ctx, g)
 	}
+}
+
+// goOn is what an operator does who has no backup of JOBS. An embedded store that lost it does
+// not start without a word.
+func (b *Bus) goOn() string {
+	if b.server == nil {
+		return "restart the receiver"
+	}
+	return "stop the receiver and say `receiver streams mend --accept-loss`"
 }
 
 // compareJobs takes over what JOBS is like now.
@@ -116,7 +125,7 @@ func (b *Bus) compareJobs(g *guarded, info *jetstream.StreamInfo) {
 		}
 		b.forget()
 		g.trouble = fmt.Errorf("stream %s ends at sequence %d, though it reached %d: it was made anew, or is an older copy, so no callback is accepted; "+
-			"restore it from a backup, or restart the receiver to go on with it", JobsStream, now.LastSeq, was.LastSeq)
+			"restore it from a backup, or %s to go on with it", JobsStream, now.LastSeq, was.LastSeq, b.goOn())
 		return
 	}
 	if g.seen && (!g.made.Equal(info.Created) || holes(now) > holes(was) || b.early(was, info)) {

@@ -333,7 +333,10 @@ func (h holding) lostSequences(stream string, noted streamNote) (found []string,
 			return nil, err
 		}
 		if !trimmed {
-			found = append(found, fmt.Sprintf("its beginning is gone, with %s, and no limit of the stream explains it", span{noted.First, max(gone, want+1) - 1}))
+			if gone == 0 {
+				gone = want + 1
+			}
+			found = append(found, fmt.Sprintf("its beginning is gone, with %s, and no limit of the stream explains it", span{noted.First, gone - 1}))
 		}
 	}
 	if holes, n := now.holes(); n > noted.deleted() {

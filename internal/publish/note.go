@@ -155,6 +155,20 @@ func takeNote(folder string, states map[string]server.StreamState) (storeNote, e
 	return n, nil
 }
 
+// keepJobs keeps what the note before says of JOBS if that was removed, or made anew with less
+// in it, while the server ran: the next start asks for an operator's word, as after a kill. A
+// copy that is to be JOBS again has all of it.
+func (n storeNote) keepJobs(folder string) error {
+	before, err := readNote(filepath.Join(folder, runFile))
+	if err != nil || before == nil {
+		return err
+	}
+	if _, copied := n.Streams[JobsStream+copySuffix]; !copied && before.Streams[JobsStream].Last > n.Streams[JobsStream].Last {
+		n.Streams[JobsStream] = before.Streams[JobsStream]
+	}
+	return nil
+}
+
 func noteStream(folder, name string) (s streamNote, err error) {
 	path := filepath.Join(streamsFolder(folder), name)
 	if s.streamLimits, err = limitsOf(path); err != nil {
