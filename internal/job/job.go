@@ -114,7 +114,11 @@ var statuses = map[string]struct {
 //
 // OC: (b) rows 2 and 3.
 func Classify(status string) (Class, string) {
-	word := strings.ToUpper(strings.TrimSpace(status))
+	word := strings.TrimSpace(status)
+	// One that changes its length has letters whose upper case is one of ASCII, such as the long s.
+	if upper := strings.ToUpper(word); len(upper) == len(word) {
+		word = upper
+	}
 	if s, ok := statuses[word]; ok {
 		return s.class, s.canonical
 	}

@@ -34,6 +34,8 @@ func TestClassify(t *testing.T) {
 		{"COMPLETED_WITH_ERRORS", job.Unknown, "COMPLETED_WITH_ERRORS"},
 		{"Processing ", job.Unknown, "PROCESSING"},
 		{"COMPLETED.", job.Unknown, "COMPLETED."},
+		{"\u017fucce\u017f\u017f", job.Unknown, "\u017fucce\u017f\u017f"}, // whose upper case is one of the platform's words
+		{"warn\u0131ng", job.Unknown, "warn\u0131ng"},
 		{"", job.Unknown, ""},
 	} {
 		class, word := job.Classify(tt.status)
