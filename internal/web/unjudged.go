@@ -75,7 +75,7 @@ func (p Public) astray(c echo.Context, source, reason string, code int) error {
 		return p.reject(c, code, http.StatusText(code))
 	}
 	path, secrets := shownPath(r)
-	claimed := cut(r.Method, 16) + " " + path
+	claimed := cut(asked(r), 16) + " " + path
 	p.unjudged(c, began, callback.Request{Source: cut(claimed, job.MaxText), Body: body.bytes, Headers: secretHeaders{r, secrets}}, source, reason, code)
 	p.giveWay(body)
 	return c.JSON(code, message{http.StatusText(code)})

@@ -205,3 +205,14 @@ func TestAWrongPathReadsNoMoreThanACallback(t *testing.T) {
 		t.Errorf("%d attempts and %v, want none and four lines", offered, d.log.lines(t))
 	}
 }
+
+// HEAD is answered as GET, and recorded as what it was.
+func TestHEADThatLooksLikeACallbackIsRecordedAsSuch(t *testing.T) {
+	for path, code := range map[string]int{"/callbacks/demo": 405, "/hooks/callbacks/demo": 404} {
+		d := open(t)
+		got := d.do(http.MethodHead, path, demoBody)
+		if a := d.lastOffer(t); got.code != code || a.Claimed != "HEAD "+path {
+			t.Errorf("HEAD %s = %d, recorded as %q", path, got.code, a.Claimed)
+		}
+	}
+}

@@ -7,6 +7,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"log"
 	"net/http"
@@ -51,11 +52,21 @@ func NewServer(h http.Handler, l Limits, errors *log.Logger) *http.Server {
 func headAsGet(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
-			r = r.WithContext(r.Context()) // a copy: net/http looks at the method again
+			r = r.WithContext(context.WithValue(r.Context(), askedByHead{}, true)) // a copy: net/http looks at the method again
 			r.Method = http.MethodGet
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+type askedByHead struct{}
+
+// asked returns the method of a request as it came.
+func asked(r *http.Request) string {
+	if r.Context().Value(askedByHead{}) != nil {
+		return http.MethodHead
+	}
+	return r.Method
 }
 
 // newEcho returns an Echo that answers every error as JSON, says nothing to standard
