@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -60,7 +61,8 @@ func (b *Bus) toGuard() (all []*guarded) {
 		all = append(all, &guarded{want: want})
 	}
 	return append(all, &guarded{want: b.opts.Streams.checkpoints(), later: true},
-		&guarded{want: jetstream.StreamConfig{Name: objectsOfPayloads}, later: true})
+		&guarded{want: jetstream.StreamConfig{Name: objectsOfPayloads}, later: true},
+		&guarded{want: jetstream.StreamConfig{Name: objectsOfTiles}, later: true})
 }
 
 // guard looks at all of them once.
@@ -174,12 +176,10 @@ func (b *Bus) compareOther(ctx context.Context, g *guarded, info *jetstream.Stre
 // remake makes a stream again that was removed. Its sequences go on, so that none stands for
 // two messages.
 func (b *Bus) remake(ctx context.Context, g *guarded) error {
-	gone := b.opts.Log.Error().Str("stream", g.want.Name).Uint64("messages", g.state.Msgs).Uint64("last", g.state.LastSeq)
-	if g.want.Name == objectsOfPayloads {
-		g.seen = false // it is made by the next body that needs it
-		gone.Msg("the bucket was removed by somebody; the bodies of large events are gone with it: restore it from a backup")
-		return nil
+	if bucket, ok := strings.CutPrefix(g.want.Name, "OBJ_"); ok {
+		return fmt.Errorf("bucket %s was removed, and what it held with it: restore it from a backup; docs/operations.md says how to go on without it", bucket)
 	}
+	gone := b.opts.Log.Error().Str("stream", g.want.Name).Uint64("messages", g.state.Msgs).Uint64("last", g.state.LastSeq)
 	cfg := g.want
 	if g.state.LastSeq > 0 {
 		cfg.FirstSeq = g.state.LastSeq + 1

@@ -86,6 +86,39 @@ func TestAStreamThatIsRemovedIsMadeAgain(t *testing.T) {
 	}
 }
 
+// What a bucket held cannot be made again, so it is named until the bucket is there again.
+// Callbacks are stored meanwhile.
+func TestABucketThatIsRemovedIsNamed(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	for _, bucket := range []string{publish.PayloadBucket, publish.TilesBucket} {
+		for _, where := range []string{"embedded", "external"} {
+			t.Run(bucket+" "+where, func(t *testing.T) {
+				t.Parallel()
+				b, _, look := guarded(t, where)
+				js := publish.JetStream(b)
+				restore := func() {
+					_, err := js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: bucket})
+					must(t, err)
+				}
+				restore()
+				look(1)
+				must(t, js.DeleteObjectStore(ctx, bucket))
+				look(3)
+				if err := b.Ready(ctx); err == nil || !strings.Contains(err.Error(), "bucket "+bucket+" was removed") {
+					t.Errorf("Ready = %v, want an error that names the bucket", err)
+				}
+				store(t, b, event(job.Finished, "1", "COMPLETED"))
+				restore()
+				look(1)
+				if err := b.Ready(ctx); err != nil || b.State() != publish.StateOK {
+					t.Errorf("Ready = %v, State = %s, want that all is well once it is there again", err, b.State())
+				}
+			})
+		}
+	}
+}
+
 func infoOf(t *testing.T, b *publish.Bus, stream string) *jetstream.StreamInfo {
 	t.Helper()
 	s, err := publish.JetStream(b).Stream(t.Context(), stream)
