@@ -122,8 +122,10 @@ func (f *streamFiles) look(folder string, messages uint64) string {
 	if blocks == 0 && messages > 0 {
 		return "they were removed"
 	}
-	if f.newest != nil && moved(filepath.Join(folder, f.newest.Name()), f.newest) && stillOpen(f.newest) {
-		return "the newest was removed or replaced"
+	if f.newest != nil {
+		if path := filepath.Join(folder, f.newest.Name()); moved(path, f.newest) && stillOpen(path, f.newest) {
+			return "the newest was removed or replaced"
+		}
 	}
 	f.changed, f.newest = info.ModTime(), newest
 	return ""

@@ -5,4 +5,4 @@ package publish
 import "os"
 
 // stillOpen is not known.
-func stillOpen(os.FileInfo) bool { return false }
+func stillOpen(string, os.FileInfo) bool { return false }

@@ -48,6 +48,7 @@ func TestAStoreThatIsNotWhereItWasAcknowledgesNothing(t *testing.T) {
 		"blocks of JOBS removed":          {do: remove(streams, "JOBS", "msgs")},
 		"newest block of JOBS removed":    {do: remove(streams, "JOBS", "msgs", "1.blk")},
 		"newest block of JOBS replaced":   {do: replaceBlock, linux: true},
+		"newest block of JOBS moved":      {do: move(filepath.Join(streams, "JOBS", "msgs", "1.blk"))},
 		"newest block of ACTIONS removed": {do: remove(streams, "ACTIONS", "msgs", "1.blk")},
 	} {
 		t.Run(what, func(t *testing.T) {
