@@ -27,7 +27,10 @@ func TestCopiesAreMadeInPlace(t *testing.T) {
 	b := dial(t, e, o(1))
 	const events = 20
 	for i := range events {
-		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+		eventually(t, "a server to hear of the stream that another one has made", func() bool {
+			_, err := b.Publish(t.Context(), event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+			return err == nil
+		})
 	}
 	v := surveyed(t, func() (*publish.Survey, error) { return publish.SurveyCluster(ctx, e, o(3)) })
 	if got := change(t, plan(t, v), "JOBS", "num_replicas"); got.Have != "1" || got.Want != "3" || got.Blocked != "" || got.Drops != 0 {
