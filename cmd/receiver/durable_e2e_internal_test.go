@@ -29,7 +29,7 @@ func TestWhatIsSaidToBeKeptIsOnDisk(t *testing.T) {
 	for _, kept := range []string{`/damaged-[^/]*/JOBS-1\.blk$`, `/damaged-[^/]*$`, `$`} {
 		inOrder(t, calls, `fsync .*`+folder+kept, `rename .*`+e.path+`$`)
 	}
-	inOrder(t, calls, `fsync .*`+e.path+`\.mended$`, `rename .*`+e.path+`$`, `fsync .*`+msgs+`$`)
+	inOrder(t, calls, `fsync .*`+e.path+`\.new$`, `rename .*`+e.path+`$`, `fsync .*`+msgs+`$`)
 }
 
 var (

@@ -104,23 +104,11 @@ func mendFile(folder, stream string, index uint32) (damage []string, err error) 
 // replaceBlock puts other bytes in the place of a block file, of a server that does not run.
 // When it returns they are on disk; before, either all of them or those that were there.
 func replaceBlock(path string, data []byte) error {
-	half := path + ".mended"
-	out, err := os.OpenFile(half, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = out.Write(data)
-	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return err
-	}
 	// What the server noted of its files is no longer true; it makes this one anew.
-	if err := os.Remove(filepath.Join(filepath.Dir(path), "index.db")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(filepath.Dir(path), indexFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(half, path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
+	return replaceFile(path, data)
 }
 
 // syncFolder brings to disk which files are in a folder.
