@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -79,23 +80,43 @@ func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// widely dials connections that take atOnce.
+// widely dials the connections that carry a body.
 func widely(dial dialer) dialer {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		return wideConn{conn}, nil
+		return &bodyConn{Conn: conn}, nil
 	}
 }
 
-// wideConn is a connection that net/http sends a body through. The 32 KiB that a
+// bodyConn is a connection that net/http sends a body through. The 32 KiB that a
 // net.Conn would copy at once keep a fast one waiting between writes.
-type wideConn struct{ net.Conn }
+type bodyConn struct {
+	net.Conn
+	closed atomic.Bool
+}
 
 // ReadFrom sends what r has.
-func (c wideConn) ReadFrom(r io.Reader) (int64, error) {
+func (c *bodyConn) ReadFrom(r io.Reader) (int64, error) {
 	// Only Write is shown to io.CopyBuffer, which else asked the connection to copy.
-	return io.CopyBuffer(struct{ io.Writer }{c.Conn}, r, make([]byte, atOnce))
+	return io.CopyBuffer(struct{ io.Writer }{c}, r, make([]byte, atOnce))
+}
+
+// Write keeps a failure to itself until the connection is closed. A platform may answer and
+// hang up before it has read the body; net/http would throw that answer away for the failure
+// to write. What was received decides instead: reading ends with the answer or with an error.
+func (c *bodyConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && !c.closed.Load() {
+		return len(p), nil
+	}
+	return n, err
+}
+
+// Close ends the connection.
+func (c *bodyConn) Close() error {
+	c.closed.Store(true)
+	return c.Conn.Close()
 }
