@@ -56,14 +56,8 @@ func run(ctx context.Context, url, durable string, count int, keys []age.Identit
 	if err != nil {
 		return fmt.Errorf("consumer %s of the stream JOBS: %w", durable, err)
 	}
-	// One at a time: what is fetched and not acknowledged comes again only after half a minute.
-	events, err := consumer.Messages(jetstream.PullMaxMessages(1))
-	if err != nil {
-		return err
-	}
-	defer events.Stop()
 	for n := 0; count == 0 || n < count; n++ {
-		msg, err := events.Next(jetstream.NextContext(ctx))
+		msg, err := next(ctx, consumer)
 		if err != nil {
 			return err
 		}
@@ -81,6 +75,17 @@ func run(ctx context.Context, url, durable string, count int, keys []age.Identit
 		}
 	}
 	return nil
+}
+
+// next waits for the next event, and asks for one at a time: what is fetched and not
+// acknowledged comes again only after half a minute.
+func next(ctx context.Context, c jetstream.Consumer) (jetstream.Msg, error) {
+	for {
+		msg, err := c.Next(jetstream.FetchContext(ctx))
+		if !errors.Is(err, nats.ErrTimeout) {
+			return msg, err
+		}
+	}
 }
 
 // view is the part of the header receiver-job that is of interest here.

@@ -87,7 +87,7 @@ func (b *Bus) share(ctx context.Context, workers int, stream string, cfg jetstre
 	if err != nil {
 		return fmt.Errorf("opening consumer %s of stream %s: %w", cfg.Durable, stream, err)
 	}
-	it, err := consumer.Messages(jetstream.PullMaxMessages(workers))
+	it, err := consumer.Messages(jetstream.PullMaxMessages(workers), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return fmt.Errorf("reading consumer %s of stream %s: %w", cfg.Durable, stream, err)
 	}
@@ -100,7 +100,7 @@ func (b *Bus) share(ctx context.Context, workers int, stream string, cfg jetstre
 	slots := make(chan struct{}, workers)
 	for {
 		slots <- struct{}{}
-		msg, err := it.Next()
+		msg, err := next(it)
 		if err != nil {
 			if ctx.Err() != nil && errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 				return ctx.Err()
@@ -115,6 +115,20 @@ func (b *Bus) share(ctx context.Context, workers int, stream string, cfg jetstre
 			b.perform(ctx, msg, do)
 		})
 	}
+}
+
+// heartbeat is how often the server tells that it waits for messages to hand out.
+const heartbeat = time.Second
+
+// next is the next message. When all that was asked for comes before the library has noted that
+// it asked (checkPending and pullMessages of nats.go 1.55), it asks for no more until heartbeats
+// are missing. That they are is an error only once it has asked again.
+func next(it jetstream.MessagesContext) (jetstream.Msg, error) {
+	msg, err := it.Next()
+	if errors.Is(err, jetstream.ErrNoHeartbeat) {
+		return it.Next()
+	}
+	return msg, err
 }
 
 // perform does one task and tells the server when it is wanted again. When the server
