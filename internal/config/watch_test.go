@@ -59,7 +59,7 @@ func watchFiles(t *testing.T, dir string, names []string, more ...string) *watch
 		cancel()
 		select {
 		case <-over:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("Watch goes on after ctx is done")
 		}
 	})
@@ -84,7 +84,7 @@ func (w *watching) await(what, found string) {
 
 func (w *watching) awaitCall(what string, is func(call) bool) {
 	w.t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case c := <-w.calls:
@@ -101,7 +101,7 @@ func (w *watching) awaitCall(what string, is func(call) bool) {
 // again.
 func (w *watching) awaitBlind(what string, blind bool) {
 	w.t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case err := <-w.blind:

@@ -22,7 +22,7 @@ func TestCopiesAreMadeInPlace(t *testing.T) {
 	o := func(replicas int) publish.Options {
 		return publish.Options{Timeout: 20 * time.Second, Streams: publish.Streams{Replicas: replicas}}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	b := dial(t, e, o(1))
 	const events = 20

@@ -65,6 +65,7 @@ func TestADomainIsReachedThroughALeaf(t *testing.T) {
 }
 
 func TestAWrongDomainIsNamed(t *testing.T) {
+	t.Parallel()
 	s := somebodysServer(t, 0)
 	_, err := publish.Dial(t.Context(), s.external(), publish.Options{Domain: "nowhere", Timeout: 2 * time.Second})
 	if err == nil || !strings.Contains(err.Error(), "in the JetStream domain nowhere") {

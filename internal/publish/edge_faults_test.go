@@ -373,7 +373,7 @@ func TestWhatIsMissedIsCountedOnce(t *testing.T) {
 	}
 	c.set(false)
 	for range 2 { // and again
-		if _, err := offered.NextMsg(10 * time.Second); err != nil {
+		if _, err := offered.NextMsg(time.Minute); err != nil {
 			t.Fatalf("waiting for the hub to be offered what it does not take: %v", err)
 		}
 	}

@@ -263,7 +263,7 @@ func TestAStoreThatLostALargeBody(t *testing.T) {
 		return hub.holds(publish.AttemptsStream, "attempts.demo.duplicate") == 1
 	})
 	r.drained()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	got, err := b.Job(ctx, "demo", "large")
 	if err != nil || len(got) != 1 || len(got[0].Data) != len(large.Data) {

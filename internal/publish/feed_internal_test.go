@@ -23,7 +23,7 @@ func elsewhere(t *testing.T, b *Bus, id string) {
 // Others may submit job after job for hours. What they store is read all the same.
 func TestAFloodOfAnnouncementsPutsNoLookOff(t *testing.T) {
 	_, b, _ := toServer(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	flooding, drained := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -67,7 +67,7 @@ func (l leading) Info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*je
 func TestWhatAReplicaDoesNotHaveYetIsReadLater(t *testing.T) {
 	_, b, _ := toServer(t)
 	b.jobs = leading{b.jobs}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	elsewhere(t, b, "1")
 	var got []uint64

@@ -56,7 +56,7 @@ func briefs(t *testing.T, b *publish.Bus) {
 		}
 	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	seen := 0
 	for batch, err := range b.Briefs(ctx, 1, true) {
@@ -85,7 +85,7 @@ func briefs(t *testing.T, b *publish.Bus) {
 func TestBriefsFollowsAllWhoStore(t *testing.T) {
 	s := start(t, t.TempDir())
 	here, there := open(t, s), open(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	const each = 200
 	var wg sync.WaitGroup
@@ -159,7 +159,7 @@ func TestWhatOthersStoreIsReadWithoutConsumers(t *testing.T) {
 	if err := s.nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	const alone, together = 5, 300
 	var ids []string

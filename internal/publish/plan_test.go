@@ -439,7 +439,7 @@ func surveyed(t *testing.T, connect func() (*publish.Survey, error)) *publish.Su
 
 func configuration(t *testing.T, js jetstream.JetStream, stream string) jetstream.StreamConfig {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	got, err := js.Stream(ctx, stream)
 	if err != nil {

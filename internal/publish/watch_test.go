@@ -189,7 +189,7 @@ func watch(t *testing.T, b *publish.Bus, do func(context.Context, job.Watch) tim
 // eventually waits until the condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for !holds() {
 		select {
 		case <-deadline:

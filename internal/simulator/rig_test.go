@@ -164,7 +164,7 @@ func number(t *testing.T, raw []byte) map[string]any {
 // until waits for a condition of the counts.
 func (r *rig) until(what string, done func(simulator.Stats) bool) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
 	if err := r.Wait(ctx, done); err != nil {
 		r.t.Fatalf("%s: %v", what, err)

@@ -241,7 +241,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 }
 
 func await(holds func() bool) bool {
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for !holds() {
 		select {
 		case <-deadline:
