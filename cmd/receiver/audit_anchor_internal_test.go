@@ -11,39 +11,46 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats-server/v2/server" //nolint:depguard // of others, which no code of ours runs
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"receiver/internal/audit"
 	"receiver/internal/config"
-	"receiver/internal/publish"
 	"receiver/internal/seal"
 )
 
-// auditorsStream is an append-only stream in an account that is not the receiver's, on a
-// server that has two.
+// auditorsStream is an append-only stream on a server of others.
 func auditorsStream(t *testing.T) (url string, stop func()) {
 	t.Helper()
-	server, err := publish.Start(publish.Embedded{Folder: t.TempDir(), Address: "127.0.0.1:0", Log: zerolog.Nop()})
+	theirs, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(server.Stop)
-	nc, err := nats.Connect(server.URL())
+	theirs.Start()
+	stop = func() { theirs.Shutdown(); theirs.WaitForShutdown() }
+	t.Cleanup(stop)
+	if !theirs.ReadyForConnections(time.Minute) {
+		t.Fatal("the auditors' NATS server is not ready after a minute")
+	}
+	nc, err := nats.Connect(theirs.ClientURL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
 	if err == nil {
 		_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "KEPT", Subjects: []string{"kept.>"}, DenyDelete: true, DenyPurge: true})
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return server.URL(), server.Stop
+	return theirs.ClientURL(), stop
 }
 
 // rollBackAll puts back what the operator of a receiver has in hand: the store and the
@@ -120,7 +127,7 @@ func republish(t *testing.T, url string, notes ...[]byte) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
 	for _, note := range notes {
 		if err == nil {
 			_, err = js.Publish(t.Context(), "kept.test.JOBS", note)

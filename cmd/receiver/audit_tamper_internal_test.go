@@ -254,7 +254,7 @@ func intrude(t *testing.T, base string) *intruder {
 	x.must(err)
 	x.nc, err = nats.Connect(server.URL(), owner)
 	x.must(err)
-	x.js, err = jetstream.New(x.nc)
+	x.js, err = jetstream.New(x.nc, jetstream.WithDefaultTimeout(time.Minute))
 	x.must(err)
 	return x
 }

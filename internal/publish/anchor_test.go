@@ -62,7 +62,7 @@ func newAuditors(t *testing.T) *auditors {
 	nc, err := nats.Connect(ns.ClientURL(), nats.UserCredentials(a.all))
 	must(t, err)
 	t.Cleanup(nc.Close)
-	a.owner, err = jetstream.New(nc)
+	a.owner, err = jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
 	must(t, err)
 	return a
 }

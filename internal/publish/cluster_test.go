@@ -44,6 +44,16 @@ func somebodysServerWith(t *testing.T, o server.Options) *somebodys {
 	return s
 }
 
+// serverWithout runs a server that has no JetStream. One whose JetStream is disabled as soon as it
+// is up may panic: its workers begin late on a busy machine (nats-server 2.15).
+func serverWithout(t *testing.T) *somebodys {
+	t.Helper()
+	s := &somebodys{t: t, options: server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true}}
+	s.start()
+	t.Cleanup(s.stop)
+	return s
+}
+
 func (s *somebodys) start() {
 	s.t.Helper()
 	o := s.options
@@ -52,7 +62,7 @@ func (s *somebodys) start() {
 		s.t.Fatal(err)
 	}
 	ns.Start()
-	if !ns.ReadyForConnections(10 * time.Second) {
+	if !ns.ReadyForConnections(time.Minute) {
 		s.t.Fatal("the server did not get ready")
 	}
 	s.ns, s.options.LeafNode.Port = ns, o.LeafNode.Port
@@ -75,7 +85,7 @@ func (s *somebodys) jetstream() jetstream.JetStream {
 		if s.nc, err = nats.Connect(s.ns.ClientURL()); err != nil {
 			s.t.Fatal(err)
 		}
-		if s.js, err = jetstream.New(s.nc); err != nil {
+		if s.js, err = jetstream.New(s.nc, jetstream.WithDefaultTimeout(time.Minute)); err != nil {
 			s.t.Fatal(err)
 		}
 	}

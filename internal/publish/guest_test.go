@@ -30,7 +30,7 @@ func TestAGuestReadsAndConsumes(t *testing.T) {
 	store(t, b, event(job.Progress, "2", "RUNNING"))
 
 	t.Run("as it happens", func(t *testing.T) {
-		msg, err := live.NextMsg(5 * time.Second)
+		msg, err := live.NextMsg(time.Minute)
 		if err != nil || msg.Subject != want.Subject() {
 			t.Errorf("NextMsg = %v, %v, want one on %s", msg, err, want.Subject())
 		}
@@ -42,7 +42,7 @@ func TestAGuestReadsAndConsumes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		msg, err := c.Next(jetstream.FetchMaxWait(5 * time.Second))
+		msg, err := c.Next(jetstream.FetchMaxWait(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestAGuestReadsAndConsumes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, subject := range []string{want.Subject(), "jobs.demo.2.progress"} {
-			if msg, err := c.Next(jetstream.FetchMaxWait(5 * time.Second)); err != nil || msg.Subject() != subject {
+			if msg, err := c.Next(jetstream.FetchMaxWait(time.Minute)); err != nil || msg.Subject() != subject {
 				t.Errorf("Next = %v, %v, want %s", msg, err, subject)
 			}
 		}
@@ -190,7 +190,7 @@ func TestAGuestCannotChangeWhatIsOurs(t *testing.T) {
 				if !errors.Is(err, nats.ErrPermissionViolation) {
 					t.Errorf("%s %s: told %v, want a permissions violation", what, stream, err)
 				}
-			case <-time.After(time.Second):
+			case <-time.After(time.Minute):
 				t.Errorf("%s %s: told nothing, want a permissions violation", what, stream)
 			}
 		}
@@ -249,7 +249,7 @@ func TestAGuestCannotTakeOurWork(t *testing.T) {
 		if id != "2" {
 			t.Errorf("React gave job %s, want 2", id)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("a guest could take our consumer away")
 	}
 	cancel()

@@ -105,10 +105,7 @@ func TestReadySaysWhichServersAreGone(t *testing.T) {
 // What a cluster has trouble with may pass; what it says of our streams does not.
 func TestWhatMayPass(t *testing.T) {
 	t.Parallel()
-	without := somebodysServer(t, 0)
-	if err := without.ns.DisableJetStream(); err != nil {
-		t.Fatal(err)
-	}
+	without := serverWithout(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err := publish.Dial(ctx, without.external(), publish.Options{})

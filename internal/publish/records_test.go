@@ -39,7 +39,7 @@ func owned(t *testing.T, s *publish.Server, folder, name string) jetstream.Strea
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -149,15 +148,12 @@ func create(t *testing.T, js jetstream.JetStream, cfg jetstream.StreamConfig) je
 // A cluster that has just begun may refuse what it does a moment later.
 func TestAClusterInTroubleIsAskedAgain(t *testing.T) {
 	t.Parallel()
-	s := somebodysServerWith(t, server.Options{})
+	s := serverWithout(t)
 	nc, err := nats.Connect(s.ns.ClientURL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	if err := s.ns.DisableJetStream(); err != nil {
-		t.Fatal(err)
-	}
 	asked := 0
 	if _, err := nc.Subscribe("$JS.API.STREAM.*.>", func(m *nats.Msg) {
 		asked++
