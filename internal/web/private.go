@@ -45,7 +45,7 @@ const readyTimeout = 2 * time.Second
 // /v1/callbacks and /v1/log with what is beneath them, and POST /v1/verify/explain.
 func NewPrivate(p Private) http.Handler {
 	e := newEcho(nil, p.Log)
-	e.Use(p.misplaced)
+	e.Use(p.misplaced, sameSite)
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
 	g := e.Group("", p.authorize)
 	g.GET("/readyz", p.ready)
@@ -100,6 +100,21 @@ func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 		if p.Token != "" && (!ok || !hmac.Equal([]byte(given), []byte(p.Token))) {
 			c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
 			return c.JSON(http.StatusUnauthorized, message{"a bearer token is required"})
+		}
+		return next(c)
+	}
+}
+
+// sameSite refuses what a page of another site has a browser ask, whatever the method: such a
+// page cannot read the answer, but it could set off work. Only GET /healthz costs nothing.
+// Programs are no browsers and send neither Origin nor Sec-Fetch-Site.
+func sameSite(next echo.HandlerFunc) echo.HandlerFunc {
+	sites := http.NewCrossOriginProtection()
+	return func(c echo.Context) error {
+		r := c.Request()
+		changing := &http.Request{Method: http.MethodPost, Header: r.Header, Host: r.Host, URL: r.URL} // what is safe by its method is let through
+		if c.Path() != "/healthz" && sites.Check(changing) != nil {
+			return c.JSON(http.StatusForbidden, message{"pages of other sites are not answered here"})
 		}
 		return next(c)
 	}
