@@ -39,10 +39,24 @@ func NewServer(h http.Handler, l Limits, errors *log.Logger) *http.Server {
 		write += l.Read
 	}
 	return &http.Server{
-		Handler: headAsGet(h), MaxHeaderBytes: l.Header, ErrorLog: errors,
+		Handler: lastInChunks(headAsGet(h)), MaxHeaderBytes: l.Header, ErrorLog: errors,
 		DisableGeneralOptionsHandler: true, // which answers OPTIONS * with 200
 		ReadHeaderTimeout:            l.ReadHeader, ReadTimeout: l.Read, WriteTimeout: write, IdleTimeout: l.Idle,
 	}
+}
+
+// lastInChunks has the connection closed after the answer to a request in chunks. A length may
+// have stood beside them, which net/http drops without a word, and a proxy in front that went
+// by it has seen another end of the request.
+//
+// RFC 9112, section 6.1.
+func lastInChunks(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // headAsGet answers HEAD as GET wherever GET is answered: balancers and monitors ask by it.
