@@ -17,12 +17,9 @@ import (
 //
 // OC: (a) row 28, section 6.4: 8^n s. It is documented for event notifications; an older
 // page has nine of 4^n s, of which the last ends 73 h after the first.
-func Spacing() []time.Duration {
-	return []time.Duration{8 * time.Second, 64 * time.Second, 512 * time.Second, 4096 * time.Second, 32768 * time.Second}
-}
+func Spacing() []time.Duration { return slices.Clone(spacing[:]) }
 
-// MaxFailing is how many failing deliveries of one source are told apart.
-const MaxFailing = 256
+var spacing = [...]time.Duration{8 * time.Second, 64 * time.Second, 512 * time.Second, 4096 * time.Second, 32768 * time.Second}
 
 // TriesPatience reports whether the platform itself may stand behind a callback that was
 // refused for this reason: a known source and a well-formed signature. Only of Mismatch
@@ -41,22 +38,19 @@ func TriesPatience(reason string) bool {
 // refused more.
 //
 // It reads no clock and stores nothing. It is safe for concurrent use. Its callers must
-// not name sources that are not configured: each takes room for ever.
+// not name sources that are not configured: each takes room for ever. What is not counted is
+// Ignored, so that nobody can tell by the time of an answer which sources there are.
 type Patience struct {
 	seed    maphash.Seed
 	mu      sync.Mutex
 	sources map[string]*account
+	decoy   account // of what is ignored
+	traces  traces
 }
 
 type account struct {
 	Standing
-	failing map[uint64]failure // by the hash of the body
-}
-
-// failure is a delivery that was answered other than 2xx each time.
-type failure struct {
-	attempts int
-	last     time.Time
+	failing
 }
 
 // Standing is how a source stands with the platform at one moment.
@@ -89,7 +83,7 @@ func NewPatience() *Patience {
 func (p *Patience) account(source string) *account {
 	a := p.sources[source]
 	if a == nil {
-		a = &account{failing: map[uint64]failure{}}
+		a = &account{}
 		p.sources[source] = a
 	}
 	return a
@@ -102,31 +96,36 @@ func (p *Patience) Answered(source string, delivery []byte, at time.Time) {
 	defer p.mu.Unlock()
 	a := p.account(source)
 	a.InARow, a.Accepted = 0, at
-	if len(a.failing) > 0 {
-		delete(a.failing, p.id(delivery))
+	if a.count > 0 || len(a.givenUp) > 0 {
+		a.forget(p.id(source, delivery))
 	}
 }
 
 // Failed notes that a callback was answered other than 2xx. Delivery is as for Answered;
-// empty if the body was not read, and then nothing is known of its retries.
+// empty if the body was not read, and then nothing is known of its retries. It is an attempt
+// of the platform's if it comes about when that should send it again; one that comes earlier
+// is somebody else's and changes nothing.
 func (p *Patience) Failed(source string, delivery []byte, reason string, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := p.account(source)
+	p.failed(p.account(source), source, delivery, reason, at)
+}
+
+// Ignored does the work of Failed for what is not counted: the platform does not send it, or
+// its source is not configured.
+func (p *Patience) Ignored(source string, delivery []byte, reason string, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.sources[source]
+	p.failed(&p.decoy, source, delivery, reason, at)
+}
+
+func (p *Patience) failed(a *account, source string, delivery []byte, reason string, at time.Time) {
 	a.InARow++
 	a.Reason, a.Refused = reason, at
-	if len(delivery) == 0 {
-		return
+	if len(delivery) > 0 {
+		a.fail(p.id(source, delivery), at, &p.traces)
 	}
-	id := p.id(delivery)
-	f, known := a.failing[id]
-	if f.givenUp() {
-		f.attempts = 0 // released from the queue, it has all its attempts again
-	}
-	if !known && len(a.failing) >= MaxFailing && !a.makeRoom(at) {
-		return
-	}
-	a.failing[id] = failure{attempts: f.attempts + 1, last: at}
 }
 
 // mostHashed bounds what is looked at of each end of a delivery. A refusal at a source that
@@ -135,75 +134,58 @@ func (p *Patience) Failed(source string, delivery []byte, reason string, at time
 const mostHashed = 2 << 10
 
 // id tells deliveries apart, large ones by their length and their ends.
-func (p *Patience) id(delivery []byte) uint64 {
-	if len(delivery) <= 2*mostHashed {
-		return maphash.Bytes(p.seed, delivery)
-	}
+func (p *Patience) id(source string, delivery []byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(p.seed)
 	var length [8]byte
 	binary.LittleEndian.PutUint64(length[:], uint64(len(delivery)))
 	_, _ = h.Write(length[:])
+	_, _ = h.WriteString(source)
+	if len(delivery) <= 2*mostHashed {
+		_, _ = h.Write(delivery)
+		return h.Sum64()
+	}
 	_, _ = h.Write(delivery[:mostHashed])
 	_, _ = h.Write(delivery[len(delivery)-mostHashed:])
 	return h.Sum64()
-}
-
-// makeRoom forgets a delivery that is not awaited any more, or came once only, as those
-// of forgers do.
-func (a *account) makeRoom(now time.Time) bool {
-	for id, f := range a.failing {
-		if _, overdue := f.next(); f.attempts == 1 || !f.givenUp() && now.After(overdue) {
-			delete(a.failing, id)
-			return true
-		}
-	}
-	return false
 }
 
 // Standing returns how a source stands at a moment.
 func (p *Patience) Standing(source string, now time.Time) Standing {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	most := len(Spacing())
 	a := p.sources[source]
 	if a == nil {
-		return Standing{AttemptsLeft: most}
+		return Standing{AttemptsLeft: len(spacing)}
 	}
 	s := a.Standing
-	s.AttemptsLeft = most
-	for id, f := range a.failing {
-		next, overdue := f.next()
+	s.AttemptsLeft = len(spacing)
+	for i := range a.awaited {
+		f := &a.awaited[i]
 		switch {
-		case f.givenUp():
-			s.GivenUp++
-			if f.last.Before(s.Accepted) {
-				continue // it goes on calling all the same
-			}
-		case now.After(overdue):
-			delete(a.failing, id) // whoever sent it does not keep to the spacing
+		case f.attempts == 0:
 			continue
-		default:
-			s.Failing++
-			if s.NextRetry.IsZero() || next.Before(s.NextRetry) {
-				s.NextRetry = next
-			}
+		case !f.isAwaited(now):
+			a.free(f) // whoever sent it does not keep to the spacing
+			continue
 		}
-		s.AttemptsLeft = min(s.AttemptsLeft, most+1-f.attempts)
+		s.Failing++
+		if next, _, _ := f.next(); s.NextRetry.IsZero() || next.Before(s.NextRetry) {
+			s.NextRetry = next
+		}
+		s.AttemptsLeft = min(s.AttemptsLeft, len(spacing)+1-f.attempts)
+	}
+	for id, since := range a.givenUp {
+		if now.After(since.Add(GivenUpKept)) {
+			delete(a.givenUp, id)
+			continue
+		}
+		s.GivenUp++
+		if !since.Before(s.Accepted) { // else it goes on calling all the same
+			s.AttemptsLeft = 0
+		}
 	}
 	return s
-}
-
-func (f failure) givenUp() bool { return f.attempts > len(Spacing()) }
-
-// next returns when the delivery should come again, and when it is no longer awaited.
-func (f failure) next() (at, overdue time.Time) {
-	if f.givenUp() {
-		return time.Time{}, time.Time{}
-	}
-	pause := Spacing()[f.attempts-1]
-	at = f.last.Add(pause)
-	return at, at.Add(max(pause, time.Minute))
 }
 
 // Knows reports whether there is a source of this name.

@@ -1,7 +1,6 @@
 package callback_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +53,14 @@ func TestPatience(t *testing.T) {
 			callback.Standing{InARow: 7, Reason: "mismatch", Refused: at(50000), Failing: 1, NextRetry: at(50008), AttemptsLeft: 5}},
 		{"a body that was not read", []answer{{0, "", "Request Entity Too Large"}}, 1,
 			callback.Standing{InARow: 1, Reason: "Request Entity Too Large", Refused: at(0), AttemptsLeft: 5}},
+		{"again before its time: nobody's attempt", []answer{no(0, "a"), no(1, "a"), no(3, "a"), no(8, "a"), no(30, "a")}, 31,
+			callback.Standing{InARow: 5, Reason: "mismatch", Refused: at(30), Failing: 1, NextRetry: at(72), AttemptsLeft: 4}},
+		{"again long after its time: the first attempt", []answer{no(0, "a"), no(8, "a"), no(500, "a")}, 501,
+			callback.Standing{InARow: 3, Reason: "mismatch", Refused: at(500), Failing: 1, NextRetry: at(508), AttemptsLeft: 5}},
+		{"retries counted from the first", []answer{no(0, "a"), no(8, "a"), no(64, "a"), no(512, "a")}, 513,
+			callback.Standing{InARow: 4, Reason: "mismatch", Refused: at(512), Failing: 1, NextRetry: at(512 + 4096), AttemptsLeft: 2}},
+		{"given up long ago", givenUp, 37448 + 8*24*3600,
+			callback.Standing{InARow: 6, Reason: "mismatch", Refused: at(37448), AttemptsLeft: 5}},
 		{"awaited for a while after its time", []answer{no(0, "a")}, 68,
 			callback.Standing{InARow: 1, Reason: "mismatch", Refused: at(0), Failing: 1, NextRetry: at(8), AttemptsLeft: 5}},
 		{"not awaited for ever", []answer{no(0, "a")}, 69,
@@ -75,30 +82,6 @@ func TestPatience(t *testing.T) {
 				t.Errorf("Standing of another source = %+v, want %+v", got, want)
 			}
 		})
-	}
-}
-
-// Whoever makes up well-formed signatures takes a bounded room, and does not push out a
-// delivery that has come again.
-func TestPatienceIsBounded(t *testing.T) {
-	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	p := callback.NewPatience()
-	p.Failed("crm", []byte("the platform's"), "mismatch", now)
-	p.Failed("crm", []byte("the platform's"), "mismatch", now)
-	for i := range 3 * callback.MaxFailing {
-		p.Failed("crm", fmt.Append(nil, i), "mismatch", now)
-	}
-	if got := p.Standing("crm", now); got.Failing != callback.MaxFailing || got.AttemptsLeft != 4 {
-		t.Errorf("Standing = %+v, want %d failing and 4 attempts left of the one that came twice", got, callback.MaxFailing)
-	}
-	for i := range callback.MaxFailing {
-		p.Failed("old", fmt.Append(nil, i), "mismatch", now)
-		p.Failed("old", fmt.Append(nil, i), "mismatch", now)
-	}
-	later := now.Add(time.Hour)
-	p.Failed("old", []byte("new"), "mismatch", later)
-	if got := p.Standing("old", later); got.Failing != 1 || !got.NextRetry.Equal(later.Add(8*time.Second)) {
-		t.Errorf("Standing = %+v, want the new one to have taken the room of those not awaited any more", got)
 	}
 }
 

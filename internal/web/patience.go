@@ -22,16 +22,27 @@ func (p Public) settle(source string, body []byte, out callback.Outcome, err err
 		p.Patience.Failed(source, body, "unavailable", time.Now())
 	case callback.TriesPatience(out.Reason):
 		p.Patience.Failed(source, body, out.Reason, time.Now())
+	default:
+		p.Patience.Ignored(source, body, out.Reason, time.Now())
 	}
 }
 
 // turnedAway notes a callback that was answered before any verification, if it may be
 // the platform's.
 func (p Public) turnedAway(c echo.Context, code int) {
-	source := c.Param("source")
-	if p.Patience != nil && p.Receiver.Knows(source) && verify.WellFormed(c.Request().Header.Values(verify.Header)) {
-		p.Patience.Failed(source, nil, http.StatusText(code), time.Now())
+	p.failed(c.Param("source"), c.Request().Header.Values(verify.Header), nil, http.StatusText(code))
+}
+
+// failed notes a callback that was not judged.
+func (p Public) failed(source string, signatures []string, body []byte, reason string) {
+	if p.Patience == nil {
+		return
 	}
+	note := p.Patience.Ignored
+	if known, formed := p.Receiver.Knows(source), verify.WellFormed(signatures); known && formed {
+		note = p.Patience.Failed
+	}
+	note(source, body, reason, time.Now())
 }
 
 // SourceStatus is one source as GET /v1/sources shows it.

@@ -181,7 +181,7 @@ func TestPatienceMetrics(t *testing.T) {
 	r.post("crm", other, patienceBody)
 	got := show()
 	for _, want := range []string{
-		`receiver_patience_failures_in_a_row{source="crm"} 2`, `receiver_patience_attempts_left{source="crm"} 4`,
+		`receiver_patience_failures_in_a_row{source="crm"} 2`, `receiver_patience_attempts_left{source="crm"} 5`,
 		`receiver_patience_deliveries_failing{source="crm"} 1`, `receiver_patience_deliveries_given_up{source="crm"} 0`,
 		`receiver_patience_next_retry_timestamp_seconds{source="crm"}`,
 	} {

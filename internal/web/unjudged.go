@@ -22,14 +22,9 @@ func (p Public) unjudged(c echo.Context, began time.Time, q callback.Request, so
 	out := p.Receiver.Refuse(q, reason)
 	took := time.Since(began)
 	p.Metrics.rejected.WithLabelValues(http.StatusText(code)).Inc()
-	known := p.Receiver.Knows(source)
-	if !known {
-		source = job.NoSource
-	}
+	p.failed(source, q.Signatures, q.Body, reason)
+	source = p.known(source)
 	p.Metrics.callback(source, out, callback.ErrUnauthorized, took)
-	if known && p.Patience != nil && verify.WellFormed(q.Signatures) {
-		p.Patience.Failed(source, q.Body, reason, q.Received)
-	}
 	if !p.allow(zerolog.InfoLevel, "callback", source, reason) {
 		return
 	}
