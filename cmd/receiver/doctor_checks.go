@@ -142,6 +142,12 @@ func (x examination) files() []doctor.File {
 		}
 	}
 	if x.embedded() {
+		if key := x.cfg.NATS.Embedded.TLS.KeyFile; key != "" {
+			all = append(all, doctor.Stat(x.cfg.Abs(key), "the key of the NATS port", true))
+		}
+		if ca := x.cfg.NATS.Embedded.TLS.CAFile; ca != "" {
+			all = append(all, doctor.Stat(x.cfg.Abs(ca), "the file of authorities", false))
+		}
 		folder := x.cfg.Abs(x.cfg.NATS.Embedded.Folder)
 		all = append(all, doctor.Stat(folder, "the store's folder", true), doctor.Stat(filepath.Join(folder, "owner.nk"), "the store's own key", true))
 	}

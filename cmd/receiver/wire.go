@@ -279,9 +279,20 @@ func portTaken(address string, err error) error {
 
 func embedded(cfg *config.Config, log zerolog.Logger) publish.Embedded {
 	return publish.Embedded{
-		Folder: cfg.Abs(cfg.NATS.Embedded.Folder), Address: cfg.NATS.Embedded.Address,
+		Folder: cfg.Abs(cfg.NATS.Embedded.Folder), Address: cfg.NATS.Embedded.Address, TLS: portTLS(cfg),
 		SyncAlways: cfg.NATS.Sync == config.SyncAlways, MaxBody: int(cfg.Limits.Body), MaxConnections: connectionsOf(cfg).nats, Edge: edge(cfg), Log: log,
 		IdentityFile: cfg.Abs(cfg.Audit.CheckpointFile) + ".store", Sealed: sealed(cfg),
+	}
+}
+
+// portTLS is how the embedded server's port is encrypted; nil where it is not.
+func portTLS(cfg *config.Config) *publish.PortTLS {
+	t := cfg.NATS.Embedded.TLS
+	if !t.On() {
+		return nil
+	}
+	return &publish.PortTLS{
+		CertFile: cfg.Abs(t.CertFile), KeyFile: cfg.Abs(t.KeyFile), CAFile: cfg.Abs(t.CAFile), TLS12: t.MinVersion == "1.2",
 	}
 }
 

@@ -103,6 +103,7 @@ func (l *loader) checkListeners(c *Config) {
 	if !c.NATS.Embeds() {
 		return
 	}
+	l.checkPort(c)
 	for _, other := range []string{c.Public.Address, c.Private.Address} {
 		if clash(c.NATS.Embedded.Address, other) {
 			l.fault("nats.embedded.address", "takes the port of another listener", "a port of its own")
@@ -279,8 +280,7 @@ func (l *loader) checkAnchor(c *Config, at string, n *AnchorNATS) {
 		return
 	}
 	for i, text := range n.URLs {
-		_, port, _ := net.SplitHostPort(c.NATS.Embedded.Address)
-		if u, err := url.Parse(text); err == nil && loopback(u.Hostname()) && u.Port() == port {
+		if u, err := url.Parse(text); err == nil && c.NATS.ownServer(u.Hostname(), u.Port()) {
 			l.fault(fmt.Sprintf("%surls[%d]", at, i), "is the receiver's own server", other)
 		}
 	}

@@ -277,14 +277,6 @@ type TLS struct {
 	KeyFile  Path `key:"key_file"`
 }
 
-// Embedded is the NATS server inside this process.
-type Embedded struct {
-	// Folder holds the streams.
-	Folder Path `key:"folder" default:"receiver-data"`
-	// Address is the client listener, always on loopback; port 0 takes a free one.
-	Address string `key:"address" default:"127.0.0.1:4222" form:"loopback"`
-}
-
 // Edge is this server as a leaf node of a hub.
 type Edge struct {
 	// Name is its JetStream domain, and tells it from the hub's other edges.

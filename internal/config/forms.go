@@ -24,7 +24,6 @@ var forms = map[string]form{
 	"nats":      {"nats://host:4222, tls://…, ws://… or wss://…; credentials go in credentials_file", readNATS},
 	"listen":    {"host:port, such as 127.0.0.1:8080 or :8080", readListen},
 	"prefix":    {"a path such as /hooks, of A-Z a-z 0-9 . _ ~ - and /, that begins with neither /callbacks nor /healthz", readPrefix},
-	"loopback":  {"host:port on loopback, such as 127.0.0.1:4222, or port 0 for any free one", readLoopback},
 	"edge name": matching(`^[a-z0-9][a-z0-9-]{0,31}$`, "1 to 32 of a-z 0-9 -, the first no dash"),
 	"domain":    matching(`^[A-Za-z0-9_-]{1,64}$`, "the domain of nats-server.conf: 1 to 64 of A-Z a-z 0-9 _ -"),
 	"word":      matching(`^[A-Za-z0-9_-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 _ -"),
@@ -156,16 +155,6 @@ func readPrefix(text string) (string, string) {
 		return "", quote(text) + " is no such path"
 	}
 	return clean, ""
-}
-
-func readLoopback(text string) (string, string) {
-	if _, wrong := readListen(text); wrong != "" {
-		return "", wrong
-	}
-	if !onLoopback(text) {
-		return "", quote(text) + " is not on loopback"
-	}
-	return text, ""
 }
 
 func readHeader(text string) (string, string) {

@@ -69,7 +69,7 @@ func TestDefaultIsWhatTheIssueAsksFor(t *testing.T) {
 		"127.0.0.1:8080", 0, "127.0.0.1:8081", true,
 		config.ByteSize(8 << 20), config.ByteSize(16 << 10), 5 * time.Second, 30 * time.Second, 30 * time.Second,
 		75 * time.Second, 5 * time.Second, 20 * time.Second, config.ByteSize(64 << 10), 1024, 2000,
-		"embedded", 0, config.Embedded{Folder: "receiver-data", Address: "127.0.0.1:4222"}, "always", 1, 90 * 24 * time.Hour, config.ByteSize(1 << 30),
+		"embedded", 0, config.Embedded{Folder: "receiver-data", Address: "127.0.0.1:4222", TLS: config.EmbeddedTLS{MinVersion: "1.3"}}, "always", 1, 90 * 24 * time.Hour, config.ByteSize(1 << 30),
 		"receiver", true, 0, config.Path("receiver-checkpoints"), time.Second, 0, time.Minute,
 		config.Log{Level: "info", Format: "auto"},
 	}

@@ -23,9 +23,11 @@ import (
 type Embedded struct {
 	// Folder is where the streams are kept; it is created if it is missing.
 	Folder string
-	// Address is the loopback host and port that clients may connect to; port 0
-	// means a free one, the empty address none at all.
+	// Address is the host and port that clients may connect to; port 0 means a free one, the
+	// empty address none at all. Only with TLS may it be one that other machines reach.
 	Address string
+	// TLS encrypts what goes through Address; nil leaves it in clear.
+	TLS *PortTLS
 	// SyncAlways makes JetStream call fsync before every acknowledgement, so that
 	// what is acknowledged survives the loss of power. Without it JetStream does so
 	// every two minutes, and only the loss of the process is survived.
@@ -51,6 +53,8 @@ type Embedded struct {
 	Waiting context.Context //nolint:containedctx // Start has no other
 	// Log receives the server's own messages.
 	Log zerolog.Logger
+
+	port *portTLS // TLS, with its files read
 }
 
 // Server is an embedded NATS server. It owns its folder by a file lock from
@@ -95,6 +99,9 @@ func Start(e Embedded) (_ *Server, err error) {
 		}
 	}()
 	owner, err := ownerOf(e.Folder)
+	if err == nil {
+		e.port, err = e.TLS.load(owner)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -132,18 +139,24 @@ func Start(e Embedded) (_ *Server, err error) {
 		s.Stop()
 		return nil, fmt.Errorf("looking at the folder of the embedded NATS server: %w", err)
 	}
-	if err := c.announce(s.URL()); err != nil {
+	if err := c.announce(s.nearURL()); err != nil {
 		s.Stop()
 		return nil, err
 	}
+	s.attend()
+	return s, nil
+}
+
+// attend begins what looks after the server until Stop.
+func (s *Server) attend() {
 	ctx, quit := context.WithCancel(context.Background())
 	s.quit = quit
 	s.look()
 	s.watched.Go(func() { s.watchRoom(ctx) })
-	if e.SyncAlways { // else what is there may not be on disk for two minutes
+	s.watched.Go(func() { s.e.port.watch(ctx, s.e.Log) })
+	if s.e.SyncAlways { // else what is there may not be on disk for two minutes
 		s.watched.Go(func() { s.keepNote(ctx) })
 	}
-	return s, nil
 }
 
 func newServer(ns *server.Server, said *serverLog, e Embedded, owner nkeys.KeyPair) *Server {
@@ -173,7 +186,15 @@ func start(opts *server.Options, log zerolog.Logger) (*server.Server, *serverLog
 // URL returns the address for clients, or nothing if there is none.
 func (s *Server) URL() string {
 	if a, ok := s.ns.Load().Addr().(*net.TCPAddr); ok && a != nil {
-		return "nats://" + a.String()
+		return s.e.scheme() + a.String()
+	}
+	return ""
+}
+
+// nearURL returns the address for the commands of this machine, or nothing if there is none.
+func (s *Server) nearURL() string {
+	if a, ok := s.ns.Load().Addr().(*net.TCPAddr); ok && a != nil {
+		return s.e.scheme() + nearby(a)
 	}
 	return ""
 }
@@ -268,6 +289,7 @@ func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {
 	if opts.Port == 0 {
 		opts.Port = server.RANDOM_PORT
 	}
+	e.port.configure(opts)
 	return opts, nil
 }
 

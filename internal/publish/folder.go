@@ -100,7 +100,7 @@ func Attach(ctx context.Context, folder string, o Options) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := connect(ctx, url, o, append(baseOptions(o), as))
+	b, err := connect(ctx, url, o, append(baseOptions(o), as...))
 	if err == nil {
 		b.folder = folder
 	}
@@ -109,7 +109,7 @@ func Attach(ctx context.Context, folder string, o Options) (*Bus, error) {
 
 // running returns the address of the server that another process runs on a folder, and
 // what signs us in there as the owner.
-func running(folder string) (url string, as nats.Option, err error) {
+func running(folder string) (url string, as []nats.Option, err error) {
 	release, err := share(folder)
 	if err == nil {
 		release()
@@ -133,8 +133,12 @@ func running(folder string) (url string, as nats.Option, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	as, err = signIn(owner)
-	return url, as, err
+	key, err := signIn(owner)
+	if err != nil {
+		return "", nil, err
+	}
+	as, err = encrypted(url, owner)
+	return url, append(as, key), err
 }
 
 // alive reports whether there is a process of that number, be it ours to signal or not.

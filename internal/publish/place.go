@@ -58,7 +58,7 @@ func (s *Server) alone() error {
 		s.e.Log.Warn().Str("file", s.claim.lock.file.Path()).Msg("the lock file was removed by somebody; made again")
 	}
 	if !exists(s.claim.address) {
-		_ = s.claim.announce(s.URL()) // that it cannot keeps other commands from finding us, until the next look
+		_ = s.claim.announce(s.nearURL()) // that it cannot keeps other commands from finding us, until the next look
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func SurveyFolder(ctx context.Context, folder string, o Options) (*Survey, error
 	if err != nil {
 		return nil, err
 	}
-	return survey(ctx, []string{url}, o, as)
+	return survey(ctx, []string{url}, o, as...)
 }
 
 // Survey connects to the server inside this process.
