@@ -47,3 +47,24 @@ func finished(tb testing.TB, body []byte) job.Event {
 		},
 	}
 }
+
+// The body of the issue: 647 KiB that took 81 seconds.
+func BenchmarkRedact(b *testing.B) {
+	body := []byte(answers()["addresses of 16 bytes"](647 << 10))
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, redacted, err := job.Redact(b.Context(), body); err != nil || !redacted {
+			b.Fatal(redacted, err)
+		}
+	}
+}
+
+func BenchmarkHeaderOfALongError(b *testing.B) {
+	body := []byte(answers()["a long error, not ASCII"](8 << 20))
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		finished(b, body).Header()
+	}
+}

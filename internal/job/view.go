@@ -75,6 +75,7 @@ func (v View) SameOutcome(w View) bool {
 
 // appendTo appends the view as JSON in ASCII of at most maxView bytes.
 func (v View) appendTo(h Header) Header {
+	v.leaveOutLong()
 	began := len(h)
 	h = v.appendHarmless(h)
 	for _, name := range texts {
@@ -95,6 +96,26 @@ func (v View) sparse(h Header) Header {
 		v.leaveOut(name)
 	}
 	return v.appendTo(h)
+}
+
+// leaveOutLong takes out the texts that appendTo would leave out one by one because one of them
+// alone is too long, without writing them first: escaped, each can be six times as long.
+func (v *View) leaveOutLong() {
+	if len(v.Payload) > maxView {
+		var plain bytes.Buffer // a payload is written without white space
+		if json.Compact(&plain, v.Payload) == nil {
+			v.Payload = plain.Bytes()
+		}
+	}
+	lengths := [...]int{len(v.Payload), len(v.Error), len(v.Message)} // in the order of texts
+	for last := len(lengths) - 1; last >= 0; last-- {
+		if lengths[last] > maxView {
+			for _, name := range texts[:last+1] {
+				v.leaveOut(name)
+			}
+			return
+		}
+	}
 }
 
 // leaveOut takes out one of the texts, and names it as cut if it was there.

@@ -183,7 +183,7 @@ func TestReadPastAByteOrderMark(t *testing.T) {
 		}
 	}
 	const answer = mark + `{"id":"1","notificationUrl":"https://example.com/elsewhere/0123456789abcdef0123"}`
-	if got, changed := job.Redact([]byte(answer)); !changed || strings.Contains(string(got), "0123456789abcdef0123") || !strings.HasPrefix(string(got), mark) {
+	if got, changed := redact(t, []byte(answer)); !changed || strings.Contains(string(got), "0123456789abcdef0123") || !strings.HasPrefix(string(got), mark) {
 		t.Errorf("Redact(%q) = %q, %v, want the address redacted and the mark kept", answer, got, changed)
 	}
 }

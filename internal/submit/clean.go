@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"context"
 	"fmt"
 	"html"
 	"net/url"
@@ -34,9 +35,10 @@ func (c *Client) cleaner(k call) func(string) string {
 	return func(s string) string { return printable(redacted(hide.Replace(s))) }
 }
 
-// redacted replaces what grants something in the callback addresses of a text.
+// redacted replaces what grants something in the callback addresses of a text. It is of 64 KiB
+// at most, so no context is needed to end it.
 func redacted(s string) string {
-	clean, _ := job.Redact([]byte(s))
+	clean, _, _ := job.Redact(context.Background(), []byte(s))
 	return string(clean)
 }
 

@@ -237,7 +237,9 @@ func (b Backfill) takeIn(ctx context.Context, w *Waiting) error {
 			return err
 		}
 	}
-	e.Data, e.Redacted = job.Redact(e.Data)
+	if e.Data, e.Redacted, err = job.Redact(ctx, e.Data); err != nil {
+		return err
+	}
 	if e.Job, err = job.ReadAnswer(w.Job, e.Data); err != nil {
 		return err
 	}

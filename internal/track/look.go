@@ -109,7 +109,9 @@ func (w *Watcher) ask(ctx context.Context, source, id string, timeout time.Durat
 	outcome := ""
 	if err != nil {
 		outcome = w.o.Classify(err)
-	} else if a, err = understood(id, body); err != nil {
+	} else if a, err = understood(ctx, id, body); ctx.Err() != nil {
+		return answer{}, ctx.Err()
+	} else if err != nil {
 		outcome = "unreadable"
 	} else {
 		outcome = outcomeOf(a.view)
@@ -118,8 +120,10 @@ func (w *Watcher) ask(ctx context.Context, source, id string, timeout time.Durat
 	return a, err
 }
 
-func understood(id string, body []byte) (a answer, err error) {
-	a.body, a.redacted = job.Redact(body)
+func understood(ctx context.Context, id string, body []byte) (a answer, err error) {
+	if a.body, a.redacted, err = job.Redact(ctx, body); err != nil {
+		return answer{}, err
+	}
 	a.view, err = job.ReadAnswer(id, a.body)
 	return a, err
 }
