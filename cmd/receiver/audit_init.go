@@ -86,11 +86,11 @@ func writeNew(path, text string) error {
 		return fmt.Errorf("%s is there already, and a key is never overwritten: what it signed could not be continued", path)
 	}
 	if err != nil {
-		return fmt.Errorf("making the key file: %w", err)
+		return fmt.Errorf("making %s: %w", path, err)
 	}
 	_, err = file.WriteString(text)
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return fmt.Errorf("writing the key file: %w", err)
+		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
 }

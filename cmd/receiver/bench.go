@@ -82,7 +82,7 @@ connection is timed from when it fell due, so that one slow answer hides no othe
 	fl.IntVar(&f.alternations, "alternations", 5, "how often everything is measured; with --self")
 	fl.StringSliceVar(&f.sync, "sync", []string{"always", "interval"}, "settings of nats.sync to measure under; with --self")
 	fl.StringVar(&f.folder, "folder", "", "where the stores are made and removed again (default: the system's temporary folder); with --self")
-	fl.StringVar(&f.profile, "profile", "", "folder to leave profiles in, for go tool pprof (they cost a little); with --self")
+	fl.StringVar(&f.profile, "profile", "", "folder to leave profiles in, for go tool pprof, in place of earlier ones (they cost a little); with --self")
 	fl.BoolVar(&f.json, "json", false, "print one JSON object")
 	fl.BoolVar(&f.generator, "generator", false, "be the generator of another bench")
 	_ = fl.MarkHidden("generator") // it exists

@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -104,11 +105,18 @@ func demoFolder(keep string) (folder string, cleanUp func(), err error) {
 	if err := os.MkdirAll(keep, 0o700); err != nil {
 		return "", nil, usagef("--keep: %w", err)
 	}
-	if _, err := os.Stat(filepath.Join(keep, "config.yaml")); err == nil {
-		return "", nil, usagef("--keep: %s holds a config.yaml already; name an empty folder", keep)
+	for _, name := range demoFiles {
+		// What stands there may be the only copy: of a key, or of what a key has signed.
+		_, err := os.Lstat(filepath.Join(keep, name))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", nil, usagef("--keep: %s holds %s already, and nothing is written over; name an empty folder", keep, name)
+		}
 	}
 	return keep, func() {}, nil
 }
+
+// demoFiles are what the demo leaves in a folder.
+var demoFiles = []string{"config.yaml", "signature.key", "log.key", "receiver-data", "receiver-checkpoints", "receiver-checkpoints.store"}
 
 // demoSource is the name of the demo's one source.
 const demoSource = "demo"
@@ -137,7 +145,7 @@ func demoConfig(folder string) (*config.Config, error) {
 	})
 	path := filepath.Join(folder, "config.yaml")
 	if err == nil {
-		err = os.WriteFile(path, text.Bytes(), 0o600)
+		err = writeNew(path, text.String())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("writing the demo's configuration: %w", err)
@@ -154,8 +162,8 @@ func demoKeys(folder string) error {
 		return err
 	}
 	return errors.Join(
-		os.WriteFile(filepath.Join(folder, "signature.key"), []byte(rand.Text()+"\n"), 0o600),
-		os.WriteFile(filepath.Join(folder, "log.key"), []byte(log.Secret()+"\n"), 0o600),
+		writeNew(filepath.Join(folder, "signature.key"), rand.Text()+"\n"),
+		writeNew(filepath.Join(folder, "log.key"), log.Secret()+"\n"),
 	)
 }
 
