@@ -31,6 +31,11 @@ and reports all faults at once, each with file, line, path, what is wrong and wh
 			if err != nil {
 				return err
 			}
+			odd, err := oddTokens(cfg)
+			if err != nil {
+				return err
+			}
+			cfg.Warnings = append(cfg.Warnings, odd...)
 			for _, w := range cfg.Warnings {
 				a.say("warning: %s", w)
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/internal/access"
 	"receiver/internal/config"
 	"receiver/internal/doctor"
 	"receiver/internal/submit"
@@ -89,7 +90,7 @@ func (x examination) embedded() bool { return x.cfg.NATS.Mode != config.ModeExte
 func (x examination) config(context.Context) []doctor.Finding {
 	var found []doctor.Finding
 	for _, w := range x.cfg.Warnings {
-		if !strings.Contains(w, ".signature_keys[") && !strings.Contains(w, "nats.jobs_max_age") && !strings.Contains(w, "without encryption.identity") {
+		if !strings.Contains(w, ".signature_keys[") && !strings.Contains(w, "nats.jobs_max_age") && !strings.Contains(w, "private.token: has ") && !strings.Contains(w, "without encryption.identity") {
 			found = append(found, doctor.Finding{Severity: doctor.Warning, What: w, Why: "the configuration is valid, and odd there", Change: "see config.yaml as it is shipped"})
 		}
 	}
@@ -131,6 +132,9 @@ func (x examination) files() []doctor.File {
 			what, secret = "the configuration", holdsSecret(path, x.cfg)
 		}
 		all = append(all, doctor.Stat(path, what, secret))
+	}
+	if path := x.cfg.Abs(x.cfg.Private.TokensFile); tokensFound(path) {
+		all = append(all, doctor.Stat(path, "the file of tokens", true))
 	}
 	credentials := []config.Path{x.cfg.NATS.CredentialsFile, x.cfg.NATS.TLS.KeyFile}
 	for _, a := range x.cfg.Audit.Anchors {
@@ -194,8 +198,16 @@ func (x examination) listeners(context.Context) []doctor.Finding {
 		Public: x.cfg.Public.Address, Private: x.cfg.Private.Address,
 		Token: len(x.cfg.Private.Token.Bytes()), Proxies: len(x.cfg.Public.TrustedProxies),
 	}
+	tokens, found, err := access.ReadFile(x.cfg.Abs(x.cfg.Private.TokensFile))
+	d.Tokens, d.Expired = found, expired(tokens)
 	for _, name := range names(x.cfg) {
 		d.Callbacks = append(d.Callbacks, x.cfg.Sources[name].CallbackBaseURL)
+	}
+	if err != nil {
+		return append(d.Findings(), doctor.Finding{
+			Severity: doctor.Error, What: err.Error(), Why: "serve does not start on it, and a receiver that runs keeps the tokens that it had",
+			Setting: "private.tokens_file", Change: "a file as `receiver tokens add` writes it",
+		})
 	}
 	return d.Findings()
 }
@@ -204,7 +216,7 @@ func (x examination) listeners(context.Context) []doctor.Finding {
 func (x examination) running() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), listenerTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+local(x.cfg.Public.Address)+"/healthz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(x.cfg.Public.Address)+"/healthz", nil)
 	if err != nil {
 		return false
 	}

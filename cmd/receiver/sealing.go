@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/internal/access"
 	"receiver/internal/config"
 	"receiver/internal/job"
 	"receiver/internal/publish"
@@ -67,13 +68,16 @@ func (s *sealing) stop(ctx context.Context) error {
 }
 
 // recordStart records that a receiver starts, and with what.
-func recordStart(ctx context.Context, cfg *config.Config, bus *publish.Bus) error {
+func recordStart(ctx context.Context, cfg *config.Config, bus *publish.Bus, tokens []access.Token) error {
 	version, revision := build()
 	details, err := configDetails(cfg)
 	if err != nil {
 		return err
 	}
 	details["version"], details["revision"] = version, revision
+	if len(tokens) > 0 {
+		details["tokens"] = describe(tokens)
+	}
 	return act(ctx, bus, job.Action{What: job.ActionStart}, details)
 }
 
@@ -101,14 +105,19 @@ func inForce(cfg *config.Config) (string, error) {
 
 // act records an action that is about to be done.
 func act(ctx context.Context, bus *publish.Bus, a job.Action, details map[string]any) error {
+	_, err := actAt(ctx, bus, a, details)
+	return err
+}
+
+// actAt is act, and returns the record's sequence.
+func actAt(ctx context.Context, bus *publish.Bus, a job.Action, details map[string]any) (uint64, error) {
 	a.Time = time.Now()
 	if details != nil {
 		data, err := json.Marshal(details)
 		if err != nil {
-			return fmt.Errorf("recording the action %s: %w", a.What, err)
+			return 0, fmt.Errorf("recording the action %s: %w", a.What, err)
 		}
 		a.Details = data
 	}
-	_, err := bus.Act(ctx, a)
-	return err
+	return bus.Act(ctx, a)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"receiver/internal/callback"
 	"receiver/internal/config"
 	"receiver/internal/job"
+	"receiver/internal/local"
 	"receiver/internal/track"
 	"receiver/internal/web"
 )
@@ -43,8 +45,9 @@ func newSourcesStatus(a *app) *cobra.Command {
 since, when the platform should call again, and how often it still will before it gives
 a callback up and may stop calling.
 
-It asks the receiver that runs here, by its private listener. Without one, or with
---streams, it works that out from JOBS and ATTEMPTS: over all replicas, with the reasons
+It asks the receiver that holds the store's folder, by a socket in that folder: no token
+is sent, and nobody else can answer. With nats.mode: external it asks at private.address,
+unless a token is needed there, for none is sent. Without an answer, or with --streams, it works that out from JOBS and ATTEMPTS: over all replicas, with the reasons
 of refusals, but without what was answered 503 or 413, which no stream holds.`,
 		Example: "  receiver sources status\n  receiver sources status --streams -o json",
 		Args:    cobra.NoArgs,
@@ -58,7 +61,7 @@ of refusals, but without what was answered 503 or 413, which no stream holds.`,
 				if err == nil {
 					return a.printSources(report)
 				}
-				if !errors.Is(err, syscall.ECONNREFUSED) {
+				if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist) {
 					a.say("the private listener did not answer: %v", err)
 				}
 				a.say("no receiver is asked: this is what the streams know")
@@ -95,27 +98,13 @@ const listenerTimeout = 3 * time.Second
 func askListener(ctx context.Context, cfg *config.Config) (sourcesReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, listenerTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+local(cfg.Private.Address)+"/v1/sources", nil)
-	if err != nil {
-		return sourcesReport{}, err
-	}
-	if !cfg.Private.Token.Empty() {
-		request.Header.Set("Authorization", "Bearer "+cfg.Private.Token.Reveal())
-	}
-	// No proxy between: the token is for the listener alone.
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	answer, err := client.Do(request)
-	if err != nil {
-		return sourcesReport{}, err
-	}
-	defer answer.Body.Close()
 	var said web.SourcesAnswer
-	if answer.StatusCode != http.StatusOK {
-		return sourcesReport{}, fmt.Errorf("GET /v1/sources: %s", answer.Status)
+	err := askPrivate(ctx, cfg, "/v1/sources", &said)
+	if err != nil {
+		return sourcesReport{}, err
 	}
-	err = json.NewDecoder(io.LimitReader(answer.Body, 8<<20)).Decode(&said)
-	if err != nil || said.Since.IsZero() {
-		return sourcesReport{}, errors.Join(errors.New("GET /v1/sources: the answer is not that of a receiver"), err)
+	if said.Since.IsZero() {
+		return sourcesReport{}, errors.New("GET /v1/sources: the answer is not that of a receiver")
 	}
 	report := sourcesReport{From: "listener", Since: said.Since, Sources: []sourceReport{}}
 	for _, s := range said.Sources {
@@ -124,8 +113,46 @@ func askListener(ctx context.Context, cfg *config.Config) (sourcesReport, error)
 	return report, nil
 }
 
-// local is a listener's address as this machine reaches it.
-func local(address string) string {
+// askPrivate has the private listener of the receiver that this configuration is of answer a
+// question. With a store of its own it is asked by the socket in the store's folder, which only
+// who holds that can listen on. At an address nobody proves who they are, so no token goes there.
+func askPrivate(ctx context.Context, cfg *config.Config, path string, answer any) error {
+	transport := &http.Transport{DisableKeepAlives: true}
+	host := reachable(cfg.Private.Address)
+	switch {
+	case cfg.NATS.Embeds():
+		host = "folder"
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return local.Dial(ctx, cfg.Abs(cfg.NATS.Embedded.Folder))
+		}
+	case tokenNeeded(cfg):
+		return errors.New("it asks for a token, and none is sent to an address that cannot prove whose it is")
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+path, nil)
+	if err != nil {
+		return err
+	}
+	got, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		return err
+	}
+	defer got.Body.Close()
+	if got.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", path, got.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(got.Body, 8<<20)).Decode(answer); err != nil {
+		return fmt.Errorf("GET %s: the answer is not that of a receiver: %w", path, err)
+	}
+	return nil
+}
+
+// tokenNeeded says whether the private listener asks for a token.
+func tokenNeeded(cfg *config.Config) bool {
+	return tokensFound(cfg.Abs(cfg.Private.TokensFile)) || !cfg.Private.Token.Empty()
+}
+
+// reachable is a listener's address as this machine reaches it.
+func reachable(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return address

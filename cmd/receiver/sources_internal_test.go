@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,26 +47,43 @@ func TestSourcesStatusFromStreams(t *testing.T) {
 	}
 }
 
-// What answers on the private address but is no receiver is not believed.
-func TestSourcesStatusOfSomethingElse(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }))
+// Whoever took the private port gets no token, and is not believed: it is not even asked.
+func TestAnImpostorOnThePrivatePortGetsNothing(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		_, _ = w.Write([]byte(`{"since":"2026-01-01T00:00:00Z","sources":[{"name":"crm","attemptsLeft":5}]}`))
+	}))
 	defer server.Close()
 	t.Setenv("RECEIVER_PRIVATE_ADDRESS", server.Listener.Addr().String())
+	t.Setenv("RECEIVER_PRIVATE_TOKEN", "the-token-of-the-operators")
 	r := newKeysRig(t)
 	r.store(map[string][]float64{"crm/new": {2}})
-	code, out, talk := r.run("sources", "status")
-	if code != exitDone || !strings.Contains(out, "crm") || !strings.Contains(talk, "not that of a receiver") {
-		t.Errorf("sources status = exit %d\n%s%s\nwant the streams' word, and why", code, out, talk)
+	for _, args := range [][]string{{"sources", "status"}, {"tokens", "list"}, {"config", "check"}, {"doctor", "--timeout", "1s"}} {
+		_, out, talk := r.run(args...)
+		if args[0] == "sources" && (!strings.Contains(out, "crm") || !strings.Contains(talk, "this is what the streams know")) {
+			t.Errorf("sources status = %s%s\nwant the streams' word", out, talk)
+		}
+		if n := asked.Swap(0); n > 0 {
+			t.Errorf("receiver %v asked whoever has the private port %d times", args, n)
+		}
+	}
+	// Without a folder there is nothing by which a listener could prove whose it is.
+	t.Setenv("RECEIVER_NATS_MODE", "external")
+	t.Setenv("RECEIVER_NATS_SYNC", "")
+	t.Setenv("RECEIVER_NATS_URLS", "nats://127.0.0.1:1")
+	if _, out, talk := r.run("sources", "status"); asked.Load() > 0 || !strings.Contains(talk, "none is sent") {
+		t.Errorf("sources status on a cluster = %s%s, and asked %d times", out, talk, asked.Load())
 	}
 }
 
-func TestLocal(t *testing.T) {
+func TestReachable(t *testing.T) {
 	for address, want := range map[string]string{
 		":8081": "127.0.0.1:8081", "0.0.0.0:8081": "127.0.0.1:8081", "[::]:8081": "[::1]:8081",
 		"127.0.0.1:8081": "127.0.0.1:8081", "10.0.0.7:8081": "10.0.0.7:8081", "ops.example.com:8081": "ops.example.com:8081",
 	} {
-		if got := local(address); got != want {
-			t.Errorf("local(%q) = %q, want %q", address, got, want)
+		if got := reachable(address); got != want {
+			t.Errorf("reachable(%q) = %q, want %q", address, got, want)
 		}
 	}
 }

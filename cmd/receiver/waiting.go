@@ -71,7 +71,7 @@ func (in *instance) openEarly() error {
 	w := in.waiting
 	w.public = web.NewGate(web.NewWaiting(in.cfg.Public.Prefix, in.metrics, in.log))
 	w.private = web.NewGate(web.NewPrivate(web.Private{
-		Token: in.cfg.Private.Token.Reveal(), Ready: w.ready, Metrics: in.metrics, Log: in.log,
+		Access: in.access, Ready: w.ready, Metrics: in.metrics, Log: in.log,
 	}))
 	if err := in.openDoors(w.public, w.private); err != nil {
 		return err

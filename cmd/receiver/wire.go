@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/internal/access"
 	"receiver/internal/callback"
 	"receiver/internal/config"
 	"receiver/internal/logging"
@@ -42,6 +43,9 @@ type instance struct {
 	end             context.CancelFunc // of what runs in the background
 	explainer       *explainer
 	public, private *door
+	folder          *door         // the socket in the store's folder; nil if there is none
+	access          *access.Set   // the tokens of the private listener
+	tokensWatched   chan struct{} // closed when their file is watched no more
 }
 
 // door is a listener with its server.
@@ -64,6 +68,9 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 			err = errors.Join(err, in.stop())
 		}
 	}()
+	if err = in.openAccess(background); err != nil {
+		return in, err
+	}
 	if err = in.reachStore(ctx); err != nil {
 		return in, err
 	}
@@ -101,10 +108,8 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	})
 	in.explainer = newExplainer(cfg, in.bus, in.log)
 	private := web.NewPrivate(web.Private{
-		Trail: records, Logs: records,
-		Explain: in.explainer.explain, ExplainBody: int64(cfg.Limits.Body),
-		Token: cfg.Private.Token.Reveal(), Ready: in.bus.Ready, Metrics: in.metrics,
-		Receiver: in.receiver, Patience: patience, Log: in.log,
+		Trail: records, Logs: records, Explain: in.explainer.explain, ExplainBody: int64(cfg.Limits.Body),
+		Access: in.access, Record: in.recordUse, Ready: in.bus.Ready, Metrics: in.metrics, Receiver: in.receiver, Patience: patience, Log: in.log,
 	})
 	if err = in.admit(public, private); err != nil {
 		return in, err
@@ -120,7 +125,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 // reachStore opens the store, with the patience that its kind deserves, and records that the
 // receiver starts.
 func (in *instance) reachStore(ctx context.Context) (err error) {
-	record := func(ctx context.Context) error { return recordStart(ctx, in.cfg, in.bus) }
+	record := func(ctx context.Context) error { return recordStart(ctx, in.cfg, in.bus, in.access.Tokens()) }
 	if in.cfg.NATS.Mode == config.ModeExternal {
 		return in.connect(ctx, record)
 	}
@@ -142,6 +147,7 @@ func (in *instance) openDoors(public, private http.Handler) (err error) {
 	if in.public, err = open("public", in.cfg.Public.Address, public, in.cfg.Limits, most.public, errorLog); err != nil {
 		return err
 	}
+	in.folder = in.openFolder(in.private, errorLog)
 	in.metrics.ShowConnections("private", in.private.listener)
 	in.metrics.ShowConnections("public", in.public.listener)
 	return nil
@@ -167,6 +173,7 @@ func (in *instance) newMetrics() *web.Metrics {
 		return 0
 	})
 	m.ShowLogLimit(in.limit.Held)
+	m.ShowAccess(in.access)
 	if in.server != nil {
 		m.ShowStore(func() web.Store {
 			room := in.server.Room()
@@ -191,12 +198,16 @@ func open(name, address string, h http.Handler, l config.Limits, most int, error
 	if err != nil {
 		return nil, fmt.Errorf("opening the %s listener: %w; change %s.address, or end what uses it", name, err, name)
 	}
+	return serveDoor(ln, h, l, most, errorLog), nil
+}
+
+func serveDoor(ln net.Listener, h http.Handler, l config.Limits, most int, errorLog *std.Logger) *door {
 	d := &door{addr: ln.Addr().String(), listener: web.NewListener(ln, most), failed: make(chan error, 1), server: web.NewServer(h, web.Limits{
 		Header: int(l.Header), ReadHeader: l.ReadHeaderTimeout, Read: l.ReadTimeout,
 		Write: l.WriteTimeout, Idle: l.IdleTimeout,
 	}, errorLog)}
 	go func() { d.failed <- d.listener.Serve(d.server) }()
-	return d, nil
+	return d
 }
 
 // wait returns when ctx is done, or with the error of a listener that failed.
@@ -222,13 +233,14 @@ func (in *instance) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	var errs []error
-	for _, d := range []*door{in.public, in.private} {
+	for _, d := range []*door{in.public, in.private, in.folder} {
 		if d != nil {
 			errs = append(errs, d.server.Shutdown(ctx))
 		}
 	}
 	in.end()
 	in.background.Wait()
+	in.awaitTokens()
 	if in.bus != nil {
 		// The last sealing is over everything, and nothing is written after it.
 		errs = append(errs, in.bus.Settle(ctx), in.sealing.stop(ctx), in.bus.Close(ctx))

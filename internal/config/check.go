@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -88,8 +89,12 @@ func (l *loader) checkWatches(c *Config) {
 }
 
 func (l *loader) checkListeners(c *Config) {
-	if !onLoopback(c.Private.Address) && c.Private.Token.Empty() {
-		l.fault("private.token", "is needed, because private.address is not on loopback", secretAllowed)
+	if !onLoopback(c.Private.Address) && c.Private.Token.Empty() && !there(c.Abs(c.Private.TokensFile)) {
+		l.fault("private.token", "is needed, because private.address is not on loopback",
+			secretAllowed+"; or make a token first: receiver tokens add NAME --scope read --file "+c.Abs(c.Private.TokensFile))
+	}
+	if n := len(c.Private.Token.Reveal()); n > 0 && n < shortestToken {
+		l.warn("private.token", fmt.Sprintf("has %d bytes only, and can be guessed: use at least %d random ones, as `openssl rand -hex 16` prints them, or `receiver tokens add`", n, shortestToken))
 	}
 	if clash(c.Public.Address, c.Private.Address) {
 		l.fault("private.address", "takes the port of public.address", "two different listeners")
@@ -109,6 +114,15 @@ func (l *loader) checkListeners(c *Config) {
 			l.fault("nats.embedded.address", "takes the port of another listener", "a port of its own")
 		}
 	}
+}
+
+// shortestToken is that of 96 random bits in base64.
+const shortestToken = 16
+
+// there says whether there is a file of that name, be it one that can be read or not.
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // checkPrefix warns of addresses that the platform is given without the prefix. Whether a

@@ -196,9 +196,13 @@ type Public struct {
 // Private is the listener for operators.
 type Private struct {
 	Address string `key:"address" default:"127.0.0.1:8081" form:"listen"`
-	// Token is the bearer token asked for; it is not empty when Address is not
-	// on loopback.
+	// Token is the bearer token asked for; when Address is not on loopback, it is not empty
+	// or TokensFile is there.
 	Token Secret `key:"token" form:"header" ours:"true"`
+	// TokensFile holds the digests of further tokens. It is read again on its own when it changes.
+	TokensFile Path `key:"tokens_file" default:"receiver-tokens.json"`
+	// Rate is how many requests a second are answered to each token.
+	Rate int `key:"rate" default:"50" min:"1" max:"1000000"`
 }
 
 // Limits bound what one request may take.

@@ -107,6 +107,8 @@ public:
 private:
   address: 127.0.0.1:8081
   token: ""
+  tokens_file: receiver-tokens.json
+  rate: 50
 limits:
   body: 8MiB
   bodies: 256MiB

@@ -234,7 +234,7 @@ func TestATokenWithAFlawIsNamed(t *testing.T) {
 			t.Errorf("%s: Load = %v, want %s", row.name, err, want)
 		}
 	}
-	if c := load(t, crm+"private: {token: '\"abc\"'}\n"); len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "private.token: has quotes around it") {
+	if c := load(t, crm+"private: {token: '\"abc\"'}\n"); len(c.Warnings) != 2 || !strings.Contains(c.Warnings[0], "private.token: has quotes around it") {
 		t.Errorf("warnings = %q, want one of the quotes", c.Warnings)
 	}
 }

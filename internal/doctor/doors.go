@@ -11,6 +11,10 @@ type Doors struct {
 	Public, Private string
 	// Token is the length of the private listener's bearer token in bytes; 0 is none.
 	Token int
+	// Tokens says whether there is a file of further tokens, and Expired are the names of those
+	// in it that have ended.
+	Tokens  bool
+	Expired []string
 	// Proxies is how many networks may say in X-Forwarded-For who calls.
 	Proxies int
 	// Callbacks are the addresses that the platform is given.
@@ -39,21 +43,31 @@ func (d Doors) Findings() []Finding {
 func (d Doors) private() []Finding {
 	if loopback(d.Private) {
 		what := "the private listener is on loopback: " + d.Private
-		if d.Token == 0 {
+		if d.Token == 0 && !d.Tokens {
 			what += "; without private.token it answers requests to localhost and loopback addresses only, and the probes"
 		}
-		return []Finding{{What: what}}
+		return append([]Finding{{What: what}}, d.tokens()...)
 	}
 	found := []Finding{{
 		Severity: Warning, What: fmt.Sprintf("the private listener can be reached from other machines: %s, in clear text", d.Private),
 		Why:     "whoever reads its token on the way can see all events and ask about keys",
 		Setting: "private.address", Change: "address: 127.0.0.1:8081, and a tunnel or a proxy with TLS for whoever is elsewhere",
 	}}
-	if d.Token < shortestToken {
+	return append(found, d.tokens()...)
+}
+
+func (d Doors) tokens() (found []Finding) {
+	if d.Token > 0 && d.Token < shortestToken {
 		found = append(found, Finding{
 			Severity: Warning, What: fmt.Sprintf("the token of the private listener has %d bytes only", d.Token),
 			Why: "it can be guessed by whoever reaches the listener", Setting: "private.token",
 			Change: "token: file:token.key, with what `openssl rand -hex 16` prints in it",
+		})
+	}
+	for _, name := range d.Expired {
+		found = append(found, Finding{
+			Severity: Note, What: "the token " + name + " of the private listener has expired",
+			Why: "whoever has it is refused", Setting: "private.tokens_file", Change: "`receiver tokens remove " + name + "`, and make another if it is needed",
 		})
 	}
 	return found

@@ -42,6 +42,11 @@ const (
 	ActionExport = "export"
 	// ActionStreams: limits or copies of streams were changed, as its details plan.
 	ActionStreams = "streams"
+	// ActionTokens: tokens of the private listener were added or removed.
+	ActionTokens = "tokens"
+	// ActionUse: a token of the private listener is about to be used for more than reading, or,
+	// with a status in its details, was.
+	ActionUse = "use"
 	// ActionMend: what was damaged was left out of the store's files. It is recorded when it
 	// is done, since there is no store to record it in before.
 	ActionMend = "mend"

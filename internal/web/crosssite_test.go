@@ -10,20 +10,21 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/rs/zerolog"
 
+	"receiver/internal/access"
 	"receiver/internal/callback"
 	"receiver/internal/web"
 )
 
 // wholePrivate is a private listener with every route that there is.
-func wholePrivate(t *testing.T, token string) *echo.Echo {
+func wholePrivate(t *testing.T, set *access.Set) *echo.Echo {
 	t.Helper()
 	judge, err := callback.New(callback.Options{Store: &shelf{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h, ok := web.NewPrivate(web.Private{
-		Token: token, Ready: func(context.Context) error { return nil }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
-		Receiver: judge, Patience: callback.NewPatience(), ExplainBody: 100, Trail: archive{}, Logs: archive{}, Log: zerolog.Nop(),
+		Access: set, Ready: func(context.Context) error { return nil }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
+		Receiver: judge, Patience: callback.NewPatience(), ExplainBody: 100, Record: unrecorded, Trail: archive{}, Logs: archive{}, Log: zerolog.Nop(),
 		Explain: func(context.Context, string, []string, []byte) (web.Explanation, bool) {
 			return web.Explanation{}, true
 		},
@@ -59,7 +60,7 @@ func TestPagesOfOtherSitesAreRefused(t *testing.T) {
 		{"an old browser on our page", headers{"Origin": "http://" + here}, false},
 	} {
 		for _, token := range []string{"", "operator"} {
-			h := wholePrivate(t, token)
+			h := wholePrivate(t, tokens(token))
 			for _, route := range h.Routes() {
 				if strings.HasPrefix(route.Method, "echo_") {
 					continue // what answers 404
@@ -88,7 +89,7 @@ func TestPagesOfOtherSitesAreRefused(t *testing.T) {
 // A page that gave its own name our address is of the same origin to its browser, and of another
 // name to us.
 func TestAReboundNameIsRefusedOnEveryRoute(t *testing.T) {
-	h := wholePrivate(t, "")
+	h := wholePrivate(t, tokens(""))
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true}
 	for _, route := range h.Routes() {
 		if strings.HasPrefix(route.Method, "echo_") || open[route.Path] {

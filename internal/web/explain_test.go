@@ -20,8 +20,8 @@ const explainToken = "operator"
 // explainDoor is a private door whose explainer says what it was asked.
 func explainDoor(explain web.Explainer) http.Handler {
 	return web.NewPrivate(web.Private{
-		Token: explainToken, Ready: func(context.Context) error { return nil },
-		Metrics: web.NewMetrics(func() uint64 { return 0 }), Explain: explain, ExplainBody: 100, Log: zerolog.Nop(),
+		Access: tokens(explainToken), Ready: func(context.Context) error { return nil },
+		Metrics: web.NewMetrics(func() uint64 { return 0 }), Explain: explain, Record: unrecorded, ExplainBody: 100, Log: zerolog.Nop(),
 	})
 }
 

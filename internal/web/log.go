@@ -41,7 +41,7 @@ type Logs interface {
 }
 
 // trail adds GET /v1/callbacks, /v1/callbacks/{stream}/{sequence} and …/bundle.
-func (p Private) trail(g *echo.Group) {
+func (p Private) trail(g *echo.Echo) {
 	g.GET("/v1/callbacks", func(c echo.Context) error {
 		page, err := p.Trail.Callbacks(c.Request().Context(), c.QueryParams())
 		return p.tell(c, page, err)
@@ -81,7 +81,7 @@ func sequence(c echo.Context) (uint64, error) {
 // logs adds GET /v1/log and, for each log, /v1/log/{stream}/checkpoint and …/tile/….
 //
 // C2SP: tlog-tiles, "Checkpoints" and "Merkle Tree".
-func (p Private) logs(g *echo.Group) {
+func (p Private) logs(g *echo.Echo) {
 	g.GET("/v1/log", func(c echo.Context) error {
 		all, err := p.Logs.Logs(c.Request().Context())
 		return p.tell(c, all, err)

@@ -67,7 +67,7 @@ func TestTheTrailAndTheLogs(t *testing.T) {
 		{"tiles away", "/v1/log/JOBS/tile/0/000", away, 503, "application/json", "NATS is away", ""},
 	} {
 		a := archive{tt.err}
-		h := web.NewPrivate(web.Private{Token: "operator", Metrics: web.NewMetrics(func() uint64 { return 0 }), Trail: a, Logs: a})
+		h := web.NewPrivate(web.Private{Access: tokens("operator"), Metrics: web.NewMetrics(func() uint64 { return 0 }), Trail: a, Logs: a})
 		got := get(t, h, tt.path, "Bearer operator")
 		if got.code != tt.code || !strings.Contains(got.body, tt.body) || !strings.HasPrefix(got.header.Get("Content-Type"), tt.contentType) {
 			t.Errorf("%s: %d %s %q, want %d %s with %q", tt.name, got.code, got.header.Get("Content-Type"), got.body, tt.code, tt.contentType, tt.body)

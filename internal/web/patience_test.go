@@ -51,7 +51,7 @@ func newPatienceRig(t *testing.T) *patienceRig {
 		Receiver: r, BodyLimit: 100, Metrics: m, Patience: p, Log: zerolog.Nop(),
 	})
 	rig.private = web.NewPrivate(web.Private{
-		Token: "operator", Ready: func(context.Context) error { return nil }, Metrics: m, Receiver: r, Patience: p, Log: zerolog.Nop(),
+		Access: tokens("operator"), Ready: func(context.Context) error { return nil }, Metrics: m, Receiver: r, Patience: p, Log: zerolog.Nop(),
 	})
 	return rig
 }

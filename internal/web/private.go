@@ -2,25 +2,25 @@ package web
 
 import (
 	"context"
-	"crypto/hmac"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/rs/zerolog"
 
+	"receiver/internal/access"
 	"receiver/internal/callback"
 )
 
 // Private says how the private door is kept.
 type Private struct {
-	// Token is the bearer token that every request but GET /healthz must carry; empty
-	// means none, which is fit for loopback only: then nothing but GET /healthz, /readyz
-	// and /metrics answers a request whose Host does not name this machine.
-	Token string
+	// Access knows the bearer tokens, one of which every request but GET /healthz must carry.
+	// Nil, or none that is required, is fit for loopback only: then nothing but GET /healthz,
+	// /readyz and /metrics answers a request whose Host does not name this machine.
+	Access *access.Set
+	// Record is told of what a token is used for but to read, before it is done and after.
+	// What cannot be recorded is not done.
+	Record Recorder
 	// Ready reports whether callbacks can be stored now.
 	Ready func(context.Context) error
 	// Metrics are served at /metrics; it must be set.
@@ -42,26 +42,27 @@ type Private struct {
 const readyTimeout = 2 * time.Second
 
 // NewPrivate returns the private door: GET /healthz, /readyz, /metrics, /v1/sources,
-// /v1/callbacks and /v1/log with what is beneath them, and POST /v1/verify/explain.
+// /v1/tokens, /v1/callbacks and /v1/log with what is beneath them, and POST /v1/verify/explain.
 func NewPrivate(p Private) http.Handler {
 	e := newEcho(nil, p.Log)
-	e.Use(p.misplaced, sameSite)
+	e.Use(p.misplaced, sameSite, p.authorize)
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
-	g := e.Group("", p.authorize)
-	g.GET("/readyz", p.ready)
-	g.GET("/metrics", echo.WrapHandler(p.Metrics.handler()))
-	g = g.Group("", p.atHome)
+	e.GET("/readyz", p.ready)
+	e.GET("/metrics", echo.WrapHandler(p.Metrics.handler()))
 	if p.Receiver != nil && p.Patience != nil {
-		g.GET("/v1/sources", p.sources(time.Now()))
+		e.GET("/v1/sources", p.sources(time.Now()))
 	}
 	if p.Explain != nil {
-		g.POST("/v1/verify/explain", p.explain())
+		e.POST("/v1/verify/explain", p.explain())
+	}
+	if p.Access != nil {
+		e.GET("/v1/tokens", p.tokens)
 	}
 	if p.Trail != nil {
-		p.trail(g)
+		p.trail(e)
 	}
 	if p.Logs != nil {
-		p.logs(g)
+		p.logs(e)
 	}
 	return e
 }
@@ -94,17 +95,6 @@ func (p Private) ready(c echo.Context) error {
 	return c.JSON(http.StatusOK, message{"ready"})
 }
 
-func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		given, ok := strings.CutPrefix(c.Request().Header.Get(echo.HeaderAuthorization), "Bearer ")
-		if p.Token != "" && (!ok || !hmac.Equal([]byte(given), []byte(p.Token))) {
-			c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
-			return c.JSON(http.StatusUnauthorized, message{"a bearer token is required"})
-		}
-		return next(c)
-	}
-}
-
 // sameSite refuses what a page of another site has a browser ask, whatever the method: such a
 // page cannot read the answer, but it could set off work. Only GET /healthz costs nothing.
 // Programs are no browsers and send neither Origin nor Sec-Fetch-Site.
@@ -118,26 +108,4 @@ func sameSite(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
-}
-
-// atHome refuses requests that nobody on this machine has reason to make. To listen on
-// loopback keeps other machines out, and not the browser on this one: a page can give its
-// own name our address, and read what is answered to it. A page knows no token.
-func (p Private) atHome(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if p.Token == "" && !isLoopback(c.Request().Host) {
-			return c.JSON(http.StatusMisdirectedRequest, message{"without private.token only requests to localhost or a loopback address are answered here"})
-		}
-		return next(c)
-	}
-}
-
-// isLoopback reports whether a Host header, with or without a port, names this machine.
-func isLoopback(host string) bool {
-	u, err := url.Parse("//" + host)
-	if err != nil || u.Host != host {
-		return false
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return strings.EqualFold(u.Hostname(), "localhost") || err == nil && ip.Unmap().IsLoopback()
 }

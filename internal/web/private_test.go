@@ -21,7 +21,7 @@ func TestThePrivateDoor(t *testing.T) {
 	down := errors.New("asking NATS for stream JOBS: timeout")
 	private := func(token string, ready error) http.Handler {
 		return web.NewPrivate(web.Private{
-			Token: token, Ready: func(context.Context) error { return ready }, Metrics: web.NewMetrics(func() uint64 { return 7 }),
+			Access: tokens(token), Ready: func(context.Context) error { return ready }, Metrics: web.NewMetrics(func() uint64 { return 7 }),
 		})
 	}
 	for _, tt := range []struct {
@@ -63,7 +63,7 @@ func TestACallbackToThePrivateDoorIsSaid(t *testing.T) {
 		said             bool
 	}{{"", "sha256=x", 404, true}, {"operator", "sha256=x", 401, true}, {"", "", 404, false}} {
 		log, metrics := &logs{}, web.NewMetrics(func() uint64 { return 0 })
-		h := web.NewPrivate(web.Private{Token: tt.token, Metrics: metrics, Log: zerolog.New(log)})
+		h := web.NewPrivate(web.Private{Access: tokens(tt.token), Metrics: metrics, Log: zerolog.New(log)})
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/callbacks/demo", strings.NewReader(demoBody))
 		r.Host = "localhost"
 		if tt.signature != "" {
@@ -139,7 +139,7 @@ func TestWithoutATokenOnlyThisMachinesNamesAreAnswered(t *testing.T) {
 	}
 	private := func(token string) http.Handler {
 		return web.NewPrivate(web.Private{
-			Token: token, Ready: func(context.Context) error { return nil }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
+			Access: tokens(token), Ready: func(context.Context) error { return nil }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
 			Receiver: judge, Patience: callback.NewPatience(),
 		})
 	}

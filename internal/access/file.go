@@ -1,0 +1,113 @@
+package access
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+)
+
+// maxFile bounds the file of tokens: a hundred take a quarter of it.
+const maxFile = 256 << 10
+
+// file is the form of the file.
+type file struct {
+	Tokens []Token `json:"tokens"`
+}
+
+// ReadFile reads the tokens of a file. Without a file there are none, and found is false.
+func ReadFile(path string) (tokens []Token, found bool, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, true, fmt.Errorf("the file of tokens cannot be read: %w", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, true, errors.Join(fmt.Errorf("the file of tokens %s is no regular file", path), err)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, true, fmt.Errorf("the file of tokens cannot be read: %w", err)
+	}
+	tokens, err = Parse(data)
+	if err != nil {
+		return nil, true, fmt.Errorf("the file of tokens %s: %w", path, err)
+	}
+	return tokens, true, nil
+}
+
+// Parse reads what is in a file of tokens. Its errors repeat no digest.
+func Parse(data []byte) ([]Token, error) {
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("is larger than %d bytes", maxFile)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	var f file
+	if err := d.Decode(&f); err != nil {
+		return nil, fmt.Errorf(`is not {"tokens":[…]} as "receiver tokens add" writes it: %w`, err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("has something behind its object")
+	}
+	return f.Tokens, check(f.Tokens)
+}
+
+// Change replaces the tokens of a file by what change makes of them, whole and at once, for
+// its owner alone. Two changes at the same time come one after the other.
+func Change(path string, change func([]Token) ([]Token, error)) error {
+	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+	if err := lock.Lock(); err != nil {
+		return fmt.Errorf("locking the file of tokens: %w", err)
+	}
+	defer func() { _ = lock.Unlock() }()
+	tokens, _, err := ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if tokens, err = change(tokens); err != nil {
+		return err
+	}
+	if err := check(tokens); err != nil {
+		return err
+	}
+	if tokens == nil {
+		tokens = []Token{} // a file without tokens still asks for one
+	}
+	data, err := json.MarshalIndent(file{tokens}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replace(path, append(data, '\n'))
+}
+
+// replace puts a file in another's place, on disk when it returns. A link stays, and leads to
+// the new file.
+func replace(path string, data []byte) error {
+	if to, err := filepath.EvalSymlinks(path); err == nil {
+		path = to
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("writing the file of tokens: %w", err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("writing the file of tokens: %w", err)
+	}
+	return nil
+}

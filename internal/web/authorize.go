@@ -1,0 +1,163 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"receiver/internal/access"
+)
+
+// open is the route of the private listener that needs no token.
+const open = "GET /healthz"
+
+// scopes are what a token needs for each other route. A route that is not here is not there.
+var scopes = map[string]access.Scope{
+	"GET /readyz":     access.Read,
+	"GET /metrics":    access.Read,
+	"GET /v1/sources": access.Read,
+
+	"GET /v1/callbacks":                          access.Audit,
+	"GET /v1/callbacks/:stream/:sequence":        access.Audit,
+	"GET /v1/callbacks/:stream/:sequence/bundle": access.Audit,
+	"GET /v1/log":                                access.Audit,
+	"GET /v1/log/:stream/checkpoint":             access.Audit,
+	"GET /v1/log/:stream/tile/*":                 access.Audit,
+
+	"POST /v1/verify/explain": access.Admin,
+	"GET /v1/tokens":          access.Admin,
+}
+
+// authorize lets through who may ask for the route, and nobody to a route without a scope.
+func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		route := c.Request().Method + " " + c.Path()
+		if route == open {
+			return next(c)
+		}
+		scope, there := scopes[route]
+		holder, known := c.Request().Context().Value(fromFolder{}).(access.Holder)
+		if !known {
+			if p.Access == nil || !p.Access.Required() {
+				return p.atHome(c, next, there)
+			}
+			var err error
+			if holder, err = p.Access.Check(bearer(c.Request()), c.RealIP()); err != nil {
+				return refuse(c, err)
+			}
+		}
+		switch {
+		case !there:
+			return echo.ErrNotFound
+		case !holder.May(scope):
+			p.Log.Warn().Str("token", holder.Name).Str("route", route).Str("scope", string(scope)).Str("remote", c.RealIP()).
+				Msg("a token was used for what it does not open")
+			return c.JSON(http.StatusForbidden, message{fmt.Sprintf("the token lacks the scope %s", scope)})
+		case c.Request().Method != http.MethodGet:
+			return p.recorded(c, Use{Token: holder.Name, Remote: c.RealIP(), Route: route}, next)
+		}
+		return next(c)
+	}
+}
+
+// bearer returns the token of a request, empty if there is none.
+func bearer(r *http.Request) string {
+	if given, ok := strings.CutPrefix(r.Header.Get(echo.HeaderAuthorization), "Bearer "); ok {
+		return given
+	}
+	return ""
+}
+
+// refuse answers a request without a valid token: whatever is wrong with it, by the same bytes.
+func refuse(c echo.Context, err error) error {
+	if errors.Is(err, access.ErrTooMany) {
+		c.Response().Header().Set(echo.HeaderRetryAfter, "1")
+		return c.JSON(http.StatusTooManyRequests, message{"too many requests; ask again later"})
+	}
+	c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
+	return c.JSON(http.StatusUnauthorized, message{"a bearer token is required"})
+}
+
+// Use is what a token is used for.
+type Use struct {
+	// Token is the token's name, Remote who sends it, and Route method and address, with
+	// names in place of what is in it.
+	Token, Remote, Route string
+	// Status is what it was answered with; 0 before it is done. Of is then what Record
+	// returned before.
+	Status int
+	Of     uint64
+}
+
+// Recorder records a use, acknowledged, and returns the record's number.
+type Recorder func(ctx context.Context, u Use) (uint64, error)
+
+// recorded has a use recorded before it begins and after it has ended.
+func (p Private) recorded(c echo.Context, u Use, next echo.HandlerFunc) error {
+	if p.Record == nil {
+		return c.JSON(http.StatusServiceUnavailable, message{"nothing can be recorded here, so nothing is done"})
+	}
+	ctx := context.WithoutCancel(c.Request().Context())
+	of, err := p.Record(ctx, u)
+	if err != nil {
+		p.Log.Warn().Err(err).Str("token", u.Token).Msg("a use of a token was not recorded, and so refused")
+		return c.JSON(http.StatusServiceUnavailable, message{"this is recorded before it is done, and could not be; ask again"})
+	}
+	if err := next(c); err != nil {
+		c.Error(err)
+	}
+	u.Of, u.Status = of, c.Response().Status
+	if _, err := p.Record(ctx, u); err != nil {
+		p.Log.Warn().Err(err).Str("token", u.Token).Uint64("record", of).Int("status", u.Status).Msg("what became of a token's use was not recorded")
+	}
+	return nil
+}
+
+// TokensAnswer is the body of GET /v1/tokens: the tokens in force in this process.
+type TokensAnswer struct {
+	Tokens []access.Use `json:"tokens"`
+}
+
+func (p Private) tokens(c echo.Context) error {
+	return c.JSON(http.StatusOK, TokensAnswer{p.Access.Uses()})
+}
+
+type fromFolder struct{}
+
+// FromFolder has a handler take every request for one of the store's owner, who may do all: it
+// is for a listener that nobody else reaches.
+func FromFolder(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), fromFolder{}, access.Folder())))
+	})
+}
+
+// atHome refuses requests without a token that nobody on this machine has reason to make. To
+// listen on loopback keeps other machines out, and not the browser on this one: a page can give
+// its own name our address, and read what is answered to it. A page knows no token.
+func (p Private) atHome(c echo.Context, next echo.HandlerFunc, there bool) error {
+	probe := c.Path() == "/readyz" || c.Path() == "/metrics"
+	switch {
+	case !probe && !isLoopback(c.Request().Host):
+		return c.JSON(http.StatusMisdirectedRequest, message{"without private.token only requests to localhost or a loopback address are answered here"})
+	case !there:
+		return echo.ErrNotFound
+	}
+	return next(c)
+}
+
+// isLoopback reports whether a Host header, with or without a port, names this machine.
+func isLoopback(host string) bool {
+	u, err := url.Parse("//" + host)
+	if err != nil || u.Host != host {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return strings.EqualFold(u.Hostname(), "localhost") || err == nil && ip.Unmap().IsLoopback()
+}
