@@ -20,7 +20,8 @@ func newJobsResult(a *app) *cobra.Command {
 		Short: "Fetch the rows of a finished job",
 		Long: `result streams the rows of a job to a file or to standard output. The platform keeps
 them three days at most. With --lines, JSON in any of the platform's shapes comes out
-as one value on each line.`,
+as one value on each line. On a terminal, which would obey some of them, control
+characters come out escaped; with --to, or in a pipe, the bytes are as they came.`,
 		Example: "  receiver jobs result --source crm --object contact --to contacts.csv 42114492",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {

@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/logging"
+	"receiver/internal/plain"
 )
 
 // The exit codes.
@@ -61,7 +62,7 @@ func lastWord(talk io.Writer, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		fmt.Fprintf(talk, "receiver: %v\n", err)
+		fmt.Fprint(talk, plain.Lines(fmt.Sprintf("receiver: %v\n", err)))
 	}()
 	select {
 	case <-done:
@@ -71,6 +72,11 @@ func lastWord(talk io.Writer, err error) {
 
 // run runs one command and returns its exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, talk io.Writer) int {
+	if isTerminal(out) { // which would obey what strangers wrote
+		safe := plain.NewWriter(out)
+		defer func() { _ = safe.Flush() }() // nobody is left to be told
+		out = safe
+	}
 	root := newRoot(&app{in: in, out: out, talk: talk})
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

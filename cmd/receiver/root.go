@@ -17,6 +17,7 @@ import (
 
 	"receiver/internal/config"
 	"receiver/internal/logging"
+	"receiver/internal/plain"
 )
 
 // app is what every command shares: the streams it talks on and the global flags.
@@ -160,9 +161,52 @@ func logger(w io.Writer, terminal bool, l config.Log) zerolog.Logger {
 		level = zerolog.InfoLevel // the configuration is checked; this is for the zero value
 	}
 	if l.Format == "console" || l.Format != "json" && terminal {
-		w = zerolog.ConsoleWriter{Out: w, NoColor: !terminal, TimeFormat: "15:04:05.000"}
+		w = zerolog.ConsoleWriter{Out: w, NoColor: !terminal, TimeFormat: "15:04:05.000", FormatPrepare: plainLine}
+	} else {
+		w = plainLines{w}
 	}
 	return zerolog.New(w).Level(level).Hook(stamp{})
+}
+
+// plainLines writes lines of JSON in which nothing that strangers sent stands raw which a terminal
+// or a reader of the log could obey.
+type plainLines struct{ w io.Writer }
+
+// Write implements io.Writer.
+func (p plainLines) Write(line []byte) (int, error) {
+	if _, err := p.w.Write(plain.JSON(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
+}
+
+// plainLine does so for a line that is written for people, whose other texts zerolog quotes.
+func plainLine(line map[string]any) error {
+	for name, value := range line {
+		if _, text := value.(string); !text || name == zerolog.MessageFieldName {
+			line[name] = plainValue(value)
+		}
+	}
+	return nil
+}
+
+// plainValue returns a JSON value with its texts, and the names of its members, escaped.
+func plainValue(value any) any {
+	switch v := value.(type) {
+	case string:
+		return plain.Text(v)
+	case []any:
+		for i := range v {
+			v[i] = plainValue(v[i])
+		}
+	case map[string]any:
+		escaped := make(map[string]any, len(v))
+		for name, member := range v {
+			escaped[plain.Text(name)] = plainValue(member)
+		}
+		return escaped
+	}
+	return value
 }
 
 // stamp gives a line of the log its time.
@@ -190,4 +234,6 @@ func isTerminal(w any) bool {
 }
 
 // say tells the person in front of the terminal; it is no result.
-func (a *app) say(format string, args ...any) { fmt.Fprintf(a.talk, format+"\n", args...) }
+func (a *app) say(format string, args ...any) {
+	fmt.Fprint(a.talk, plain.Lines(fmt.Sprintf(format+"\n", args...)))
+}

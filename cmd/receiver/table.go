@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"text/tabwriter"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
+
+	"receiver/internal/plain"
 )
 
 // table writes rows in columns. Cells come from outside, so what could move a
@@ -28,10 +26,7 @@ func table(w io.Writer, head []string, rows [][]string) error {
 }
 
 // printable escapes what is not printable in a text from outside.
-func printable(s string) string {
-	quoted := strconv.QuoteToGraphic(s)
-	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
-}
+func printable(s string) string { return plain.Text(s) }
 
 // printJSON writes a value on one line. What is not printable in a text from outside is
 // escaped, as printable does: a terminal takes some of it for commands.
@@ -42,19 +37,7 @@ func printJSON(w io.Writer, v any) error {
 	if err := e.Encode(v); err != nil {
 		return err
 	}
-	escaped := make([]byte, 0, text.Len())
-	for _, r := range text.String() {
-		switch {
-		case r == '\n' || unicode.IsGraphic(r):
-			escaped = utf8.AppendRune(escaped, r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			escaped = fmt.Appendf(escaped, `\u%04x\u%04x`, high, low)
-		default:
-			escaped = fmt.Appendf(escaped, `\u%04x`, r)
-		}
-	}
-	_, err := w.Write(escaped)
+	_, err := w.Write(plain.JSON(text.Bytes()))
 	return err
 }
 

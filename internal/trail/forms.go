@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
+
+	"receiver/internal/plain"
 )
 
 // csvHead names the columns; they are the JSON members of Entry.
@@ -31,7 +32,7 @@ func (c *CSV) Write(e Entry) error {
 		e.Remote, e.Key, e.Fingerprint, e.Signature, e.Body, strconv.FormatInt(e.Size, 10), e.What, e.Operator,
 	}
 	for i, cell := range row {
-		row[i] = harmless(cell)
+		row[i] = plain.Cell(cell)
 	}
 	row[len(row)-3] = strconv.FormatInt(e.Size, 10) // a number of ours, though -1 begins as a formula
 	return c.write(row)
@@ -43,17 +44,6 @@ func (c *CSV) write(row []string) error {
 	}
 	c.w.Flush()
 	return c.w.Error()
-}
-
-// harmless is a text from outside as a spreadsheet may open it: nothing that a terminal
-// acts on, and nothing that is taken for a formula.
-func harmless(text string) string {
-	quoted := strconv.QuoteToGraphic(text)
-	text = strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
-	if text != "" && strings.ContainsRune("=+-@", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

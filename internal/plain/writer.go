@@ -1,0 +1,33 @@
+package plain
+
+import "io"
+
+// Writer writes what comes as Lines returns it, however it is cut into pieces.
+type Writer struct {
+	w    io.Writer
+	rest []byte // the beginning of a character, or a carriage return
+}
+
+// NewWriter returns a writer to w.
+func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
+
+// Write implements io.Writer.
+func (w *Writer) Write(p []byte) (int, error) {
+	if len(w.rest) == 0 && isPlain(p) {
+		return w.w.Write(p)
+	}
+	escaped, rest := appendLines(nil, append(w.rest, p...), false)
+	w.rest = append([]byte(nil), rest...)
+	if _, err := w.w.Write(escaped); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Flush writes what waits for more. Call it at the end.
+func (w *Writer) Flush() error {
+	escaped, _ := appendLines(nil, w.rest, true)
+	w.rest = nil
+	_, err := w.w.Write(escaped)
+	return err
+}
