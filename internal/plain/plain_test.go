@@ -86,13 +86,13 @@ func TestCellIsNoFormula(t *testing.T) {
 }
 
 func TestGrowth(t *testing.T) {
-	growth.Linear(t, 16<<10, growth.Bytes(), func(s string) {
+	growth.Linear(t, 4<<10, growth.Bytes(), func(s string) {
 		plain.Text(s)
 		plain.Lines(s)
 		plain.Cell(s)
 		plain.JSON([]byte(s))
 	})
-	growth.Bounded(t, 64<<10, 120, growth.Bytes(), func(s string) {
+	growth.Bounded(t, 16<<10, 256, growth.Bytes(), func(s string) {
 		plain.Text(s)
 		plain.Lines(s)
 		plain.Cell(s)
