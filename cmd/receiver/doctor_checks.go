@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/access"
+	"receiver/internal/certs"
 	"receiver/internal/config"
 	"receiver/internal/doctor"
 	"receiver/internal/submit"
@@ -136,6 +137,11 @@ func (x examination) files() []doctor.File {
 	if path := x.cfg.Abs(x.cfg.Private.TokensFile); tokensFound(path) {
 		all = append(all, doctor.Stat(path, "the file of tokens", true))
 	}
+	for _, key := range []config.Path{x.cfg.Public.TLS.KeyFile, x.cfg.Private.TLS.KeyFile} {
+		if key != "" {
+			all = append(all, doctor.Stat(x.cfg.Abs(key), "the key of a listener's certificate", true))
+		}
+	}
 	credentials := []config.Path{x.cfg.NATS.CredentialsFile, x.cfg.NATS.TLS.KeyFile}
 	for _, a := range x.cfg.Audit.Anchors {
 		credentials = append(credentials, a.NATS.CredentialsFile, a.NATS.TLS.KeyFile)
@@ -196,6 +202,7 @@ func (x examination) encryption(context.Context) []doctor.Finding {
 func (x examination) listeners(context.Context) []doctor.Finding {
 	d := doctor.Doors{
 		Public: x.cfg.Public.Address, Private: x.cfg.Private.Address,
+		PrivateTLS: x.cfg.Private.TLS.CertFile != "", ClientCerts: x.cfg.Private.TLS.ClientCAFile != "",
 		Token: len(x.cfg.Private.Token.Bytes()), Proxies: len(x.cfg.Public.TrustedProxies),
 	}
 	tokens, found, err := access.ReadFile(x.cfg.Abs(x.cfg.Private.TokensFile))
@@ -203,24 +210,42 @@ func (x examination) listeners(context.Context) []doctor.Finding {
 	for _, name := range names(x.cfg) {
 		d.Callbacks = append(d.Callbacks, x.cfg.Sources[name].CallbackBaseURL)
 	}
+	all := d.Findings()
 	if err != nil {
-		return append(d.Findings(), doctor.Finding{
+		all = append(all, doctor.Finding{
 			Severity: doctor.Error, What: err.Error(), Why: "serve does not start on it, and a receiver that runs keeps the tokens that it had",
 			Setting: "private.tokens_file", Change: "a file as `receiver tokens add` writes it",
 		})
 	}
-	return d.Findings()
+	for _, e := range []entrance{publicEntrance(x.cfg), privateEntrance(x.cfg)} {
+		if e.certFile == "" {
+			continue
+		}
+		c := doctor.Certificate{Listener: e.name}
+		pair, err := certs.Load(e.certFile, e.keyFile)
+		if c.Err = err; err == nil {
+			c.Leaf = pair.Certificate().Leaf
+		}
+		if e.name == "public" {
+			c.Callbacks = d.Callbacks
+		}
+		all = append(all, c.Findings()...)
+	}
+	return all
 }
 
 // running says whether a receiver answers at the public listener's address.
 func (x examination) running() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), listenerTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(x.cfg.Public.Address)+"/healthz", nil)
+	client, base, err := publicEntrance(x.cfg).client()
 	if err != nil {
 		return false
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/healthz", nil)
+	if err != nil {
+		return false
+	}
 	answer, err := client.Do(request)
 	if err != nil {
 		return false

@@ -55,7 +55,7 @@ are answered 503 meanwhile, and /readyz says which servers and why.`,
 				return err
 			}
 			in.metrics.ShowLog(written.Dropped)
-			log.Info().Str("public", "http://"+in.public.addr).Str("private", "http://"+in.private.addr).
+			log.Info().Str("public", in.public.url()).Str("private", in.private.url()).
 				Str("nats", in.natsURL()).Int("sources", len(cfg.Sources)).Msg("listening")
 			err = a.serve(cmd.Context(), in, hup)
 			log.Info().Msg("stopping")

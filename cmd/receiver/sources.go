@@ -117,22 +117,27 @@ func askListener(ctx context.Context, cfg *config.Config) (sourcesReport, error)
 // question. With a store of its own it is asked by the socket in the store's folder, which only
 // who holds that can listen on. At an address nobody proves who they are, so no token goes there.
 func askPrivate(ctx context.Context, cfg *config.Config, path string, answer any) error {
-	transport := &http.Transport{DisableKeepAlives: true}
-	host := reachable(cfg.Private.Address)
+	var client *http.Client
+	var base string
+	var err error
 	switch {
 	case cfg.NATS.Embeds():
-		host = "folder"
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		base = "http://folder"
+		client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return local.Dial(ctx, cfg.Abs(cfg.NATS.Embedded.Folder))
-		}
+		}}}
 	case tokenNeeded(cfg):
 		return errors.New("it asks for a token, and none is sent to an address that cannot prove whose it is")
+	default:
+		if client, base, err = privateEntrance(cfg).client(); err != nil {
+			return err
+		}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
 	if err != nil {
 		return err
 	}
-	got, err := (&http.Client{Transport: transport}).Do(request)
+	got, err := client.Do(request)
 	if err != nil {
 		return err
 	}

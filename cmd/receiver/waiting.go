@@ -43,14 +43,14 @@ type waiting struct {
 // connect connects to the cluster and does what needs it, again and again, until that is
 // done or cannot be. Meanwhile the listeners are open: callbacks are answered 503, and
 // /readyz says what is waited for.
-func (in *instance) connect(ctx context.Context, then func(context.Context) error) error {
+func (in *instance) connect(ctx, background context.Context, then func(context.Context) error) error {
 	in.waiting = &waiting{log: in.log, reason: errors.New("connecting to NATS: " + strings.Join(in.cfg.NATS.URLs, ", "))}
 	in.metrics = in.newMetrics()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	opened := make(chan error, 1)
 	late := time.AfterFunc(waitGrace, func() {
-		err := in.openEarly()
+		err := in.openEarly(background)
 		if err != nil {
 			cancel(err)
 		}
@@ -67,16 +67,16 @@ func (in *instance) connect(ctx context.Context, then func(context.Context) erro
 }
 
 // openEarly opens the listeners of a receiver that waits.
-func (in *instance) openEarly() error {
+func (in *instance) openEarly(background context.Context) error {
 	w := in.waiting
 	w.public = web.NewGate(web.NewWaiting(in.cfg.Public.Prefix, in.metrics, in.log))
 	w.private = web.NewGate(web.NewPrivate(web.Private{
 		Access: in.access, Ready: w.ready, Metrics: in.metrics, Log: in.log,
 	}))
-	if err := in.openDoors(w.public, w.private); err != nil {
+	if err := in.openDoors(background, w.public, w.private); err != nil {
 		return err
 	}
-	in.log.Info().Str("public", "http://"+in.public.addr).Str("private", "http://"+in.private.addr).
+	in.log.Info().Str("public", in.public.url()).Str("private", in.private.url()).
 		Msg("listening without NATS; callbacks are answered 503 until it is reached")
 	return nil
 }
@@ -138,9 +138,9 @@ func (w *waiting) ready(context.Context) error {
 }
 
 // admit opens the listeners, or puts what they are for into the place of what waited there.
-func (in *instance) admit(public, private http.Handler) error {
+func (in *instance) admit(background context.Context, public, private http.Handler) error {
 	if in.waiting == nil || in.waiting.public == nil {
-		return in.openDoors(public, private)
+		return in.openDoors(background, public, private)
 	}
 	in.waiting.private.Set(private)
 	in.waiting.public.Set(public)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	std "log"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -48,14 +47,6 @@ type instance struct {
 	tokensWatched   chan struct{} // closed when their file is watched no more
 }
 
-// door is a listener with its server.
-type door struct {
-	addr     string
-	listener *web.Listener
-	server   *http.Server
-	failed   chan error
-}
-
 // start brings a receiver up, in the order of what needs what; on an error it takes
 // down again what was up.
 func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *instance, err error) {
@@ -71,7 +62,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	if err = in.openAccess(background); err != nil {
 		return in, err
 	}
-	if err = in.reachStore(ctx); err != nil {
+	if err = in.reachStore(ctx, background); err != nil {
 		return in, err
 	}
 	records, err := in.startAudit(ctx)
@@ -102,16 +93,17 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 	}
 	patience := callback.NewPatience()
 	in.metrics.ShowPatience(in.receiver, patience)
+	networks, unix := cfg.Public.Trusted()
 	public := web.NewPublic(web.Public{
 		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), BodiesLimit: memoryOf(cfg).bodies, Timeout: cfg.Limits.PublishTimeout,
-		Prefix: cfg.Public.Prefix, TrustedProxies: cfg.Public.TrustedProxies, Metrics: in.metrics, Patience: patience, Log: log, Limit: limit,
+		Prefix: cfg.Public.Prefix, TrustedProxies: networks, TrustUnix: unix, Metrics: in.metrics, Patience: patience, Log: log, Limit: limit,
 	})
 	in.explainer = newExplainer(cfg, in.bus, in.log)
 	private := web.NewPrivate(web.Private{
 		Trail: records, Logs: records, Explain: in.explainer.explain, ExplainBody: int64(cfg.Limits.Body),
 		Access: in.access, Record: in.recordUse, Ready: in.bus.Ready, Metrics: in.metrics, Receiver: in.receiver, Patience: patience, Log: in.log,
 	})
-	if err = in.admit(public, private); err != nil {
+	if err = in.admit(background, public, private); err != nil {
 		return in, err
 	}
 	in.nameUnreached(background)
@@ -124,10 +116,10 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 
 // reachStore opens the store, with the patience that its kind deserves, and records that the
 // receiver starts.
-func (in *instance) reachStore(ctx context.Context) (err error) {
+func (in *instance) reachStore(ctx, background context.Context) (err error) {
 	record := func(ctx context.Context) error { return recordStart(ctx, in.cfg, in.bus, in.access.Tokens()) }
 	if in.cfg.NATS.Mode == config.ModeExternal {
-		return in.connect(ctx, record)
+		return in.connect(ctx, background, record)
 	}
 	if in.server, in.bus, err = openStore(ctx, in.cfg, in.log); err != nil {
 		return err
@@ -138,18 +130,24 @@ func (in *instance) reachStore(ctx context.Context) (err error) {
 }
 
 // openDoors opens the private door first, so that whoever watches sees the public one open.
-func (in *instance) openDoors(public, private http.Handler) (err error) {
+func (in *instance) openDoors(background context.Context, public, private http.Handler) (err error) {
 	errorLog := logging.Std(in.log, "net/http")
 	most := connectionsOf(in.cfg)
-	if in.private, err = open("private", in.cfg.Private.Address, private, in.cfg.Limits, most.private, errorLog); err != nil {
+	if in.private, err = open(privateEntrance(in.cfg), private, in.cfg.Limits, most.private, errorLog); err != nil {
 		return err
 	}
-	if in.public, err = open("public", in.cfg.Public.Address, public, in.cfg.Limits, most.public, errorLog); err != nil {
+	if in.public, err = open(publicEntrance(in.cfg), public, in.cfg.Limits, most.public, errorLog); err != nil {
 		return err
 	}
 	in.folder = in.openFolder(in.private, errorLog)
 	in.metrics.ShowConnections("private", in.private.listener)
 	in.metrics.ShowConnections("public", in.public.listener)
+	for _, d := range []*door{in.private, in.public} {
+		if d.cert != nil {
+			in.metrics.ShowCertificate(d.name, func() time.Time { return d.cert.Certificate().Leaf.NotAfter }, d.unusable.Load)
+			in.background.Go(func() { d.keepCertificate(background, in.log) })
+		}
+	}
 	return nil
 }
 
@@ -191,23 +189,6 @@ func (in *instance) newMetrics() *web.Metrics {
 		return string(publish.StateAway)
 	})
 	return m
-}
-
-func open(name, address string, h http.Handler, l config.Limits, most int, errorLog *std.Logger) (*door, error) {
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("opening the %s listener: %w; change %s.address, or end what uses it", name, err, name)
-	}
-	return serveDoor(ln, h, l, most, errorLog), nil
-}
-
-func serveDoor(ln net.Listener, h http.Handler, l config.Limits, most int, errorLog *std.Logger) *door {
-	d := &door{addr: ln.Addr().String(), listener: web.NewListener(ln, most), failed: make(chan error, 1), server: web.NewServer(h, web.Limits{
-		Header: int(l.Header), ReadHeader: l.ReadHeaderTimeout, Read: l.ReadTimeout,
-		Write: l.WriteTimeout, Idle: l.IdleTimeout,
-	}, errorLog)}
-	go func() { d.failed <- d.listener.Serve(d.server) }()
-	return d
 }
 
 // wait returns when ctx is done, or with the error of a listener that failed.

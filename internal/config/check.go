@@ -89,18 +89,19 @@ func (l *loader) checkWatches(c *Config) {
 }
 
 func (l *loader) checkListeners(c *Config) {
-	if !onLoopback(c.Private.Address) && c.Private.Token.Empty() && !there(c.Abs(c.Private.TokensFile)) {
-		l.fault("private.token", "is needed, because private.address is not on loopback",
+	if !guarded(c.Private.Address) && c.Private.Token.Empty() && !there(c.Abs(c.Private.TokensFile)) {
+		l.fault("private.token", "is needed, because private.address is neither on loopback nor unix:/path",
 			secretAllowed+"; or make a token first: receiver tokens add NAME --scope read --file "+c.Abs(c.Private.TokensFile))
 	}
 	if n := len(c.Private.Token.Reveal()); n > 0 && n < shortestToken {
 		l.warn("private.token", fmt.Sprintf("has %d bytes only, and can be guessed: use at least %d random ones, as `openssl rand -hex 16` prints them, or `receiver tokens add`", n, shortestToken))
 	}
+	l.checkListenerTLS(c)
 	if clash(c.Public.Address, c.Private.Address) {
 		l.fault("private.address", "takes the port of public.address", "two different listeners")
 	}
-	for i, p := range c.Public.TrustedProxies {
-		if p.Bits() == 0 {
+	for i, text := range c.Public.TrustedProxies {
+		if strings.HasSuffix(text, "/0") {
 			l.warn(fmt.Sprintf("public.trusted_proxies[%d]", i), "believes X-Forwarded-For from anyone")
 		}
 	}
@@ -139,6 +140,11 @@ func (l *loader) checkPrefix(c *Config) {
 
 // clash says whether two addresses cannot both be listened on.
 func clash(a, b string) bool {
+	for _, kind := range []string{UnixPrefix, SystemdPrefix} {
+		if strings.HasPrefix(a, kind) || strings.HasPrefix(b, kind) {
+			return a == b
+		}
+	}
 	hostA, portA, _ := net.SplitHostPort(a)
 	hostB, portB, _ := net.SplitHostPort(b)
 	anyA, anyB := everywhere(hostA), everywhere(hostB)
@@ -246,12 +252,16 @@ func (l *loader) checkPair(c *Config, at string, t TLS) {
 		return
 	}
 	_, cert := l.checkReadable(c, at+"cert_file", t.CertFile)
-	_, key := l.checkReadable(c, at+"key_file", t.KeyFile)
+	text, key := l.checkReadable(c, at+"key_file", t.KeyFile)
 	if !cert || !key {
 		return
 	}
+	if bytes.Contains(text, []byte("ENCRYPTED")) {
+		l.fault(at+"key_file", "is encrypted with a passphrase, which nobody could enter", "the key in clear, as `openssl pkey` writes it, in a file for its owner only")
+		return
+	}
 	if _, err := tls.LoadX509KeyPair(c.Abs(t.CertFile), c.Abs(t.KeyFile)); err != nil {
-		l.fault(at+"cert_file", "does not work with "+at+"key_file: "+err.Error(), "a PEM certificate and its private key")
+		l.fault(at+"cert_file", "does not work with "+at+"key_file: "+err.Error(), "a PEM certificate, before those of its authorities, and its private key")
 	}
 }
 

@@ -28,7 +28,6 @@
 package config
 
 import (
-	"net/netip"
 	"path/filepath"
 	"time"
 )
@@ -184,20 +183,30 @@ type Timeouts struct {
 
 // Public is the listener that the platform reaches.
 type Public struct {
-	Address string `key:"address" default:"127.0.0.1:8080" form:"listen"`
+	// Address is host:port, unix:/path or systemd:name.
+	Address string `key:"address" default:"127.0.0.1:8080" form:"door"`
+	// SocketMode are the permissions of a socket at unix:/path.
+	SocketMode string `key:"socket_mode" default:"0660" form:"mode"`
+	// TLS is in clear text where it names no certificate.
+	TLS PublicTLS `key:"tls"`
 	// Prefix is what a proxy leaves in front of the paths, without a trailing slash; empty when
 	// it takes it off, or when there is none.
 	Prefix string `key:"prefix" form:"prefix"`
 	// TrustedProxies may name the client in X-Forwarded-For; empty means that
 	// nobody may.
-	TrustedProxies []netip.Prefix `key:"trusted_proxies"`
+	TrustedProxies []string `key:"trusted_proxies" form:"proxy"`
 }
 
 // Private is the listener for operators.
 type Private struct {
-	Address string `key:"address" default:"127.0.0.1:8081" form:"listen"`
-	// Token is the bearer token asked for; when Address is not on loopback, it is not empty
-	// or TokensFile is there.
+	// Address is host:port, unix:/path or systemd:name.
+	Address string `key:"address" default:"127.0.0.1:8081" form:"door"`
+	// SocketMode are the permissions of a socket at unix:/path.
+	SocketMode string `key:"socket_mode" default:"0600" form:"mode"`
+	// TLS is in clear text where it names no certificate.
+	TLS PrivateTLS `key:"tls"`
+	// Token is the bearer token asked for; when Address is neither on loopback nor a Unix
+	// socket, it is not empty or TokensFile is there.
 	Token Secret `key:"token" form:"header" ours:"true"`
 	// TokensFile holds the digests of further tokens. It is read again on its own when it changes.
 	TokensFile Path `key:"tokens_file" default:"receiver-tokens.json"`

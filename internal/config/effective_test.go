@@ -100,12 +100,24 @@ limits: {idle_timeout: 10m, header: 20000}
 token_secret: ""
 public:
   address: 127.0.0.1:8080
+  socket_mode: "0660"
+  tls:
+    cert_file: ""
+    key_file: ""
+    min_version: "1.3"
   prefix: ""
   trusted_proxies:
     - 10.0.0.1
     - 10.0.0.0/8
 private:
   address: 127.0.0.1:8081
+  socket_mode: "0600"
+  tls:
+    cert_file: ""
+    key_file: ""
+    min_version: "1.3"
+    client_ca_file: ""
+    client_names: []
   token: ""
   tokens_file: receiver-tokens.json
   rate: 50

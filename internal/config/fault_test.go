@@ -64,7 +64,7 @@ func TestFaults(t *testing.T) {
 		{"unknown key", "sorces: {}\n", "config.yaml:1: sorces: unknown key (did you mean sources?); allowed: " + topKeys},
 		{"unknown key of a source", "sources:\n  crm:\n" + key + "    bse_url: x\n", "config.yaml:4: sources.crm.bse_url: unknown key (did you mean base_url?)"},
 		{"unknown key far from any", "nats:\n  tls: {insecure: true}\n", "config.yaml:2: nats.tls.insecure: unknown key; allowed: ca_file, cert_file, key_file"},
-		{"value in a key's place", "private: {token:hunter2}\n", "config.yaml:1: private.(a key that is no plain word): unknown key; allowed: address, token"},
+		{"value in a key's place", "private: {token:hunter2}\n", "config.yaml:1: private.(a key that is no plain word): unknown key; allowed: address, socket_mode, tls, token"},
 
 		{"section as text", "nats: embedded\n", "config.yaml:1: nats: is a single value; allowed: a mapping with the keys mode, urls, "},
 		{"value as list", "log:\n  level: [info]\n", "config.yaml:2: log.level: is a list; allowed: one value"},
@@ -122,7 +122,7 @@ func TestFaults(t *testing.T) {
 		{"prefix with a host", "public: {prefix: \"https://example.com/hooks\"}\n", `config.yaml:1: public.prefix: "https://example.com/hooks" is no such path`},
 		{"port", "public: {address: \":65536\"}\n", `config.yaml:1: public.address: ":65536" is not host:port`},
 		{"proxy", "public:\n  trusted_proxies:\n  - 10.0.0.1\n  - proxy\n", `config.yaml:4: public.trusted_proxies[1]: "proxy" is not a network; allowed: an IP address or CIDR, such as 10.0.0.7 or 10.0.0.0/8`},
-		{"private without token", "private:\n  address: :9000\n", "config.yaml:1: private.token: is needed, because private.address is not on loopback"},
+		{"private without token", "private:\n  address: :9000\n", "config.yaml:1: private.token: is needed, because private.address is neither on loopback nor unix:/path"},
 		{"private with null token", "private:\n  address: 0.0.0.0:9000\n  token:\n", "config.yaml:3: private.token: is needed"},
 		{"one port twice", "public: {address: \":8081\"}\n", "config.yaml: private.address: takes the port of public.address"},
 		{"NATS on the public port", "public: {address: \"127.0.0.1:4222\"}\n", "config.yaml: nats.embedded.address: takes the port of another listener"},

@@ -22,13 +22,15 @@ type form struct {
 var forms = map[string]form{
 	"https":     {"https://…, or http:// on loopback; without credentials, query or fragment", readHTTPS},
 	"nats":      {"nats://host:4222, tls://…, ws://… or wss://…; credentials go in credentials_file", readNATS},
-	"listen":    {"host:port, such as 127.0.0.1:8080 or :8080", readListen},
 	"prefix":    {"a path such as /hooks, of A-Z a-z 0-9 . _ ~ - and /, that begins with neither /callbacks nor /healthz", readPrefix},
 	"edge name": matching(`^[a-z0-9][a-z0-9-]{0,31}$`, "1 to 32 of a-z 0-9 -, the first no dash"),
 	"domain":    matching(`^[A-Za-z0-9_-]{1,64}$`, "the domain of nats-server.conf: 1 to 64 of A-Z a-z 0-9 _ -"),
 	"word":      matching(`^[A-Za-z0-9_-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 _ -"),
 	"key name":  matching(`^[A-Za-z0-9._-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 . _ -"),
 	"subject":   matching(`^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$`, "words of A-Z a-z 0-9 _ - with dots between"),
+	"door":      {"host:port, such as 127.0.0.1:8080 or :8080; unix:/path; or systemd:name", readDoor},
+	"proxy":     {"an IP address or CIDR, such as 10.0.0.7 or 10.0.0.0/8; or unix for who comes through unix:/path", readProxy},
+	"mode":      {"octal permissions such as 0660, with 6 or 7 for the owner", readMode},
 	"header":    {"printable ASCII without spaces", readHeader},
 
 	"log name":     matching(`^[a-z0-9-]{1,32}$`, "1 to 32 of a-z 0-9 -"),

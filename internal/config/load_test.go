@@ -114,9 +114,10 @@ private: {address: ":9081", token: t0ken}
 limits: {body: 63MiB, header: 2048}
 `)
 	s := c.Sources["crm-eu"]
+	networks, _ := c.Public.Trusted()
 	got := []any{
 		s.BaseURL, s.Hub, s.ElementToken.Reveal(), s.UserSecret.Reveal(), s.OrganizationSecret.Reveal(),
-		s.CallbackBaseURL, s.Timeouts, c.Public.Prefix, c.Public.TrustedProxies, c.Private.Token.Reveal(), c.Limits.Body, c.Limits.Header,
+		s.CallbackBaseURL, s.Timeouts, c.Public.Prefix, networks, c.Private.Token.Reveal(), c.Limits.Body, c.Limits.Header,
 	}
 	want := []any{
 		"https://api.example.com/elements/api-v2", "crm", "e1", "u1", "0123",

@@ -3,12 +3,17 @@ package doctor
 import (
 	"fmt"
 	"net"
+	"strings"
 )
 
 // Doors are the two listeners.
 type Doors struct {
-	// Public and Private are host:port; an empty host is every address.
+	// Public and Private are host:port, an empty host being every address; unix:/path; or
+	// systemd:name.
 	Public, Private string
+	// PrivateTLS says that the private listener speaks TLS, and ClientCerts that it asks for
+	// certificates of clients.
+	PrivateTLS, ClientCerts bool
 	// Token is the length of the private listener's bearer token in bytes; 0 is none.
 	Token int
 	// Tokens says whether there is a file of further tokens, and Expired are the names of those
@@ -48,12 +53,17 @@ func (d Doors) private() []Finding {
 		}
 		return append([]Finding{{What: what}}, d.tokens()...)
 	}
-	found := []Finding{{
-		Severity: Warning, What: fmt.Sprintf("the private listener can be reached from other machines: %s, in clear text", d.Private),
-		Why:     "whoever reads its token on the way can see all events and ask about keys",
-		Setting: "private.address", Change: "address: 127.0.0.1:8081, and a tunnel or a proxy with TLS for whoever is elsewhere",
-	}}
-	return append(found, d.tokens()...)
+	if strings.HasPrefix(d.Private, "unix:") {
+		return append([]Finding{{What: "the private listener is a socket, for whom its permissions let in: " + d.Private}}, d.tokens()...)
+	}
+	f := Finding{What: "the private listener can be reached from other machines by TLS: " + d.Private}
+	switch {
+	case d.PrivateTLS && d.ClientCerts:
+		f.What += ", with a certificate"
+	case !d.PrivateTLS:
+		f = d.inClear()
+	}
+	return append([]Finding{f}, d.tokens()...)
 }
 
 func (d Doors) tokens() (found []Finding) {
@@ -71,6 +81,14 @@ func (d Doors) tokens() (found []Finding) {
 		})
 	}
 	return found
+}
+
+func (d Doors) inClear() Finding {
+	return Finding{
+		Severity: Warning, What: fmt.Sprintf("the private listener can be reached from other machines: %s, in clear text", d.Private),
+		Why:     "whoever reads its token on the way can see all events and ask about keys",
+		Setting: "private.address", Change: "address: 127.0.0.1:8081, or private.tls, for whoever is elsewhere",
+	}
 }
 
 // loopback says whether a listener is reached from this machine only.

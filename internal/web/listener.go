@@ -2,6 +2,7 @@ package web
 
 import (
 	"container/list"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -34,14 +35,24 @@ func NewListener(ln net.Listener, most int) *Listener {
 	return &Listener{Listener: ln, most: max(most, 1), gone: make(chan struct{}), free: make(chan struct{}, 1)}
 }
 
-// Serve has a server serve the listener's connections.
+// Serve has a server serve the listener's connections, by TLS if it has a TLSConfig. A
+// connection is fresh until its first request, its handshake included.
 func (l *Listener) Serve(s *http.Server) error {
 	s.ConnState = func(c net.Conn, state http.ConnState) {
+		if t, ok := c.(*tls.Conn); ok {
+			c = t.NetConn()
+		}
 		if p, ok := c.(*patron); ok {
 			p.moved(state)
 		}
 	}
-	return s.Serve(l)
+	if s.TLSConfig == nil {
+		return s.Serve(l)
+	}
+	// The limits count connections: with HTTP/2 one of them would carry many requests.
+	s.Protocols = new(http.Protocols)
+	s.Protocols.SetHTTP1(true)
+	return s.ServeTLS(l, "", "")
 }
 
 // Accept waits for the next connection.

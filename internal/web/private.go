@@ -44,7 +44,7 @@ const readyTimeout = 2 * time.Second
 // NewPrivate returns the private door: GET /healthz, /readyz, /metrics, /v1/sources,
 // /v1/tokens, /v1/callbacks and /v1/log with what is beneath them, and POST /v1/verify/explain.
 func NewPrivate(p Private) http.Handler {
-	e := newEcho(nil, p.Log)
+	e := newEcho(nil, false, p.Log)
 	e.Use(p.misplaced, sameSite, p.authorize)
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
 	e.GET("/readyz", p.ready)

@@ -35,6 +35,8 @@ type Public struct {
 	Prefix string
 	// TrustedProxies are believed when they say whom they forward for.
 	TrustedProxies []netip.Prefix
+	// TrustUnix believes who comes through a Unix socket as it does TrustedProxies.
+	TrustUnix bool
 	// Metrics counts what happens; it must be set.
 	Metrics *Metrics
 	// Patience notes which answers try the platform's; nil notes none.
@@ -76,7 +78,7 @@ func NewPublic(p Public) http.Handler {
 	if p.Limit != nil {
 		log = log.Hook(p.Limit)
 	}
-	e := newEcho(p.TrustedProxies, log)
+	e := newEcho(p.TrustedProxies, p.TrustUnix, log)
 	refuse := e.HTTPErrorHandler
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		if errors.Is(err, echo.ErrNotFound) {

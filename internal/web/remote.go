@@ -13,9 +13,15 @@ import (
 // a trusted proxy, whom X-Forwarded-For names. It is read from its end, as far as the proxies
 // named there are trusted too and addresses can be read: what stands in front of the first
 // other one may be the caller's own invention. Other headers, Forwarded too, are not looked at.
-func extractor(trusted []netip.Prefix) echo.IPExtractor {
-	direct := echo.ExtractIPDirect()
-	if len(trusted) == 0 {
+// Who comes through a Unix socket is called "unix".
+func extractor(trusted []netip.Prefix, trustUnix bool) echo.IPExtractor {
+	direct := func(r *http.Request) string {
+		if r.RemoteAddr == unix {
+			return unix
+		}
+		return addressOnly(r)
+	}
+	if len(trusted) == 0 && !trustUnix {
 		return direct
 	}
 	trusted = slices.Clone(trusted)
@@ -27,8 +33,11 @@ func extractor(trusted []netip.Prefix) echo.IPExtractor {
 	return func(r *http.Request) string {
 		who := direct(r)
 		hop, ok := readHop(who)
-		if !ok || !among(trusted, hop) {
+		if who == unix && !trustUnix || who != unix && (!ok || !among(trusted, hop)) {
 			return who
+		}
+		if ok {
+			who = hop.String()
 		}
 		lines := r.Header[echo.HeaderXForwardedFor]
 		for i := len(lines) - 1; i >= 0; i-- {
@@ -39,16 +48,21 @@ func extractor(trusted []netip.Prefix) echo.IPExtractor {
 				}
 				next, ok := readHop(text)
 				if !ok {
-					return hop.String()
+					return who
 				}
-				if hop = next; !among(trusted, hop) {
-					return hop.String()
+				if hop, who = next, next.String(); !among(trusted, hop) {
+					return who
 				}
 			}
 		}
-		return hop.String()
+		return who
 	}
 }
+
+// unix is what Unix sockets say their callers are: they have no address.
+const unix = "unix"
+
+var addressOnly = echo.ExtractIPDirect()
 
 // cutLast returns a list without its last element, and that element.
 func cutLast(list string) (rest, last string) {

@@ -18,7 +18,7 @@ func FuzzForwardedFor(f *testing.F) {
 		f.Add(seed, "10.0.0.9:1")
 	}
 	trusted := netip.MustParsePrefix("10.0.0.0/8")
-	who := extractor([]netip.Prefix{trusted})
+	who := extractor([]netip.Prefix{trusted}, false)
 	f.Fuzz(func(t *testing.T, forwarded, remote string) {
 		ask := func(lines ...string) string {
 			return who(&http.Request{RemoteAddr: remote, Header: http.Header{echo.HeaderXForwardedFor: lines}})

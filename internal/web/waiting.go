@@ -13,7 +13,7 @@ import (
 // answers every callback 503 without reading or judging it, so that the platform repeats it,
 // and counts it as rejected. GET /healthz is as ever, with the prefix or without.
 func NewWaiting(prefix string, m *Metrics, log zerolog.Logger) http.Handler {
-	e := newEcho(nil, log)
+	e := newEcho(nil, false, log)
 	// A route by its method would have Echo answer OPTIONS 204.
 	e.RouteNotFound("/*", func(c echo.Context) error {
 		switch r := c.Request(); {

@@ -85,10 +85,10 @@ func asked(r *http.Request) string {
 
 // newEcho returns an Echo that answers every error as JSON, says nothing to standard
 // output, and believes X-Forwarded-For from the trusted proxies only.
-func newEcho(trusted []netip.Prefix, log zerolog.Logger) *echo.Echo {
+func newEcho(trusted []netip.Prefix, trustUnix bool, log zerolog.Logger) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.IPExtractor = extractor(trusted)
+	e.IPExtractor = extractor(trusted, trustUnix)
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		if c.Response().Committed {
 			return

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	std "log"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/certs"
+	"receiver/internal/config"
+	"receiver/internal/entry"
+	"receiver/internal/web"
+)
+
+// certificateLook is how often the files of a certificate are looked at.
+const certificateLook = 2 * time.Second
+
+// door is a listener with its server.
+type door struct {
+	name, addr string // the address as a URL, for people
+	listener   *web.Listener
+	server     *http.Server
+	failed     chan error
+	cert       *certs.Reloader // nil in clear text
+	unusable   atomic.Uint64   // certificates
+}
+
+// entrance is where and how a door opens.
+type entrance struct {
+	name, address, mode string
+	certFile, keyFile   string // absolute; empty for clear text
+	tls12               bool
+	authorities         string // the file of clients' authorities, absolute; empty asks for none
+	names               []string
+}
+
+func publicEntrance(cfg *config.Config) entrance {
+	p := cfg.Public
+	return entrance{
+		name: "public", address: p.Address, mode: p.SocketMode, tls12: p.TLS.MinVersion == "1.2",
+		certFile: cfg.Abs(p.TLS.CertFile), keyFile: cfg.Abs(p.TLS.KeyFile),
+	}
+}
+
+func privateEntrance(cfg *config.Config) entrance {
+	p := cfg.Private
+	return entrance{
+		name: "private", address: p.Address, mode: p.SocketMode, tls12: p.TLS.MinVersion == "1.2",
+		certFile: cfg.Abs(p.TLS.CertFile), keyFile: cfg.Abs(p.TLS.KeyFile),
+		authorities: cfg.Abs(p.TLS.ClientCAFile), names: p.TLS.ClientNames,
+	}
+}
+
+// security reads the files for TLS; all is nil in clear text.
+func (e entrance) security() (*certs.Reloader, *tls.Config, error) {
+	if e.certFile == "" {
+		return nil, nil, nil
+	}
+	pair, err := certs.Load(e.certFile, e.keyFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s.tls: %w", e.name, err)
+	}
+	s := entry.Security{Certificate: pair, TLS12: e.tls12, Names: e.names}
+	if e.authorities != "" {
+		if s.Authorities, err = os.ReadFile(e.authorities); err != nil {
+			return nil, nil, fmt.Errorf("%s.tls.client_ca_file: %w", e.name, err)
+		}
+	}
+	c, err := s.Config()
+	return pair, c, err
+}
+
+func open(e entrance, h http.Handler, l config.Limits, most int, errorLog *std.Logger) (*door, error) {
+	pair, security, err := e.security()
+	if err != nil {
+		return nil, err
+	}
+	ln, err := entry.Listen(e.address, config.Mode(e.mode))
+	if err != nil {
+		return nil, fmt.Errorf("opening the %s listener: %w; change %s.address, or end what uses it", e.name, err, e.name)
+	}
+	d := serveDoor(ln, security, h, l, most, errorLog)
+	d.name, d.cert = e.name, pair
+	return d, nil
+}
+
+// serveDoor serves what comes in at a listener, in clear text without security.
+func serveDoor(ln net.Listener, security *tls.Config, h http.Handler, l config.Limits, most int, errorLog *std.Logger) *door {
+	d := &door{addr: ln.Addr().String(), listener: web.NewListener(ln, most), failed: make(chan error, 1), server: web.NewServer(h, web.Limits{
+		Header: int(l.Header), ReadHeader: l.ReadHeaderTimeout, Read: l.ReadTimeout,
+		Write: l.WriteTimeout, Idle: l.IdleTimeout,
+	}, errorLog)}
+	d.server.TLSConfig = security
+	go func() { d.failed <- d.listener.Serve(d.server) }()
+	return d
+}
+
+// url is where the door is, for people.
+func (d *door) url() string {
+	switch {
+	case d.listener.Addr().Network() == "unix":
+		return d.addr
+	case d.cert != nil:
+		return "https://" + d.addr
+	}
+	return "http://" + d.addr
+}
+
+// keepCertificate takes a renewed certificate into use, until ctx is done.
+func (d *door) keepCertificate(ctx context.Context, log zerolog.Logger) {
+	log = log.With().Str("listener", d.name).Logger()
+	if leaf := d.cert.Certificate().Leaf; time.Now().After(leaf.NotAfter) || time.Now().Before(leaf.NotBefore) {
+		log.Error().Time("from", leaf.NotBefore).Time("to", leaf.NotAfter).Msg("the TLS certificate is not valid now; clients that check it do not connect")
+	}
+	tick := time.NewTicker(certificateLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		changed, err := d.cert.Reload()
+		switch {
+		case err != nil:
+			d.unusable.Add(1)
+			log.Error().Err(err).Msg("the TLS certificate cannot be read again; the one before it stays in use")
+		case changed:
+			log.Info().Time("to", d.cert.Certificate().Leaf.NotAfter).Msg("another TLS certificate is in use")
+		}
+	}
+}
+
+// client returns how this machine's commands reach a door, by which address. No proxy stands
+// between: a token is for the listener alone.
+func (e entrance) client() (*http.Client, string, error) {
+	network, at, err := entry.Dial(e.address)
+	if err != nil {
+		return nil, "", err
+	}
+	t := &http.Transport{DisableKeepAlives: true}
+	base := "http://"
+	if e.certFile != "" {
+		pair, err := certs.Load(e.certFile, e.keyFile)
+		if err != nil {
+			return nil, "", err
+		}
+		t.TLSClientConfig, base = entry.Own(pair), "https://"
+	}
+	if network != "unix" {
+		return &http.Client{Transport: t}, base + reachable(at), nil
+	}
+	t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, at)
+	}
+	return &http.Client{Transport: t}, base + "localhost", nil
+}
