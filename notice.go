@@ -1,0 +1,10 @@
+// Package receiver holds what goes with every copy of the program.
+package receiver
+
+import _ "embed"
+
+// Notice is the file NOTICE: the licences of all modules that the program is built with.
+// `go test ./internal/notices -update` writes it.
+//
+//go:embed NOTICE
+var Notice string
