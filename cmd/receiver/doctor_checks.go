@@ -276,7 +276,7 @@ func (x examination) platform(ctx context.Context, name string) []doctor.Finding
 			return len(objects), err
 		},
 	}
-	found := p.Look(ctx)
+	found := append(doctor.Proxy(name, s.BaseURL, http.ProxyFromEnvironment), p.Look(ctx)...)
 	for _, f := range watch.read().Findings() {
 		f.Check = "clock"
 		found = append(found, f)
