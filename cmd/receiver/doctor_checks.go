@@ -39,6 +39,7 @@ func (x examination) all() []doctor.Check {
 		}},
 		{Name: "encryption", Run: x.encryption},
 		{Name: "nats", Run: x.nats},
+		{Name: "port", Run: x.port},
 		{Name: "fsync", Run: x.fsync},
 	}
 	if x.cfg.NATS.Mode == config.ModeEdge {

@@ -1,0 +1,93 @@
+package doctor
+
+import (
+	"fmt"
+	"net"
+	"time"
+)
+
+// Port is the listener of the embedded NATS server.
+type Port struct {
+	// Address is host:port; an empty host is every address. Empty if nothing listens.
+	Address string
+	// TLS says whether it is encrypted, Expires when its certificate ends, and Certificates
+	// whether clients must show one of their own.
+	TLS, Certificates bool
+	Expires           time.Time
+	// Consumers is how many have a name and credentials.
+	Consumers int
+	// Connections is how many clients may be connected; 0 is not known.
+	Connections int
+	// Strangers says whether a client without credentials was let in.
+	Strangers bool
+}
+
+// portSoon is how long before its end a certificate should be renewed.
+const portSoon = 14 * 24 * time.Hour
+
+// Findings judges who reaches the port, and as whom.
+func (p Port) Findings(now time.Time) []Finding {
+	if p.Address == "" {
+		return []Finding{{What: "no port leads to the streams: this process alone reaches them"}}
+	}
+	found := []Finding{p.reached()}
+	if p.Strangers {
+		f := Finding{
+			Severity: Warning, What: "the NATS port lets in clients without credentials",
+			Why:    "whoever reaches it can read every event",
+			Change: "stop what runs there, start this version's `receiver serve`, and `receiver consumers add NAME` for each consumer",
+		}
+		if !loopback(p.Address) {
+			f.Severity = Error
+		}
+		found = append(found, f)
+	}
+	return append(found, p.certificate(now)...)
+}
+
+func (p Port) reached() Finding {
+	who := "any machine that reaches " + p.Address
+	if host, _, err := net.SplitHostPort(p.Address); err == nil && (host == "" || everyAddress(host)) {
+		who = "any machine, on every address of this one (" + p.Address + ")"
+	}
+	if loopback(p.Address) {
+		who = "every program of this machine, and no other one (" + p.Address + ")"
+	}
+	how := "in clear text"
+	if p.TLS {
+		how = "by TLS"
+	}
+	if p.Certificates {
+		how += " and with a certificate of its own"
+	}
+	let := fmt.Sprintf("%d named consumers have credentials", p.Consumers)
+	if p.Connections > 0 {
+		let += fmt.Sprintf(", and %d connections may be open at once", p.Connections)
+	}
+	f := Finding{What: "the NATS port is reached by " + who + ", " + how + "; " + let}
+	if !p.TLS && !loopback(p.Address) {
+		f.Severity, f.Why = Error, "whoever is on the way reads every event"
+		f.Setting, f.Change = "nats.embedded.tls", "cert_file and key_file, or an address on loopback"
+	}
+	return f
+}
+
+func everyAddress(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsUnspecified()
+}
+
+func (p Port) certificate(now time.Time) []Finding {
+	if !p.TLS || p.Expires.IsZero() || p.Expires.Sub(now) > portSoon {
+		return nil
+	}
+	f := Finding{
+		Severity: Warning, What: "the certificate of the NATS port ends at " + p.Expires.UTC().Format(time.RFC3339),
+		Why:     "consumers cannot connect from then on; callbacks are accepted all the same",
+		Setting: "nats.embedded.tls.cert_file", Change: "renew the certificate in its place: a receiver that runs reads it again by itself",
+	}
+	if !now.Before(p.Expires) {
+		f.Severity, f.What, f.Why = Error, "the certificate of the NATS port has ended at "+p.Expires.UTC().Format(time.RFC3339), "consumers cannot connect; callbacks are accepted all the same"
+	}
+	return []Finding{f}
+}
