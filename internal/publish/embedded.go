@@ -289,6 +289,9 @@ func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {
 	if opts.Port == 0 {
 		opts.Port = server.RANDOM_PORT
 	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		opts.NoAuthUser = "" // nobody of another machine is let in without credentials
+	}
 	e.port.configure(opts)
 	return opts, nil
 }

@@ -340,3 +340,15 @@ func TestAPortWithoutItsCertificateDoesNotOpen(t *testing.T) {
 		t.Errorf("Start says %v", err)
 	}
 }
+
+func TestNobodyIsLetInWithoutCredentialsBeyondLoopback(t *testing.T) {
+	ours := newAuthority(t)
+	p := newPort(t, ours, time.Hour, func(e *publish.Embedded) { e.Address = "0.0.0.0:0" })
+	nc, err := nats.Connect(p.server.URL(), nats.Secure(&tls.Config{RootCAs: ours.pool(), ServerName: "first"}), nats.TLSHandshakeFirst())
+	if err == nil {
+		nc.Close()
+	}
+	if !errors.Is(err, nats.ErrAuthorization) {
+		t.Errorf("a client without credentials: %v", err)
+	}
+}
