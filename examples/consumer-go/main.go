@@ -61,6 +61,9 @@ func run(ctx context.Context, url, durable string, count int, keys []age.Identit
 		if err != nil {
 			return err
 		}
+		if err := fromJobs(msg, durable); err != nil {
+			return err
+		}
 		data, err := bodyOf(ctx, js, msg)
 		if err != nil && !errors.Is(err, errLost) {
 			return err // not acknowledged: it is delivered again
@@ -95,6 +98,19 @@ type view struct {
 	Status  string
 	Records *int64 // absent when the platform did not say
 	Failed  *int64
+}
+
+// fromJobs refuses a message that is none of our durable's on the stream JOBS, as somebody
+// else's stream may deliver one of any subject. It is not acknowledged: that would go to them.
+func fromJobs(msg jetstream.Msg, durable string) error {
+	m, err := msg.Metadata()
+	if err != nil {
+		return fmt.Errorf("refused: a message on %q that no stream delivered: %w", msg.Subject(), err)
+	}
+	if m.Stream != "JOBS" || m.Consumer != durable {
+		return fmt.Errorf("refused: a message on %q of the stream %q and the consumer %q, not JOBS and %q", msg.Subject(), m.Stream, m.Consumer, durable)
+	}
+	return nil
 }
 
 // handle is where the work goes. An event may come again after a crash between the

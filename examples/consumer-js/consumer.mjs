@@ -80,6 +80,10 @@ const events = await (await jetstream(nc).consumers.get("JOBS", args.durable)).c
 for (const end of ["SIGINT", "SIGTERM"]) process.once(end, () => events.stop());
 let left = Number(args.count);
 for await (const msg of events) {
+  // Somebody else's stream may deliver a message of any subject; acknowledging it would go to them.
+  if (msg.info.stream !== "JOBS" || msg.info.consumer !== args.durable) {
+    throw new Error(`refused: a message of the stream ${JSON.stringify(msg.info.stream)}, not JOBS`);
+  }
   handle(msg, await bodyOf(jsm, msg));
   await msg.ackAck(); // waits until the server has noted it, so that leaving now loses nothing
   if (--left === 0) break;
