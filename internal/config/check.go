@@ -387,19 +387,3 @@ func (l *loader) checkKeys(path string, keys []SignatureKey, used map[string]str
 		l.checkKey(at+".value", k.Value, used)
 	}
 }
-
-func (l *loader) checkKey(path string, key Secret, used map[string]string) {
-	value := key.Reveal()
-	if value == "" {
-		l.fault(path, "is empty", secretAllowed)
-		return
-	}
-	if len(value) > maxPlatformKey {
-		l.warn(path, fmt.Sprintf("the key has %d bytes, and the platform cannot store more than %d", len(value), maxPlatformKey))
-	}
-	if first, shared := used[value]; shared {
-		l.warn(path, fmt.Sprintf("is the same key as %s (%s)", first, key.Fingerprint()))
-		return
-	}
-	used[value] = path
-}

@@ -1,0 +1,31 @@
+package config
+
+import "fmt"
+
+// A signature key under leastKey bytes, as they are used, is refused, and one under safeKey is
+// warned of. Tests of other things have short keys, and lower both.
+var leastKey, safeKey = 8, 16
+
+func (l *loader) checkKey(path string, key Secret, used map[string]string) {
+	value := key.Reveal()
+	if value == "" {
+		l.fault(path, "is empty", secretAllowed)
+		return
+	}
+	switch n := len(value); {
+	case n < leastKey:
+		l.fault(path, fmt.Sprintf("has %d bytes only: whoever has one signed callback can guess it", n),
+			fmt.Sprintf("a key of at least %d bytes, better %d and more: make one as `openssl rand -hex 32` does, and change it here and at the platform, as docs/keys.md says", leastKey, safeKey))
+	case n < safeKey:
+		l.warn(path, fmt.Sprintf("the key has %d bytes, and can be guessed by whoever has one signed callback: change it for one of %d and more, as docs/keys.md says",
+			n, safeKey))
+	}
+	if len(value) > maxPlatformKey {
+		l.warn(path, fmt.Sprintf("the key has %d bytes, and the platform cannot store more than %d", len(value), maxPlatformKey))
+	}
+	if first, shared := used[value]; shared {
+		l.warn(path, fmt.Sprintf("is the same key as %s (%s)", first, key.Fingerprint()))
+		return
+	}
+	used[value] = path
+}
