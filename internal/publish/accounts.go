@@ -12,7 +12,7 @@ import (
 // this program, in every process that can read the key in the folder. The guest is
 // whoever connects without a name: consumers and the nats CLI. A guest may read JOBS
 // and consume it by its usual name, see new events on `jobs.>`, read the bodies that they
-// refer to, and have streams and buckets of its own, but cannot write, change or remove what is ours, so that no
+// refer to, but makes no stream or bucket, and cannot write, change or remove what is ours, so that no
 // other process of the machine can forge an event.
 //
 // Denied subjects alone would not do that. Inside one account, whoever asks JetStream
@@ -144,6 +144,13 @@ func guestPermissions() *server.Permissions {
 			denied = append(denied, usualAPI+"STREAM."+verb+"."+stream)
 		}
 	}
+	// A stream of a guest's own could deliver, transformed, what looks like an event to another
+	// guest, and take memory and disk. The name that the oldest way to make a consumer is about
+	// is in the body, where no permission sees it.
+	for _, verb := range []string{"STREAM.CREATE", "STREAM.UPDATE", "STREAM.RESTORE"} {
+		denied = append(denied, usualAPI+verb+".>")
+	}
+	denied = append(denied, usualAPI+"CONSUMER.CREATE."+JobsStream, ownerAPI+"CONSUMER.CREATE."+JobsStream)
 	consumer := JobsStream + "." + ReactConsumer
 	for _, api := range []string{usualAPI, ownerAPI} {
 		for _, verb := range []string{"*", "MSG.NEXT", "DURABLE.CREATE"} {
