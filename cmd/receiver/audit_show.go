@@ -254,6 +254,17 @@ func (d *detail) print(w io.Writer) error {
 	return d.printBody(w)
 }
 
+// notKept says where a body stands that is not in its record.
+func (d *detail) notKept() string {
+	switch {
+	case d.Verdict == trail.Refused:
+		return "not kept: it was over limits.attempt_body"
+	case len(d.Same) == 0:
+		return "kept once only, by a record that is not there any more"
+	}
+	return "kept once only, in JOBS or by an earlier record of those with the same body: " + strings.Join(d.Same, ", ")
+}
+
 func (s sealState) text() string {
 	text := s.State
 	if s.Size > 0 {
@@ -275,7 +286,7 @@ func (d *detail) printBody(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "  %s\n", printable(d.Encrypted))
 		return err
 	case !d.BodyKept:
-		_, err := fmt.Fprintln(w, "  not kept: it was over limits.attempt_body")
+		_, err := fmt.Fprintf(w, "  %s\n", d.notKept())
 		return err
 	case d.Base64 != nil:
 		_, err := io.WriteString(w, hex.Dump(d.Base64))

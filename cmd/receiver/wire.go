@@ -223,6 +223,9 @@ func (in *instance) stop() error {
 	in.background.Wait()
 	in.awaitTokens()
 	if in.bus != nil {
+		if in.receiver != nil {
+			in.receiver.Flush()
+		}
 		// The last sealing is over everything, and nothing is written after it.
 		errs = append(errs, in.bus.Settle(ctx), in.sealing.stop(ctx), in.bus.Close(ctx))
 	}

@@ -127,6 +127,7 @@ type Receiver struct {
 	sources     atomic.Pointer[map[string]*Source]
 	decoy       atomic.Pointer[verify.Verifier]
 	decoyKey    *verify.Key
+	repeats     *repeats
 }
 
 // New returns a receiver of callbacks from the given sources.
@@ -135,7 +136,7 @@ func New(o Options) (*Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the decoy key: %w", err)
 	}
-	r := &Receiver{store: o.Store, attemptBody: o.AttemptBody, decoyKey: key}
+	r := &Receiver{store: o.Store, attemptBody: o.AttemptBody, decoyKey: key, repeats: newRepeats(o.Store)}
 	r.SetSources(o.Sources)
 	return r, nil
 }
@@ -227,13 +228,18 @@ func (r *Receiver) keep(ctx context.Context, q Request, out Outcome, e job.Event
 	return out, nil
 }
 
-// record keeps an authentic callback, read as e, as an attempt.
+// record keeps an authentic callback, read as e, as an attempt; its body only if no event has
+// the same.
 func (r *Receiver) record(ctx context.Context, q Request, out Outcome, e job.Event, kind string) (Outcome, error) {
 	there := ""
 	if out.Event.Existed {
 		there = out.Event.ID()
 	}
-	if err := r.store.Record(ctx, attempt(q, e.Source, kind, e.Receipt, there)); err != nil {
+	a := attempt(q, e.Source, kind, e.Receipt, there)
+	if out.Event.Existed && a.SHA256 == out.Event.Digest() {
+		a.Body = nil
+	}
+	if err := r.repeats.record(ctx, a); err != nil {
 		return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	out.Kind = kind

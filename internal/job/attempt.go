@@ -28,6 +28,10 @@ type Attempt struct {
 	SHA256 string
 	// Event is the id of the event that was there already; empty if there is none.
 	Event string
+	// Repeats is how many callbacks with this body, source and verdict the attempt stands for
+	// that have no record of their own, the one of the Receipt being the last; 0 means that it
+	// stands for that one.
+	Repeats int
 	// Redacted is as that of an event: Body is an answer of the platform's, redacted.
 	Redacted bool
 	// Hidden is true of an attempt that was read whose body was kept encrypted and was not
@@ -75,6 +79,9 @@ func (a Attempt) Header() Header {
 	h = h.Set(headerSize, strconv.FormatInt(a.Size, 10))
 	h = h.Set(headerClaimed, cut(a.Claimed, MaxText))
 	h = h.Set(headerEvent, a.Event)
+	if a.Repeats > 0 {
+		h = h.Set(headerRepeats, strconv.Itoa(a.Repeats))
+	}
 	if a.Redacted {
 		h = h.Set(headerRedacted, redactedAddress)
 	}
@@ -106,6 +113,7 @@ func ParseAttempt(subject string, header map[string][]string, data []byte) (Atte
 		SHA256: get(headerBody), Event: get(headerEvent), Size: size,
 		Redacted: get(headerRedacted) != "",
 	}
+	a.Repeats, _ = strconv.Atoi(get(headerRepeats))
 	if a.Size == 0 || len(data) > 0 {
 		a.Body = data
 	}

@@ -67,7 +67,7 @@ type Event struct {
 	// there any more: Data is nil, and Job lacks what it names in Cut.
 	Lost bool
 
-	digest string // of a hidden event's data
+	digest string // of data that is not here
 }
 
 // Receipt is what was received with the body of a callback, and what proved it:
@@ -176,6 +176,21 @@ func (e Event) dataSHA256() string {
 		return e.digest
 	}
 	return BodySHA256(e.Data)
+}
+
+// Digest returns the SHA-256 of the event's data in hexadecimal, also of data that is not
+// here, as far as it is known; else it is empty.
+func (e Event) Digest() string {
+	if e.Data == nil {
+		return e.digest
+	}
+	return e.dataSHA256()
+}
+
+// Without returns the event without its data, whose digest is known.
+func (e Event) Without(digest string) Event {
+	e.Data, e.digest = nil, digest
+	return e
 }
 
 // Retention is how long the platform keeps a job's files, errors and status at most.

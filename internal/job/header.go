@@ -1,6 +1,7 @@
 package job
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ const (
 	headerSize        = "receiver-body-size"
 	headerClaimed     = "receiver-claimed-source"
 	headerEvent       = "receiver-event"
+	headerRepeats     = "receiver-repeats"
 	headerRedacted    = "receiver-redacted"
 	headerEncryption  = "receiver-encryption"
 )
@@ -63,6 +65,17 @@ func (h Header) own(name, value string) Header {
 		return h
 	}
 	return append(append(h.name(name), value...), "\r\n"...)
+}
+
+// Digest returns the SHA-256 of the body as the headers of an event tell it; empty if they
+// do not.
+func (h Header) Digest() []byte {
+	_, rest, found := bytes.Cut(h, []byte("\r\n"+headerBody+": "))
+	if !found {
+		return nil
+	}
+	digest, _, _ := bytes.Cut(rest, []byte("\r\n"))
+	return digest
 }
 
 // serverPrefix begins the names of all headers that a NATS server acts on. The server looks

@@ -75,14 +75,14 @@ func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *message) (job.S
 	switch {
 	case err == nil:
 		stored := job.Stored{Event: e, Sequence: seq}
-		b.recent.put(msg.subject, stored)
+		b.recent.put(msg.subject, stored, msg.header.Digest())
 		return stored, nil
 	case !isTaken(err):
 		return job.Stored{}, err
 	}
 	there, err := b.last(ctx, msg.subject)
 	if err == nil {
-		b.recent.put(msg.subject, there)
+		b.recent.put(msg.subject, there, []byte(there.Digest()))
 	}
 	there.Existed = true
 	return there, err

@@ -82,7 +82,7 @@ func (b *Bus) end(ctx context.Context, subject string) (job.Stored, bool, error)
 	if err != nil {
 		return job.Stored{}, false, err
 	}
-	b.recent.put(subject, e)
+	b.recent.put(subject, e, []byte(e.Digest()))
 	return e, true, nil
 }
 

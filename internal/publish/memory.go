@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"crypto/sha256"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +46,7 @@ type remembered struct {
 	evidence                    job.Evidence
 	sequence                    uint64
 	at                          time.Time
+	digest                      [2 * sha256.Size]byte // of its data, in hexadecimal; zero if not known
 }
 
 // mostRemembered bounds the memory: about 400 bytes for each event.
@@ -54,10 +56,11 @@ const (
 )
 
 // put remembers an event under its subject. Texts are copied: they are parts of the body.
-func (m *memory) put(subject string, e job.Stored) {
+func (m *memory) put(subject string, e job.Stored, digest []byte) {
 	r := remembered{
-		subject, e.Source, strings.Clone(e.Job.ID), strings.Clone(e.Job.Status), e.Kind, e.Job.Result, e.Evidence, e.Sequence, time.Now(),
+		subject, e.Source, strings.Clone(e.Job.ID), strings.Clone(e.Job.Status), e.Kind, e.Job.Result, e.Evidence, e.Sequence, time.Now(), [2 * sha256.Size]byte{},
 	}
+	copy(r.digest[:], digest)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.known == nil {
@@ -90,5 +93,8 @@ func (m *memory) on(subject string) (job.Stored, bool) {
 	}
 	r := &m.ring[place]
 	e := job.Event{Kind: r.kind, Source: r.source, Job: job.View{ID: r.id, Status: r.status, Result: r.result}, Evidence: r.evidence}
+	if r.digest[0] != 0 {
+		e = e.Without(string(r.digest[:]))
+	}
 	return job.Stored{Event: e, Sequence: r.sequence, Existed: true}, true
 }

@@ -20,7 +20,7 @@ func TestMemoryKeepsNoBodies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.put(fmt.Sprint(i), job.Stored{Event: job.Event{Kind: job.Finished, Source: "demo", Job: v}, Sequence: uint64(i)})
+		m.put(fmt.Sprint(i), job.Stored{Event: job.Event{Kind: job.Finished, Source: "demo", Job: v}, Sequence: uint64(i)}, nil)
 	}
 	if grown := heap() - before; grown > 8<<20 {
 		t.Errorf("%d events with bodies of %d bytes took %d bytes to remember, want less than 8 MiB", events, len(padding), grown)
