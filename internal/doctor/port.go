@@ -35,7 +35,7 @@ func (p Port) Findings(now time.Time) []Finding {
 		f := Finding{
 			Severity: Warning, What: "the NATS port lets in clients without credentials",
 			Why:    "whoever reaches it can read every event",
-			Change: "stop what runs there, start this version's `receiver serve`, and `receiver consumers add NAME` for each consumer",
+			Change: "run nothing else on this machine that may not read events, or take nats.mode external, where each consumer has a user",
 		}
 		if !loopback(p.Address) {
 			f.Severity = Error
