@@ -114,3 +114,22 @@ func event(body []byte) job.Event {
 func TestABodyGrows(t *testing.T) {
 	growth.Linear(t, 16<<10, answers(), func(s string) { event([]byte(s)).Header() })
 }
+
+// Subjects, ids and headers may come from whoever writes to the streams.
+func TestSubjectsAndHeadersGrow(t *testing.T) {
+	growth.Linear(t, 16<<10, growth.Bytes(), func(s string) {
+		_, _, _, _ = job.ParseSubject(job.Subject("crm", s, job.Finished))
+		_, _, _, _ = job.ParseSubject(s)
+		_ = job.ASCIIJSON([]byte(s))
+		header := map[string][]string{}
+		for _, name := range []string{"receiver-job", "receiver-signature", "receiver-request", "receiver-body-size", "ce-time", "ce-status", "ce-datacontenttype", "ce-evidence"} {
+			header[name] = []string{s}
+		}
+		header["receiver-received"] = []string{"2026-11-23T12:30:00Z"}
+		_, _ = job.ReadBrief("jobs.crm.7.finished", header)
+		_, _ = job.ReadClaim("attempts.crm.mismatch", header)
+		_, _ = job.ParseAttempt("attempts.crm.mismatch", header, nil)
+		_, _ = job.ParseEvent("jobs.crm.7.finished", header, []byte(s))
+		_ = job.Attempt{Source: "crm", Claimed: s, Receipt: job.Receipt{Signature: s, Request: s, Remote: s}}.Header().Map()
+	})
+}

@@ -1,0 +1,18 @@
+package submit_test
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"receiver/internal/growth"
+	"receiver/internal/submit"
+)
+
+// Rows come in any shape, from whoever filled the platform's objects.
+func TestNormaliseGrowsWithItsInput(t *testing.T) {
+	shapes := growth.Bytes()
+	shapes["rows"] = growth.Around("[", `{"a":[1,{"b":"c"}]},`, `1]`)
+	shapes["lines"] = growth.Repeat("{\"a\":1}\n")
+	growth.Linear(t, 16<<10, shapes, func(s string) { _, _ = io.Copy(io.Discard, submit.Normalise(strings.NewReader(s))) })
+}
