@@ -107,9 +107,7 @@ func start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *inst
 		return in, err
 	}
 	in.nameUnreached(background)
-	bus := in.bus // a test of reloads puts another in its place
-	in.background.Go(func() { bus.Guard(background) })
-	in.background.Go(func() { in.watcher.Run(background) })
+	in.keepStore(background, in.bus) // a test of reloads puts another in its place
 	in.keepList(background)
 	return in, in.forward(background)
 }
@@ -149,6 +147,12 @@ func (in *instance) openDoors(background context.Context, public, private http.H
 		}
 	}
 	return nil
+}
+
+// keepStore guards the streams, and asks after jobs, until ctx is done.
+func (in *instance) keepStore(ctx context.Context, bus *publish.Bus) {
+	in.background.Go(func() { bus.Guard(ctx) })
+	in.background.Go(func() { in.watcher.Run(ctx) })
 }
 
 // keepList keeps the list of jobs until ctx is done.
