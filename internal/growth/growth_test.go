@@ -26,7 +26,7 @@ func TestQuadraticIsFound(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the CPU time of a thread is known on Linux only")
 	}
-	if found := growth.Faults(1<<10, run, func(s string) {
+	if found := growth.Faults(1<<11, run, func(s string) {
 		for i := range len(s) {
 			for _, c := range []byte(s[i:]) {
 				if c == 'b' {
