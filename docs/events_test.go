@@ -162,7 +162,7 @@ func messages(t *testing.T) map[string]message {
 	}
 	duplicate := job.Attempt{
 		Source: "demo", Verdict: job.Duplicate, Receipt: *signed(body, at.Add(8*time.Second)),
-		Size: int64(len(body)), SHA256: job.BodySHA256(body), Event: finished.ID(),
+		Body: body, Size: int64(len(body)), SHA256: job.BodySHA256(body), Event: finished.ID(),
 	}
 	stranger := job.Attempt{
 		Source: job.NoSource, Claimed: "nobody", Verdict: job.UnknownSource, Receipt: job.Receipt{Remote: "198.51.100.9", Received: at},

@@ -116,7 +116,8 @@ type Options struct {
 	Sources []Source
 	Store   Store
 	// AttemptBody is the largest body, in bytes, of a refused callback that is kept;
-	// of larger ones only size and digest are. Zero keeps none.
+	// of larger ones only size and digest are. Zero keeps none. A larger body of a repeat is
+	// kept once.
 	AttemptBody int
 }
 
@@ -136,7 +137,7 @@ func New(o Options) (*Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the decoy key: %w", err)
 	}
-	r := &Receiver{store: o.Store, attemptBody: o.AttemptBody, decoyKey: key, repeats: newRepeats(o.Store)}
+	r := &Receiver{store: o.Store, attemptBody: o.AttemptBody, decoyKey: key, repeats: newRepeats(o.Store, o.AttemptBody)}
 	r.SetSources(o.Sources)
 	return r, nil
 }
@@ -228,15 +229,15 @@ func (r *Receiver) keep(ctx context.Context, q Request, out Outcome, e job.Event
 	return out, nil
 }
 
-// record keeps an authentic callback, read as e, as an attempt; its body only if no event has
-// the same.
+// record keeps an authentic callback, read as e, as an attempt; a body over the bound for
+// refused ones only if no event has the same.
 func (r *Receiver) record(ctx context.Context, q Request, out Outcome, e job.Event, kind string) (Outcome, error) {
 	there := ""
 	if out.Event.Existed {
 		there = out.Event.ID()
 	}
 	a := attempt(q, e.Source, kind, e.Receipt, there)
-	if out.Event.Existed && a.SHA256 == out.Event.Digest() {
+	if len(q.Body) > r.attemptBody && out.Event.Existed && a.SHA256 == out.Event.Digest() {
 		a.Body = nil
 	}
 	if err := r.repeats.record(ctx, a); err != nil {

@@ -12,7 +12,7 @@ const (
 	// RepeatPause is how long the repeats of a callback are counted before one record tells
 	// of them.
 	RepeatPause = time.Minute
-	// RepeatBody is how long no second record keeps the body of a callback that no event has.
+	// RepeatBody is how long no second record keeps a large body that no event has.
 	RepeatBody = 24 * time.Hour
 
 	mostRepeats = 1024 // callbacks whose repeats are known
@@ -20,10 +20,11 @@ const (
 
 // repeats records the callbacks that told nothing new. Whoever has captured one can send it
 // any number of times: the first is recorded before it is answered, those that follow within
-// RepeatPause are counted, and one record tells of them. Its body stands in the record that
-// was made first, or in the event.
+// RepeatPause are counted, and one record tells of them. A body of more than small bytes stands
+// in the record that was made first, or in the event.
 type repeats struct {
 	store Store
+	small int
 	mu    sync.Mutex
 	known map[repeated]*repeat
 	ring  []repeated // the keys of known, in the order in which they came
@@ -42,7 +43,9 @@ type repeat struct {
 	timer   *time.Timer
 }
 
-func newRepeats(s Store) *repeats { return &repeats{store: s, known: map[repeated]*repeat{}} }
+func newRepeats(s Store, small int) *repeats {
+	return &repeats{store: s, small: small, known: map[repeated]*repeat{}}
+}
 
 // record records a callback, or counts it.
 func (r *repeats) record(ctx context.Context, a job.Attempt) error {
@@ -67,7 +70,7 @@ func (r *repeats) record(ctx context.Context, a job.Attempt) error {
 			return nil
 		}
 		p.made = make(chan struct{})
-		if !p.body.IsZero() && now.Sub(p.body) < RepeatBody {
+		if len(a.Body) > r.small && !p.body.IsZero() && now.Sub(p.body) < RepeatBody {
 			a.Body = nil
 		}
 		r.mu.Unlock()
