@@ -1,3 +1,5 @@
+//go:build linux && !race
+
 package growth
 
 import (
@@ -6,6 +8,9 @@ import (
 	"syscall"
 	"time"
 )
+
+// TimesThreads reports whether CPU time is measured.
+const TimesThreads = true
 
 // cpu returns the CPU time that do takes on its thread. Nothing is collected meanwhile: the
 // goroutine would have to help.
