@@ -174,6 +174,12 @@ func (in *instance) newMetrics() *web.Metrics {
 		}
 		return 0
 	})
+	m.ShowRestored(func() uint64 {
+		if bus := in.reached.Load(); bus != nil {
+			return bus.Restored()
+		}
+		return 0
+	})
 	m.ShowLogLimit(in.limit.Held)
 	m.ShowAccess(in.access)
 	if in.server != nil {

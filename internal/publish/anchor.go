@@ -137,8 +137,8 @@ func (a *Anchor) Since(ctx context.Context, name, stream string, after uint64, y
 	if after > last {
 		after = 0
 	}
-	cfg := jetstream.OrderedConsumerConfig{OptStartSeq: after + 1, FilterSubjects: []string{a.subject(name, stream)}}
-	return scan(ctx, a.js, a.o.Stream, cfg, last, yield)
+	from := readFrom{Position: Position{Sequence: after + 1}, subjects: []string{a.subject(name, stream)}}
+	return scan(ctx, a.js, a.o.Stream, from, last, yield)
 }
 
 // weaknesses are the settings by which a stream could lose what it is told, each with the

@@ -57,7 +57,7 @@ func newAuditors(t *testing.T) *auditors {
 	a.all = newUser(t, account, nil)
 	a.creds = newUser(t, account, []string{
 		"checkpoints.>", "$JS.API.STREAM.INFO.CHECKPOINTS",
-		"$JS.API.CONSUMER.*.CHECKPOINTS.>", "$JS.API.CONSUMER.MSG.NEXT.CHECKPOINTS.>", "$SYS.REQ.USER.INFO",
+		"$JS.API.STREAM.MSG.GET.CHECKPOINTS", "$JS.API.DIRECT.GET.CHECKPOINTS", "$SYS.REQ.USER.INFO",
 	})
 	nc, err := nats.Connect(ns.ClientURL(), nats.UserCredentials(a.all))
 	must(t, err)

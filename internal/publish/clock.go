@@ -23,7 +23,7 @@ var errSetBack = errors.New("the clock of this machine was set back")
 // what another one has handed out and was not done is done at once.
 func (b *Bus) consumer(ctx context.Context, stream string, cfg jetstream.ConsumerConfig, do task) (jetstream.Consumer, error) {
 	if b.server == nil {
-		return b.js.CreateOrUpdateConsumer(ctx, stream, cfg)
+		return b.openDurable(ctx, stream, cfg)
 	}
 	if stream == WatchStream {
 		if err := b.js.DeleteConsumer(ctx, stream, cfg.Durable); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -31,7 +31,7 @@ func (b *Bus) consumer(ctx context.Context, stream string, cfg jetstream.Consume
 		}
 		return b.js.CreateOrUpdateConsumer(ctx, stream, cfg)
 	}
-	consumer, err := b.js.CreateOrUpdateConsumer(ctx, stream, cfg)
+	consumer, err := b.openDurable(ctx, stream, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -44,31 +44,22 @@ func (b *Bus) catchUp(ctx context.Context, c *jetstream.ConsumerInfo, do task) e
 	if c.NumAckPending == 0 {
 		return nil
 	}
-	stream, err := b.js.Stream(ctx, c.Stream)
-	if err != nil {
-		return err
-	}
-	r, _, err := newReader(ctx, b.js, stream, defaultWorkers, jetstream.OrderedConsumerConfig{
-		OptStartSeq: c.AckFloor.Stream + 1, FilterSubjects: c.Config.FilterSubjects, HeadersOnly: c.Config.HeadersOnly,
+	r, err := newReader(ctx, b.js, c.Stream, readFrom{
+		Position: Position{Sequence: c.AckFloor.Stream + 1}, subjects: c.Config.FilterSubjects, bare: c.Config.HeadersOnly,
 	})
 	if err != nil {
 		return fmt.Errorf("reading what was not done: %w", err)
 	}
-	defer r.remove(ctx)
+	r.end = min(r.end, c.Delivered.Stream)
 	for {
-		msg, err := r.next(ctx)
-		if msg == nil || err != nil {
+		raw, err := r.next(ctx)
+		if raw == nil || err != nil {
 			return err
 		}
-		meta, err := msg.Metadata()
-		if err != nil || meta.Sequence.Stream > c.Delivered.Stream {
-			return err
-		}
-		if _, err := do(ctx, msg, meta); err != nil {
-			b.opts.Log.Error().Err(err).Str("subject", msg.Subject()).Msg("message that is none of ours; left aside")
-		}
-		if meta.Sequence.Stream == c.Delivered.Stream {
-			return nil
+		meta := jetstream.MsgMetadata{Stream: c.Stream, Timestamp: raw.Time}
+		meta.Sequence.Stream = raw.Sequence
+		if _, err := do(ctx, asked{raw: raw}, &meta); err != nil {
+			b.opts.Log.Error().Err(err).Str("subject", raw.Subject).Msg("message that is none of ours; left aside")
 		}
 	}
 }

@@ -43,8 +43,8 @@ func (l *lane) lookAt(ctx context.Context, stream string, after uint64, subjects
 	if err != nil {
 		return found, err
 	}
-	cfg := jetstream.OrderedConsumerConfig{OptStartSeq: after + 1, FilterSubjects: subjects, HeadersOnly: true}
-	err = scan(ctx, l.hub.js, stream, cfg, last, func(m Message) error {
+	from := readFrom{Position: Position{Sequence: after + 1}, subjects: subjects, bare: true}
+	err = scan(ctx, l.hub.js, stream, from, last, func(m Message) error {
 		if e, marked, err := job.ParseEdge(m.Header); err == nil && marked && e.Store == l.origin.Store {
 			there[e.ID()], found = true, seen{m.Sequence, e.ID()}
 		}
@@ -58,8 +58,8 @@ func (l *lane) lookAt(ctx context.Context, stream string, after uint64, subjects
 
 // heads calls yield with what stands on a subject of JOBS at the hub, without the bodies.
 func (l *lane) heads(ctx context.Context, subject string, yield func(*jetstream.RawStreamMsg)) error {
-	cfg := jetstream.OrderedConsumerConfig{OptStartSeq: 1, FilterSubjects: []string{subject}, HeadersOnly: true}
-	err := scan(ctx, l.hub.js, JobsStream, cfg, math.MaxUint64, func(m Message) error {
+	from := readFrom{subjects: []string{subject}, bare: true}
+	err := scan(ctx, l.hub.js, JobsStream, from, math.MaxUint64, func(m Message) error {
 		yield(&jetstream.RawStreamMsg{Subject: m.Subject, Sequence: m.Sequence, Time: m.Time, Header: m.Header})
 		return nil
 	})
@@ -72,12 +72,13 @@ func (l *lane) heads(ctx context.Context, subject string, yield func(*jetstream.
 // lastHead returns the last message on a subject of JOBS at the hub, without its body; nil
 // if there is none.
 func (l *lane) lastHead(ctx context.Context, subject string) (*jetstream.RawStreamMsg, error) {
-	return l.peek(ctx, JobsStream, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPolicy, FilterSubject: subject})
+	return l.peek(ctx, JobsStream, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPolicy, FilterSubject: subject}, leaderAsk{Last: subject})
 }
 
-// peek returns the first message of a consumer of the hub, without its body, by two requests;
-// nil if there is none.
-func (l *lane) peek(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (*jetstream.RawStreamMsg, error) {
+// peek returns the first message of a consumer of the hub, without its body, which would take
+// long on a slow line; nil if there is none. Where the consumer cannot be made, or somebody else
+// has laid hands on it, the leader is asked for the message.
+func (l *lane) peek(ctx context.Context, stream string, cfg jetstream.ConsumerConfig, ask leaderAsk) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := l.bound(ctx, 0)
 	defer cancel()
 	cfg.HeadersOnly, cfg.AckPolicy, cfg.MemoryStorage, cfg.Replicas = true, jetstream.AckNonePolicy, true, 1
@@ -90,16 +91,19 @@ func (l *lane) peek(ctx context.Context, stream string, cfg jetstream.ConsumerCo
 	if err == nil {
 		msg, err = consumer.Next(jetstream.FetchContext(ctx))
 	}
-	var meta *jetstream.MsgMetadata
 	if err == nil {
-		meta, err = msg.Metadata()
+		meta, failed := msg.Metadata()
+		if err = failed; err == nil && (ask.Last == "" || msg.Subject() == ask.Last) && meta.Sequence.Stream >= ask.Seq && meta.Sequence.Consumer == 1 {
+			return &jetstream.RawStreamMsg{Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp, Header: msg.Headers()}, nil
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: looking into stream %s of the hub: %v", ErrUnavailable, stream, err)
+	if ctx.Err() == nil {
+		var m *jetstream.RawStreamMsg
+		if m, err = askLeader(ctx, l.hub.js, stream, ask); err == nil {
+			return m, nil
+		}
 	}
-	return &jetstream.RawStreamMsg{
-		Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp, Header: msg.Headers(),
-	}, nil
+	return nil, fmt.Errorf("%w: looking into stream %s of the hub: %v", ErrUnavailable, stream, err)
 }
 
 // sight is how a stream of the hub was when it was looked at.
@@ -147,7 +151,7 @@ func (l *lane) stands(ctx context.Context, stream string, state jetstream.Stream
 	}
 	m, err := l.peek(ctx, stream, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: want.Sequence,
-	})
+	}, leaderAsk{Seq: want.Sequence, Next: allSubjects})
 	if err != nil {
 		return false, err
 	}

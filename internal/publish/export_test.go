@@ -103,3 +103,6 @@ func Seal(ctx context.Context, b *Bus, stream string) error {
 
 // CopyTree copies a folder that a server may run on.
 func CopyTree(from, to string) error { return copyTree(from, to) }
+
+// Pause waits as one does who tries again.
+func Pause(ctx context.Context) error { return pause(ctx, lagPause) }

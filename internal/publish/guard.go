@@ -78,6 +78,7 @@ func (b *Bus) guard(ctx context.Context, all []*guarded) {
 			now.stops = now.stops || g.want.Name == JobsStream
 		}
 	}
+	now.err = errors.Join(now.err, b.guardDurables(ctx))
 	was := b.amiss.Swap(&now)
 	switch {
 	case now.err != nil && (was.err == nil || was.err.Error() != now.err.Error()):
@@ -200,6 +201,7 @@ func (b *Bus) remake(ctx context.Context, g *guarded) error {
 // rewatch fills WATCH again: every submission is handed out once more, to whoever begins the
 // watches.
 func (b *Bus) rewatch(ctx context.Context) error {
+	b.durables.Delete(ReactConsumer) // whoever uses it makes it again
 	if err := b.js.DeleteConsumer(ctx, JobsStream, ReactConsumer); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return fmt.Errorf("stream %s was made anew, and beginning its watches again fails: %w; restart the receiver", WatchStream, err)
 	}

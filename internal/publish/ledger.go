@@ -5,21 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
 )
 
-// briefBatch is how many events Briefs gives at once at most, and briefBuffer how many
-// the server may be ahead of us.
-const (
-	briefBatch  = 512
-	briefBuffer = 64 * briefBatch
-	// briefPatience is how long the server keeps the consumer of a reader that is gone.
-	briefPatience = 30 * time.Second
-)
+// briefBatch is how many events Briefs gives at once at most.
+const briefBatch = 512
 
 // Briefs gives the events of JOBS in order, from that sequence on, in batches, read from
 // their headers alone; a batch is the caller's. It ends with the last that was there
@@ -46,50 +37,15 @@ func (b *Bus) briefs(ctx context.Context, from uint64, yield func([]job.Brief, e
 	if _, here := b.blocksOf(JobsStream); here {
 		return b.briefsOfFiles(ctx, from, yield)
 	}
-	var batch []job.Brief
-	reader, pending, err := newReader(ctx, b.js, b.jobs, briefBuffer, jetstream.OrderedConsumerConfig{
-		HeadersOnly: true, OptStartSeq: from, InactiveThreshold: briefPatience,
-	})
+	asking, cancel := b.bound(ctx)
+	end, err := b.LastSequence(asking, JobsStream)
+	cancel()
 	if err != nil {
 		return 0, err
 	}
-	// The library leaves it to the server, for minutes, and who follows makes many.
-	defer func() {
-		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.Timeout)
-		defer cancel()
-		reader.remove(removing)
-	}()
-	for pending > 0 {
-		msg, err := reader.next(ctx)
-		if err != nil {
-			return last, err
-		}
-		if msg == nil {
-			break
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return last, err
-		}
-		last, pending = meta.Sequence.Stream, meta.NumPending
-		if e, err := job.ReadBrief(msg.Subject(), msg.Headers()); err == nil {
-			e.Sequence = last
-			if batch == nil {
-				batch = make([]job.Brief, 0, min(briefBatch, pending+1))
-			}
-			batch = append(batch, e)
-		}
-		if len(batch) == briefBatch {
-			if !yield(batch, nil) {
-				return last, nil
-			}
-			batch = nil
-		}
-	}
-	if len(batch) > 0 {
-		yield(batch, nil)
-	}
-	return last, nil
+	return gathered(yield, func(each func(Message) error) error {
+		return scan(ctx, b.js, JobsStream, readFrom{Position: Position{Sequence: max(from, 1)}, bare: true}, end, each)
+	})
 }
 
 // briefsOfFiles is briefs where the server's files are on this machine.
@@ -98,8 +54,16 @@ func (b *Bus) briefsOfFiles(ctx context.Context, from uint64, yield func([]job.B
 	if err != nil {
 		return 0, err
 	}
+	return gathered(yield, func(each func(Message) error) error {
+		return b.Lines(ctx, JobsStream, max(from, 1), info.State.LastSeq, each)
+	})
+}
+
+// gathered gives the events that read reads, in batches, and returns the sequence of the last
+// message.
+func gathered(yield func([]job.Brief, error) bool, read func(each func(Message) error) error) (last uint64, err error) {
 	var batch []job.Brief
-	err = b.Lines(ctx, JobsStream, max(from, 1), info.State.LastSeq, func(m Message) error {
+	err = read(func(m Message) error {
 		last = m.Sequence
 		e, err := briefOf(m)
 		if err != nil {

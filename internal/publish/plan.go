@@ -151,7 +151,7 @@ func (s *Survey) plan(ctx context.Context, w wanted) (p StreamPlan, have, want j
 			c.Blocked, err = s.blocked(ctx, d)
 		}
 		if err == nil && c.Blocked == "" {
-			c.Drops, err = drops(ctx, stream, d.setting.name, want)
+			c.Drops, err = drops(ctx, s.js, stream, d.setting.name, want)
 		}
 		if err != nil {
 			return p, have, want, fmt.Errorf("%w: planning %s of stream %s: %v", ErrUnavailable, c.Setting, w.name, err)
@@ -193,7 +193,7 @@ func (s *Survey) blocked(ctx context.Context, d difference) (string, error) {
 const atomicLevel = 2
 
 // drops counts the messages that go when the stream takes over one setting.
-func drops(ctx context.Context, stream jetstream.Stream, setting string, want jetstream.StreamConfig) (uint64, error) {
+func drops(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, setting string, want jetstream.StreamConfig) (uint64, error) {
 	info := stream.CachedInfo()
 	state := info.State
 	over := func(limit int64, have uint64) uint64 {
@@ -211,7 +211,7 @@ func drops(ctx context.Context, stream jetstream.Stream, setting string, want je
 		if now.IsZero() { // a server before 2.10 does not tell its time
 			now = time.Now()
 		}
-		return olderThan(ctx, stream, now.Add(-want.MaxAge))
+		return olderThan(ctx, js, stream, now.Add(-want.MaxAge))
 	case "max_msgs":
 		return over(want.MaxMsgs, state.Msgs), nil
 	case "max_msgs_per_subject":
@@ -231,7 +231,7 @@ func drops(ctx context.Context, stream jetstream.Stream, setting string, want je
 }
 
 // olderThan counts the messages of a stream from before a time.
-func olderThan(ctx context.Context, stream jetstream.Stream, t time.Time) (uint64, error) {
+func olderThan(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, t time.Time) (uint64, error) {
 	state := stream.CachedInfo().State
 	switch {
 	case !state.FirstTime.Before(t):
@@ -241,16 +241,15 @@ func olderThan(ctx context.Context, stream jetstream.Stream, t time.Time) (uint6
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &t, HeadersOnly: true,
-		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, InactiveThreshold: time.Minute,
-	})
+	name := stream.CachedInfo().Config.Name
+	first, err := since(ctx, js, name, state, t)
 	if err != nil {
 		return 0, err
 	}
-	younger := consumer.CachedInfo().NumPending
-	if err := stream.DeleteConsumer(ctx, consumer.CachedInfo().Name); err != nil {
+	held, err := heldBy(ctx, js, name)
+	if err != nil {
 		return 0, err
 	}
-	return state.Msgs - min(younger, state.Msgs), nil
+	gone, _ := slices.BinarySearch(held.gone, first)
+	return first - state.FirstSeq - uint64(gone), nil
 }

@@ -123,6 +123,8 @@ type Bus struct {
 	feed     feed         // of JOBS
 	ends     sync.Map     // by stream, an endOf
 	amiss    atomic.Pointer[trouble]
+	durables sync.Map      // by name, a durable
+	restored atomic.Uint64 // consumers of ours that somebody had altered
 }
 
 func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {

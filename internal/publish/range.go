@@ -36,7 +36,7 @@ func (b *Bus) LastSequence(ctx context.Context, stream string) (uint64, error) {
 // yield ends it and is returned. The messages come from the stream's leader, so that
 // none is left out by a replica that lags.
 func (b *Bus) Range(ctx context.Context, stream string, from, to uint64, yield func(Message) error) error {
-	return scan(ctx, b.js, stream, jetstream.OrderedConsumerConfig{OptStartSeq: from}, to, yield)
+	return scan(ctx, b.js, stream, readFrom{Position: Position{Sequence: max(from, 1)}}, to, yield)
 }
 
 // Position is where a reading begins. The zero Position is the first message there is.
@@ -53,11 +53,7 @@ func (b *Bus) From(ctx context.Context, stream string, from Position, headersOnl
 	return func(yield func(Message, error) bool) {
 		last, err := b.LastSequence(ctx, stream)
 		if err == nil {
-			cfg := jetstream.OrderedConsumerConfig{HeadersOnly: headersOnly, OptStartSeq: max(from.Sequence, 1)}
-			if from.Sequence == 0 && !from.Time.IsZero() {
-				cfg.OptStartSeq, cfg.OptStartTime = 0, &from.Time
-			}
-			err = scan(ctx, b.js, stream, cfg, last, func(m Message) error {
+			err = scan(ctx, b.js, stream, readFrom{Position: from, bare: headersOnly}, last, func(m Message) error {
 				if !yield(m, nil) {
 					return errEnough
 				}
@@ -80,52 +76,27 @@ func (b *Bus) Headers(ctx context.Context, stream string, yield func(Message) er
 	if err != nil {
 		return err
 	}
-	return scan(ctx, b.js, stream, jetstream.OrderedConsumerConfig{OptStartSeq: 1, HeadersOnly: true}, last, yield)
+	return scan(ctx, b.js, stream, readFrom{bare: true}, last, yield)
 }
 
-func scan(
-	ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.OrderedConsumerConfig, to uint64, yield func(Message) error,
-) error {
-	s, err := js.Stream(ctx, stream)
-	if err != nil {
-		return fmt.Errorf("%w: asking for stream %s: %v", ErrUnavailable, stream, err)
-	}
-	if to == 0 || cfg.OptStartSeq > to || s.CachedInfo().State.LastSeq < cfg.OptStartSeq {
+// scan calls yield with the messages of a stream up to a sequence. The end of the stream is an
+// end, and nothing else: what is there and does not come is an error.
+func scan(ctx context.Context, js jetstream.JetStream, stream string, from readFrom, to uint64, yield func(Message) error) error {
+	if to == 0 || from.Sequence > to {
 		return nil
 	}
-	// What is asked for beyond the end would be sent for nothing.
-	batch := int(min(to-min(cfg.OptStartSeq, to)+1, rangeBatch))
-	reader, pending, err := newReader(ctx, js, s, batch, cfg)
+	reader, err := newReader(ctx, js, stream, from)
 	if err != nil {
-		return fmt.Errorf("%w: reading stream %s: %v", ErrUnavailable, stream, err)
+		return err
 	}
-	defer reader.stop()
-	if pending == 0 {
-		return nil
-	}
+	reader.end = min(reader.end, to)
 	for {
-		msg, err := reader.next(ctx)
-		if err != nil {
-			return fmt.Errorf("reading stream %s: %w", stream, err)
-		}
-		if msg == nil {
-			return nil
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return fmt.Errorf("reading stream %s: %w", stream, err)
-		}
-		if meta.Sequence.Stream > to {
-			return nil
-		}
-		m := Message{
-			Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp, Header: msg.Headers(), Data: msg.Data(),
-		}
-		if err := yield(m); err != nil {
+		m, err := reader.next(ctx)
+		if m == nil || err != nil {
 			return err
 		}
-		if meta.Sequence.Stream == to || meta.NumPending == 0 {
-			return nil
+		if err := yield(Message{Subject: m.Subject, Sequence: m.Sequence, Time: m.Time, Header: m.Header, Data: m.Data}); err != nil {
+			return err
 		}
 	}
 }
@@ -133,9 +104,6 @@ func scan(
 // ErrStalled is returned when the server says that there are more messages and does not
 // deliver them: what it keeps them in is damaged.
 var ErrStalled = errors.New("the server does not deliver what it says that it holds")
-
-// stallLimit is how many times endPause the server may take for one message.
-const stallLimit = 20
 
 // rangeBatch is how many messages are asked for at once.
 const rangeBatch = 4096

@@ -74,8 +74,9 @@ func (b *Bus) Job(ctx context.Context, source, id string) ([]job.Stored, error) 
 func (b *Bus) on(ctx context.Context, subject string, reveal revealer) iter.Seq2[job.Stored, error] {
 	return func(yield func(job.Stored, error) bool) {
 		for next := uint64(1); ; {
-			raw, err := b.jobs.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
-			if errors.Is(err, jetstream.ErrMsgNotFound) {
+			// Not a direct get: a replica or a mirror may not have all of them.
+			raw, err := askLeader(ctx, b.js, JobsStream, leaderAsk{Seq: next, Next: subject})
+			if raw == nil && err == nil {
 				return
 			}
 			if err != nil {
@@ -150,66 +151,46 @@ func (w Watch) stream() string {
 }
 
 func (b *Bus) messages(ctx context.Context, w Watch, yield func(Message, error) bool) error {
-	stream, err := b.js.Stream(ctx, w.stream())
-	if err != nil {
-		return err
-	}
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: w.Subjects}
-	if !w.Since.IsZero() {
-		cfg.OptStartTime = &w.Since
-	}
-	reader, pending, err := newReader(ctx, b.js, stream, jetstream.DefaultMaxMessages, cfg)
-	if err != nil {
-		return err
-	}
-	defer reader.stop()
-	if !w.Follow && pending == 0 {
-		return nil
-	}
-	next := reader.next
+	from := readFrom{Position: Position{Time: w.Since}, subjects: w.Subjects}
+	var read func(context.Context) (*jetstream.RawStreamMsg, error)
 	if w.Follow {
-		next = reader.follow
-	}
-	last := stream.CachedInfo().State.LastSeq
-	for {
-		msg, err := next(ctx)
-		if msg == nil || err != nil {
-			return errors.Join(err, ctx.Err())
-		}
-		meta, err := msg.Metadata()
+		t, err := newTail(ctx, b.js, w.stream(), from)
 		if err != nil {
 			return err
 		}
-		got := meta.Sequence.Stream
-		if !w.Follow && got > last {
-			return nil
+		defer t.stop()
+		read = t.follow
+	} else {
+		r, err := newReader(ctx, b.js, w.stream(), from)
+		if err != nil {
+			return err
 		}
-		m, err := b.received(ctx, msg, meta)
+		read = r.next
+	}
+	for {
+		raw, err := read(ctx)
+		if raw == nil || err != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		m, err := b.received(ctx, raw)
 		if !yield(m, err) || err != nil {
 			return nil
 		}
-		if !w.Follow && (got == last || meta.NumPending == 0) {
-			return nil
-		}
 		if ctx.Err() != nil {
-			return ctx.Err() // whatever has been sent in advance
+			return ctx.Err() // whatever has come in advance
 		}
 	}
 }
 
-// endPause is how long a message may take before the server is asked whether there is
-// another one.
+// endPause is how long a server that could not be asked is left alone.
 const endPause = 500 * time.Millisecond
 
-func (b *Bus) received(ctx context.Context, msg jetstream.Msg, meta *jetstream.MsgMetadata) (Message, error) {
-	data, lost, err := b.kept(ctx, msg.Headers(), msg.Data())
+func (b *Bus) received(ctx context.Context, raw *jetstream.RawStreamMsg) (Message, error) {
+	data, lost, err := b.kept(ctx, raw.Header, raw.Data)
 	if err != nil {
 		return Message{}, err
 	}
-	m := Message{
-		Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp,
-		Header: msg.Headers(), Data: data, Lost: lost,
-	}
+	m := Message{Subject: raw.Subject, Sequence: raw.Sequence, Time: raw.Time, Header: raw.Header, Data: data, Lost: lost}
 	if lost {
 		return m, nil
 	}

@@ -94,7 +94,11 @@ const mostGone = 100_000
 func (b *Bus) held(ctx context.Context, stream string) (held, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	s, err := b.js.Stream(ctx, stream)
+	return heldBy(ctx, b.js, stream)
+}
+
+func heldBy(ctx context.Context, js jetstream.JetStream, stream string) (held, error) {
+	s, err := js.Stream(ctx, stream)
 	if err != nil {
 		return held{}, fmt.Errorf("%w: asking for stream %s: %v", ErrUnavailable, stream, err)
 	}

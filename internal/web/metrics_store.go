@@ -36,6 +36,14 @@ func (m *Metrics) ShowStore(look func() Store) {
 		func(s Store) float64 { return float64(s.Restarts) })
 }
 
+// ShowRestored adds a counter of durable consumers that were made anew.
+func (m *Metrics) ShowRestored(count func() uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "receiver_consumers_restored_total",
+		Help: "How often a durable consumer of ours had been altered or removed by somebody, and was made anew; /readyz and the log say which.",
+	}, func() float64 { return float64(count()) }))
+}
+
 func one(is bool) float64 {
 	if is {
 		return 1
