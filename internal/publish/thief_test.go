@@ -57,6 +57,9 @@ func stock(t *testing.T, js jetstream.JetStream, n int) {
 		if _, err := js.PublishAsync(fmt.Sprintf("jobs.demo.%d.%s", i, kind), []byte("data")); err != nil {
 			t.Fatal(err)
 		}
+		if i%500 == 499 {
+			<-js.PublishAsyncComplete() // the library takes so many at once and no more
+		}
 	}
 	<-js.PublishAsyncComplete()
 }
