@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 
 	"receiver/internal/config"
 	"receiver/internal/job"
@@ -16,11 +17,13 @@ type reloader struct {
 	current string // what is inForce
 	told    string // the configuration that tell was last told, in the same form
 	wrong   string // why the last try changed nothing; empty if it was done
+
+	warned []string // the warnings of what tell was last told
 }
 
 func newReloader(in *instance) (*reloader, error) {
 	text, err := inForce(in.cfg)
-	return &reloader{in: in, current: text, told: text}, err
+	return &reloader{in: in, current: text, told: text, warned: in.cfg.Warnings}, err
 }
 
 // watch reloads on hup and when a file has changed, until ctx is done.
@@ -44,7 +47,7 @@ func (r *reloader) reload(ctx context.Context, asked bool) (files []string, done
 	if asked {
 		r.in.log.Info().Msg("SIGHUP: reading the configuration again")
 	}
-	cfg, err := readConfig(r.in.cfg.File)
+	cfg, err := readConfig(r.in.cfg.File, r.in.explainer.cfg.Load())
 	if err != nil {
 		r.refuse(asked, err, "the configuration has faults; the old keys and sources stay in force")
 		return config.FilesOf(err), false
@@ -114,13 +117,19 @@ func (r *reloader) replace(ctx context.Context, next *config.Config) error {
 // tell logs, once, what a person should know of a configuration whose sources are in force.
 func (r *reloader) tell(cfg *config.Config) error {
 	text, err := inForce(cfg)
-	if err != nil || text == r.told {
+	if err != nil {
 		return err
 	}
-	r.told = text
 	for _, w := range cfg.Warnings {
-		r.in.log.Warn().Msg(w)
+		if text != r.told || !slices.Contains(r.warned, w) {
+			r.in.log.Warn().Msg(w)
+		}
 	}
+	r.warned = cfg.Warnings
+	if text == r.told {
+		return nil
+	}
+	r.told = text
 	if rest(r.in.cfg) != rest(cfg) {
 		r.in.log.Warn().Msg("something else than sources has changed too; it takes a restart")
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/callback"
+	"receiver/internal/cluster"
 	"receiver/internal/publish"
 )
 
@@ -47,7 +49,7 @@ func newReloadRig(t *testing.T, parts ...string) *reloadRig {
 		rig.text = strings.Replace(rig.text, "address: "+address+"\n", "address: 127.0.0.1:0\n", 1)
 	}
 	rig.write(parts...)
-	if cfg, err = readConfig(cfg.File); err != nil {
+	if cfg, err = readConfig(cfg.File, nil); err != nil {
 		t.Fatal(err)
 	}
 	if rig.in, err = start(t.Context(), cfg, zerolog.New(io.Discard)); err != nil {
@@ -316,4 +318,65 @@ func TestReloadTellsWhatTakesARestart(t *testing.T) {
 			t.Errorf("%s: the last action is %s, want %v in it: what is in force", step.name, got, details["config"])
 		}
 	}
+}
+
+// A file that only a start reads, or that is read again on its own, holds up no key when it
+// breaks: what was read of it before stays, the log tells once, and no receiver starts with it.
+func TestABrokenFileHoldsUpNoKey(t *testing.T) {
+	made, err := cluster.Make(cluster.Options{Folder: t.TempDir(), Size: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Dir(made.CAFile)
+	cert, secret, ca := filepath.Join(folder, "node.pem"), filepath.Join(folder, "node.key"), made.CAFile
+	put := func(path string, text []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := fmt.Sprintf("tls: {cert_file: %q, key_file: %q}", cert, secret)
+	const public, private, nats = "public:\n", "private:\n", "embedded:\n"
+	for _, row := range []struct{ name, at, setting, file string }{
+		{"the public certificate", public, "  " + files, cert},
+		{"the private certificate", private, "  " + files, cert},
+		{"its key", private, "  " + files, secret},
+		{"the clients' authorities", private, fmt.Sprintf("  tls: {cert_file: %q, key_file: %q, client_ca_file: %q}", cert, secret, ca), ca},
+		{"the certificate of the NATS port", nats, "    " + files, cert},
+		{"the authorities of a source", someSource, fmt.Sprintf("    tls: {ca_file: %q}", ca), ca},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			whole, err := os.ReadFile(row.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer put(row.file, whole)
+			rig := newReloadRig(t, row.at, row.at+row.setting+"\n")
+			authorities := rig.in.cfg.Sources[demoSource].TLS.Authorities
+			put(row.file, []byte("broken"))
+			rig.write(row.at, row.at+row.setting+"\n", someKey, newKey)
+			if !rig.reload(t.Context()) || !rig.believes("another-key-of-the-tests") {
+				t.Fatalf("the new key is not in force:\n%s", &rig.log)
+			}
+			if got := rig.log.String(); strings.Count(got, "what was read before stays in use") != 1 || !strings.Contains(got, `"level":"warn"`) {
+				t.Errorf("the log does not tell of the file once:\n%s", got)
+			}
+			if now := rig.in.explainer.cfg.Load().Sources[demoSource].TLS.Authorities; !bytes.Equal(now, authorities) {
+				t.Error("other authorities are believed")
+			}
+			if rig.reload(t.Context()); strings.Contains(rig.log.String(), "stays in use") {
+				t.Errorf("the log tells it again:\n%s", &rig.log)
+			}
+			if _, err := readConfig(rig.file, nil); err == nil {
+				t.Error("a receiver would start with it")
+			}
+		})
+	}
+	t.Run("a source's file that was never read", func(t *testing.T) {
+		rig := newReloadRig(t)
+		rig.write(someSource, someSource+"    tls: {ca_file: none.pem}\n", someKey, newKey)
+		if rig.reload(t.Context()) || rig.believes("another-key-of-the-tests") {
+			t.Error("a source without the authorities that it names is in force")
+		}
+	})
 }

@@ -102,16 +102,17 @@ func (a *app) load() (*config.Config, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	c, err := readConfig(path)
+	c, err := readConfig(path, nil)
 	if err != nil {
 		return nil, usagef("the configuration has faults:\n%w", err)
 	}
 	return c, a.useIdentity(c)
 }
 
-// readConfig reads a configuration and looks at all of it.
-func readConfig(path string) (*config.Config, error) {
-	return config.Load(config.Options{Path: path, Env: os.Environ(), Check: checkEncryption})
+// readConfig reads a configuration and looks at all of it; before is what is in force, if
+// the program runs.
+func readConfig(path string, before *config.Config) (*config.Config, error) {
+	return config.Load(config.Options{Path: path, Env: os.Environ(), Check: checkEncryption, Before: before})
 }
 
 // source returns the named source of the configuration; an empty name means the only one.

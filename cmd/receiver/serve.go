@@ -22,7 +22,8 @@ finishes those in flight, and stops the store last: nothing acknowledged is lost
 
 Sources and keys are read again on SIGHUP and whenever the configuration or a secret
 file changes. A configuration with faults is reported and changes nothing; it is tried
-again until it has none. A SIGHUP while serve starts is kept, and one while it stops
+again until it has none. A certificate that cannot be read any more is no fault then: the
+one before stays in use. A SIGHUP while serve starts is kept, and one while it stops
 does nothing.
 
 With nats.mode: external, serve waits for a cluster that cannot be reached yet: callbacks

@@ -1,9 +1,6 @@
 package config
 
 import (
-	"bytes"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"maps"
 	"net"
@@ -12,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // longestRetry is how long after the first failure the platform may still
@@ -90,7 +86,7 @@ func (l *loader) checkWatches(c *Config) {
 
 func (l *loader) checkListeners(c *Config) {
 	if !guarded(c.Private.Address) && c.Private.Token.Empty() && !there(c.Abs(c.Private.TokensFile)) {
-		l.fault("private.token", "is needed, because private.address is neither on loopback nor unix:/path",
+		l.fileFault(c, "private.token", "is needed, because private.address is neither on loopback nor unix:/path",
 			secretAllowed+"; or make a token first: receiver tokens add NAME --scope read --file "+c.Abs(c.Private.TokensFile))
 	}
 	if n := len(c.Private.Token.Reveal()); n > 0 && n < shortestToken {
@@ -230,41 +226,6 @@ func (l *loader) checkClient(c *Config, at string, credentials Path, t TLS) {
 	l.checkPair(c, at+"tls.", t)
 }
 
-// checkAuthorities returns what a file of certificates holds, and nothing of one that is no such file.
-func (l *loader) checkAuthorities(c *Config, path string, file Path) []byte {
-	text, ok := l.checkReadable(c, path, file)
-	if ok && !x509.NewCertPool().AppendCertsFromPEM(text) {
-		l.fault(path, "holds no certificate", "a PEM file, with -----BEGIN CERTIFICATE----- in it")
-		return nil
-	}
-	return text
-}
-
-func (l *loader) checkPair(c *Config, at string, t TLS) {
-	switch {
-	case t.CertFile == "" && t.KeyFile == "":
-		return
-	case t.KeyFile == "":
-		l.fault(at+"key_file", "is empty, but "+at+"cert_file is given", "both or neither")
-		return
-	case t.CertFile == "":
-		l.fault(at+"cert_file", "is empty, but "+at+"key_file is given", "both or neither")
-		return
-	}
-	_, cert := l.checkReadable(c, at+"cert_file", t.CertFile)
-	text, key := l.checkReadable(c, at+"key_file", t.KeyFile)
-	if !cert || !key {
-		return
-	}
-	if bytes.Contains(text, []byte("ENCRYPTED")) {
-		l.fault(at+"key_file", "is encrypted with a passphrase, which nobody could enter", "the key in clear, as `openssl pkey` writes it, in a file for its owner only")
-		return
-	}
-	if _, err := tls.LoadX509KeyPair(c.Abs(t.CertFile), c.Abs(t.KeyFile)); err != nil {
-		l.fault(at+"cert_file", "does not work with "+at+"key_file: "+err.Error(), "a PEM certificate, before those of its authorities, and its private key")
-	}
-}
-
 func (l *loader) checkAudit(cfg *Config) {
 	c := &cfg.Audit
 	if c.Key.Empty() && len(c.Anchors) > 0 {
@@ -329,25 +290,6 @@ func (l *loader) checkEncryption(c *Config) {
 	}
 }
 
-// checkReadable returns what is in a file, and whether it can be used; no file named is no fault.
-func (l *loader) checkReadable(c *Config, path string, file Path) ([]byte, bool) {
-	if file == "" {
-		return nil, false
-	}
-	l.looked = append(l.looked, c.Abs(file))
-	text, err := readBounded(c.Abs(file), maxFile)
-	if err != nil {
-		l.fault(path, fmt.Sprintf("%q cannot be read: %v", string(file), err),
-			"a readable file; a relative path starts at the configuration's folder")
-		return nil, false
-	}
-	if f := flawOf(string(text)); f.wrong != "" && (!utf8.Valid(text) || bytes.Contains(text, []byte{0})) {
-		l.fault(path, fmt.Sprintf("%q %s", string(file), f.wrong), "the file as it was made, byte for byte, in ASCII or UTF-8; certificates in PEM, not in DER")
-		return nil, false
-	}
-	return text, true
-}
-
 func (l *loader) checkSources(c *Config) {
 	if len(c.Sources) == 0 {
 		l.warn("sources", "there is no source: every callback will be refused")
@@ -356,7 +298,10 @@ func (l *loader) checkSources(c *Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		s := c.Sources[name]
 		path := "sources." + name
-		if s.TLS.Authorities = l.checkAuthorities(c, path+".tls.ca_file", s.TLS.CAFile); s.TLS.Authorities != nil {
+		if s.TLS.Authorities = l.checkAuthorities(c, path+".tls.ca_file", s.TLS.CAFile); s.TLS.Authorities == nil {
+			s.TLS.Authorities = l.kept(c, name)
+		}
+		if s.TLS.Authorities != nil {
 			c.Files = append(c.Files, c.Abs(s.TLS.CAFile))
 			c.Sources[name] = s
 		}

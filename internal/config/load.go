@@ -25,6 +25,10 @@ type Options struct {
 	// key. Of its faults it gives Path, Wrong and Allowed; Load says where that is. Nil
 	// means that there is nothing more to look at.
 	Check func(*Config) []Fault
+	// Before is what a running program has in force; nil at a start. What is wrong with the content of
+	// a file that only a start reads, or that the program reads again on its own, is then a
+	// warning: it must not hold up the keys.
+	Before *Config
 }
 
 // A leaf is one value of a layer: where it belongs and the text that was given.
@@ -34,9 +38,10 @@ type leaf struct{ Path, Text string }
 // loader is one run of Load.
 type loader struct {
 	report
-	dir   string
-	env   map[string]string
-	parts map[string]*part // of every leaf, by path
+	before *Config // as in Options
+	dir    string
+	env    map[string]string
+	parts  map[string]*part // of every leaf, by path
 	// secretVars are the variables that the file names by env:.
 	secretVars map[string]bool
 	files      []string // absolute, of all that is read: the file and those with secrets
@@ -53,6 +58,7 @@ func Load(o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.before = o.Before
 	c, err := l.load(o)
 	if err != nil {
 		return nil, loadError{err, slices.Concat(l.files, l.looked)}

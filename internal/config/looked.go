@@ -1,0 +1,84 @@
+package config
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// fileFault records what is wrong with the content of a file. A running program keeps what it
+// read before: of a source that is in Before, and anything else no reload puts into force.
+func (l *loader) fileFault(c *Config, path, wrong, allowed string) {
+	ofSource, source := strings.CutPrefix(path, sourcesKey+".")
+	name, _, _ := strings.Cut(ofSource, ".")
+	if l.before == nil || source && l.kept(c, name) == nil {
+		l.fault(path, wrong, allowed)
+		return
+	}
+	l.warn(path, wrong+"; what was read before stays in use, and no receiver starts with this; allowed: "+allowed)
+}
+
+// kept returns the authorities of a source that were read of the same file before.
+func (l *loader) kept(c *Config, name string) []byte {
+	if l.before == nil || l.before.Sources[name].TLS.CAFile != c.Sources[name].TLS.CAFile {
+		return nil
+	}
+	return l.before.Sources[name].TLS.Authorities
+}
+
+// checkAuthorities returns what a file of certificates holds, and nothing of one that is no such file.
+func (l *loader) checkAuthorities(c *Config, path string, file Path) []byte {
+	text, ok := l.checkReadable(c, path, file)
+	if ok && !x509.NewCertPool().AppendCertsFromPEM(text) {
+		l.fileFault(c, path, "holds no certificate", "a PEM file, with -----BEGIN CERTIFICATE----- in it")
+		return nil
+	}
+	return text
+}
+
+func (l *loader) checkPair(c *Config, at string, t TLS) {
+	switch {
+	case t.CertFile == "" && t.KeyFile == "":
+		return
+	case t.KeyFile == "":
+		l.fault(at+"key_file", "is empty, but "+at+"cert_file is given", "both or neither")
+		return
+	case t.CertFile == "":
+		l.fault(at+"cert_file", "is empty, but "+at+"key_file is given", "both or neither")
+		return
+	}
+	_, cert := l.checkReadable(c, at+"cert_file", t.CertFile)
+	text, key := l.checkReadable(c, at+"key_file", t.KeyFile)
+	if !cert || !key {
+		return
+	}
+	if bytes.Contains(text, []byte("ENCRYPTED")) {
+		l.fileFault(c, at+"key_file", "is encrypted with a passphrase, which nobody could enter", "the key in clear, as `openssl pkey` writes it, in a file for its owner only")
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(c.Abs(t.CertFile), c.Abs(t.KeyFile)); err != nil {
+		l.fileFault(c, at+"cert_file", "does not work with "+at+"key_file: "+err.Error(), "a PEM certificate, before those of its authorities, and its private key")
+	}
+}
+
+// checkReadable returns what is in a file, and whether it can be used; no file named is no fault.
+func (l *loader) checkReadable(c *Config, path string, file Path) ([]byte, bool) {
+	if file == "" {
+		return nil, false
+	}
+	l.looked = append(l.looked, c.Abs(file))
+	text, err := readBounded(c.Abs(file), maxFile)
+	if err != nil {
+		l.fileFault(c, path, fmt.Sprintf("%q cannot be read: %v", string(file), err),
+			"a readable file; a relative path starts at the configuration's folder")
+		return nil, false
+	}
+	if f := flawOf(string(text)); f.wrong != "" && (!utf8.Valid(text) || bytes.Contains(text, []byte{0})) {
+		l.fileFault(c, path, fmt.Sprintf("%q %s", string(file), f.wrong), "the file as it was made, byte for byte, in ASCII or UTF-8; certificates in PEM, not in DER")
+		return nil, false
+	}
+	return text, true
+}
