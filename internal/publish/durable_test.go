@@ -8,79 +8,172 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
 	"receiver/internal/publish"
 )
 
-// alterations are what others who share the account can do to a consumer of ours.
-var alterations = map[string]func(ctx context.Context, js jetstream.JetStream, c *jetstream.ConsumerInfo) error{
-	"removed": func(ctx context.Context, js jetstream.JetStream, c *jetstream.ConsumerInfo) error {
-		return js.DeleteConsumer(ctx, c.Stream, c.Name)
-	},
-	"paused": func(ctx context.Context, js jetstream.JetStream, c *jetstream.ConsumerInfo) error {
-		_, err := js.PauseConsumer(ctx, c.Stream, c.Name, time.Now().AddDate(70, 0, 0))
-		return err
-	},
-	"filtered": func(ctx context.Context, js jetstream.JetStream, c *jetstream.ConsumerInfo) error {
-		cfg := c.Config
-		cfg.FilterSubject, cfg.FilterSubjects = strings.ToLower(c.Stream)+".none", nil
-		_, err := js.UpdateConsumer(ctx, c.Stream, cfg)
-		return err
-	},
-	"filtered by the legacy request": func(ctx context.Context, js jetstream.JetStream, c *jetstream.ConsumerInfo) error {
-		cfg := c.Config
-		cfg.FilterSubject, cfg.FilterSubjects = strings.ToLower(c.Stream)+".none", nil
-		body, err := json.Marshal(map[string]any{"stream_name": c.Stream, "config": cfg})
-		if err == nil {
-			_, err = js.Conn().RequestWithContext(ctx, "$JS.API.CONSUMER.DURABLE.CREATE."+c.Stream+"."+c.Name, body)
-		}
-		return err
-	},
-	"slowed": func(ctx context.Context, js jetstream.JetStream, c *jetstream.ConsumerInfo) error {
-		cfg := c.Config
-		cfg.MaxAckPending = 1
-		_, err := js.UpdateConsumer(ctx, c.Stream, cfg)
-		return err
-	},
-	"limited in deliveries": func(ctx context.Context, js jetstream.JetStream, c *jetstream.ConsumerInfo) error {
-		cfg := c.Config
-		cfg.MaxDeliver = 1
-		_, err := js.UpdateConsumer(ctx, c.Stream, cfg)
-		return err
-	},
-	"made to go by itself": func(ctx context.Context, js jetstream.JetStream, c *jetstream.ConsumerInfo) error {
-		cfg := c.Config
-		cfg.InactiveThreshold = time.Hour
-		_, err := js.UpdateConsumer(ctx, c.Stream, cfg)
-		return err
-	},
-	"turned to push": func(ctx context.Context, js jetstream.JetStream, c *jetstream.ConsumerInfo) error {
-		if err := js.DeleteConsumer(ctx, c.Stream, c.Name); err != nil {
+// another is another client of the receiver's account, with all its rights.
+type another struct {
+	jetstream.JetStream
+	c *jetstream.ConsumerInfo // of ours
+}
+
+// ask sends a request as it goes over the line, and returns what the server says against it.
+func (a another) ask(ctx context.Context, subject string, body any) error {
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
 			return err
 		}
-		_, err := js.CreateOrUpdatePushConsumer(ctx, c.Stream, jetstream.ConsumerConfig{
-			Durable: c.Name, DeliverSubject: "somewhere", AckPolicy: jetstream.AckExplicitPolicy,
+	}
+	answer, err := a.Conn().RequestWithContext(ctx, "$JS.API."+subject, text)
+	if err != nil {
+		return err
+	}
+	var said struct{ Error *jetstream.APIError }
+	if err := json.Unmarshal(answer.Data, &said); err != nil || said.Error == nil {
+		return err
+	}
+	return said.Error
+}
+
+// deaf asks for a consumer of the name of ours, with a filter that lets nothing through.
+func (a another) deaf(durable string) any {
+	cfg := a.c.Config
+	cfg.Durable, cfg.Name, cfg.FilterSubject, cfg.FilterSubjects = durable, a.c.Name, "jobs.none", nil
+	return map[string]any{"stream_name": a.c.Stream, "config": cfg}
+}
+
+func (a another) update(ctx context.Context, change func(*jetstream.ConsumerConfig)) error {
+	cfg := a.c.Config
+	change(&cfg)
+	_, err := a.UpdateConsumer(ctx, a.c.Stream, cfg)
+	return err
+}
+
+// alterations are what others who share the account can do to a consumer of ours.
+var alterations = map[string]func(context.Context, another) error{
+	"removed": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.DELETE.JOBS."+a.c.Name, nil)
+	},
+	"paused": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.PAUSE.JOBS."+a.c.Name, map[string]any{"pause_until": time.Now().AddDate(70, 0, 0)})
+	},
+	"filtered": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.CREATE.JOBS."+a.c.Name, a.deaf(a.c.Name))
+	},
+	"filtered, with the filter in the subject": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.CREATE.JOBS."+a.c.Name+".jobs.none", a.deaf(a.c.Name))
+	},
+	"filtered by the request for durables": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.DURABLE.CREATE.JOBS."+a.c.Name, a.deaf(a.c.Name))
+	},
+	"filtered by the oldest request, with the name in the body": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.CREATE.JOBS", a.deaf(""))
+	},
+	"slowed": func(ctx context.Context, a another) error {
+		return a.update(ctx, func(cfg *jetstream.ConsumerConfig) { cfg.MaxAckPending = 1 })
+	},
+	"limited in deliveries": func(ctx context.Context, a another) error {
+		return a.update(ctx, func(cfg *jetstream.ConsumerConfig) { cfg.MaxDeliver = 1 })
+	},
+	"made to go by itself": func(ctx context.Context, a another) error {
+		return a.update(ctx, func(cfg *jetstream.ConsumerConfig) { cfg.InactiveThreshold = time.Hour })
+	},
+	"given to a group": func(ctx context.Context, a another) error {
+		return a.update(ctx, func(cfg *jetstream.ConsumerConfig) {
+			cfg.PriorityPolicy, cfg.PriorityGroups, cfg.PinnedTTL = jetstream.PriorityPolicyPinned, []string{"mine"}, time.Hour
+		})
+	},
+	"put behind the end": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.RESET.JOBS."+a.c.Name, map[string]any{"seq": uint64(1) << 60})
+	},
+	"put past what comes next": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.RESET.JOBS."+a.c.Name, map[string]any{"seq": a.c.Delivered.Stream + 2})
+	},
+	"turned to push": func(ctx context.Context, a another) error {
+		if err := a.DeleteConsumer(ctx, a.c.Stream, a.c.Name); err != nil {
+			return err
+		}
+		_, err := a.CreateOrUpdatePushConsumer(ctx, a.c.Stream, jetstream.ConsumerConfig{
+			Durable: a.c.Name, DeliverSubject: "somewhere", AckPolicy: jetstream.AckExplicitPolicy,
 		})
 		return err
 	},
-	"made anew, from the end": func(ctx context.Context, js jetstream.JetStream, c *jetstream.ConsumerInfo) error {
-		cfg := c.Config
+	"made anew, from the end": func(ctx context.Context, a another) error {
+		cfg := a.c.Config
 		cfg.DeliverPolicy, cfg.MaxAckPending = jetstream.DeliverNewPolicy, 0
-		if err := js.DeleteConsumer(ctx, c.Stream, c.Name); err != nil {
+		if err := a.DeleteConsumer(ctx, a.c.Stream, a.c.Name); err != nil {
 			return err
 		}
 		for {
-			_, err := js.CreateConsumer(ctx, c.Stream, cfg)
+			_, err := a.CreateConsumer(ctx, a.c.Stream, cfg)
 			if !errors.Is(err, jetstream.ErrConsumerExists) { // we may have been faster
 				return err
 			}
-			if err := js.DeleteConsumer(ctx, c.Stream, c.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			if err := a.DeleteConsumer(ctx, a.c.Stream, a.c.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 				return err
 			}
 		}
 	},
+}
+
+// trifles are requests about a consumer that take nothing from us, whatever the server says.
+var trifles = map[string]func(context.Context, another) error{
+	"unpinned": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.UNPIN.JOBS."+a.c.Name, map[string]any{"group": "mine"})
+	},
+	"told to have another leader": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.LEADER.STEPDOWN.JOBS."+a.c.Name, nil)
+	},
+	"taken from a server": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.PEER.REMOVE.JOBS."+a.c.Name, map[string]any{"peer": "mine"})
+	},
+	"reset to where it is": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.RESET.JOBS."+a.c.Name, struct{}{})
+	},
+	"reset to its beginning": func(ctx context.Context, a another) error {
+		return a.ask(ctx, "CONSUMER.RESET.JOBS."+a.c.Name, map[string]any{"seq": 1})
+	},
+}
+
+// shared is a receiver on somebody's server, which another user of its account reaches, too.
+type shared struct {
+	*publish.Bus
+	said  *logs
+	look  func()
+	other jetstream.JetStream
+}
+
+func inSharedAccount(t *testing.T) shared {
+	t.Helper()
+	s := somebodysServerWith(t, server.Options{Users: []*server.User{
+		{Username: "receiver", Password: "correct-horse"}, {Username: "other", Password: "battery-staple"},
+	}})
+	said := &logs{}
+	address := strings.TrimPrefix(s.ns.ClientURL(), "nats://")
+	b := dial(t, publish.External{URLs: []string{"nats://receiver:correct-horse@" + address}},
+		publish.Options{Log: said.logger(), Timeout: time.Minute})
+	nc, err := nats.Connect("nats://other:battery-staple@" + address)
+	must(t, err)
+	t.Cleanup(nc.Close)
+	other, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
+	must(t, err)
+	once := publish.Guard(b)
+	return shared{b, said, func() { once(t.Context()) }, other}
+}
+
+// consumer is that of ours, as the other user sees it.
+func (s shared) consumer(t *testing.T) another {
+	t.Helper()
+	c, err := s.other.Consumer(t.Context(), publish.JobsStream, publish.ReactConsumer)
+	must(t, err)
+	return another{s.other, c.CachedInfo()}
 }
 
 // reactTo hands submissions to got until the test ends.
@@ -109,7 +202,7 @@ func reactTo(t *testing.T, b *publish.Bus, got chan<- string) (stop func()) {
 // await returns when that job has come.
 func await(t *testing.T, got <-chan string, want string) {
 	t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		select {
 		case id := <-got:
@@ -122,44 +215,63 @@ func await(t *testing.T, got <-chan string, want string) {
 	}
 }
 
-// An altered consumer of ours is seen at the next look, said, counted, and made anew; what was
-// submitted meanwhile is handed out.
+// An altered consumer of ours is seen at the next look, said, counted, shown, and made anew; what
+// was submitted meanwhile is handed out.
 func TestAnAlteredConsumerIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	for what, alter := range alterations {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			ctx := t.Context()
-			b, said, look := guarded(t, "external")
-			js := publish.JetStream(b)
+			s := inSharedAccount(t)
 			got := make(chan string, 1000)
-			reactTo(t, b, got)
-			store(t, b, event(job.Submitted, "1", "CREATED"))
+			reactTo(t, s.Bus, got)
+			store(t, s.Bus, event(job.Submitted, "1", "CREATED"))
 			await(t, got, "1")
-			look(1)
-			must(t, b.Ready(ctx))
-			c, err := js.Consumer(ctx, publish.JobsStream, publish.ReactConsumer)
-			must(t, err)
-			must(t, alter(ctx, js, c.CachedInfo()))
-			store(t, b, event(job.Submitted, "2", "CREATED"))
-			if what != "removed" && what != "turned to push" && what != "made anew, from the end" { // the use ends by itself then
-				look(1)
-				if err := b.Ready(ctx); err == nil || !strings.Contains(err.Error(), publish.ReactConsumer) {
-					t.Errorf("Ready = %v, want that the consumer was altered", err)
-				}
-			}
+			s.look()
+			must(t, s.Ready(ctx))
+			must(t, alter(ctx, s.consumer(t)))
+			store(t, s.Bus, event(job.Submitted, "2", "CREATED"))
+			eventually(t, "Ready to name the consumer", func() bool {
+				s.look()
+				err := s.Ready(ctx)
+				return err != nil && strings.Contains(err.Error(), publish.ReactConsumer)
+			})
 			await(t, got, "2")
 			eventually(t, "all to be well", func() bool {
-				look(1)
-				return b.Ready(ctx) == nil
+				s.look()
+				return s.Ready(ctx) == nil
 			})
-			if what != "removed" && what != "made anew, from the end" && (b.Restored() == 0 || !strings.Contains(said.String(), "altered by somebody")) {
-				t.Errorf("restored %d consumers, and said %s", b.Restored(), said)
+			if s.Restored() == 0 || !strings.Contains(s.said.String(), `"level":"error","stream":"JOBS","consumer":"receiver-react","what":`) {
+				t.Errorf("restored %d consumers, and said %s", s.Restored(), s.said)
 			}
-			now, err := js.Consumer(ctx, publish.JobsStream, publish.ReactConsumer)
-			must(t, err)
-			if info := now.CachedInfo(); info.Paused || info.Config.MaxAckPending != -1 || info.Config.DeliverPolicy != jetstream.DeliverAllPolicy {
+			if info := s.consumer(t).c; info.Paused || info.Config.MaxAckPending != -1 || info.Config.DeliverPolicy != jetstream.DeliverAllPolicy {
 				t.Errorf("the consumer is %+v", info.Config)
+			}
+			store(t, s.Bus, event(job.Submitted, "3", "CREATED"))
+			await(t, got, "3")
+		})
+	}
+}
+
+// What takes nothing from us is no alteration.
+func TestNoAlarmWhereNothingIsTakenFromAConsumer(t *testing.T) {
+	t.Parallel()
+	for what, ask := range trifles {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			s := inSharedAccount(t)
+			got := make(chan string, 1000)
+			reactTo(t, s.Bus, got)
+			store(t, s.Bus, event(job.Submitted, "1", "CREATED"))
+			await(t, got, "1")
+			s.look()
+			t.Logf("the server says %v", ask(t.Context(), s.consumer(t)))
+			store(t, s.Bus, event(job.Submitted, "2", "CREATED"))
+			await(t, got, "2")
+			s.look()
+			if err := s.Ready(t.Context()); err != nil || s.Restored() != 0 {
+				t.Errorf("Ready = %v, with %d consumers restored", err, s.Restored())
 			}
 		})
 	}
@@ -169,20 +281,20 @@ func TestAnAlteredConsumerIsMadeAnew(t *testing.T) {
 func TestAConsumerThatWasAlteredBeforeIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	for what, alter := range alterations {
+		if what == "put past what comes next" {
+			continue // as if somebody had taken it, which is not known
+		}
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			b, _, _ := guarded(t, "external")
-			js := publish.JetStream(b)
+			s := inSharedAccount(t)
 			got := make(chan string, 1000)
-			stop := reactTo(t, b, got)
-			store(t, b, event(job.Submitted, "1", "CREATED"))
+			stop := reactTo(t, s.Bus, got)
+			store(t, s.Bus, event(job.Submitted, "1", "CREATED"))
 			await(t, got, "1")
 			stop()
-			c, err := js.Consumer(t.Context(), publish.JobsStream, publish.ReactConsumer)
-			must(t, err)
-			must(t, alter(t.Context(), js, c.CachedInfo()))
-			store(t, b, event(job.Submitted, "2", "CREATED"))
-			reactTo(t, b, got)
+			must(t, alter(t.Context(), s.consumer(t)))
+			store(t, s.Bus, event(job.Submitted, "2", "CREATED"))
+			reactTo(t, s.Bus, got)
 			await(t, got, "2")
 		})
 	}

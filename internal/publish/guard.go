@@ -201,7 +201,7 @@ func (b *Bus) remake(ctx context.Context, g *guarded) error {
 // rewatch fills WATCH again: every submission is handed out once more, to whoever begins the
 // watches.
 func (b *Bus) rewatch(ctx context.Context) error {
-	b.durables.Delete(ReactConsumer) // whoever uses it makes it again
+	b.letGo(ReactConsumer) // whoever uses it makes it again
 	if err := b.js.DeleteConsumer(ctx, JobsStream, ReactConsumer); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return fmt.Errorf("stream %s was made anew, and beginning its watches again fails: %w; restart the receiver", WatchStream, err)
 	}

@@ -123,12 +123,14 @@ type Bus struct {
 	feed     feed         // of JOBS
 	ends     sync.Map     // by stream, an endOf
 	amiss    atomic.Pointer[trouble]
-	durables sync.Map      // by name, a durable
+	durables sync.Map      // by name, a *durable
 	restored atomic.Uint64 // consumers of ours that somebody had altered
+	newsMu   sync.Mutex
+	news     map[string]error // of them, by name, since the last look of Guard
 }
 
 func newBus(ctx context.Context, nc *nats.Conn, o Options) (_ *Bus, err error) {
-	b := &Bus{opts: o.withDefaults(), nc: nc}
+	b := &Bus{opts: o.withDefaults(), nc: nc, news: map[string]error{}}
 	b.amiss.Store(&trouble{})
 	b.js, err = b.opts.jetstream(nc,
 		jetstream.WithPublishAsyncMaxPending(b.opts.MaxPending),

@@ -80,7 +80,7 @@ func (b *Bus) share(ctx context.Context, workers int, stream string, cfg jetstre
 	}
 	// What waits for its time counts as handed out, so there must be no limit to that.
 	cfg.AckPolicy, cfg.MaxAckPending, cfg.MaxDeliver = jetstream.AckExplicitPolicy, -1, -1
-	b.durables.Delete(cfg.Durable)
+	b.letGo(cfg.Durable)
 	consumer, err := b.consumer(ctx, stream, cfg, do)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -88,12 +88,13 @@ func (b *Bus) share(ctx context.Context, workers int, stream string, cfg jetstre
 	if err != nil {
 		return fmt.Errorf("opening consumer %s of stream %s: %w", cfg.Durable, stream, err)
 	}
-	b.heed(stream, cfg, consumer)
-	defer b.durables.Delete(cfg.Durable)
 	it, err := consumer.Messages(jetstream.PullMaxMessages(workers), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return fmt.Errorf("reading consumer %s of stream %s: %w", cfg.Durable, stream, err)
 	}
+	var ended error
+	heeded := b.heed(stream, cfg, consumer, it.Stop)
+	defer func() { heeded(ctx, ended) }()
 	defer context.AfterFunc(ctx, it.Drain)()
 	clock := b.watchClock(it.Stop)
 	defer clock.stop()
@@ -104,7 +105,7 @@ func (b *Bus) share(ctx context.Context, workers int, stream string, cfg jetstre
 	for {
 		slots <- struct{}{}
 		msg, err := next(it)
-		if err != nil {
+		if ended = err; err != nil {
 			if ctx.Err() != nil && errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 				return ctx.Err()
 			}
