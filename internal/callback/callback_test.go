@@ -88,15 +88,16 @@ func TestWhatBecomesOfAuthenticCallbacks(t *testing.T) {
 		{name: "the same word with other counts", body: `{"id":"1","status":"COMPLETED","recordsCount":2,"recordsFailedCount":1}`, kind: callback.Accepted, subject: "jobs.demo.1.conflict", seq: 4},
 		{name: "progress again", body: `{"id":"1","status":"running"}`, kind: callback.Duplicate, subject: "jobs.demo.1.progress", seq: 1, existing: "1.progress.RUNNING"},
 		{name: "an unknown status", body: `{"id":"1","status":"DREAMING"}`, kind: callback.Accepted, subject: "jobs.demo.1.progress", seq: 5},
-		{name: "no JSON", body: "<html>", contentType: "text/html", kind: callback.Unrecognised, subject: "jobs.demo.unrecognised", seq: 6},
-		{name: "the same no JSON", body: "<html>", kind: callback.Duplicate, subject: "jobs.demo.unrecognised", seq: 6, existing: "unrecognised." + job.BodySHA256([]byte("<html>"))},
-		{name: "nothing", body: "", kind: callback.Unrecognised, subject: "jobs.demo.unrecognised", seq: 7},
-		{name: "an event notification", body: `{"message":{"eventId":"1"}}`, kind: callback.Unrecognised, subject: "jobs.demo.unrecognised", seq: 8},
-		{name: "two documents", body: `{"id":"1","status":"COMPLETED"}{}`, kind: callback.Unrecognised, subject: "jobs.demo.unrecognised", seq: 9},
-		{name: "a key twice", body: `{"id":"1","id":"2","status":"COMPLETED"}`, kind: callback.Unrecognised, subject: "jobs.demo.unrecognised", seq: 10},
-		{name: "no id", body: `{"status":"COMPLETED"}`, kind: callback.Unrecognised, subject: "jobs.demo.unrecognised", seq: 11},
+		{name: "no JSON", body: "<html>", contentType: "text/html", kind: callback.Unrecognised, subject: "jobs.demo.*.unrecognised", seq: 6},
+		{name: "the same no JSON", body: "<html>", kind: callback.Duplicate, subject: "jobs.demo.*.unrecognised", seq: 6, existing: "unrecognised." + job.BodySHA256([]byte("<html>"))},
+		{name: "nothing", body: "", kind: callback.Unrecognised, subject: "jobs.demo.*.unrecognised", seq: 7},
+		{name: "an event notification", body: `{"message":{"eventId":"1"}}`, kind: callback.Unrecognised, subject: "jobs.demo.*.unrecognised", seq: 8},
+		{name: "two documents", body: `{"id":"1","status":"COMPLETED"}{}`, kind: callback.Unrecognised, subject: "jobs.demo.*.unrecognised", seq: 9},
+		{name: "a key twice", body: `{"id":"1","id":"2","status":"COMPLETED"}`, kind: callback.Unrecognised, subject: "jobs.demo.*.unrecognised", seq: 10},
+		{name: "no id", body: `{"status":"COMPLETED"}`, kind: callback.Unrecognised, subject: "jobs.demo.*.unrecognised", seq: 11},
 	} {
 		s.recorded = nil
+		tt.subject = strings.Replace(tt.subject, "*", job.BodySHA256([]byte(tt.body)), 1)
 		q := signed(demoSecret, tt.body)
 		q.ContentType = tt.contentType
 		got, err := r.Accept(t.Context(), q)

@@ -53,6 +53,9 @@ func ReadArrival(subject string, header map[string][]string) (Arrival, bool) {
 		ours := a.Verdict == Late && !a.Authentic() // an answer to our own question
 		return a, ok && !ours && (ValidSource(a.Source) || a.Source == NoSource)
 	}
-	a.Source, a.Job, _, err = ParseSubject(subject)
+	source, id, kind, err := ParseSubject(subject)
+	if a.Source = source; kind != Unrecognised {
+		a.Job = id
+	}
 	return a, err == nil
 }

@@ -68,7 +68,7 @@ func TestParseAttemptRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name, subject, header, value, data string
 	}{
-		{"another stream", "jobs.demo.unrecognised", "", "", "body"},
+		{"another stream", "jobs.demo." + job.BodySHA256(nil) + ".unrecognised", "", "", "body"},
 		{"too long", "attempts.demo.mis.match", "", "", "body"},
 		{"no verdict", "attempts.demo.", "", "", "body"},
 		{"no source", "attempts..mismatch", "", "", "body"},

@@ -61,7 +61,8 @@ func TestReadBriefRefuses(t *testing.T) {
 	good := job.Event{Kind: job.Finished, Source: "demo", Job: job.View{ID: "1"}, Time: time.Unix(1, 0)}
 	for _, tt := range []struct{ name, subject, header, value string }{
 		{"another stream", "attempts.demo.1.finished", "", ""},
-		{"unrecognised", "jobs.demo.unrecognised", "", ""},
+		{"unrecognised", "jobs.demo." + job.BodySHA256(nil) + ".unrecognised", "", ""},
+		{"unrecognised, as earlier versions stored it", "jobs.demo.unrecognised", "", ""},
 		{"no kind", "jobs.demo.1", "", ""},
 		{"another kind", "jobs.demo.1.else", "", ""},
 		{"too long", "jobs.demo.1.finished.x", "", ""},

@@ -44,7 +44,7 @@ type Event struct {
 	Time time.Time
 	// Evidence says how we know.
 	Evidence Evidence
-	// Reason says why an Unrecognised event is one.
+	// Reason says why an Unrecognised event is one, which always has a Receipt.
 	Reason string
 	// Unexpected is true when nothing told, when the event was made, that the job was
 	// submitted here. A callback can overtake the answer to its submission, so only the
@@ -89,7 +89,12 @@ type Receipt struct {
 }
 
 // Subject returns the subject that the event is published on.
-func (e Event) Subject() string { return Subject(e.Source, e.Job.ID, e.Kind) }
+func (e Event) Subject() string {
+	if e.Kind == Unrecognised {
+		return Subject(e.Source, e.dataSHA256(), e.Kind)
+	}
+	return Subject(e.Source, e.Job.ID, e.Kind)
+}
 
 // ID returns the CloudEvents id. It is the same whenever and wherever the same
 // outcome of the same job is learnt again, so a consumer can forget what it has
@@ -172,7 +177,7 @@ func (e *Event) header(view func(View, Header) Header) Header {
 }
 
 func (e Event) dataSHA256() string {
-	if e.Hidden {
+	if e.Hidden || e.Data == nil && e.digest != "" {
 		return e.digest
 	}
 	return BodySHA256(e.Data)
@@ -236,8 +241,8 @@ func ParseEvent(subject string, header map[string][]string, data []byte) (Event,
 		Receipt: parseReceipt(get), Data: data, Unexpected: get("ce-expected") == "false",
 		Redacted: get(headerRedacted) != "",
 	}
-	if Encrypted(header) && data == nil {
-		e.Hidden, e.digest = true, get(headerBody)
+	if data == nil {
+		e.Hidden, e.digest = Encrypted(header), get(headerBody)
 	}
 	if e.ContentType, err = url.PathUnescape(get("ce-datacontenttype")); err != nil {
 		return Event{}, fmt.Errorf("message on %q: ce-datacontenttype: %w", subject, err)
@@ -248,7 +253,8 @@ func ParseEvent(subject string, header map[string][]string, data []byte) (Event,
 	if e.Receipt == nil && get(headerReceived) != "" {
 		return Event{}, fmt.Errorf("message on %q has a %s that is not of the form %s", subject, headerReceived, time.RFC3339)
 	}
-	if kind != Unrecognised {
+	switch said := get(headerBody); {
+	case kind != Unrecognised:
 		if err := json.Unmarshal([]byte(get(headerJob)), &e.Job); err != nil {
 			return Event{}, fmt.Errorf("message on %q: %s: %w", subject, headerJob, err)
 		}
@@ -256,6 +262,8 @@ func ParseEvent(subject string, header map[string][]string, data []byte) (Event,
 			return Event{}, fmt.Errorf("message on %q is about job %q", subject, e.Job.ID)
 		}
 		e.Job = e.Job.whole(data)
+	case id != "" && said != "" && said != id:
+		return Event{}, fmt.Errorf("message on %q is of body %q", subject, said)
 	}
 	return e, nil
 }

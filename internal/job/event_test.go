@@ -256,6 +256,7 @@ func TestParseEventRefuses(t *testing.T) {
 	for _, tt := range []struct{ name, subject, header, value string }{
 		{"another stream", "attempts.demo.mismatch", "", ""},
 		{"another job", "jobs.demo.1.finished", "", ""},
+		{"another body", "jobs.demo." + job.BodySHA256(nil) + ".unrecognised", "", ""},
 		{"no time", ok.Subject(), "ce-time", ""},
 		{"a time that is none", ok.Subject(), "ce-time", "yesterday"},
 		{"no view", ok.Subject(), "receiver-job", ""},

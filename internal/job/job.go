@@ -15,7 +15,8 @@ import "strings"
 type Kind string
 
 // The kinds of event. Submitted, Finished, Overdue, Lost and Errors exist at most
-// once for a job; Progress and Conflict once for each distinct status.
+// once for a job; Progress and Conflict once for each distinct status; Unrecognised
+// once for each body.
 const (
 	// Submitted: we handed the job to the platform.
 	Submitted Kind = "submitted"

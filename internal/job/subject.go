@@ -15,30 +15,37 @@ const MaxID = 256
 // characters a to z, 0 to 9 and dash. Such a name is a subject token as it stands.
 func ValidSource(name string) bool { return sourceName.MatchString(name) }
 
+var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
 var sourceName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 
-// Subject returns `jobs.<source>.<job>.<kind>`, or `jobs.<source>.unrecognised`
-// for that kind, which belongs to no job.
+// Subject returns `jobs.<source>.<job>.<kind>`. For the kind Unrecognised, which belongs to
+// no job, the id is the SHA-256 of the body in hexadecimal, as BodySHA256 gives it. Without
+// one it is `jobs.<source>.unrecognised`, on which earlier versions stored all of that kind.
 func Subject(source, id string, k Kind) string {
-	if k == Unrecognised {
+	if k == Unrecognised && id == "" {
 		return "jobs." + source + "." + string(k)
 	}
 	return "jobs." + source + "." + Token(id) + "." + string(k)
 }
 
-// ParseSubject undoes Subject. The id is empty for the kind Unrecognised. Its
-// error says what is wrong with a subject that Subject cannot have made.
+// ParseSubject undoes Subject. Its error says what is wrong with a subject that Subject
+// cannot have made.
 func ParseSubject(subject string) (source, id string, k Kind, err error) {
 	parts := strings.Split(subject, ".")
 	if len(parts) < 3 || len(parts) > 4 || parts[0] != "jobs" || !ValidSource(parts[1]) {
 		return "", "", "", fmt.Errorf("subject %q is not jobs.<source>.<job>.<kind>", subject)
 	}
 	source, k = parts[1], Kind(parts[len(parts)-1])
-	if !k.valid() || (k == Unrecognised) != (len(parts) == 3) {
+	bare := len(parts) == 3
+	if !k.valid() || bare && k != Unrecognised {
 		return "", "", "", fmt.Errorf("subject %q does not end in a kind of event", subject)
 	}
-	if k == Unrecognised {
+	if bare {
 		return source, "", k, nil
+	}
+	if k == Unrecognised && !digest.MatchString(parts[2]) {
+		return "", "", "", fmt.Errorf("subject %q: token %q is not the SHA-256 of a body", subject, parts[2])
 	}
 	if id, err = parseToken(parts[2]); err != nil {
 		return "", "", "", fmt.Errorf("subject %q: %w", subject, err)

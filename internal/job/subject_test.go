@@ -22,20 +22,17 @@ func TestSubject(t *testing.T) {
 		{"the mark of an encoded id", "~Kg", job.Finished, "jobs.demo.~fktn.finished"},
 		{"beyond ASCII", "é", job.Finished, "jobs.demo.~w6k.finished"},
 		{"what encodes to dash and underscore", "\u03fb\u03ff?", job.Finished, "jobs.demo.~z7vPvz8.finished"},
-		{"unrecognised belongs to no job", "1", job.Unrecognised, "jobs.demo.unrecognised"},
+		{"unrecognised, of no job but a body", job.BodySHA256(nil), job.Unrecognised, "jobs.demo." + job.BodySHA256(nil) + ".unrecognised"},
+		{"unrecognised, as earlier versions stored it", "", job.Unrecognised, "jobs.demo.unrecognised"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := job.Subject("demo", tt.id, tt.kind)
 			if got != tt.want {
 				t.Fatalf("Subject(demo, %q, %s) = %s, want %s", tt.id, tt.kind, got, tt.want)
 			}
-			wantID := tt.id
-			if tt.kind == job.Unrecognised {
-				wantID = ""
-			}
 			source, id, kind, err := job.ParseSubject(got)
-			if err != nil || source != "demo" || id != wantID || kind != tt.kind {
-				t.Errorf("ParseSubject(%s) = %s, %q, %s, %v, want demo, %q, %s", got, source, id, kind, err, wantID, tt.kind)
+			if err != nil || source != "demo" || id != tt.id || kind != tt.kind {
+				t.Errorf("ParseSubject(%s) = %s, %q, %s, %v, want demo, %q, %s", got, source, id, kind, err, tt.id, tt.kind)
 			}
 		})
 	}
@@ -51,6 +48,9 @@ func TestParseSubjectRefuses(t *testing.T) {
 		{"no job", "jobs.demo.finished"},
 		{"an empty job", "jobs.demo..finished"},
 		{"a job where there is none", "jobs.demo.1.unrecognised"},
+		{"a digest cut short", "jobs.demo." + job.BodySHA256(nil)[1:] + ".unrecognised"},
+		{"a digest in capitals", "jobs.demo." + strings.ToUpper(job.BodySHA256(nil)) + ".unrecognised"},
+		{"a digest after the kind", "jobs.demo.unrecognised." + job.BodySHA256(nil)},
 		{"a kind we do not have", "jobs.demo.1.exploded"},
 		{"a kind in capitals", "jobs.demo.1.FINISHED"},
 		{"no source", "jobs..1.finished"},
@@ -97,6 +97,7 @@ func TestValidSource(t *testing.T) {
 func FuzzSubject(f *testing.F) {
 	for _, id := range []string{"42114492", "a.b", "*", ">", " ", "~", "~Kg", "", "é", "\xff", "1\r\n2"} {
 		f.Add(id, "1")
+		f.Add(id, job.Subject("demo", job.BodySHA256([]byte(id)), job.Unrecognised))
 	}
 	f.Fuzz(func(t *testing.T, id, other string) {
 		subject := job.Subject("demo", id, job.Finished)

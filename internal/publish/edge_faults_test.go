@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
 	"receiver/internal/publish"
@@ -25,6 +26,7 @@ func (r *rim) some(from, n int) {
 		store(r.t, r.Bus, called(job.Progress, id, "RUNNING"))
 		store(r.t, r.Bus, called(job.Finished, id, "COMPLETED"))
 		store(r.t, r.Bus, unrecognised(id))
+		storeAsBefore(r.t, r.Bus, unrecognised("old "+id))
 		for range 2 { // attempts are not told apart by what they say
 			if err := r.Record(context.Background(), attempt("mismatch")); err != nil {
 				r.t.Fatal(err)
@@ -37,7 +39,7 @@ func (r *rim) some(from, n int) {
 func (s *somebodys) holdsAll(n int) {
 	s.t.Helper()
 	for subject, want := range map[string]int{
-		"jobs.demo.*.submitted": n, "jobs.demo.*.progress": n, "jobs.demo.*.finished": n, "jobs.demo.unrecognised": n,
+		"jobs.demo.*.submitted": n, "jobs.demo.*.progress": n, "jobs.demo.*.finished": n, "jobs.demo.*.unrecognised": n, "jobs.demo.unrecognised": n,
 	} {
 		if got := s.holds(publish.JobsStream, subject); got != want {
 			s.t.Errorf("the hub holds %d on %s, want %d", got, subject, want)
@@ -217,28 +219,34 @@ func TestNothingIsDoubledByForgetting(t *testing.T) {
 	}
 }
 
-// forget makes streams forget which Nats-Msg-Id they have seen, as time does.
 func (s *somebodys) forget(streams ...string) {
 	s.t.Helper()
+	forgetIDs(s.t, s.jetstream(), streams...)
+}
+
+// forgetIDs makes streams forget which Nats-Msg-Id they have seen, as time does.
+func forgetIDs(t *testing.T, js jetstream.JetStream, streams ...string) {
+	t.Helper()
 	for _, name := range streams {
-		st, err := s.jetstream().Stream(s.t.Context(), name)
+		st, err := js.Stream(t.Context(), name)
 		if err != nil {
-			s.t.Fatal(err)
+			t.Fatal(err)
 		}
 		c := st.CachedInfo().Config
 		window := c.Duplicates
 		for _, c.Duplicates = range []time.Duration{100 * time.Millisecond, window} {
-			if _, err := s.jetstream().UpdateStream(s.t.Context(), c); err != nil {
-				s.t.Fatal(err)
+			if _, err := js.UpdateStream(t.Context(), c); err != nil {
+				t.Fatal(err)
 			}
-			eventually(s.t, "the window to pass", func() bool { return c.Duplicates == window || s.fresh(name) })
+			eventually(t, "the window to pass", func() bool { return c.Duplicates == window || aged(t, js, name) })
 		}
 	}
 }
 
-// fresh reports whether all of a stream is older than the short window of forget.
-func (s *somebodys) fresh(name string) bool {
-	st, err := s.jetstream().Stream(s.t.Context(), name)
+// aged reports whether all of a stream is older than the short window of forgetIDs.
+func aged(t *testing.T, js jetstream.JetStream, name string) bool {
+	t.Helper()
+	st, err := js.Stream(t.Context(), name)
 	return err == nil && time.Since(st.CachedInfo().State.LastTime) > time.Second
 }
 
@@ -274,7 +282,7 @@ func TestAHubThatLostItsStreams(t *testing.T) {
 	}
 	r.some(10, 10)
 	eventually(t, "everything to be at the hub again", func() bool {
-		return hub.holds(publish.JobsStream, ">") == 80 && hub.holds(publish.AttemptsStream, ">") == 40
+		return hub.holds(publish.JobsStream, ">") == 100 && hub.holds(publish.AttemptsStream, ">") == 40
 	})
 	r.drained()
 	hub.holdsAll(20)
@@ -311,15 +319,15 @@ func TestEventsStayUntilTheHubHasThem(t *testing.T) {
 	if err := r.f.Expire(t.Context(), later); err != nil {
 		t.Fatal(err)
 	}
-	if n := count(t, r.Bus, publish.JobsStream); n != 20 {
-		t.Errorf("%d events stay, want the 20 that the hub does not have", n)
+	if n := count(t, r.Bus, publish.JobsStream); n != 25 {
+		t.Errorf("%d events stay, want the 25 that the hub does not have", n)
 	}
 	c.set(false)
 	r.drained()
 	if err := r.f.Expire(t.Context(), time.Now().Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if n := count(t, r.Bus, publish.JobsStream); n != 20 {
+	if n := count(t, r.Bus, publish.JobsStream); n != 25 {
 		t.Errorf("%d events stay, want 20: none is an hour old", n)
 	}
 	if err := r.f.Expire(t.Context(), later); err != nil {
@@ -419,7 +427,7 @@ func TestTwoEdgesOfOneName(t *testing.T) {
 	a.forward()
 	b.forward()
 	eventually(t, "the hub to have everything of both", func() bool {
-		return hub.holds(publish.JobsStream, ">") == 80 && hub.holds(publish.AttemptsStream, ">") == 40
+		return hub.holds(publish.JobsStream, ">") == 100 && hub.holds(publish.AttemptsStream, ">") == 40
 	})
 	hub.holdsAll(20)
 	eventually(t, "the name to be told of", func() bool {

@@ -17,7 +17,7 @@ type record struct {
 	raw    *jetstream.RawStreamMsg
 	origin job.Edge
 	msg    *nats.Msg // as it goes there
-	kind   job.Kind  // of an event that is unique by its subject or id; else Unrecognised
+	kind   job.Kind  // of an event that is unique by its subject or id; else empty
 	object string    // the body's name in the hub's object store; empty if it has none there
 }
 
@@ -67,7 +67,7 @@ func (l *lane) miss(settled uint64) {
 // record makes what goes to the hub of a message: the same subject, headers and body, and
 // where it is from. The server's own headers belong to this side.
 func (l *lane) record(raw *jetstream.RawStreamMsg) *record {
-	r := &record{raw: raw, origin: l.origin, kind: job.Unrecognised}
+	r := &record{raw: raw, origin: l.origin}
 	r.origin.Sequence, r.origin.Stored = raw.Sequence, raw.Time
 	header := make(nats.Header, len(raw.Header)+4)
 	maps.Copy(header, raw.Header)
@@ -75,7 +75,7 @@ func (l *lane) record(raw *jetstream.RawStreamMsg) *record {
 	r.origin.Mark(header)
 	r.msg = &nats.Msg{Subject: raw.Subject, Header: header, Data: raw.Data}
 	if l.name == JobsStream {
-		if _, _, kind, err := job.ParseSubject(raw.Subject); err == nil {
+		if _, id, kind, err := job.ParseSubject(raw.Subject); err == nil && id != "" {
 			r.kind = kind
 		}
 	}

@@ -8,8 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"receiver/internal/job"
 )
 
 // send settles records at the hub, in order, and writes down how far it has come.
@@ -59,7 +57,7 @@ func (l *lane) alike(records []*record) int {
 	}
 	subjects := map[string]bool{}
 	for i, r := range records {
-		if r.kind == job.Unrecognised || subjects[r.raw.Subject] || len(r.raw.Data) > uploadChunk {
+		if r.kind == "" || subjects[r.raw.Subject] || len(r.raw.Data) > uploadChunk {
 			return i
 		}
 		subjects[r.raw.Subject] = true

@@ -19,7 +19,7 @@ func (l *lane) one(ctx context.Context, r *record) error {
 		err   error
 	)
 	switch r.kind {
-	case job.Unrecognised:
+	case "":
 		hub, there, err = l.appendOnce(ctx, r)
 	case job.Progress, job.Conflict:
 		hub, there, err = l.distinct(ctx, r.msg)
@@ -98,15 +98,16 @@ func (l *lane) distinct(ctx context.Context, msg *nats.Msg) (uint64, *jetstream.
 	}
 }
 
-// appendOnce stores an event that is unique by its body for two minutes only. If it was
-// stored before, by this record or by another, what stands at the hub is returned.
+// appendOnce stores what is not unique by its subject: what earlier versions stored of
+// unrecognised bodies, and messages of others. If it was stored before, by this record or,
+// within two minutes, by another, what stands at the hub is returned.
 func (l *lane) appendOnce(ctx context.Context, r *record) (uint64, *jetstream.RawStreamMsg, error) {
 	if l.unsure(r) && l.there[r.origin.ID()] {
 		return 0, &jetstream.RawStreamMsg{Header: r.msg.Header}, nil
 	}
 	id := r.origin.ID()
 	if source, _, _, err := job.ParseSubject(r.raw.Subject); err == nil {
-		id = source + "." + r.msg.Header.Get("ce-id") // as Bus.Publish does
+		id = source + "." + r.msg.Header.Get("ce-id") // as those versions did
 	}
 	ack, err := l.put(ctx, messageOf(r.msg), header{nats.MsgIdHdr, id})
 	if err != nil || !ack.Duplicate {

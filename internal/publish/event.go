@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
@@ -15,10 +14,10 @@ import (
 // Publish stores e and returns it with its sequence, or, with Existed, the event
 // that was there already:
 //
-//   - of a kind that exists once for a job, whatever is on the subject; if it is from
-//     memory, it is known by source, job, kind, status, result and evidence alone;
-//   - Progress and Conflict, the one with the same id;
-//   - Unrecognised, the same bytes within the stream's duplicate window (2 minutes).
+//   - of a kind that exists once for a job, and Unrecognised, once for a body, whatever is
+//     on the subject; if it is from memory, it is known by source, job, kind, status, result,
+//     evidence and digest alone;
+//   - Progress and Conflict, the one with the same id.
 //
 // An event that was there is Hidden if it is encrypted: nothing is decrypted for that.
 //
@@ -56,15 +55,7 @@ func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 }
 
 func (b *Bus) store(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
-	switch e.Kind {
-	case job.Unrecognised:
-		// An id is unique within its source only, and the window is the whole stream's.
-		ack, err := b.publish(ctx, msg, header{nats.MsgIdHdr, e.Source + "." + e.ID()})
-		if err != nil {
-			return job.Stored{}, err
-		}
-		return job.Stored{Event: e, Sequence: ack.Sequence, Existed: ack.Duplicate}, nil
-	case job.Progress, job.Conflict:
+	if e.Kind == job.Progress || e.Kind == job.Conflict {
 		return b.publishDistinct(ctx, e, msg)
 	}
 	return b.publishOnce(ctx, e, msg)

@@ -35,9 +35,9 @@ func TestAnEventIsStoredOnce(t *testing.T) {
 		{name: "conflict", event: event(job.Conflict, "1", "ABORTED"), wantSeq: 5, wantSubject: "jobs.demo.1.conflict", wantResult: job.Failed},
 		{name: "conflict again", event: event(job.Conflict, "1", "ABORTED"), wantExisted: true, wantSeq: 5, wantSubject: "jobs.demo.1.conflict", wantResult: job.Failed},
 		{name: "another job", event: event(job.Finished, "2", "COMPLETED"), wantSeq: 6, wantSubject: "jobs.demo.2.finished", wantResult: job.Succeeded},
-		{name: "unrecognised", event: unrecognised("x"), wantSeq: 7, wantSubject: "jobs.demo.unrecognised"},
-		{name: "the same unrecognised", event: unrecognised("x"), wantExisted: true, wantSeq: 7, wantSubject: "jobs.demo.unrecognised"},
-		{name: "other unrecognised", event: unrecognised("y"), wantSeq: 8, wantSubject: "jobs.demo.unrecognised"},
+		{name: "unrecognised", event: unrecognised("x"), wantSeq: 7, wantSubject: unrecognised("x").Subject()},
+		{name: "the same unrecognised", event: unrecognised("x"), wantExisted: true, wantSeq: 7, wantSubject: unrecognised("x").Subject()},
+		{name: "other unrecognised", event: unrecognised("y"), wantSeq: 8, wantSubject: unrecognised("y").Subject()},
 	} {
 		got, err := b.Publish(t.Context(), tt.event)
 		if err != nil {
@@ -167,7 +167,11 @@ func event(k job.Kind, id, status string) job.Event {
 }
 
 func unrecognised(body string) job.Event {
-	return job.Event{Kind: job.Unrecognised, Source: "demo", Time: time.Now(), Reason: "not_json", Data: []byte(body)}
+	now := time.Now()
+	return job.Event{
+		Kind: job.Unrecognised, Source: "demo", Time: now, Evidence: job.ByCallback, Reason: "not_json", Data: []byte(body),
+		Receipt: &job.Receipt{Signature: "sha256=abc", Key: "first", Fingerprint: "sha256:1", Remote: "192.0.2.7", Received: now, Request: "{}"},
+	}
 }
 
 func embedded(folder string) publish.Embedded {

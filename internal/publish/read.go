@@ -65,7 +65,9 @@ func (b *Bus) Job(ctx context.Context, source, id string) ([]job.Stored, error) 
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, e)
+		if e.Kind != job.Unrecognised { // of a body whose digest is the job's id
+			events = append(events, e)
+		}
 	}
 	return events, nil
 }

@@ -22,8 +22,8 @@ func TestAnAuthenticCallbackIsAnsweredWithWhatBecameOfIt(t *testing.T) {
 	for _, tt := range []struct{ name, body, want string }{
 		{"accepted", demoBody, `{"outcome":"accepted","subject":"jobs.demo.42114492.finished","sequence":1}`},
 		{"again", demoBody, `{"outcome":"duplicate","subject":"jobs.demo.42114492.finished","sequence":1}`},
-		{"no job notification", "hello", `{"outcome":"unrecognised","subject":"jobs.demo.unrecognised","sequence":2}`},
-		{"nothing", "", `{"outcome":"unrecognised","subject":"jobs.demo.unrecognised","sequence":3}`},
+		{"no job notification", "hello", `{"outcome":"unrecognised","subject":"jobs.demo.` + job.BodySHA256([]byte("hello")) + `.unrecognised","sequence":2}`},
+		{"nothing", "", `{"outcome":"unrecognised","subject":"jobs.demo.` + job.BodySHA256(nil) + `.unrecognised","sequence":3}`},
 	} {
 		got := d.post(tt.body)
 		if got.code != http.StatusOK || got.body != tt.want+"\n" || got.header.Get("Content-Type") != "application/json" {
