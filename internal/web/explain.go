@@ -55,15 +55,17 @@ const (
 )
 
 // explain answers POST /v1/verify/explain, one question after the other, so that
-// explanations never take more than one processor from the callbacks.
+// explanations never take more than one processor from the callbacks. What waits is as it came,
+// and has its place in the budget until it is answered.
 func (p Private) explain() echo.HandlerFunc {
 	turn := make(chan struct{}, 1)
 	limit := int64(base64.StdEncoding.EncodedLen(int(p.ExplainBody))) + maxExplainRest
 	from := newBudget(explainsAtOnce*limit, limit)
 	return func(c echo.Context) error {
-		q, code, err := readExplain(c, limit, from)
+		body, err := from.read(c.Response(), c.Request(), limit)
+		defer body.free()
 		if err != nil {
-			return c.JSON(code, message{err.Error()})
+			return unread(c, err)
 		}
 		ctx := c.Request().Context()
 		select {
@@ -71,6 +73,13 @@ func (p Private) explain() echo.HandlerFunc {
 			defer func() { <-turn }()
 		case <-ctx.Done():
 			return c.JSON(http.StatusServiceUnavailable, message{"the asker has gone"})
+		}
+		var q explainRequest
+		if err := json.Unmarshal(body.bytes, &q); err != nil {
+			return c.JSON(http.StatusBadRequest, message{`send a JSON object: {"source":"NAME","signatures":["sha256=…"],"body":"BASE64"}`})
+		}
+		if len(q.Signatures) > maxSignatures {
+			return c.JSON(http.StatusBadRequest, message{"there are too many signatures"})
 		}
 		found, ok := p.Explain(ctx, q.Source, q.Signatures, q.Body)
 		if !ok {
@@ -80,26 +89,15 @@ func (p Private) explain() echo.HandlerFunc {
 	}
 }
 
-// readExplain reads a question, or returns the code and the words to refuse it with.
-func readExplain(c echo.Context, limit int64, from *budget) (q explainRequest, code int, err error) {
-	body, err := from.read(c.Response(), c.Request(), limit)
-	defer body.free()
+// unread answers a question that could not be read.
+func unread(c echo.Context, err error) error {
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	switch {
+	case errors.As(err, &tooLarge):
 		hangUp(c)
-		return q, http.StatusRequestEntityTooLarge, errors.New("the question is over the limit of a callback")
+		return c.JSON(http.StatusRequestEntityTooLarge, message{"the question is over the limit of a callback"})
+	case errors.Is(err, errNoRoom):
+		return c.JSON(http.StatusServiceUnavailable, message{"too many questions at once; ask again"})
 	}
-	if errors.Is(err, errNoRoom) {
-		return q, http.StatusServiceUnavailable, errors.New("too many questions at once; ask again")
-	}
-	if err != nil {
-		return q, http.StatusBadRequest, errors.New("the question did not arrive whole")
-	}
-	if err := json.Unmarshal(body.bytes, &q); err != nil {
-		return q, http.StatusBadRequest, errors.New(`send a JSON object: {"source":"NAME","signatures":["sha256=…"],"body":"BASE64"}`)
-	}
-	if len(q.Signatures) > maxSignatures {
-		return q, http.StatusBadRequest, errors.New("there are too many signatures")
-	}
-	return q, 0, nil
+	return c.JSON(http.StatusBadRequest, message{"the question did not arrive whole"})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -117,5 +118,39 @@ func TestExplainTakesOneQuestionAtATime(t *testing.T) {
 	<-done
 	if got := asked.Load(); got != 2 {
 		t.Errorf("the explainer was asked %d times, want 2", got)
+	}
+}
+
+// Questions that wait take no more memory than four of the largest, however many are asked.
+func TestQuestionsThatWaitShareABound(t *testing.T) {
+	t.Parallel()
+	const asked, kept = 12, 4
+	entered, leave := make(chan struct{}, asked), make(chan struct{})
+	door := explainDoor(func(context.Context, string, []string, []byte) (web.Explanation, bool) {
+		entered <- struct{}{}
+		<-leave
+		return web.Explanation{}, true
+	})
+	large := `{"source":"demo"}` + strings.Repeat(" ", 64<<10) // near the limit
+	codes := make(chan int, asked)
+	ask := func() { codes <- askExplain(t.Context(), door, explainToken, large).Code }
+	go ask()
+	<-entered
+	for range asked - 1 {
+		go ask()
+	}
+	for n := range asked - kept {
+		select {
+		case code := <-codes:
+			if code != http.StatusServiceUnavailable {
+				t.Errorf("one too many = %d, want 503", code)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("%d of %d questions were refused while one is answered, want %d", n, asked, asked-kept)
+		}
+	}
+	close(leave)
+	for range kept {
+		<-codes
 	}
 }
