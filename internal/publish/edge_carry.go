@@ -55,11 +55,7 @@ func (l *lane) body(ctx context.Context, r *record) (body []byte, lost bool, err
 // uncarry removes a body that no event at the hub refers to. One that stays goes with the
 // bucket's age.
 func (l *lane) uncarry(ctx context.Context, r *record) {
-	store, err := l.hub.js.ObjectStore(ctx, PayloadBucket)
-	if err == nil {
-		err = store.Delete(ctx, r.object)
-	}
-	if err != nil {
+	if err := l.hub.removePayload(ctx, r.object); err != nil {
 		l.f.opts.Log.Warn().Err(err).Str("object", r.object).Msg("spare body not removed from the hub")
 	}
 }

@@ -65,11 +65,7 @@ func (f *Forwarder) dropBody(ctx context.Context, raw *jetstream.RawStreamMsg) e
 	}
 	ctx, cancel := f.local.bound(ctx)
 	defer cancel()
-	store, err := f.local.js.ObjectStore(ctx, PayloadBucket)
-	if err == nil {
-		err = store.Delete(ctx, name)
-	}
-	if err != nil && !isLost(err) {
+	if err := f.local.removePayload(ctx, name); err != nil && !isLost(err) {
 		return fmt.Errorf("removing the body of sequence %d: %w", raw.Sequence, err)
 	}
 	return nil

@@ -3,7 +3,6 @@ package publish
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -44,8 +43,6 @@ func chunksOf(name string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-func uploadSubject(chunks string) string { return "$O." + PayloadBucket + ".C." + chunks }
-
 // uploaded reports whether the object store holds a whole object of this name and size. It
 // makes the bucket if there is none.
 func (l *lane) uploaded(ctx context.Context, name string, size int) (bool, error) {
@@ -65,7 +62,7 @@ func (l *lane) uploaded(ctx context.Context, name string, size int) (bool, error
 func (l *lane) uploadChunks(ctx context.Context, chunks string, body []byte) error {
 	n, last, err := l.chunksThere(ctx, chunks)
 	for ; err == nil && n*uploadChunk < len(body); n++ {
-		chunk := &message{subject: uploadSubject(chunks), data: body[n*uploadChunk : min((n+1)*uploadChunk, len(body))]}
+		chunk := &message{subject: chunkSubject(PayloadBucket, chunks), data: body[n*uploadChunk : min((n+1)*uploadChunk, len(body))]}
 		chunk.header = chunk.header.Set(chunkHeader, strconv.Itoa(n))
 		var ack *jetstream.PubAck
 		ack, err = l.put(ctx, chunk, expect(last))
@@ -79,7 +76,7 @@ func (l *lane) uploadChunks(ctx context.Context, chunks string, body []byte) err
 func (l *lane) chunksThere(ctx context.Context, chunks string) (n int, last uint64, err error) {
 	ctx, cancel := l.bound(ctx, uploadChunk)
 	defer cancel()
-	subject := uploadSubject(chunks)
+	subject := chunkSubject(PayloadBucket, chunks)
 	stream, err := l.hub.js.Stream(ctx, "OBJ_"+PayloadBucket)
 	if err != nil {
 		return 0, 0, err
@@ -111,7 +108,6 @@ func (l *lane) uploadInfo(ctx context.Context, name string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	subject := "$O." + PayloadBucket + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
-	_, err = l.put(ctx, &message{subject: subject, data: info}, header{jetstream.MsgRollup, jetstream.MsgRollupSubject})
+	_, err = l.put(ctx, &message{subject: metaSubject(PayloadBucket, name), data: info}, header{jetstream.MsgRollup, jetstream.MsgRollupSubject})
 	return err
 }

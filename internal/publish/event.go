@@ -38,16 +38,10 @@ func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 	if err != nil {
 		return job.Stored{}, err
 	}
-	object, err := b.shrink(ctx, msg)
-	if err != nil {
-		return job.Stored{}, err
-	}
 	stored, err := b.store(ctx, e, msg)
 	switch {
 	case err == nil && !stored.Existed:
 		b.feed.tell(stored)
-	case err == nil && object != "":
-		b.removeSpare(ctx, object, stored.Sequence)
 	case err != nil && !errors.Is(err, ErrUnavailable):
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -55,10 +49,46 @@ func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 }
 
 func (b *Bus) store(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
-	if e.Kind == job.Progress || e.Kind == job.Conflict {
-		return b.publishDistinct(ctx, e, msg)
+	object := ""
+	if len(msg.data) > 0 && !b.fits(b.jobs, msg) {
+		// A repeat would bring its body in vain, as often as somebody sends it.
+		there, _, err := b.earlier(ctx, e, msg.subject)
+		if err != nil || there.Existed {
+			return there, err
+		}
+		if object, err = b.setAside(ctx, msg); err != nil {
+			return job.Stored{}, err
+		}
 	}
-	return b.publishOnce(ctx, e, msg)
+	publish := b.publishOnce
+	if distinct(e.Kind) {
+		publish = b.publishDistinct
+	}
+	stored, err := publish(ctx, e, msg)
+	if err == nil && stored.Existed && object != "" {
+		b.removeSpare(ctx, object, stored.Sequence)
+	}
+	return stored, err
+}
+
+// distinct reports whether there may be several events of a kind on one subject, told apart
+// by their ids.
+func distinct(k job.Kind) bool { return k == job.Progress || k == job.Conflict }
+
+// earlier returns the event on a subject that e repeats, with Existed, if there is one, and
+// the last sequence that it has seen there.
+func (b *Bus) earlier(ctx context.Context, e job.Event, subject string) (_ job.Stored, last uint64, _ error) {
+	for there, err := range b.on(ctx, subject, nil) {
+		if err != nil {
+			return job.Stored{}, 0, err
+		}
+		last = there.Sequence
+		if !distinct(e.Kind) || there.ID() == e.ID() {
+			there.Existed = true
+			return there, last, nil
+		}
+	}
+	return job.Stored{}, last, nil
 }
 
 func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
@@ -83,16 +113,9 @@ func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *message) (job.S
 // there, and publishes on the condition that nothing has come since.
 func (b *Bus) publishDistinct(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
 	for {
-		var last uint64
-		for there, err := range b.on(ctx, msg.subject, nil) {
-			if err != nil {
-				return job.Stored{}, err
-			}
-			if there.ID() == e.ID() {
-				there.Existed = true
-				return there, nil
-			}
-			last = there.Sequence
+		there, last, err := b.earlier(ctx, e, msg.subject)
+		if err != nil || there.Existed {
+			return there, err
 		}
 		ack, err := b.publish(ctx, msg, expect(last))
 		if err == nil {

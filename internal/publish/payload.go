@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -39,15 +40,12 @@ func (b *Bus) fits(s jetstream.Stream, msg *message) bool {
 	return size <= limit
 }
 
-// shrink puts the body of an event that is too large for a message into the object
-// store, and a reference in its place. It returns the object's name, if there is one.
+// setAside puts the body of an event that is too large for a message into the object
+// store, and a reference in its place. It returns the object's name.
 //
 // Each object is written once, under a name of its own, and referred to by one event:
 // the object store cannot replace one without a moment in which a failure loses both.
-func (b *Bus) shrink(ctx context.Context, msg *message) (object string, err error) {
-	if len(msg.data) == 0 || b.fits(b.jobs, msg) {
-		return "", nil
-	}
+func (b *Bus) setAside(ctx context.Context, msg *message) (object string, err error) {
 	object = job.BodySHA256(msg.data) + "." + rand.Text()
 	if err := b.putPayload(ctx, object, msg.data); err != nil {
 		return "", err
@@ -105,17 +103,47 @@ func (b *Bus) removeSpare(ctx context.Context, object string, existing uint64) {
 	if err == nil && raw.Header.Get(dataRef) == dataRefPrefix+object {
 		return
 	}
-	var store jetstream.ObjectStore
 	if err == nil {
-		store, err = b.js.ObjectStore(ctx, PayloadBucket)
-	}
-	if err == nil {
-		err = store.Delete(ctx, object)
+		err = b.removePayload(ctx, object)
 	}
 	if err != nil {
 		b.opts.Log.Warn().Err(err).Str("object", object).Msg("spare body not removed")
 	}
 }
+
+// removePayload removes an object, and leaves no marker behind.
+func (b *Bus) removePayload(ctx context.Context, name string) error {
+	store, err := b.js.ObjectStore(ctx, PayloadBucket)
+	if err != nil {
+		return err
+	}
+	stream, err := b.js.Stream(ctx, "OBJ_"+PayloadBucket)
+	if err != nil {
+		return err
+	}
+	return removeObject(ctx, store, stream, PayloadBucket, name)
+}
+
+// removeObject removes an object from a bucket. Unlike the store's own way it leaves no marker
+// behind, of which there would be more and more: no name is ever used again.
+func removeObject(ctx context.Context, store jetstream.ObjectStore, stream jetstream.Stream, bucket, name string) error {
+	info, err := store.GetInfo(ctx, name)
+	// In this order, so that a name never stands for chunks that are gone.
+	if err == nil {
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(metaSubject(bucket, name)))
+	}
+	if err == nil {
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(chunkSubject(bucket, info.NUID)))
+	}
+	return err
+}
+
+// The subjects of an object: its description and its chunks. NATS ADR-20.
+func metaSubject(bucket, name string) string {
+	return "$O." + bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
+}
+
+func chunkSubject(bucket, nuid string) string { return "$O." + bucket + ".C." + nuid }
 
 // payload returns the body that a message stands for.
 func (b *Bus) payload(ctx context.Context, header map[string][]string, data []byte) ([]byte, error) {
@@ -175,7 +203,7 @@ func (b *Bus) object(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	subject := uploadSubject(info.NUID)
+	subject := chunkSubject(PayloadBucket, info.NUID)
 	state, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject))
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package publish
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,13 +44,6 @@ func (b *Bus) openTiles(ctx context.Context) (Tiles, error) {
 	return t, nil
 }
 
-// The subjects of an object: its description and its chunks. NATS ADR-20.
-func metaSubject(name string) string {
-	return "$O." + TilesBucket + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
-}
-
-func chunkSubject(nuid string) string { return "$O." + TilesBucket + ".C." + nuid }
-
 // Get returns the data under name. Without any, and where what is there is damaged, the
 // error is fs.ErrNotExist.
 func (t Tiles) Get(ctx context.Context, name string) ([]byte, error) {
@@ -67,7 +59,7 @@ func (t Tiles) Get(ctx context.Context, name string) ([]byte, error) {
 	}
 	// The store's own way makes a consumer for every object, which takes longer than all
 	// the rest of a verification.
-	chunk, err := t.stream.GetLastMsgForSubject(ctx, chunkSubject(info.NUID))
+	chunk, err := t.stream.GetLastMsgForSubject(ctx, chunkSubject(TilesBucket, info.NUID))
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound), err == nil && uint64(len(chunk.Data)) != info.Size:
 		return nil, fmt.Errorf("%s in bucket %s is damaged: %w", name, TilesBucket, fs.ErrNotExist)
@@ -99,22 +91,10 @@ func (t Tiles) Put(ctx context.Context, name string, data []byte) error {
 	return nil
 }
 
-// Delete removes name; that there is nothing to remove is no error. Unlike the store's own
-// way it leaves no marker behind: names are removed every second, and are never asked for
-// again.
+// Delete removes name; that there is nothing to remove is no error.
 func (t Tiles) Delete(ctx context.Context, name string) error {
-	info, err := t.store.GetInfo(ctx, name)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		return nil
-	}
-	// In this order, so that a name never stands for chunks that are gone.
-	if err == nil {
-		err = t.stream.Purge(ctx, jetstream.WithPurgeSubject(metaSubject(name)))
-	}
-	if err == nil {
-		err = t.stream.Purge(ctx, jetstream.WithPurgeSubject(chunkSubject(info.NUID)))
-	}
-	if err != nil {
+	err := removeObject(ctx, t.store, t.stream, TilesBucket, name)
+	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
 		return fmt.Errorf("%w: removing %s from bucket %s: %v", ErrUnavailable, name, TilesBucket, err)
 	}
 	return nil
