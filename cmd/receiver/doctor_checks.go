@@ -138,6 +138,11 @@ func (x examination) files() []doctor.File {
 	if path := x.cfg.Abs(x.cfg.Private.TokensFile); tokensFound(path) {
 		all = append(all, doctor.Stat(path, "the file of tokens", true))
 	}
+	if e := publicEntrance(x.cfg); x.cfg.Public.TLS.ACME.On() {
+		if _, err := os.Stat(e.keyFile); err == nil { // else the check of listeners says so
+			all = append(all, doctor.Stat(filepath.Dir(e.keyFile), "the folder of ACME", true), doctor.Stat(e.keyFile, "the key of a listener's certificate", true))
+		}
+	}
 	for _, key := range []config.Path{x.cfg.Public.TLS.KeyFile, x.cfg.Private.TLS.KeyFile} {
 		if key != "" {
 			all = append(all, doctor.Stat(x.cfg.Abs(key), "the key of a listener's certificate", true))
@@ -228,7 +233,7 @@ func (x examination) listeners(context.Context) []doctor.Finding {
 			c.Leaf = pair.Certificate().Leaf
 		}
 		if e.name == "public" {
-			c.Callbacks = d.Callbacks
+			c.Callbacks, c.Ordered, c.Address = d.Callbacks, x.cfg.Public.TLS.ACME.On(), e.address
 		}
 		all = append(all, c.Findings()...)
 	}

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io/fs"
 	std "log"
 	"net"
 	"net/http"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/internal/acme"
 	"receiver/internal/certs"
 	"receiver/internal/config"
 	"receiver/internal/entry"
@@ -29,13 +32,15 @@ type door struct {
 	server     *http.Server
 	failed     chan error
 	cert       *certs.Reloader // nil in clear text
+	keeper     *acme.Keeper    // orders cert; nil where files are given
 	unusable   atomic.Uint64   // certificates
 }
 
 // entrance is where and how a door opens.
 type entrance struct {
 	name, address, mode string
-	certFile, keyFile   string // absolute; empty for clear text
+	certFile, keyFile   string       // absolute; empty for clear text
+	keeper              *acme.Keeper // writes both, which are one file then; nil where files are given
 	tls12               bool
 	authorities         string // the file of clients' authorities, absolute; empty asks for none
 	names               []string
@@ -43,10 +48,15 @@ type entrance struct {
 
 func publicEntrance(cfg *config.Config) entrance {
 	p := cfg.Public
-	return entrance{
+	e := entrance{
 		name: "public", address: p.Address, mode: p.SocketMode, tls12: p.TLS.MinVersion == "1.2",
 		certFile: cfg.Abs(p.TLS.CertFile), keyFile: cfg.Abs(p.TLS.KeyFile),
 	}
+	if a := p.TLS.ACME; a.On() {
+		e.certFile = acme.File(acme.Folder(cfg.Abs(a.Folder), a.Directory))
+		e.keyFile = e.certFile
+	}
+	return e
 }
 
 func privateEntrance(cfg *config.Config) entrance {
@@ -63,18 +73,20 @@ func (e entrance) security() (*certs.Reloader, *tls.Config, error) {
 	if e.certFile == "" {
 		return nil, nil, nil
 	}
-	pair, err := certs.Load(e.certFile, e.keyFile)
-	if err != nil {
+	s := entry.Security{TLS12: e.tls12, Names: e.names}
+	var err error
+	if e.keeper != nil {
+		s.Certificate, s.Challenge = e.keeper.Certificate(), e.keeper.Challenge
+	} else if s.Certificate, err = certs.Load(e.certFile, e.keyFile); err != nil {
 		return nil, nil, fmt.Errorf("%s.tls: %w", e.name, err)
 	}
-	s := entry.Security{Certificate: pair, TLS12: e.tls12, Names: e.names}
 	if e.authorities != "" {
 		if s.Authorities, err = os.ReadFile(e.authorities); err != nil {
 			return nil, nil, fmt.Errorf("%s.tls.client_ca_file: %w", e.name, err)
 		}
 	}
 	c, err := s.Config()
-	return pair, c, err
+	return s.Certificate, c, err
 }
 
 func open(e entrance, h http.Handler, l config.Limits, most int, errorLog *std.Logger) (*door, error) {
@@ -87,7 +99,7 @@ func open(e entrance, h http.Handler, l config.Limits, most int, errorLog *std.L
 		return nil, fmt.Errorf("opening the %s listener: %w; change %s.address, or end what uses it", e.name, err, e.name)
 	}
 	d := serveDoor(ln, security, h, l, most, errorLog)
-	d.name, d.cert = e.name, pair
+	d.name, d.cert, d.keeper = e.name, pair, e.keeper
 	return d, nil
 }
 
@@ -116,7 +128,8 @@ func (d *door) url() string {
 // keepCertificate takes a renewed certificate into use, until ctx is done.
 func (d *door) keepCertificate(ctx context.Context, log zerolog.Logger) {
 	log = log.With().Str("listener", d.name).Logger()
-	if leaf := d.cert.Certificate().Leaf; time.Now().After(leaf.NotAfter) || time.Now().Before(leaf.NotBefore) {
+	if own := d.cert.Certificate(); own != nil && (time.Now().After(own.Leaf.NotAfter) || time.Now().Before(own.Leaf.NotBefore)) {
+		leaf := own.Leaf
 		log.Error().Time("from", leaf.NotBefore).Time("to", leaf.NotAfter).Msg("the TLS certificate is not valid now; clients that check it do not connect")
 	}
 	tick := time.NewTicker(certificateLook)
@@ -129,6 +142,7 @@ func (d *door) keepCertificate(ctx context.Context, log zerolog.Logger) {
 		}
 		changed, err := d.cert.Reload()
 		switch {
+		case errors.Is(err, fs.ErrNotExist) && d.cert.Certificate() == nil: // it is being ordered
 		case err != nil:
 			d.unusable.Add(1)
 			log.Error().Err(err).Msg("the TLS certificate cannot be read again; the one before it stays in use")
@@ -136,6 +150,23 @@ func (d *door) keepCertificate(ctx context.Context, log zerolog.Logger) {
 			log.Info().Time("to", d.cert.Certificate().Leaf.NotAfter).Msg("another TLS certificate is in use")
 		}
 	}
+}
+
+// ends is when the certificate ends; the beginning of 1970 while there is none.
+func (d *door) ends() time.Time {
+	if own := d.cert.Certificate(); own != nil {
+		return own.Leaf.NotAfter
+	}
+	return time.Unix(0, 0)
+}
+
+// failures is how often another certificate could not be used or not be ordered.
+func (d *door) failures() uint64 {
+	n := d.unusable.Load()
+	if d.keeper != nil {
+		n += d.keeper.Failures()
+	}
+	return n
 }
 
 // client returns how this machine's commands reach a door, by which address. No proxy stands

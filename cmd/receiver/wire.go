@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/access"
+	"receiver/internal/acme"
 	"receiver/internal/callback"
 	"receiver/internal/config"
 	"receiver/internal/logging"
@@ -134,7 +136,11 @@ func (in *instance) openDoors(background context.Context, public, private http.H
 	if in.private, err = open(privateEntrance(in.cfg), private, in.cfg.Limits, most.private, errorLog); err != nil {
 		return err
 	}
-	if in.public, err = open(publicEntrance(in.cfg), public, in.cfg.Limits, most.public, errorLog); err != nil {
+	e := publicEntrance(in.cfg)
+	if e.keeper, err = in.newKeeper(); err != nil {
+		return err
+	}
+	if in.public, err = open(e, public, in.cfg.Limits, most.public, errorLog); err != nil {
 		return err
 	}
 	in.folder = in.openFolder(in.private, errorLog)
@@ -142,11 +148,37 @@ func (in *instance) openDoors(background context.Context, public, private http.H
 	in.metrics.ShowConnections("public", in.public.listener)
 	for _, d := range []*door{in.private, in.public} {
 		if d.cert != nil {
-			in.metrics.ShowCertificate(d.name, func() time.Time { return d.cert.Certificate().Leaf.NotAfter }, d.unusable.Load)
+			in.metrics.ShowCertificate(d.name, d.ends, d.failures)
 			in.background.Go(func() { d.keepCertificate(background, in.log) })
+		}
+		if d.keeper != nil {
+			in.background.Go(func() { d.keeper.Run(background) })
 		}
 	}
 	return nil
+}
+
+// newKeeper returns who orders the certificate of the public listener; nil if nobody does.
+func (in *instance) newKeeper() (*acme.Keeper, error) {
+	a := in.cfg.Public.TLS.ACME
+	if !a.On() {
+		return nil, nil
+	}
+	o := acme.Options{
+		Names: a.Names, Email: a.Email, Directory: a.Directory, Folder: in.cfg.Abs(a.Folder),
+		Log: in.log.With().Str("listener", "public").Logger(),
+	}
+	var err error
+	if a.CAFile != "" {
+		if o.Roots, err = os.ReadFile(in.cfg.Abs(a.CAFile)); err != nil {
+			return nil, fmt.Errorf("public.tls.acme.ca_file: %w", err)
+		}
+	}
+	k, err := acme.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("public.tls.acme: %w", err)
+	}
+	return k, nil
 }
 
 // keepStore guards the streams, and asks after jobs, until ctx is done.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,19 @@ func Load(certFile, keyFile string) (*Reloader, error) {
 	return r, nil
 }
 
+// Await is as Load, of one file with both, which somebody is to write: while it cannot be used
+// there is no certificate, and err, if there is such a file, says why.
+func Await(file string) (r *Reloader, err error) {
+	r = &Reloader{certFile: file, keyFile: file}
+	if _, err = r.Reload(); errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return r, err
+}
+
+// ErrNone is returned while a file that is awaited is not there.
+var ErrNone = errors.New("there is no TLS certificate yet")
+
 // Reload reads the files again and reports whether the certificate is another one since. If
 // it cannot be used, the one in use stays, and the error is returned once for each state of
 // the files, so that a loop may log it.
@@ -43,7 +57,10 @@ func (r *Reloader) Reload() (changed bool, err error) {
 	r.turn.Lock()
 	defer r.turn.Unlock()
 	certText, certErr := read(r.certFile)
-	keyText, keyErr := read(r.keyFile)
+	keyText, keyErr := certText, error(nil)
+	if r.keyFile != r.certFile { // of one file both are of the same moment
+		keyText, keyErr = read(r.keyFile)
+	}
 	err = errors.Join(certErr, keyErr)
 	now := digest(certText, keyText, err)
 	if now == r.seen {
@@ -61,12 +78,15 @@ func (r *Reloader) Reload() (changed bool, err error) {
 	return old == nil || !bytes.Equal(old.Leaf.Raw, pair.Leaf.Raw), nil
 }
 
-// Certificate returns the certificate that is in use, with its Leaf.
+// Certificate returns the certificate that is in use, with its Leaf; nil while there is none.
 func (r *Reloader) Certificate() *tls.Certificate { return r.current.Load() }
 
 // GetCertificate is for [tls.Config]; it reads no file.
 func (r *Reloader) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return r.current.Load(), nil
+	if c := r.current.Load(); c != nil {
+		return c, nil
+	}
+	return nil, ErrNone
 }
 
 func read(path string) ([]byte, error) {

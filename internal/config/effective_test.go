@@ -105,6 +105,13 @@ public:
     cert_file: ""
     key_file: ""
     min_version: "1.3"
+    acme:
+      names: []
+      email: ""
+      directory: https://acme-v02.api.letsencrypt.org/directory
+      folder: receiver-acme
+      ca_file: ""
+      terms_agreed: false
   prefix: ""
   trusted_proxies:
     - 10.0.0.1

@@ -38,6 +38,7 @@ func complaints(t *testing.T, text string, files map[string]string, env ...strin
 const key = "    signature_keys: [{value: s3cret}]\n"
 
 func TestFaults(t *testing.T) {
+	const agreed = "public: {tls: {acme: {terms_agreed: true, "
 	const topKeys = "sources, token_secret, public, private, limits, nats, audit, encryption, log"
 	for _, row := range []struct{ name, text, want string }{
 		{"the brief's example", "sources:\n  crm:\n" + key + "    base_url: http://api.example.com\n",
@@ -164,6 +165,19 @@ func TestFaults(t *testing.T) {
 		{"a CA only", "nats: {embedded: {tls: {ca_file: ca.pem}}}\n", `config.yaml:1: nats.embedded.tls.ca_file: "ca.pem" cannot be read`},
 		{"open with half a pair", "nats: {embedded: {address: \":4222\", tls: {cert_file: a.pem}}}\n", `config.yaml:1: nats.embedded.tls.key_file: is empty, but nats.embedded.tls.cert_file is given`},
 		{"port without a certificate that is there", "nats: {embedded: {address: \":4222\", tls: {cert_file: a.pem, key_file: config.yaml}}}\n", `config.yaml:1: nats.embedded.tls.cert_file: "a.pem" cannot be read`},
+		{"ACME beside files", agreed + "names: [a.example.com]}, cert_file: config.yaml, key_file: config.yaml}}\n", "config.yaml:1: public.tls.acme.names: is given beside public.tls.cert_file or key_file; allowed: one of the two ways to a certificate"},
+		{"ACME without names", agreed + "}}}\n", "config.yaml:1: public.tls.acme.names: is empty, so no certificate is ordered; allowed: the DNS names by which the platform calls, such as [hooks.example.com]; or no acme at all"},
+		{"ACME without agreement", "public: {tls: {acme: {names: [a.example.com]}}}\n", "config.yaml:1: public.tls.acme.terms_agreed: is not true: the authority gives certificates only to who agrees to its terms, whose address is termsOfService in https://acme-v02.api.letsencrypt.org/directory; allowed: true, when you have read them and agree"},
+		{"agreement by halves", "public: {tls: {acme: {names: [a.example.com], terms_agreed: yes}}}\n", `config.yaml:1: public.tls.acme.terms_agreed: "yes" is neither; allowed: true or false`},
+		{"ACME for many names", agreed + "names: [\"*.example.com\"]}}}\n", `config.yaml:1: public.tls.acme.names[0]: "*.example.com" stands for many names, which cannot be proved by the listener itself`},
+		{"ACME for an address", agreed + "names: [192.0.2.1]}}}\n", `config.yaml:1: public.tls.acme.names[0]: "192.0.2.1" is no DNS name; allowed: a DNS name such as hooks.example.com`},
+		{"ACME for a URL", agreed + "names: [\"https://a.example.com\"]}}}\n", `config.yaml:1: public.tls.acme.names[0]: "https://a.example.com" is no DNS name`},
+		{"ACME for a name twice", agreed + "names: [a.example.com, A.example.com]}}}\n", "config.yaml:1: public.tls.acme.names[1]: was given already; allowed: each name once"},
+		{"ACME for more than fit", agreed + "names: [" + strings.Repeat("a.example.com,", 101) + "]}}}\n", "config.yaml:1: public.tls.acme.names: are more than fit into one certificate; allowed: at most 100"},
+		{"ACME and nobody's address", agreed + "names: [a.example.com], email: ops}}}\n", `config.yaml:1: public.tls.acme.email: "ops" is not such a name; allowed: an address such as ops@example.com`},
+		{"ACME without TLS", agreed + "names: [a.example.com], directory: \"http://ca.example.com/\"}}}\n", `config.yaml:1: public.tls.acme.directory: "http://ca.example.com/" is not https`},
+		{"ACME without its authorities", agreed + "names: [a.example.com], ca_file: ca.pem}}}\n", `config.yaml:1: public.tls.acme.ca_file: "ca.pem" cannot be read`},
+		{"ACME and a file for a folder", agreed + "names: [a.example.com], folder: config.yaml}}}\n", `config.yaml:1: public.tls.acme.folder: "config.yaml" is no folder`},
 		{"port with an old TLS", "nats: {embedded: {tls: {min_version: \"1.1\"}}}\n", `config.yaml:1: nats.embedded.tls.min_version: `},
 		{"no folder", "nats: {embedded: {folder: \"\"}}\n", "config.yaml:1: nats.embedded.folder: is empty"},
 		{"no such credentials", "nats: {mode: external, urls: [nats://a], credentials_file: a.creds}\n", `config.yaml:1: nats.credentials_file: "a.creds" cannot be read: no such file or directory`},

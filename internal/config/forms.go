@@ -30,6 +30,8 @@ var forms = map[string]form{
 	"subject":   matching(`^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$`, "words of A-Z a-z 0-9 _ - with dots between"),
 	"door":      {"host:port, such as 127.0.0.1:8080 or :8080; unix:/path; or systemd:name", readDoor},
 	"proxy":     {"an IP address or CIDR, such as 10.0.0.7 or 10.0.0.0/8; or unix for who comes through unix:/path", readProxy},
+	"host":      {"a DNS name such as hooks.example.com, in ASCII (xn--… for others), no * and no IP address", readHost},
+	"email":     matching(`^[^\s@<>,;:"]{1,64}@[A-Za-z0-9.-]{1,253}$`, "an address such as ops@example.com"),
 	"mode":      {"octal permissions such as 0660, with 6 or 7 for the owner", readMode},
 	"header":    {"printable ASCII without spaces", readHeader},
 

@@ -3,6 +3,7 @@ package config
 import (
 	"io/fs"
 	"net/netip"
+	"os"
 	"path"
 	"regexp"
 	"strconv"
@@ -16,7 +17,28 @@ type PublicTLS struct {
 	KeyFile  Path `key:"key_file"`
 	// MinVersion is the oldest version spoken.
 	MinVersion string `key:"min_version" default:"1.3" oneof:"1.2,1.3"`
+	// ACME gets the certificate from an authority, where no files are given.
+	ACME ACME `key:"acme"`
 }
+
+// ACME is how a certificate is ordered and renewed. It is none without Names.
+type ACME struct {
+	// Names are what the certificate is for.
+	Names []string `key:"names" form:"host"`
+	// Email is whom the authority tells of trouble; empty is nobody.
+	Email string `key:"email" form:"email"`
+	// Directory is the URL that the authority gives for ACME.
+	Directory string `key:"directory" default:"https://acme-v02.api.letsencrypt.org/directory" form:"https"`
+	// Folder holds the certificate, its key and that of the account.
+	Folder Path `key:"folder" default:"receiver-acme"`
+	// CAFile replaces the system's roots in calls to the directory; empty keeps them.
+	CAFile Path `key:"ca_file"`
+	// TermsAgreed must be true: no authority makes an account without.
+	TermsAgreed bool `key:"terms_agreed" default:"false"`
+}
+
+// On reports whether a certificate is ordered.
+func (a ACME) On() bool { return len(a.Names) > 0 }
 
 // PrivateTLS is the TLS of the private listener.
 type PrivateTLS struct {
@@ -103,7 +125,12 @@ func guarded(address string) bool {
 }
 
 func (l *loader) checkListenerTLS(c *Config) {
-	l.checkPair(c, "public.tls.", TLS{CertFile: c.Public.TLS.CertFile, KeyFile: c.Public.TLS.KeyFile})
+	if c.Public.TLS.ACME.On() {
+		l.checkACME(c)
+	} else {
+		l.checkPair(c, "public.tls.", TLS{CertFile: c.Public.TLS.CertFile, KeyFile: c.Public.TLS.KeyFile})
+		l.checkNoACME(c.Public.TLS.ACME)
+	}
 	t := c.Private.TLS
 	l.checkPair(c, "private.tls.", TLS{CertFile: t.CertFile, KeyFile: t.KeyFile})
 	l.checkAuthorities(c, "private.tls.client_ca_file", t.ClientCAFile)
@@ -113,4 +140,54 @@ func (l *loader) checkListenerTLS(c *Config) {
 	if len(t.ClientNames) > 0 && t.ClientCAFile == "" {
 		l.fault("private.tls.client_names", "is given without client_ca_file, so that no certificate is asked for", "client_ca_file too")
 	}
+}
+
+// mostNames is how many names Let's Encrypt puts into one certificate.
+const mostNames = 100
+
+// checkNoACME looks for who wants ACME and says not for what.
+func (l *loader) checkNoACME(a ACME) {
+	if a.Email != "" || a.CAFile != "" || a.TermsAgreed {
+		l.fault("public.tls.acme.names", "is empty, so no certificate is ordered", "the DNS names by which the platform calls, such as [hooks.example.com]; or no acme at all")
+	}
+}
+
+func (l *loader) checkACME(c *Config) {
+	const at = "public.tls.acme."
+	a := c.Public.TLS.ACME
+	l.checkAuthorities(c, at+"ca_file", a.CAFile)
+	if c.Public.TLS.CertFile != "" || c.Public.TLS.KeyFile != "" {
+		l.fault(at+"names", "is given beside public.tls.cert_file or key_file", "one of the two ways to a certificate")
+	}
+	if !a.TermsAgreed {
+		l.fault(at+"terms_agreed", "is not true: the authority gives certificates only to who agrees to its terms, whose address is termsOfService in "+a.Directory, "true, when you have read them and agree")
+	}
+	if len(a.Names) > mostNames {
+		l.fault(at+"names", "are more than fit into one certificate", "at most "+strconv.Itoa(mostNames))
+	}
+	seen := map[string]bool{}
+	for i, name := range a.Names {
+		if seen[name] {
+			l.fault(at+"names["+strconv.Itoa(i)+"]", "was given already", "each name once")
+		}
+		seen[name] = true
+	}
+	if info, err := os.Stat(c.Abs(a.Folder)); err == nil && !info.IsDir() {
+		l.fault(at+"folder", quote(string(a.Folder))+" is no folder", "a folder of the receiver's own, which it makes")
+	}
+}
+
+var hostLabels = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// readHost accepts a DNS name as certificates have it.
+func readHost(text string) (string, string) {
+	name := strings.ToLower(text)
+	_, number := netip.ParseAddr(name)
+	switch {
+	case strings.HasPrefix(name, "*."):
+		return "", quote(text) + " stands for many names, which cannot be proved by the listener itself"
+	case number == nil || len(name) > 253 || !hostLabels.MatchString(name):
+		return "", quote(text) + " is no DNS name"
+	}
+	return name, ""
 }

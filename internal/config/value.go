@@ -22,6 +22,11 @@ func (l *loader) parse(p *part, text string) (any, *problem) {
 		return bounded(p, text, "a size such as 1048576, 64KiB or 8MiB", ParseByteSize, ByteSize.String)
 	case reflect.TypeFor[int]():
 		return bounded(p, text, "a whole number", strconv.Atoi, strconv.Itoa)
+	case reflect.TypeFor[bool]():
+		if text != "true" && text != "false" {
+			return false, &problem{quote(text) + " is neither", "true or false"}
+		}
+		return text == "true", nil
 	case reflect.TypeFor[time.Time]():
 		return parseTime(text)
 	case reflect.TypeFor[netip.Prefix]():

@@ -17,6 +17,8 @@ import (
 type Security struct {
 	// Certificate is what the listener shows; it must be set.
 	Certificate *certs.Reloader
+	// Challenge, if it is set, may answer a client in another way; a nil configuration is none.
+	Challenge func(*tls.ClientHelloInfo) (*tls.Config, error)
 	// TLS12 lets in clients that do not speak TLS 1.3.
 	TLS12 bool
 	// Authorities are, in PEM, those of the clients' certificates; empty asks for none.
@@ -28,7 +30,7 @@ type Security struct {
 // Config returns how to speak TLS.
 func (s Security) Config() (*tls.Config, error) {
 	c := base(s.TLS12)
-	c.GetCertificate = s.Certificate.GetCertificate
+	c.GetCertificate, c.GetConfigForClient = s.Certificate.GetCertificate, s.Challenge
 	if len(s.Authorities) == 0 {
 		return c, nil
 	}
@@ -62,7 +64,7 @@ func (s Security) admit(roots *x509.CertPool, shown []*x509.Certificate) error {
 	if len(shown) == 0 {
 		return errors.New("the client shows no certificate")
 	}
-	if bytes.Equal(shown[0].Raw, s.Certificate.Certificate().Leaf.Raw) {
+	if own := s.Certificate.Certificate(); own != nil && bytes.Equal(shown[0].Raw, own.Leaf.Raw) {
 		return nil
 	}
 	o := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
