@@ -40,12 +40,17 @@ type Logs interface {
 	Tile(ctx context.Context, stream, name string) ([]byte, error)
 }
 
+// trailAtOnce is how many questions to the trail are answered at once. Each may look through a
+// whole stream, and hold a record of the largest body several times.
+const trailAtOnce = 4
+
 // trail adds GET /v1/callbacks, /v1/callbacks/{stream}/{sequence} and …/bundle.
 func (p Private) trail(g *echo.Echo) {
+	turn := inTurn(trailAtOnce)
 	g.GET("/v1/callbacks", func(c echo.Context) error {
 		page, err := p.Trail.Callbacks(c.Request().Context(), c.QueryParams())
 		return p.tell(c, page, err)
-	})
+	}, turn)
 	g.GET("/v1/callbacks/:stream/:sequence", func(c echo.Context) error {
 		seq, err := sequence(c)
 		if err != nil {
@@ -53,7 +58,7 @@ func (p Private) trail(g *echo.Echo) {
 		}
 		record, err := p.Trail.Callback(c.Request().Context(), c.Param("stream"), seq)
 		return p.tell(c, record, err)
-	})
+	}, turn)
 	g.GET("/v1/callbacks/:stream/:sequence/bundle", func(c echo.Context) error {
 		seq, err := sequence(c)
 		if err != nil {
@@ -66,7 +71,23 @@ func (p Private) trail(g *echo.Echo) {
 		name := c.Param("stream") + "-" + strconv.FormatUint(seq, 10) + ".json"
 		c.Response().Header().Set(echo.HeaderContentDisposition, mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 		return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, bundle)
-	})
+	}, turn)
+}
+
+// inTurn has no more than so many requests answered at once; the others wait.
+func inTurn(most int) echo.MiddlewareFunc {
+	turn := make(chan struct{}, most)
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			select {
+			case turn <- struct{}{}:
+				defer func() { <-turn }()
+			case <-c.Request().Context().Done():
+				return c.JSON(http.StatusServiceUnavailable, message{"the asker has gone"})
+			}
+			return next(c)
+		}
+	}
 }
 
 // sequence reads the parameter of that name.

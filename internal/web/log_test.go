@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"receiver/internal/web"
 )
@@ -85,4 +89,63 @@ func TestTheTrailAndTheLogs(t *testing.T) {
 			t.Errorf("%s is there without anything behind it: %d", path, got.code)
 		}
 	}
+}
+
+// crowded is a Trail that answers nobody before it is left, and counts who is inside.
+type crowded struct {
+	archive
+	inside atomic.Int32
+	leave  chan struct{}
+}
+
+func (a *crowded) Callbacks(context.Context, url.Values) (any, error) { return nil, a.wait() }
+
+func (a *crowded) Callback(context.Context, string, uint64) (any, error) { return nil, a.wait() }
+
+func (a *crowded) Bundle(context.Context, string, uint64) ([]byte, error) { return nil, a.wait() }
+
+func (a *crowded) wait() error {
+	a.inside.Add(1)
+	<-a.leave
+	a.inside.Add(-1)
+	return nil
+}
+
+// Whoever asks for large records again and again takes the memory and the processors of four
+// questions, whatever he asks.
+func TestQuestionsToTheTrailTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &crowded{leave: make(chan struct{})}
+		h := web.NewPrivate(web.Private{Access: tokens("operator"), Metrics: web.NewMetrics(func() uint64 { return 0 }), Trail: a})
+		codes := make(chan int, 16)
+		ask := func(ctx context.Context, path string) {
+			r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+			r.Header.Set("Authorization", "Bearer operator")
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			codes <- w.Code
+		}
+		for range 5 {
+			for _, path := range []string{"/v1/callbacks", "/v1/callbacks/JOBS/1", "/v1/callbacks/JOBS/1/bundle"} {
+				go ask(t.Context(), path)
+			}
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		synctest.Wait()
+		go ask(gone, "/v1/callbacks")
+		synctest.Wait()
+		if n := a.inside.Load(); n != 4 {
+			t.Errorf("%d questions are answered at once, want 4", n)
+		}
+		cancel()
+		if code := <-codes; code != http.StatusServiceUnavailable {
+			t.Errorf("the question of one who has gone = %d, want 503", code)
+		}
+		close(a.leave)
+		for range 15 {
+			if code := <-codes; code != http.StatusOK {
+				t.Errorf("a question that waited = %d, want 200", code)
+			}
+		}
+	})
 }
