@@ -170,5 +170,5 @@ func (in *instance) openFolder(private *door, errorLog *std.Logger) *door {
 		in.log.Warn().Err(err).Msg("commands on this machine cannot ask this receiver")
 		return nil
 	}
-	return serveDoor(ln, nil, web.FromFolder(private.server.Handler), in.cfg.Limits, connectionsOf(in.cfg).private, errorLog)
+	return serveDoor(ln, nil, web.FromFolder(private.server.Handler), in.cfg.Limits, web.Bound{Most: connectionsOf(in.cfg).private}, errorLog)
 }

@@ -144,7 +144,7 @@ func (b *selfBench) ceiling(alone bool) bringUp {
 			server.Stop()
 			return measured{}, err
 		}
-		door, err := open(publicEntrance(cfg), web.NewCeiling(b.verifier, b.store(bus)), cfg.Limits, mostPublic, nil)
+		door, err := open(publicEntrance(cfg), web.NewCeiling(b.verifier, b.store(bus)), cfg.Limits, web.Bound{Most: mostPublic}, nil)
 		if err != nil {
 			return measured{}, errors.Join(err, bus.Close(ctx))
 		}
@@ -173,7 +173,7 @@ func (b *selfBench) store(bus *publish.Bus) func(context.Context, []byte) error 
 
 // baseline brings up Echo and HMAC, and nothing else.
 func (b *selfBench) baseline(_ context.Context, cfg *config.Config) (measured, error) {
-	door, err := open(publicEntrance(cfg), web.NewCeiling(b.verifier, nil), cfg.Limits, mostPublic, nil)
+	door, err := open(publicEntrance(cfg), web.NewCeiling(b.verifier, nil), cfg.Limits, web.Bound{Most: mostPublic}, nil)
 	if err != nil {
 		return measured{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	std "log"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -89,7 +90,7 @@ func (e entrance) security() (*certs.Reloader, *tls.Config, error) {
 	return s.Certificate, c, err
 }
 
-func open(e entrance, h http.Handler, l config.Limits, most int, errorLog *std.Logger) (*door, error) {
+func open(e entrance, h http.Handler, l config.Limits, bound web.Bound, errorLog *std.Logger) (*door, error) {
 	pair, security, err := e.security()
 	if err != nil {
 		return nil, err
@@ -98,14 +99,19 @@ func open(e entrance, h http.Handler, l config.Limits, most int, errorLog *std.L
 	if err != nil {
 		return nil, fmt.Errorf("opening the %s listener: %w; change %s.address, or end what uses it", e.name, err, e.name)
 	}
-	d := serveDoor(ln, security, h, l, most, errorLog)
+	d := serveDoor(ln, security, h, l, bound, errorLog)
 	d.name, d.cert, d.keeper = e.name, pair, e.keeper
 	return d, nil
 }
 
+// bound is that of the connections of a door.
+func (in *instance) bound(name string, most int, trusted []netip.Prefix) web.Bound {
+	return web.Bound{Most: most, Trusted: trusted, Log: in.log.With().Str("listener", name).Logger()}
+}
+
 // serveDoor serves what comes in at a listener, in clear text without security.
-func serveDoor(ln net.Listener, security *tls.Config, h http.Handler, l config.Limits, most int, errorLog *std.Logger) *door {
-	d := &door{addr: ln.Addr().String(), listener: web.NewListener(ln, most), failed: make(chan error, 1), server: web.NewServer(h, web.Limits{
+func serveDoor(ln net.Listener, security *tls.Config, h http.Handler, l config.Limits, bound web.Bound, errorLog *std.Logger) *door {
+	d := &door{addr: ln.Addr().String(), listener: web.NewListener(ln, bound), failed: make(chan error, 1), server: web.NewServer(h, web.Limits{
 		Header: int(l.Header), ReadHeader: l.ReadHeaderTimeout, Read: l.ReadTimeout,
 		Write: l.WriteTimeout, Idle: l.IdleTimeout,
 	}, errorLog)}

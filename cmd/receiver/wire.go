@@ -133,14 +133,15 @@ func (in *instance) reachStore(ctx, background context.Context) (err error) {
 func (in *instance) openDoors(background context.Context, public, private http.Handler) (err error) {
 	errorLog := logging.Std(in.log, "net/http")
 	most := connectionsOf(in.cfg)
-	if in.private, err = open(privateEntrance(in.cfg), private, in.cfg.Limits, most.private, errorLog); err != nil {
+	if in.private, err = open(privateEntrance(in.cfg), private, in.cfg.Limits, in.bound("private", most.private, nil), errorLog); err != nil {
 		return err
 	}
 	e := publicEntrance(in.cfg)
 	if e.keeper, err = in.newKeeper(); err != nil {
 		return err
 	}
-	if in.public, err = open(e, public, in.cfg.Limits, most.public, errorLog); err != nil {
+	trusted, _ := in.cfg.Public.Trusted()
+	if in.public, err = open(e, public, in.cfg.Limits, in.bound("public", most.public, trusted), errorLog); err != nil {
 		return err
 	}
 	in.folder = in.openFolder(in.private, errorLog)

@@ -183,7 +183,7 @@ func (r *rig) receive(names ...string) *receiver {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	var beside sync.WaitGroup
 	beside.Go(func() { k.Run(ctx) })
-	beside.Go(func() { _ = web.NewListener(ln, 100).Serve(server) })
+	beside.Go(func() { _ = web.NewListener(ln, web.Bound{Most: 100}).Serve(server) })
 	v := &receiver{Keeper: k, rig: r}
 	v.end = sync.OnceFunc(func() {
 		cancel()

@@ -3,36 +3,64 @@ package web
 import (
 	"container/list"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
-// Listener bounds the connections of a listener. Where there are as many as may be, it closes
-// the one that has waited longest for a request, if it had time to send one; else the next
-// waits with the kernel until one ends. So whoever only keeps connections keeps nobody out,
-// and they cannot use up what the store needs to open files.
-type Listener struct {
-	net.Listener
-	most int
-	gone chan struct{} // closed by Close
-	free chan struct{} // of room for one: there may be a place
-
-	mu     sync.Mutex
-	open   int
-	fresh  list.List // connections without a request so far, oldest first
-	idle   list.List // those between two requests
-	closed uint64    // to make a place
-	once   sync.Once
+// Bound says how many connections a listener has.
+type Bound struct {
+	// Most is how many are open at once, at least two. An eighth of them wait for a place,
+	// and one address has three quarters of the others at most.
+	Most int
+	// Trusted are the proxies for which that does not hold. Nor does it for Unix sockets.
+	Trusted []netip.Prefix
+	// Log is told, once a minute, that an address has all that it may have.
+	Log zerolog.Logger
 }
 
-// freshTime is how long a new connection has for its request before it may be closed.
-const freshTime = time.Second
+// Listener bounds the connections of a listener. It accepts them all: what waited with the
+// kernel would wait behind whoever sends the most. One without a place waits for it or, where
+// too many do, is closed.
+type Listener struct {
+	net.Listener
+	trusted []netip.Prefix
+	log     zerolog.Logger
+	pause   time.Duration // between two that more come than may wait
+	came    chan coming
+	free    chan struct{} // of room for one: there may be a place
+	gone    chan struct{} // closed by Close
+	start   sync.Once
+	once    sync.Once
 
-// NewListener returns a listener of most connections at once, at least one.
-func NewListener(ln net.Listener, most int) *Listener {
-	return &Listener{Listener: ln, most: max(most, 1), gone: make(chan struct{}), free: make(chan struct{}, 1)}
+	mu     sync.Mutex
+	places places
+	told   time.Time // when the log was told last
+}
+
+// coming is what the listener inside returns.
+type coming struct {
+	net.Conn
+	err error
+}
+
+const (
+	lookTime = 100 * time.Millisecond // after which what waits is looked at again
+	tellTime = time.Minute
+)
+
+// NewListener returns a listener with a bound.
+func NewListener(ln net.Listener, b Bound) *Listener {
+	p := newPlaces(b.Most)
+	return &Listener{
+		Listener: ln, trusted: unmapped(b.Trusted), log: b.Log, places: p, pause: leastTime / time.Duration(p.share),
+		came: make(chan coming), free: make(chan struct{}, 1), gone: make(chan struct{}),
+	}
 }
 
 // Serve has a server serve the listener's connections, by TLS if it has a TLSConfig. A
@@ -55,68 +83,173 @@ func (l *Listener) Serve(s *http.Server) error {
 	return s.ServeTLS(l, "", "")
 }
 
-// Accept waits for the next connection.
+// Accept waits for the next connection that has a place.
 func (l *Listener) Accept() (net.Conn, error) {
-	if err := l.place(); err != nil {
-		return nil, err
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		l.left()
-		return nil, err
-	}
-	p := &patron{Conn: c, of: l}
-	p.moved(http.StateNew)
-	return p, nil
-}
-
-// place takes a place, making one if it must.
-func (l *Listener) place() error {
+	l.start.Do(func() { go l.take() })
 	for {
-		l.mu.Lock()
-		if l.open < l.most {
-			l.open++
-			l.mu.Unlock()
-			return nil
-		}
-		p, wait := l.oldest()
-		l.mu.Unlock()
+		p, more := l.next()
 		if p != nil {
-			_ = p.Close() // which frees its place
-			continue
+			return p, nil
+		}
+		var later <-chan time.Time
+		if more {
+			later = time.After(lookTime)
 		}
 		select {
+		case in := <-l.came:
+			if in.err != nil {
+				return nil, in.err
+			}
+			if p = l.enter(in.Conn); p != nil {
+				return p, nil
+			}
 		case <-l.free:
-		case <-time.After(wait):
+		case <-later:
 		case <-l.gone:
-			return net.ErrClosed
+			return nil, net.ErrClosed
 		}
 	}
 }
 
-// oldest returns the connection to close for another one, or how long it is until there is one
-// at the latest, if nothing changes. It is called with mu held.
-func (l *Listener) oldest() (p *patron, wait time.Duration) {
-	wait = time.Minute
-	if first := l.fresh.Front(); first != nil {
-		p = first.Value.(*patron)
-		if wait = time.Until(p.since.Add(freshTime)); wait <= 0 {
-			l.closed++
-			return p, 0
+// take accepts connections until the listener is closed.
+func (l *Listener) take() {
+	for {
+		c, err := l.Listener.Accept()
+		select {
+		case l.came <- coming{c, err}:
+		case <-l.gone:
+			if err == nil {
+				_ = c.Close()
+			}
+			return
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
 		}
 	}
-	if first := l.idle.Front(); first != nil {
-		l.closed++
-		return first.Value.(*patron), 0
-	}
-	return nil, wait
 }
 
-func (l *Listener) left() {
+// next returns a connection that waited and has a place now, else whether any waits.
+func (l *Listener) next() (p *patron, more bool) {
 	l.mu.Lock()
-	l.open--
+	defer l.mu.Unlock()
+	return l.places.next(), l.places.waiting > 0
+}
+
+// enter returns a connection to serve: a new one or, in its stead, one that has waited. Nil means
+// that it waits or is closed.
+func (l *Listener) enter(c net.Conn) *patron {
+	serve, settled := l.try(c, false)
+	if settled {
+		return serve
+	}
+	// More come than wait. They are held up, so that each has some time for its request.
+	select {
+	case <-time.After(l.pause):
+	case <-l.gone:
+	}
+	if serve, settled = l.try(c, true); settled {
+		return serve
+	}
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetLinger(0) // nothing of it stays
+	}
+	_ = c.Close()
+	return nil
+}
+
+// try serves a new connection or has it wait, and reports whether it did; at last in place of
+// another one of its caller.
+func (l *Listener) try(c net.Conn, last bool) (serve *patron, settled bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := &patron{Conn: c, of: l, by: l.places.from(c.RemoteAddr(), l.trusted)}
+	if p.by.waiting.Len() == 0 && l.places.free(p.by) {
+		l.places.serve(p)
+		return p, true
+	}
+	if l.places.wait(p) {
+		return nil, true
+	}
+	if last {
+		serve = l.places.renew(p)
+	}
+	if now := time.Now(); l.places.full(p.by) && now.Sub(l.told) >= tellTime {
+		l.told = now
+		l.log.Warn().Stringer("remote", p.by.network).Int("connections", p.by.open).
+			Msg("an address has all the connections that one may have, and others of it are closed for more; if it is your proxy, name it in public.trusted_proxies")
+	}
+	l.places.forget(p.by)
+	return serve, serve != nil
+}
+
+// Close closes the listener and the connections that wait, not those that have a place.
+func (l *Listener) Close() error {
+	l.once.Do(func() {
+		close(l.gone)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for e := l.places.queue.Front(); e != nil; e = e.Next() {
+			for w := e.Value.(*caller).waiting.Front(); w != nil; w = w.Next() {
+				_ = w.Value.(*patron).Conn.Close()
+			}
+		}
+	})
+	return l.Listener.Close()
+}
+
+// Connections are those of a listener.
+type Connections struct {
+	// Open are open now, of Most that may be; Waiting are those of them without a place, and
+	// Widest is how many the address has that has the most.
+	Open, Most, Waiting, Widest int
+	// Closed were closed to make a place for others, Refused at once.
+	Closed, Refused uint64
+}
+
+// Connections returns how things stand.
+func (l *Listener) Connections() Connections {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := &l.places
+	return Connections{
+		Open: p.taken + p.waiting, Most: p.all + p.lobby, Waiting: p.waiting, Widest: p.most(),
+		Closed: p.closed, Refused: p.refused,
+	}
+}
+
+// patron is a connection.
+type patron struct {
+	net.Conn
+	of      *Listener
+	by      *caller
+	at      *list.Element // in by.lines[does]; nil without a place
+	does    int
+	since   time.Time // it does that
+	evicted bool      // it has lost its place to another one
+	once    sync.Once
+}
+
+// moved notes what the connection does now.
+func (p *patron) moved(state http.ConnState) {
+	does := atWork
+	switch state {
+	case http.StateIdle:
+		does = idle
+	case http.StateActive:
+	default: // fresh ones are known, closed ones have gone
+		return
+	}
+	l := p.of
+	l.mu.Lock()
+	if p.at != nil {
+		l.places.turn(p, does)
+	}
+	waits := l.places.waiting > 0
 	l.mu.Unlock()
-	l.wake()
+	if waits && does == idle {
+		l.wake()
+	}
 }
 
 func (l *Listener) wake() {
@@ -126,67 +259,23 @@ func (l *Listener) wake() {
 	}
 }
 
-// Close closes the listener, not its connections.
-func (l *Listener) Close() error {
-	l.once.Do(func() { close(l.gone) })
-	return l.Listener.Close()
-}
-
-// Connections returns how many connections are open, how many may be, and how many were
-// closed to make a place.
-func (l *Listener) Connections() (open, most int, closed uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.open, l.most, l.closed
-}
-
-// patron is a connection that has a place.
-type patron struct {
-	net.Conn
-	of    *Listener
-	since time.Time // it is fresh
-	in    *list.List
-	at    *list.Element
-	once  sync.Once
-}
-
-// moved notes what the connection does now.
-func (p *patron) moved(state http.ConnState) {
-	l := p.of
-	l.mu.Lock()
-	p.leave()
-	switch state {
-	case http.StateNew:
-		p.since, p.in = time.Now(), &l.fresh
-	case http.StateIdle:
-		p.in = &l.idle
-	}
-	if p.in != nil {
-		p.at = p.in.PushBack(p)
-	}
-	full := l.open >= l.most
-	l.mu.Unlock()
-	if full && state == http.StateIdle {
-		l.wake()
-	}
-}
-
-// leave takes the connection off its list. It is called with mu held.
-func (p *patron) leave() {
-	if p.in != nil {
-		p.in.Remove(p.at)
-		p.in, p.at = nil, nil
-	}
-}
-
 // Close closes the connection and frees its place.
 func (p *patron) Close() error {
 	err := p.Conn.Close()
 	p.once.Do(func() {
-		p.of.mu.Lock()
-		p.leave()
-		p.of.mu.Unlock()
-		p.of.left()
+		l := p.of
+		l.mu.Lock()
+		if p.evicted {
+			l.places.leaving--
+		} else {
+			l.places.leave(p)
+			l.places.forget(p.by)
+		}
+		waits := l.places.waiting > 0
+		l.mu.Unlock()
+		if waits {
+			l.wake()
+		}
 	})
 	return err
 }

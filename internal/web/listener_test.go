@@ -1,10 +1,19 @@
 package web_test
 
 import (
+	"bufio"
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,86 +23,483 @@ import (
 	"receiver/internal/web"
 )
 
-// Connections that send nothing, or nothing more, give way to those that do; those at work stay.
-func TestConnectionsAreBounded(t *testing.T) {
-	const most = 8
+// Of 64 connections 56 are served, 42 of them of one address, and 8 wait.
+const most, places, share = 64, 56, 42
+
+// One address, or two, whose connections come again and again and never end keep nobody out.
+func TestOneAddressKeepsNobodyOut(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
-		name string
-		hold func(*line)
-		stay bool
+		name, says string
+		secure     bool // by TLS too
+		half       bool // of a TLS handshake
+		again      bool // after each answer
+		deaf       bool // to answers
+		froms      []string
 	}{
-		{"that say nothing", func(*line) {}, false},
-		{"that wait between two requests", func(l *line) {
-			l.send("GET /healthz HTTP/1.1\nHost: x\n\n")
-			l.answer()
-		}, false},
-		{"with a request under way", func(l *line) { l.send("GET /slow HTTP/1.1\nHost: x\n\n") }, true},
+		{name: "that say nothing", secure: true},
+		{name: "with half a header", says: "POST /slow HTTP/1.1\nHost: x\nX-Half: "},
+		{name: "with half a header after an answer", says: "GET / HTTP/1.1\nHost: x\n\nPOST / HTTP/1.1\nHost: x\nX-Half: "},
+		{name: "with half a body", says: "POST /body HTTP/1.1\nHost: x\nContent-Length: 10\n\nhalf", secure: true},
+		{name: "with half a body in chunks", says: "POST /body HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n10\nhalf"},
+		{name: "that wait between two requests", says: "GET / HTTP/1.1\nHost: x\n\n"},
+		{name: "that read no answer", says: "GET /much HTTP/1.1\nHost: x\n\n", deaf: true},
+		{name: "that are being answered", says: "GET /slow HTTP/1.1\nHost: x\n\n"},
+		{name: "that send one request after the other", says: "GET / HTTP/1.1\nHost: x\n\n", again: true},
+		{name: "with half a handshake", secure: true, half: true},
+		{name: "of two addresses that say nothing", froms: []string{"127.0.0.1", "127.0.0.3"}},
+		{name: "of two addresses with half a body", says: "POST /body HTTP/1.1\nHost: x\nContent-Length: 10\n\nhalf", secure: true, froms: []string{"127.0.0.1", "127.0.0.3"}},
+		{name: "of two addresses that are being answered", says: "GET /slow HTTP/1.1\nHost: x\n\n", froms: []string{"127.0.0.1", "127.0.0.3"}},
+		{name: "of three addresses with half a handshake", secure: true, half: true, froms: []string{"127.0.0.1", "127.0.0.3", "127.0.0.4"}},
+	} {
+		for _, secure := range []bool{false, true} {
+			if secure && !tt.secure || tt.half && !secure {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s, TLS %v", tt.name, secure), func(t *testing.T) {
+				t.Parallel()
+				b := bind(t, web.Bound{Most: most}, secure, nil)
+				froms := tt.froms
+				if froms == nil {
+					froms = []string{"127.0.0.1"}
+				}
+				for _, from := range froms {
+					b.crowd(from, most, func(c net.Conn) io.Reader {
+						if tt.half {
+							_, _ = c.Write([]byte{22, 3, 1, 2, 0, 1}) // a ClientHello begins
+							return c
+						}
+						over := b.client(c)
+						if over == nil {
+							return c
+						}
+						for says, err := strings.ReplaceAll(tt.says, "\n", "\r\n"), error(nil); err == nil; {
+							_, err = io.WriteString(over, says)
+							if !tt.again {
+								break
+							}
+							if err == nil {
+								_, err = over.Read(make([]byte, 1<<10))
+							}
+						}
+						if tt.deaf {
+							return nil
+						}
+						return over
+					})
+				}
+				b.until("as many connections as may be", func(c web.Connections) bool { return c.Open >= share })
+				for i := range 8 {
+					c := b.dial("127.0.0.2")
+					for range 2 {
+						if code := c.get("/"); code != http.StatusNoContent {
+							t.Fatalf("connection %d beside the crowd was answered %d", i, code)
+						}
+					}
+					if i%2 == 0 {
+						_ = c.Close() // the others stay, and wait
+					}
+				}
+				if c := b.ln.Connections(); c.Open > most || c.Most != most || c.Widest > share {
+					t.Errorf("%+v, want %d at most, %d of one address", c, most, share)
+				}
+			})
+		}
+	}
+}
+
+// Who counts as one address, and whom the share is not for.
+func TestWhoSharesPlaces(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, first, second, trusted string
+		served                       int // of 56 connections that are being answered
+	}{
+		{"one address", "192.0.2.1", "192.0.2.1", "", share},
+		{"two", "192.0.2.1", "192.0.2.2", "", places},
+		{"version 4 in version 6", "::ffff:192.0.2.1", "192.0.2.1", "", share},
+		{"a network of 64 bits", "2001:db8::1", "2001:db8::ffff:0:0:2", "", share},
+		{"two of them", "2001:db8::1", "2001:db8:0:1::1", "", places},
+		{"with another zone", "fe80::1%1", "fe80::1%2", "", share},
+		{"a trusted proxy", "192.0.2.1", "192.0.2.1", "192.0.2.0/24", places},
+		{"a trusted proxy, in version 6", "::ffff:192.0.2.1", "192.0.2.1", "192.0.2.0/24", places},
+		{"trusted in version 6", "192.0.2.1", "192.0.2.1", "::ffff:192.0.2.0/120", places},
+		{"another one is trusted", "192.0.2.1", "192.0.2.1", "198.51.100.0/24", share},
+		{"a socket", "", "", "", places},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			slow := make(chan struct{})
-			ln, d := bounded(t, most, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				if r.URL.Path == "/slow" {
-					<-slow
-				}
-			}))
-			held := make([]*line, most)
-			for i := range held {
-				held[i] = d.dial()
-				tt.hold(held[i])
+			t.Parallel()
+			bound := web.Bound{Most: most}
+			if tt.trusted != "" {
+				bound.Trusted = append(bound.Trusted, prefix(t, tt.trusted))
 			}
-			last := d.dial()
-			last.send("GET /healthz HTTP/1.1\nHost: x\n\n")
-			if tt.stay {
-				if last.answered() {
-					t.Error("a connection too many was answered while the others were at work")
+			b := bind(t, bound, false, func(i int) net.Addr {
+				who := []string{tt.first, tt.second}[i%2]
+				if who == "" {
+					return &net.UnixAddr{}
 				}
-				close(slow)
-				for _, l := range held {
-					if got := l.answer(); got.code != http.StatusOK {
-						t.Errorf("a connection at work was answered %d", got.code)
+				return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(who), 1024))
+			})
+			for range places {
+				b.slowly()
+			}
+			b.until("all served that may be", func(web.Connections) bool { return b.running() == tt.served })
+			b.until("the others wait, or are refused", func(c web.Connections) bool {
+				return c.Waiting+int(c.Refused+c.Closed) == places-tt.served && c.Waiting <= most-places
+			})
+		})
+	}
+}
+
+// Connections of one address give way to others of it: those that wait between two requests
+// at once, those that say nothing after a second. Those at work stay, and others wait for their end.
+func TestConnectionsOfOneAddress(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, says string
+		stay       bool
+		trusted    bool
+	}{
+		{"that say nothing", "", false, false},
+		{"that wait between two requests", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", false, false},
+		{"with a request under way", "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n", true, false},
+		{"of a trusted proxy that say nothing", "", false, true},
+		{"of a trusted proxy that wait between two requests", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", false, true},
+		{"of a trusted proxy with a request under way", "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n", true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			bound, all := web.Bound{Most: most}, share
+			if tt.trusted {
+				bound.Trusted, all = []netip.Prefix{prefix(t, "127.0.0.0/8")}, places
+			}
+			b := bind(t, bound, false, nil)
+			held := make([]dialled, all)
+			for i := range held {
+				held[i] = b.dial("127.0.0.1")
+				_, _ = io.WriteString(held[i].raw, tt.says)
+				if tt.says != "" && !tt.stay {
+					if code := held[i].answer(); code != http.StatusNoContent {
+						t.Fatalf("answered %d", code)
 					}
 				}
 			}
-			if got := last.answer(); got.code != http.StatusOK {
-				t.Errorf("the last connection was answered %d", got.code)
+			b.until("all are open", func(c web.Connections) bool { return c.Open == all && (!tt.stay || b.running() == all) })
+			last := b.dial("127.0.0.1")
+			_, _ = io.WriteString(last.raw, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			if tt.stay {
+				b.until("one waits", func(c web.Connections) bool { return c.Waiting == 1 })
+				b.end()
+				for _, h := range held {
+					if code := h.answer(); code != http.StatusNoContent {
+						t.Errorf("a connection at work was answered %d", code)
+					}
+				}
 			}
-			if open, limit, closed := ln.Connections(); open > most || limit != most || closed == 0 {
-				t.Errorf("%d connections of %d are open, %d were closed; want at most %d, and one closed at least", open, limit, closed, most)
+			if code := last.answer(); code != http.StatusNoContent {
+				t.Errorf("the last connection was answered %d", code)
+			}
+			if c := b.ln.Connections(); c.Closed == 0 || c.Refused != 0 {
+				t.Errorf("%+v, want one closed at least, and none refused", c)
 			}
 		})
 	}
 }
 
-// A listener that is full ends all the same, and a place is free as soon as its connection ends.
-func TestAFullListenerEnds(t *testing.T) {
-	slow := make(chan struct{})
-	defer close(slow)
-	ln, d := bounded(t, 1, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-slow }))
-	first := d.dial()
-	first.send("GET / HTTP/1.1\nHost: x\n\n")
-	for open := 0; open == 0; open, _, _ = ln.Connections() { //nolint:revive // it is accepted soon
+// Of many addresses with one connection each, the one that has waited longest gives way.
+func TestManyAddressesTakeTurns(t *testing.T) {
+	t.Parallel()
+	b := bind(t, web.Bound{Most: most}, false, func(i int) net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, byte(i))} })
+	var held []dialled
+	for range 4 * places {
+		d := b.dial("127.0.0.1")
+		if code := d.get("/"); code != http.StatusNoContent {
+			t.Fatalf("answered %d", code)
+		}
+		held = append(held, d)
 	}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
+	for i, d := range held[:3*places] {
+		if _, err := d.r.ReadByte(); err == nil || errors.Is(err, net.ErrClosed) {
+			t.Errorf("connection %d was not closed: %v", i, err)
+		}
+	}
+	if code := held[len(held)-1].get("/"); code != http.StatusNoContent {
+		t.Errorf("the last connection was answered %d", code)
+	}
+	b.end()
+	for _, d := range held {
+		_ = d.Close()
+	}
+	b.until("nothing is left", func(c web.Connections) bool { return c.Open == 0 && c.Widest == 0 })
+}
+
+// A line a minute tells who has all that one address may have.
+func TestALogNamesTheAddress(t *testing.T) {
+	t.Parallel()
+	log := &logs{}
+	b := bind(t, web.Bound{Most: most, Log: zerolog.New(log)}, false, nil)
+	for range 3 * most {
+		b.slowly()
+	}
+	b.until("many are refused", func(c web.Connections) bool { return c.Refused+c.Closed > most/2 })
+	if lines := log.lines(t); len(lines) != 1 || lines[0]["remote"] != "127.0.0.1/32" || lines[0]["connections"] != float64(share) {
+		t.Errorf("logged %v", lines)
 	}
 }
 
-// bounded serves a handler with so many connections.
-func bounded(t *testing.T, most int, h http.Handler) (*web.Listener, *doors) {
+// A listener that is full ends all the same, and closes what waits.
+func TestAFullListenerEnds(t *testing.T) {
+	t.Parallel()
+	b := bind(t, web.Bound{Most: 1}, false, nil)
+	b.slowly()
+	b.until("it runs", func(web.Connections) bool { return b.running() == 1 })
+	waits := b.dial("127.0.0.1")
+	b.until("another waits", func(c web.Connections) bool { return c.Waiting == 1 })
+	if err := b.ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := waits.r.ReadByte(); err == nil {
+		t.Error("what waited was answered")
+	}
+}
+
+// A socket has no addresses, and its connections no share.
+func TestABoundHoldsForASocket(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s")
+	inner, err := net.Listen("unix", path)
+	if err != nil {
+		t.Skip(err)
+	}
+	b := serveBound(t, inner, web.Bound{Most: most}, false)
+	for range places {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = c.Write([]byte("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"))
+	}
+	b.until("all are served", func(web.Connections) bool { return b.running() == places })
+}
+
+// bounded is a listener under test.
+type bounded struct {
+	t     *testing.T
+	ln    *web.Listener
+	tls   *tls.Config // of clients; nil in clear text
+	mu    sync.Mutex
+	slow  int // requests
+	ended chan struct{}
+	end   func() // of slow requests
+}
+
+// bind serves a listener; who says who the callers are, by their number.
+func bind(t *testing.T, bound web.Bound, secure bool, who func(int) net.Addr) *bounded {
 	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln := web.NewListener(inner, most)
-	srv := web.NewServer(h, web.Limits{ReadHeader: time.Minute, Read: time.Minute, Write: time.Minute, Idle: time.Minute}, logging.Std(zerolog.Nop(), ""))
-	ended := make(chan error, 1)
-	go func() { ended <- ln.Serve(srv) }()
+	if who != nil {
+		inner = &disguised{Listener: inner, who: who}
+	}
+	return serveBound(t, inner, bound, secure)
+}
+
+func serveBound(t *testing.T, inner net.Listener, bound web.Bound, secure bool) *bounded {
+	t.Helper()
+	b := &bounded{t: t, ln: web.NewListener(inner, bound), ended: make(chan struct{})}
+	b.end = sync.OnceFunc(func() { close(b.ended) })
+	srv := web.NewServer(b, web.Limits{ReadHeader: time.Minute, Read: time.Minute, Write: time.Minute, Idle: time.Minute}, logging.Std(zerolog.Nop(), ""))
+	if secure {
+		borrowed := httptest.NewUnstartedServer(nil)
+		borrowed.StartTLS()
+		borrowed.Close()
+		srv.TLSConfig = &tls.Config{Certificates: borrowed.TLS.Certificates, MinVersion: tls.VersionTLS13}
+		b.tls = &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- b.ln.Serve(srv) }()
 	t.Cleanup(func() {
+		b.end()
 		_ = srv.Close()
-		if err := <-ended; !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		if err := <-stopped; !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Serve = %v", err)
 		}
 	})
-	return ln, &doors{t: t, addr: inner.Addr().String(), url: fmt.Sprint("http://", inner.Addr())}
+	return b
 }
+
+// ServeHTTP answers 204: /slow when the connection or the test ends, /body when the body has come,
+// /much with more than is read.
+func (b *bounded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/slow":
+		b.mu.Lock()
+		b.slow++
+		b.mu.Unlock()
+		select {
+		case <-r.Context().Done():
+		case <-b.ended:
+		}
+		b.mu.Lock()
+		b.slow--
+		b.mu.Unlock()
+	case "/body":
+		_, _ = io.Copy(io.Discard, r.Body)
+	case "/much":
+		for err := error(nil); err == nil; {
+			_, err = w.Write(make([]byte, 1<<20))
+		}
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// running is how many slow requests are under way.
+func (b *bounded) running() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.slow
+}
+
+// until waits up to a minute.
+func (b *bounded) until(what string, done func(web.Connections) bool) {
+	b.t.Helper()
+	late := time.After(time.Minute)
+	for !done(b.ln.Connections()) {
+		select {
+		case <-late:
+			b.t.Fatalf("not so: %s; %+v, %d slow", what, b.ln.Connections(), b.running())
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// dialled is a connection to it.
+type dialled struct {
+	net.Conn
+	raw net.Conn
+	t   *testing.T
+	r   *bufio.Reader
+}
+
+// dial connects from an address of this machine.
+func (b *bounded) dial(from string) dialled {
+	b.t.Helper()
+	c, err := b.connect(from)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	over := b.client(c)
+	if over == nil {
+		b.t.Fatal("no handshake")
+	}
+	return dialled{over, c, b.t, bufio.NewReader(over)}
+}
+
+// slowly has a slow request come, which may be refused.
+func (b *bounded) slowly() {
+	if c, err := b.connect("127.0.0.1"); err == nil {
+		b.t.Cleanup(func() { _ = c.Close() })
+		_, _ = io.WriteString(c, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+	}
+}
+
+func (b *bounded) connect(from string) (net.Conn, error) {
+	d := net.Dialer{Timeout: time.Minute, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	return d.Dial("tcp", b.ln.Addr().String())
+}
+
+// client does the handshake if there is one.
+func (b *bounded) client(c net.Conn) net.Conn {
+	if b.tls == nil {
+		return c
+	}
+	over := tls.Client(c, b.tls)
+	if over.Handshake() != nil {
+		return nil
+	}
+	return over
+}
+
+func (d dialled) get(path string) int {
+	_, _ = fmt.Fprintf(d.Conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
+	return d.answer()
+}
+
+// answer returns the code of the next one; 0 if none came.
+func (d dialled) answer() int {
+	res, err := http.ReadResponse(d.r, nil)
+	if err != nil {
+		d.t.Logf("no answer: %v", err)
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	if res.ProtoMajor != 1 {
+		d.t.Errorf("spoken is %s", res.Proto)
+	}
+	return res.StatusCode
+}
+
+// crowd keeps connections open from an address and opens them again when they are closed, until
+// the test ends. What is done with each returns what to read from; nil means that it is kept.
+func (b *bounded) crowd(from string, size int, does func(net.Conn) io.Reader) {
+	b.t.Helper()
+	if c, err := b.connect(from); err != nil {
+		b.t.Skipf("this machine has no %s: %v", from, err)
+	} else {
+		_ = c.Close()
+	}
+	var all sync.WaitGroup
+	ctx, done := context.WithCancel(context.Background())
+	b.t.Cleanup(func() { done(); all.Wait() })
+	for range size {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				c, err := b.connect(from)
+				if err != nil {
+					continue
+				}
+				stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+				if r := does(c); r != nil {
+					_, _ = io.Copy(io.Discard, r)
+				} else {
+					<-ctx.Done()
+				}
+				stop()
+				_ = c.Close()
+				select {
+				case <-ctx.Done():
+				case <-time.After(20 * time.Millisecond):
+				}
+			}
+		})
+	}
+}
+
+// disguised has its connections come from others.
+type disguised struct {
+	net.Listener
+	who func(int) net.Addr
+	n   int
+}
+
+func (l *disguised) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.n++
+	return &masked{c, l.who(l.n - 1)}, nil
+}
+
+type masked struct {
+	net.Conn
+	remote net.Addr
+}
+
+func (m *masked) RemoteAddr() net.Addr { return m.remote }

@@ -5,24 +5,26 @@ import "github.com/prometheus/client_golang/prometheus"
 // ShowConnections adds the connections of a listener.
 func (m *Metrics) ShowConnections(name string, l *Listener) {
 	labels := prometheus.Labels{"listener": name}
-	m.registry.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "receiver_connections", ConstLabels: labels, Help: "Open connections of a listener.",
-		}, func() float64 {
-			open, _, _ := l.Connections()
-			return float64(open)
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "receiver_connections_limit", ConstLabels: labels, Help: "How many connections of a listener may be open; see limits.connections.",
-		}, func() float64 {
-			_, most, _ := l.Connections()
-			return float64(most)
-		}),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "receiver_connections_closed_total", ConstLabels: labels, Help: "Connections that waited for a request and were closed to make place for others.",
-		}, func() float64 {
-			_, _, closed := l.Connections()
-			return float64(closed)
-		}),
-	)
+	for _, g := range []struct {
+		name, help string
+		value      func(Connections) int
+	}{
+		{"receiver_connections", "Open connections of a listener.", func(c Connections) int { return c.Open }},
+		{"receiver_connections_limit", "How many connections of a listener may be open; see limits.connections.", func(c Connections) int { return c.Most }},
+		{"receiver_connections_waiting", "Open connections that are not served until others end.", func(c Connections) int { return c.Waiting }},
+		{"receiver_connections_one_address", "Connections of the address that has the most, trusted proxies left out.", func(c Connections) int { return c.Widest }},
+	} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, ConstLabels: labels, Help: g.help},
+			func() float64 { return float64(g.value(l.Connections())) }))
+	}
+	for _, c := range []struct {
+		name, help string
+		value      func(Connections) uint64
+	}{
+		{"receiver_connections_closed_total", "Connections that were closed to make place for others.", func(c Connections) uint64 { return c.Closed }},
+		{"receiver_connections_refused_total", "Connections that were closed at once, since there was no place for more.", func(c Connections) uint64 { return c.Refused }},
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, ConstLabels: labels, Help: c.help},
+			func() float64 { return float64(c.value(l.Connections())) }))
+	}
 }

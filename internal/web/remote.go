@@ -24,12 +24,7 @@ func extractor(trusted []netip.Prefix, trustUnix bool) echo.IPExtractor {
 	if len(trusted) == 0 && !trustUnix {
 		return direct
 	}
-	trusted = slices.Clone(trusted)
-	for i, p := range trusted {
-		if p.Addr().Is4In6() && p.Bits() >= 96 { // addresses are compared as those of version 4
-			trusted[i] = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-		}
-	}
+	trusted = unmapped(trusted)
 	return func(r *http.Request) string {
 		who := direct(r)
 		hop, ok := readHop(who)
@@ -57,6 +52,17 @@ func extractor(trusted []netip.Prefix, trustUnix bool) echo.IPExtractor {
 		}
 		return who
 	}
+}
+
+// unmapped returns networks such that addresses are compared as those of version 4.
+func unmapped(networks []netip.Prefix) []netip.Prefix {
+	networks = slices.Clone(networks)
+	for i, p := range networks {
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			networks[i] = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+	}
+	return networks
 }
 
 // unix is what Unix sockets say their callers are: they have no address.
