@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"receiver/internal/acme"
+	"receiver/internal/acme/acmetest"
 )
 
 // seed stores a certificate of somebody else's, as an earlier process did, with so much of its time gone.
@@ -45,14 +46,14 @@ func (r *rig) seed(gone time.Duration) *x509.Certificate {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.roots.AddCert(leaf)
+	r.Roots.AddCert(leaf)
 	return leaf
 }
 
 // lay puts a file where the keeper has its own.
 func (r *rig) lay(file, text string) {
 	r.t.Helper()
-	path := filepath.Join(acme.Folder(r.folder, r.directory), file)
+	path := filepath.Join(acme.Folder(r.folder, r.Directory), file)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		r.t.Fatal(err)
 	}
@@ -73,7 +74,7 @@ func TestACertificateIsOrderedAtTheStartAndKept(t *testing.T) {
 	if v.Failures() != 0 {
 		t.Errorf("%d failures", v.Failures())
 	}
-	folder := acme.Folder(r.folder, r.directory)
+	folder := acme.Folder(r.folder, r.Directory)
 	for _, file := range []string{acme.File(folder), filepath.Join(folder, "account.pem")} {
 		if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
 			t.Errorf("%s has the mode %v, %v; want 0600", file, info.Mode(), err)
@@ -106,10 +107,10 @@ func TestACertificateIsOrderedAtTheStartAndKept(t *testing.T) {
 func TestNoStrangerMakesAnOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.down.Store(true)
+	r.Down.Store(true)
 	v := r.receive(name)
 	v.failed(1)
-	asked := r.asked.Load()
+	asked := r.Asked.Load()
 	strangers := func(ok bool) {
 		t.Helper()
 		for i := range 20 {
@@ -125,15 +126,15 @@ func TestNoStrangerMakesAnOrder(t *testing.T) {
 		r.looked()
 	}
 	strangers(false) // there is no certificate
-	if now := r.asked.Load(); now != asked {
+	if now := r.Asked.Load(); now != asked {
 		t.Errorf("strangers made %d requests to the authority", now-asked)
 	}
-	r.down.Store(false)
+	r.Down.Store(false)
 	r.later(2 * time.Minute)
 	v.awaits(name, nil)
-	orders, asked := r.orders.Load(), r.asked.Load()
+	orders, asked := r.Orders.Load(), r.Asked.Load()
 	strangers(true)
-	if now := r.asked.Load(); now != asked || r.orders.Load() != orders {
+	if now := r.Asked.Load(); now != asked || r.Orders.Load() != orders {
 		t.Errorf("strangers made %d requests to the authority", now-asked)
 	}
 }
@@ -143,7 +144,7 @@ func TestACertificateIsRenewedInTime(t *testing.T) {
 	r := newRig(t)
 	old := r.seed(59 * 24 * time.Hour)
 	v := r.receive(name)
-	client, err := tls.Dial("tcp", r.address, &tls.Config{ServerName: name, RootCAs: r.roots})
+	client, err := tls.Dial("tcp", r.address, &tls.Config{ServerName: name, RootCAs: r.Roots})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +182,7 @@ func TestTheAuthorityIsDown(t *testing.T) {
 			if kept {
 				old = r.seed(80 * 24 * time.Hour)
 			}
-			r.down.Store(true)
+			r.Down.Store(true)
 			v := r.receive(name)
 			v.failed(1)
 			shown, err := v.serves(name)
@@ -197,7 +198,7 @@ func TestTheAuthorityIsDown(t *testing.T) {
 			if got := r.log.count("cannot be ordered"); got != 5 {
 				t.Errorf("%d failures are in the log, want 5", got)
 			}
-			r.down.Store(false)
+			r.Down.Store(false)
 			r.later(time.Hour)
 			v.awaits(name, old)
 			r.ordered(1, "in the end")
@@ -213,8 +214,8 @@ func TestARefusalIsNoReasonToHammer(t *testing.T) {
 		names []string
 		said  string
 	}{
-		{"by policy", []string{blocked}, "forbidden by policy"},
-		{"a name that leads nowhere", []string{name, lost}, lost},
+		{"by policy", []string{acmetest.Blocked}, "forbidden by policy"},
+		{"a name that leads nowhere", []string{name, acmetest.Lost}, acmetest.Lost},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -227,8 +228,8 @@ func TestARefusalIsNoReasonToHammer(t *testing.T) {
 				r.later(10*time.Second + pause/8)
 				v.failed(uint64(i + 2))
 			}
-			if r.orders.Load() != 5 || r.log.count("cannot be ordered") != 5 || r.log.count(row.said) < 5 {
-				t.Errorf("%d orders; the log:\n%s", r.orders.Load(), &r.log.Buffer)
+			if r.Orders.Load() != 5 || r.log.count("cannot be ordered") != 5 || r.log.count(row.said) < 5 {
+				t.Errorf("%d orders; the log:\n%s", r.Orders.Load(), &r.log.Buffer)
 			}
 			v.end()
 			v = r.receive(row.names...)
@@ -240,10 +241,10 @@ func TestARefusalIsNoReasonToHammer(t *testing.T) {
 	t.Run("a rate of the authority's", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
-		r.limited.Store(true)
+		r.Limited.Store(true)
 		v := r.receive(name)
 		v.failed(1)
-		r.limited.Store(false)
+		r.Limited.Store(false)
 		r.later(2*time.Hour - 10*time.Second)
 		r.ordered(1, "before what it asks for is over")
 		r.later(20 * time.Minute)

@@ -5,12 +5,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -18,51 +16,31 @@ import (
 	"testing"
 	"time"
 
-	"github.com/letsencrypt/pebble/v2/ca"
-	"github.com/letsencrypt/pebble/v2/db"
-	"github.com/letsencrypt/pebble/v2/va"
-	"github.com/letsencrypt/pebble/v2/wfe"
-	"github.com/miekg/dns"
 	"github.com/rs/zerolog"
 
 	"receiver/internal/acme"
+	"receiver/internal/acme/acmetest"
 	"receiver/internal/entry"
 	"receiver/internal/web"
 )
 
-func TestMain(m *testing.M) {
-	_ = os.Setenv("PEBBLE_VA_NOSLEEP", "1")
-	_ = os.Setenv("PEBBLE_AUTHZREUSE", "0")      // each order has its challenges
-	_ = os.Setenv("PEBBLE_WFE_NONCEREJECT", "0") // else it has some requests sent twice, and they are counted
-	os.Exit(m.Run())                             //nolint:forbidigo // of the tests
-}
-
 const (
-	name    = "hooks.example.com"
-	other   = "other.example.com"
-	blocked = "blocked.example.com" // by the authority's policy
-	lost    = "lost.example.com"    // leads nowhere
-
+	name     = "hooks.example.com"
+	other    = "other.example.com"
 	patience = time.Minute
-	life     = 90 * 24 * time.Hour
+	life     = acmetest.Life
 )
 
-// rig is an authority, Let's Encrypt's own Pebble, and where a receiver listens.
+// rig is an authority, and where a receiver listens.
 type rig struct {
-	t         *testing.T
-	folder    string
-	address   string   // of the listener
-	socket    *os.File // it, which stays while receivers come and go
-	roots     *x509.CertPool
-	directory string
-	trust     []byte       // in PEM, by which the directory is believed
-	down      atomic.Bool  // the authority answers 503
-	limited   atomic.Bool  // it answers orders 429, for two hours
-	asked     atomic.Int64 // requests
-	orders    atomic.Int64 // of them for a new order
-	ahead     atomic.Int64 // the receiver's clock
-	looks     atomic.Int64 // at it
-	log       lines
+	*acmetest.Authority
+	t       *testing.T
+	folder  string
+	address string       // of the listener
+	socket  *os.File     // it, which stays while receivers come and go
+	ahead   atomic.Int64 // the receiver's clock
+	looks   atomic.Int64 // at it
+	log     lines
 }
 
 type lines struct {
@@ -84,7 +62,7 @@ func (l *lines) count(what string) int {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, folder: t.TempDir() + "/acme", roots: x509.NewCertPool()}
+	r := &rig{t: t, folder: t.TempDir() + "/acme"}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -95,59 +73,8 @@ func newRig(t *testing.T) *rig {
 	}
 	_ = ln.Close()
 	t.Cleanup(func() { _ = r.socket.Close() })
-	quiet, store := log.New(io.Discard, "", 0), db.NewMemoryStore()
-	if err := store.AddBlockedDomain(blocked); err != nil {
-		t.Fatal(err)
-	}
-	signer := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: uint64(life / time.Second)}})
-	r.roots.AddCert(signer.GetRootCert(0).Cert)
-	port := ln.Addr().(*net.TCPAddr).Port
-	front := wfe.New(quiet, store, va.New(quiet, 1, port, true, resolver(t), store), signer, []string{"ca.example"}, true, false, 1, 1)
-	inner := front.Handler()
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		r.asked.Add(1)
-		order := strings.HasPrefix(q.URL.Path, "/order-plz")
-		if order {
-			r.orders.Add(1)
-		}
-		switch {
-		case r.down.Load():
-			w.WriteHeader(http.StatusServiceUnavailable)
-		case order && r.limited.Load():
-			w.Header().Set("Content-Type", "application/problem+json")
-			w.Header().Set("Retry-After", "7200")
-			w.WriteHeader(http.StatusTooManyRequests)
-			_, _ = io.WriteString(w, `{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many"}`)
-		default:
-			inner.ServeHTTP(w, q)
-		}
-	}))
-	s.Config.ErrorLog = quiet
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	r.directory = s.URL + wfe.DirectoryPath
-	r.trust = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	r.Authority = acmetest.Start(t, ln.Addr().(*net.TCPAddr).Port)
 	return r
-}
-
-// resolver leads all names but one to this machine.
-func resolver(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &dns.Server{Listener: ln, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		a := new(dns.Msg)
-		a.SetReply(q)
-		if one := q.Question[0]; one.Qtype == dns.TypeA && one.Name != lost+"." {
-			a.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: one.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 1}, A: net.IPv4(127, 0, 0, 1)}}
-		}
-		_ = w.WriteMsg(a)
-	})}
-	go func() { _ = s.ActivateAndServe() }()
-	t.Cleanup(func() { _ = s.Shutdown() })
-	return ln.Addr().String()
 }
 
 // receiver is a listener with its keeper.
@@ -161,7 +88,7 @@ type receiver struct {
 func (r *rig) receive(names ...string) *receiver {
 	r.t.Helper()
 	k, err := acme.New(acme.Options{
-		Names: names, Email: "ops@example.com", Directory: r.directory, Folder: r.folder, Roots: r.trust, Look: 5 * time.Millisecond,
+		Names: names, Email: "ops@example.com", Directory: r.Directory, Folder: r.folder, Roots: r.Trust, Look: 5 * time.Millisecond,
 		Now: func() time.Time { r.looks.Add(1); return time.Now().Add(time.Duration(r.ahead.Load())) },
 		Log: zerolog.New(&r.log),
 	})
@@ -196,7 +123,7 @@ func (r *rig) receive(names ...string) *receiver {
 
 // serves returns what a client that asks for a name is shown and believes.
 func (v *receiver) serves(name string) (*x509.Certificate, error) {
-	return v.shows(&tls.Config{ServerName: name, RootCAs: v.rig.roots})
+	return v.shows(&tls.Config{ServerName: name, RootCAs: v.rig.Roots})
 }
 
 func (v *receiver) shows(client *tls.Config) (*x509.Certificate, error) {
@@ -264,7 +191,7 @@ func (r *rig) looked() {
 func (r *rig) ordered(want int64, when string) {
 	r.t.Helper()
 	r.looked()
-	if got := r.orders.Load(); got != want {
+	if got := r.Orders.Load(); got != want {
 		r.log.Lock()
 		defer r.log.Unlock()
 		r.t.Errorf("%s: %d orders, want %d\n%s", when, got, want, &r.log.Buffer)

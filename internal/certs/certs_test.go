@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -42,6 +43,7 @@ func pair(t *testing.T, name string) (cert, key []byte) {
 
 func put(t *testing.T, path string, text []byte) {
 	t.Helper()
+	_ = os.Remove(path) // it may lead elsewhere
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +73,8 @@ func TestReload(t *testing.T) {
 		{name: "written again", serves: "new.example", change: func() { put(t, keyFile, newKey) }},
 		{name: "removed", serves: "new.example", change: func() { _ = os.Remove(certFile) }, wrong: "tls.crt"},
 		{name: "garbage", serves: "new.example", change: func() { put(t, certFile, []byte("not a certificate")) }, wrong: "does not work"},
-		{name: "endless", serves: "new.example", change: func() { put(t, certFile, bytes.Repeat([]byte("x"), 2<<20)) }, wrong: "larger than"},
+		{name: "endless", serves: "new.example", change: func() { _ = os.Remove(certFile); _ = os.Symlink("/dev/zero", certFile) }, wrong: "larger than"},
+		{name: "too large", serves: "new.example", change: func() { put(t, certFile, bytes.Repeat([]byte("x"), 1<<20+1)) }},
 		{name: "put back", serves: "new.example", change: func() { put(t, certFile, newCert) }},
 		{name: "the old pair again", serves: "old.example", change: func() { put(t, certFile, oldCert); put(t, keyFile, oldKey) }, changed: true},
 	} {
@@ -103,6 +106,39 @@ func TestLoadRefusesWhatItCannotServe(t *testing.T) {
 			t.Errorf("%v is taken", files)
 		} else if strings.Contains(err.Error(), string(key)) || strings.Contains(err.Error(), "PRIVATE KEY-----\n") {
 			t.Errorf("the error shows a key: %v", err)
+		}
+	}
+}
+
+// A file that is awaited is none at first, both halves of one moment, and may be broken.
+func TestAwait(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "both.pem")
+	cert, key := pair(t, "a.example")
+	for _, row := range []struct {
+		name, text, wrong string
+		there             bool
+	}{
+		{name: "none"},
+		{name: "garbage", text: "garbage", wrong: "does not work"},
+		{name: "half", text: string(cert), wrong: "does not work"},
+		{name: "whole", text: string(cert) + string(key), there: true},
+	} {
+		if row.text != "" {
+			put(t, file, []byte(row.text))
+		}
+		r, err := certs.Await(file)
+		if row.wrong == "" && err != nil || row.wrong != "" && (err == nil || !strings.Contains(err.Error(), row.wrong)) {
+			t.Errorf("%s: the error is %v, want %q", row.name, err, row.wrong)
+		}
+		if _, err := r.GetCertificate(nil); (err == nil) != row.there || !row.there && !errors.Is(err, certs.ErrNone) {
+			t.Errorf("%s: serving ends with %v", row.name, err)
+		}
+		if (r.Certificate() != nil) != row.there {
+			t.Errorf("%s: the certificate is %v", row.name, r.Certificate())
+		}
+		put(t, file, append(bytes.Clone(key), cert...))
+		if _, err := r.Reload(); err != nil || r.Certificate() == nil {
+			t.Errorf("%s: what was written since is not taken into use: %v", row.name, err)
 		}
 	}
 }
