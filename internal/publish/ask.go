@@ -87,14 +87,14 @@ func firstOf(ctx context.Context, js jetstream.JetStream, stream jetstream.Strea
 }
 
 // errNoBatches is returned where nobody answers requests for several messages: by servers before
-// 2.11, and for streams without allow_direct.
+// 2.11, for streams without allow_direct, and where the user may not ask.
 var errNoBatches = errors.New("requests for several messages are not answered")
 
 // askAny asks for messages from a sequence on by one request, which whatever replica is next
 // answers. They may have gaps, but are in order. With an error, those that came before it stand.
 //
 // NATS ADR-31, "Batched requests".
-func askAny(ctx context.Context, js jetstream.JetStream, stream string, from, most uint64) (all []*jetstream.RawStreamMsg, err error) {
+func askAny(ctx context.Context, js jetstream.JetStream, stream string, from, most uint64) ([]*jetstream.RawStreamMsg, error) {
 	request, err := json.Marshal(struct {
 		From  uint64 `json:"seq"`
 		Most  uint64 `json:"batch"`
@@ -103,61 +103,100 @@ func askAny(ctx context.Context, js jetstream.JetStream, stream string, from, mo
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, makeUpPatience)
-	defer cancel()
 	nc := js.Conn()
 	inbox := nc.NewRespInbox()
-	answers, err := nc.SubscribeSync(inbox)
+	sub, err := nc.SubscribeSync(inbox)
 	if err != nil {
 		return nil, err
 	}
-	defer answers.Unsubscribe() //nolint:errcheck // it fails only on a closed connection
+	defer sub.Unsubscribe() //nolint:errcheck // it fails only on a closed connection
 	if err := nc.PublishRequest(Options{Domain: js.Options().Domain}.api("DIRECT.GET."+stream), inbox, request); err != nil {
 		return nil, err
 	}
-	all = make([]*jetstream.RawStreamMsg, 0, min(most, rangeBatch))
-	for next, left := from, most; ; {
-		m, err := answers.NextMsgWithContext(ctx)
-		if errors.Is(err, nats.ErrNoResponders) && len(all) == 0 {
+	a := answers{stream: stream, next: from, left: most, all: make([]*jetstream.RawStreamMsg, 0, min(most, rangeBatch))}
+	rest, cancel := context.WithTimeout(ctx, makeUpPatience)
+	defer cancel()
+	first, cancel := context.WithTimeout(ctx, firstPatience)
+	defer cancel()
+	for waiting := first; ; waiting = rest {
+		m, err := sub.NextMsgWithContext(waiting)
+		if len(a.all) == 0 && ctx.Err() == nil && (errors.Is(err, nats.ErrNoResponders) || errors.Is(err, context.DeadlineExceeded)) {
 			return nil, errNoBatches
 		}
 		if err != nil {
-			return all, err
+			return a.all, err
 		}
-		raw, inBatch, ok := batched(m)
-		switch {
-		case ok && !inBatch:
-			return nil, errNoBatches // it is from before 2.11, and answers with one
-		case ok && (raw.Sequence < next || left == 0):
-			return nil, fmt.Errorf("sequence %d came where %d was due: somebody else answers for stream %s", raw.Sequence, next, stream)
-		case ok:
-			all = append(all, raw)
-			next, left = raw.Sequence+1, left-1
-		case m.Header.Get("Status") != "":
-			return all, nil // 204 after the last, 404 if there is none
+		if done, err := a.take(m); done || err != nil {
+			return a.all, err
 		}
 	}
 }
 
+// firstPatience is how long the first message of a batch may take. A user who may not ask for
+// batches is not told.
+const firstPatience = 2 * time.Second
+
+// answers are what has come to a request for several messages. Everybody in the account who
+// learns of the inbox may answer: what cannot be the stream's is an error, and nothing that came
+// with it counts. What is left out is found by whoever asks.
+type answers struct {
+	stream string
+	next   uint64 // no message before it is due
+	left   uint64 // how many more may come
+	size   int
+	all    []*jetstream.RawStreamMsg // in order, and maybe with gaps
+}
+
+// errForeign is returned for an answer that the stream does not give.
+var errForeign = errors.New("somebody else answers for the stream")
+
+// take takes an answer, and reports whether it was the last.
+func (a *answers) take(m *nats.Msg) (done bool, err error) {
+	status := m.Header.Get("Status")
+	raw, stream, inBatch := batched(m)
+	switch {
+	case raw == nil && status == "":
+		err = errForeign
+	case raw == nil:
+		return true, nil // 204 after the last, 404 if there is none
+	case !inBatch:
+		err = errNoBatches // it is from before 2.11, and answers with one
+	case stream != a.stream:
+		err = fmt.Errorf("%w: %s answers for %s", errForeign, stream, a.stream) // as a mirror does, which may have been changed
+	case raw.Sequence < a.next:
+		err = fmt.Errorf("%w %s: sequence %d came where %d was due", errForeign, a.stream, raw.Sequence, a.next)
+	case a.left == 0 || a.size >= maxBatchBytes:
+		err = fmt.Errorf("%w %s: more came than was asked for", errForeign, a.stream)
+	}
+	if err != nil {
+		a.all = nil
+		return true, err
+	}
+	a.all = append(a.all, raw)
+	a.size += len(raw.Subject) + len(raw.Data)
+	a.next, a.left = raw.Sequence+1, a.left-1
+	return a.next == 0, nil
+}
+
 // batched reads a message that answers a direct request: what it says of itself stands in
-// headers behind its own. ok is false if it is none, and inBatch if it came alone.
-func batched(m *nats.Msg) (raw *jetstream.RawStreamMsg, inBatch, ok bool) {
+// headers behind its own. It is nil if it is none; inBatch is false if it came alone.
+func batched(m *nats.Msg) (raw *jetstream.RawStreamMsg, stream string, inBatch bool) {
 	raw = &jetstream.RawStreamMsg{Header: m.Header, Data: m.Data}
 	raw.Subject = cutLast(m.Header, jetstream.SubjectHeader)
 	seq, err := strconv.ParseUint(cutLast(m.Header, jetstream.SequenceHeader), 10, 64)
-	if err != nil || raw.Subject == "" {
-		return nil, false, false
+	if err != nil || seq == 0 || raw.Subject == "" {
+		return nil, "", false
 	}
 	if raw.Time, err = time.Parse(time.RFC3339Nano, cutLast(m.Header, jetstream.TimeStampHeaer)); err != nil {
-		return nil, false, false
+		return nil, "", false
 	}
-	cutLast(m.Header, jetstream.StreamHeader)
+	stream = cutLast(m.Header, jetstream.StreamHeader)
 	cutLast(m.Header, jetstream.LastSequenceHeader)
 	raw.Sequence, inBatch = seq, cutLast(m.Header, pendingHeader) != ""
 	if len(raw.Header) == 0 {
 		raw.Header = nil
 	}
-	return raw, inBatch, true
+	return raw, stream, inBatch
 }
 
 // pendingHeader says how many messages follow in the stream.

@@ -3,13 +3,9 @@ package publish
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"strconv"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"receiver/internal/job"
 )
 
 // direct asks for several messages of JOBS by one request, which whatever replica is next
@@ -48,38 +44,4 @@ func (b *Bus) lastOf(ctx context.Context, subjects []string, yield func(*nats.Ms
 	return b.direct(ctx, struct {
 		Subjects []string `json:"multi_last"`
 	}{subjects}, yield)
-}
-
-// mostDirect is how many events are read directly: more are worth a consumer, which leaves
-// their bodies where they are.
-const mostDirect = 256
-
-// briefsDirect gives events from that sequence on, up to mostDirect, and returns the
-// sequence of the last message that it read, 0 if there was none.
-func (b *Bus) briefsDirect(ctx context.Context, from uint64, yield func([]job.Brief, error) bool) (last uint64, err error) {
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
-	var batch []job.Brief
-	err = b.direct(ctx, struct {
-		From  uint64 `json:"seq"`
-		Most  int    `json:"batch"`
-		Bytes int    `json:"max_bytes"`
-	}{from, mostDirect, maxBatchBytes}, func(m *nats.Msg) {
-		seq, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
-		if err != nil {
-			return // no message of a stream
-		}
-		last = seq
-		if e, err := job.ReadBrief(m.Header.Get(jetstream.SubjectHeader), m.Header); err == nil {
-			e.Sequence = seq
-			batch = append(batch, e)
-		}
-	})
-	if err != nil {
-		return 0, fmt.Errorf("%w: reading stream %s from %d on: %v", ErrUnavailable, JobsStream, from, err)
-	}
-	if len(batch) > 0 {
-		yield(batch, nil)
-	}
-	return last, nil
 }

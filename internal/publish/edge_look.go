@@ -93,7 +93,7 @@ func (l *lane) peek(ctx context.Context, stream string, cfg jetstream.ConsumerCo
 	}
 	if err == nil {
 		meta, failed := msg.Metadata()
-		if err = failed; err == nil && (ask.Last == "" || msg.Subject() == ask.Last) && meta.Sequence.Stream >= ask.Seq && meta.Sequence.Consumer == 1 {
+		if err = failed; err == nil && meta.Sequence.Consumer == 1 && (msg.Subject() == ask.Last || meta.Sequence.Stream == ask.Seq) {
 			return &jetstream.RawStreamMsg{Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Time: meta.Timestamp, Header: msg.Headers()}, nil
 		}
 	}

@@ -214,16 +214,8 @@ func (b *Bus) readOn(ctx context.Context, next uint64, yield func([]job.Brief, e
 	if info.State.LastSeq < next {
 		return next, true, nil
 	}
-	// A consumer is made and removed by all servers of a cluster together: for the few that
-	// others store between two looks that is too much. What takes atomic batches, which came
-	// later, answers batched requests, too.
-	read := b.briefs
-	_, here := b.blocksOf(JobsStream)
-	if !here && info.State.LastSeq-next < mostDirect && info.Config.AllowAtomicPublish {
-		read = b.briefsDirect
-	}
 	more := true
-	last, err := read(ctx, next, func(batch []job.Brief, err error) bool {
+	last, err := b.briefs(ctx, next, func(batch []job.Brief, err error) bool {
 		more = yield(batch, err)
 		return more
 	})

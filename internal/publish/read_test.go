@@ -79,9 +79,12 @@ func TestMessagesEndWhenTheRestHasGone(t *testing.T) {
 	s := somebodysServer(t, 0)
 	b := dial(t, s.external(), publish.Options{})
 	js := s.jetstream()
-	for range 6000 { // more than a reader asks for at once
+	for i := range 6000 { // more than a reader asks for at once
 		if _, err := js.PublishAsync("attempts.demo.mismatch", nil); err != nil {
 			t.Fatal(err)
+		}
+		if i%500 == 499 {
+			<-js.PublishAsyncComplete() // the library takes so many at once and no more
 		}
 	}
 	<-js.PublishAsyncComplete()

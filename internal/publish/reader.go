@@ -28,6 +28,7 @@ type reader struct {
 	at       uint64
 	end      uint64 // the last sequence that there was when the leader was asked
 	buffer   []*jetstream.RawStreamMsg
+	sure     bool // at the end, that it is still the stream that the reading began with
 	direct   bool // batches may be asked of any replica
 	poor     int  // batches in a row that had to be made up for
 	sparse   bool // few messages are on the subjects: they are asked for one by one
@@ -88,7 +89,7 @@ func since(ctx context.Context, js jetstream.JetStream, stream string, state jet
 // next returns the next message, or nil when what there was is read.
 func (r *reader) next(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 	for len(r.buffer) == 0 {
-		if r.at > r.end {
+		if r.at > r.end && (r.sure || r.end == 0) {
 			return nil, nil
 		}
 		if err := ctx.Err(); err != nil {
@@ -105,6 +106,9 @@ func (r *reader) next(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 
 // fill reads on: one message of few, or a batch.
 func (r *reader) fill(ctx context.Context) error {
+	if r.at > r.end {
+		return r.ended(ctx)
+	}
 	if r.sparse {
 		return r.pick(ctx)
 	}
@@ -182,7 +186,7 @@ func (r *reader) ended(ctx context.Context) error {
 	if err := r.same(info); err != nil {
 		return err
 	}
-	r.at = r.end + 1
+	r.at, r.sure = r.end+1, true
 	return nil
 }
 

@@ -36,6 +36,7 @@ func newTail(ctx context.Context, js jetstream.JetStream, stream string, from re
 	if t.reader, err = newReader(ctx, js, stream, from); err != nil {
 		return nil, err
 	}
+	t.sure = true // each look asks
 	subjects := from.subjects
 	if len(subjects) == 0 {
 		info, err := t.info(ctx)

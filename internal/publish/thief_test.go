@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -228,5 +230,57 @@ func TestWhoFollowsIsToldOfAnotherStream(t *testing.T) {
 	}
 	if !errors.Is(failed, publish.ErrStalled) {
 		t.Errorf("the reading ended with %v, want ErrStalled", failed)
+	}
+}
+
+// A user who may not ask for several messages at once reads all the same, and waits for that once.
+func TestReadingNeedsNoRightToAskForBatches(t *testing.T) {
+	t.Parallel()
+	s := somebodysServerWith(t, server.Options{Users: []*server.User{
+		{Username: "all", Password: "correct-horse"},
+		{Username: "some", Password: "battery-staple", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Deny: []string{"$JS.API.DIRECT.GET.JOBS"}},
+		}},
+	}})
+	address := strings.TrimPrefix(s.ns.ClientURL(), "nats://")
+	all := dial(t, publish.External{URLs: []string{"nats://all:correct-horse@" + address}}, publish.Options{})
+	stock(t, publish.JetStream(all), 300)
+	counted(t, dial(t, publish.External{URLs: []string{"nats://some:battery-staple@" + address}}, publish.Options{}), 300)
+}
+
+// Nor is a job left out of the list of jobs.
+func TestNobodyHidesJobsByAMirror(t *testing.T) {
+	t.Parallel()
+	s := somebodysServer(t, 0)
+	b, other := dial(t, s.external(), publish.Options{}), dial(t, s.external(), publish.Options{})
+	const all = 40
+	for i := range all {
+		store(t, other, event(job.Submitted, fmt.Sprint(i), "CREATED"))
+	}
+	mirror, err := s.jetstream().CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "MINE", MirrorDirect: true, AllowDirect: true, Mirror: &jetstream.StreamSource{Name: publish.JobsStream},
+	})
+	must(t, err)
+	eventually(t, "the mirror to be full", func() bool {
+		info, err := mirror.Info(t.Context())
+		return err == nil && info.State.Msgs == all
+	})
+	must(t, mirror.Purge(t.Context(), jetstream.WithPurgeSequence(all)))
+	for range 8 { // whatever replica is next answers
+		seen := uint64(0)
+		for batch, err := range b.Briefs(t.Context(), 1, true) {
+			must(t, err)
+			for _, e := range batch {
+				if e.Sequence > 0 {
+					seen++
+				}
+			}
+			if batch[len(batch)-1].Sequence == all {
+				break
+			}
+		}
+		if seen != all {
+			t.Errorf("the list of jobs is told of %d events, want %d", seen, all)
+		}
 	}
 }
