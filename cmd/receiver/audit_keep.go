@@ -139,7 +139,7 @@ type logPlaces struct {
 // receiver from starting: it is said as everything else that is wrong with a log.
 func sealLog(ctx context.Context, cfg *config.Config, bus *publish.Bus, p logPlaces) (seal.Log, error) {
 	stream := p.stream
-	l := seal.Log{Stream: stream, Last: streamSource{bus, stream}.Last, Kept: p.known.Note}
+	l := seal.Log{Stream: stream, Last: streamSource{bus, stream}.Last, Kept: p.known.Note, Open: stream == publish.AttemptsStream}
 	keys, err := auditKeys(cfg.Audit)
 	if err != nil {
 		return l, err

@@ -48,6 +48,9 @@ type Anchor struct {
 type Log struct {
 	Stream string
 	Sealer Sealer
+	// Open is true of a stream that strangers fill: once there were some hundreds of
+	// checkpoints, records wait for up to a minute for the next, or until there are many.
+	Open bool
 	// Last returns the newest sequence of the stream. Sequence 1 is the log's first.
 	Last func(ctx context.Context) (uint64, error)
 	// Kept is the checkpoint of this log that Keep was given last, in an earlier life.
@@ -60,7 +63,7 @@ type Options struct {
 	Logs  []Log
 	Lease Lease
 	// Interval is the longest that a record stays unsealed while this replica seals, but when
-	// records come so quickly that sealing gives way to them.
+	// records come so quickly that sealing gives way to them, and in a Log that is Open.
 	Interval time.Duration
 	// Burst is how many unsealed records of one log are sealed before Interval is over; 0
 	// means 4096.
@@ -112,6 +115,7 @@ type kept struct {
 	told     alarm
 	anchors  alarm
 	pace     pace
+	ration   ration
 }
 
 // New returns a keeper. Nothing happens before Run or Seal.
@@ -195,30 +199,35 @@ func (k *Keeper) attend(ctx context.Context, l *kept, ours, busy bool) {
 		if !due && uint64(l.state.Unsealed) < k.o.Burst {
 			return
 		}
-		err = k.advance(ctx, l, ours, l.pace.most(l.state.Unsealed, k.tick(), busy))
+		seal := ours && (!l.Open || l.ration.allows(l.state.Unsealed))
+		err = k.advance(ctx, l, seal, l.pace.most(l.state.Unsealed, k.tick(), busy))
 	}
 	k.conclude(ctx, l, err)
 }
 
-// advance brings the log and its state up to now, by at most so many leaves.
-func (k *Keeper) advance(ctx context.Context, l *kept, ours bool, most int64) error {
+// advance brings the log and its state up to now: it seals at most so many leaves, or follows.
+func (k *Keeper) advance(ctx context.Context, l *kept, seal bool, most int64) error {
 	began := time.Now()
 	var cp audit.Checkpoint
 	var err error
-	if ours {
+	if seal {
 		cp, err = l.Sealer.SealSome(ctx, most)
 	} else {
 		cp, err = l.Sealer.Follow(ctx)
 	}
 	l.sealedAt, l.state.Took = time.Now(), 0
-	if ours {
+	if seal {
 		l.state.Took = time.Since(began)
 	}
 	if err != nil {
 		return err
 	}
-	l.pace.sealed(cp.Tree.N-l.state.Size, l.state.Took)
-	l.state.Unsealed = max(0, l.state.Unsealed-(cp.Tree.N-l.state.Size))
+	leaves := cp.Tree.N - l.state.Size
+	l.pace.sealed(leaves, l.state.Took)
+	if seal && l.Open {
+		l.ration.spend(leaves)
+	}
+	l.state.Unsealed = max(0, l.state.Unsealed-leaves)
 	l.state.Size = cp.Tree.N
 	return k.keep(ctx, l, cp)
 }
