@@ -40,7 +40,7 @@ func (l *lane) body(ctx context.Context, r *record) (body []byte, lost bool, err
 	}
 	ctx, cancel := l.f.local.bound(ctx) // the client library ends such a reading by nothing else
 	defer cancel()
-	body, err = l.f.local.object(ctx, name)
+	body, err = readObject(ctx, l.f.local.js, PayloadBucket, name)
 	if isLost(err) {
 		l.f.opts.Log.Error().Err(err).Str("record", r.origin.Record()).
 			Msg("a body is lost here; its record goes to the hub without it")

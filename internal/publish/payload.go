@@ -155,7 +155,7 @@ func (b *Bus) payload(ctx context.Context, header map[string][]string, data []by
 	if !ok {
 		return nil, fmt.Errorf("%s %q is not %s<name>", dataRef, ref[0], dataRefPrefix)
 	}
-	data, err := b.object(ctx, name)
+	data, err := readObject(ctx, b.js, PayloadBucket, name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading %s: %w", ErrUnavailable, ref[0], err)
 	}
@@ -173,9 +173,6 @@ func (b *Bus) kept(ctx context.Context, header map[string][]string, data []byte)
 	return body, false, err
 }
 
-// errChunks is returned for an object of which not all is there.
-var errChunks = errors.New("chunks of the object are missing")
-
 // isLost reports whether an object is not there, or not as it was.
 func isLost(err error) bool {
 	for _, lost := range []error{
@@ -186,30 +183,4 @@ func isLost(err error) bool {
 		}
 	}
 	return false
-}
-
-// object reads an object, whose chunks are counted before: for one that has none the client
-// library would wait until ctx is done.
-func (b *Bus) object(ctx context.Context, name string) ([]byte, error) {
-	store, err := b.js.ObjectStore(ctx, PayloadBucket)
-	if err != nil {
-		return nil, err
-	}
-	info, err := store.GetInfo(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	stream, err := b.js.Stream(ctx, "OBJ_"+PayloadBucket)
-	if err != nil {
-		return nil, err
-	}
-	subject := chunkSubject(PayloadBucket, info.NUID)
-	state, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject))
-	if err != nil {
-		return nil, err
-	}
-	if state.State.Subjects[subject] < uint64(info.Chunks) {
-		return nil, errChunks
-	}
-	return store.GetBytes(ctx, name)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -33,31 +32,11 @@ func (b *Bus) Identity(ctx context.Context) (name string, first, last uint64, er
 // Snapshot returns the newest snapshot of the list of jobs, whole and as it was saved, or
 // nil if there is none. Its error is ErrUnavailable.
 func (b *Bus) Snapshot(ctx context.Context) ([]byte, error) {
-	store, err := b.js.ObjectStore(ctx, LedgerBucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return nil, nil
-	}
-	var object jetstream.ObjectResult
-	if err == nil {
-		object, err = store.Get(ctx, snapshotObject)
-	}
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
+	data, err := readObject(ctx, b.js, LedgerBucket, snapshotObject)
+	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrObjectNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: reading bucket %s: %v", ErrUnavailable, LedgerBucket, err)
-	}
-	defer object.Close()
-	info, err := object.Info()
-	if err != nil {
-		return nil, fmt.Errorf("%w: reading bucket %s: %v", ErrUnavailable, LedgerBucket, err)
-	}
-	data := make([]byte, info.Size)
-	if _, err := io.ReadFull(object, data); err != nil {
-		return nil, fmt.Errorf("%w: reading bucket %s: %v", ErrUnavailable, LedgerBucket, err)
-	}
-	// The last read checks the digest.
-	if n, err := object.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: reading bucket %s: %v", ErrUnavailable, LedgerBucket, err)
 	}
 	return data, nil

@@ -284,3 +284,28 @@ func TestNobodyHidesJobsByAMirror(t *testing.T) {
 		}
 	}
 }
+
+// A body that was too large for its message is read though nobody can make a consumer of the bucket.
+func TestALargeBodyNeedsNoRoomForConsumers(t *testing.T) {
+	t.Parallel()
+	s := somebodysServer(t, 0)
+	b := dial(t, s.external(), publish.Options{Timeout: time.Minute})
+	e := large(event(job.Finished, "1", "COMPLETED"), 3<<20)
+	store(t, b, e)
+	st, err := s.jetstream().Stream(t.Context(), "OBJ_"+publish.PayloadBucket)
+	must(t, err)
+	cfg := st.CachedInfo().Config
+	cfg.MaxConsumers = 1
+	_, err = s.js.UpdateStream(t.Context(), cfg)
+	must(t, err)
+	_, err = st.CreateConsumer(t.Context(), jetstream.ConsumerConfig{Durable: "one"})
+	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for m, err := range b.Messages(ctx, publish.Watch{}) {
+		must(t, err)
+		if string(m.Data) != string(e.Data) || m.Lost {
+			t.Errorf("the body is of %d bytes, want %d", len(m.Data), len(e.Data))
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 
 // Tiles is a place for named data, kept in the object store.
 type Tiles struct {
+	js     jetstream.JetStream
 	store  jetstream.ObjectStore
 	stream jetstream.Stream // the one behind the store
 	chunk  uint32
@@ -34,7 +35,7 @@ func (b *Bus) openTiles(ctx context.Context) (Tiles, error) {
 			Description: "tiles of the Merkle trees over the streams",
 		})
 	}
-	t := Tiles{store: store, chunk: uint32(b.nc.MaxPayload() - headerRoom)}
+	t := Tiles{js: b.js, store: store, chunk: uint32(b.nc.MaxPayload() - headerRoom)}
 	if err == nil {
 		t.stream, err = b.js.Stream(ctx, "OBJ_"+TilesBucket)
 	}
@@ -70,8 +71,8 @@ func (t Tiles) Get(ctx context.Context, name string) ([]byte, error) {
 }
 
 func (t Tiles) getChunks(ctx context.Context, name string) ([]byte, error) {
-	data, err := t.store.GetBytes(ctx, name)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
+	data, err := readObject(ctx, t.js, TilesBucket, name)
+	if isLost(err) {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
