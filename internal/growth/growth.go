@@ -101,7 +101,7 @@ func Faults(small int, shapes map[string]Shape, do func(input string)) (all []st
 			if float64(b) <= bound*float64(tick) {
 				return ""
 			}
-			if a := max(tick, cpu(few, do)); float64(b) > bound*float64(a) {
+			if a := max(tick, min(cpu(few, do), cpu(few, do), cpu(few, do))); float64(b) > bound*float64(a) {
 				return fmt.Sprintf("%d bytes take %v of CPU time, and %d bytes %v", len(few), a, len(many), b)
 			}
 			return ""
