@@ -136,7 +136,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	k.last = k.recall()
 	if wait := k.wait(); k.due() != "" && wait > 0 {
 		k.Log.Warn().Time("next", k.last.Next).Int("failures", k.last.Failures).Str("file", k.tryFile()).
-			Msg("the order of a TLS certificate failed before this start; it is tried again then, or at once after a restart without this file")
+			Msg("an order of a TLS certificate failed, or was cut short, before this start; it is tried again then, or at once after a restart without this file")
 	}
 	tick := time.NewTicker(k.Look)
 	defer tick.Stop()
@@ -171,7 +171,7 @@ func (k *Keeper) due() string {
 
 // wait is how long nothing is ordered, because orders failed. A clock that was put back makes it no longer.
 func (k *Keeper) wait() time.Duration {
-	if wait := k.last.Next.Sub(k.Now()); wait <= mostPause+lastPause {
+	if wait := k.last.Next.Sub(k.Now()); wait <= mostPause+mostPause/8 {
 		return wait
 	}
 	return 0

@@ -245,9 +245,9 @@ func TestARefusalIsNoReasonToHammer(t *testing.T) {
 		v := r.receive(name)
 		v.failed(1)
 		r.Limited.Store(false)
-		r.later(2*time.Hour - 10*time.Second)
-		r.ordered(1, "before what it asks for is over")
-		r.later(20 * time.Minute)
+		r.later(24*time.Hour - 10*time.Second) // it asks for a week; a day is the most
+		r.ordered(1, "before the pause is over")
+		r.later(4 * time.Hour)
 		v.awaits(name, nil)
 		r.ordered(2, "after it")
 	})
@@ -280,7 +280,7 @@ func TestNoBrokenFileIsTheEnd(t *testing.T) {
 	for file, text := range map[string]string{
 		"certificate.pem": "-----BEGIN CERTIFICATE-----\ngarbage",
 		"account.pem":     "garbage",
-		"failed.json":     `{"names":["` + name + `"],"failures":-3,"next":"2999-01-01T00:00:00Z"}`,
+		"failed.json":     `{"names":["` + name + `"],"failures":-3,"next":"` + time.Now().Add(30*time.Hour).UTC().Format(time.RFC3339) + `"}`,
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()

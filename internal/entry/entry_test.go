@@ -256,6 +256,22 @@ func TestUnixSocketReplacesOnlyAStaleOne(t *testing.T) {
 			ln.SetUnlinkOnClose(false)
 			return ln.Close() != nil
 		},
+		"in use": func(t *testing.T, path string) bool {
+			ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = ln.Close() })
+			return true
+		},
+		"link to a stale one": func(t *testing.T, path string) bool {
+			ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path + "x"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ln.SetUnlinkOnClose(false)
+			return ln.Close() == nil && os.Symlink(path+"x", path) == nil
+		},
 		"file":   func(t *testing.T, path string) bool { write(t, path, []byte("x")); return true },
 		"folder": func(_ *testing.T, path string) bool { return os.Mkdir(path, 0o700) == nil },
 		"link":   func(_ *testing.T, path string) bool { return os.Symlink("/nowhere", path) == nil },

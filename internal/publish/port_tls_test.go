@@ -22,6 +22,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+	"github.com/rs/zerolog"
 
 	"receiver/internal/publish"
 )
@@ -299,7 +300,15 @@ func TestARenewedCertificateKeepsConnections(t *testing.T) {
 	ours, next := newAuthority(t), newAuthority(t)
 	caFile := filepath.Join(t.TempDir(), "ca.pem")
 	writeFile(t, caFile, ours.pem())
-	p := newPort(t, ours, time.Hour, func(e *publish.Embedded) { e.TLS.CAFile = caFile })
+	var refused atomic.Bool
+	p := newPort(t, ours, time.Hour, func(e *publish.Embedded) {
+		e.TLS.CAFile = caFile
+		e.Log = zerolog.New(io.Discard).Hook(zerolog.HookFunc(func(_ *zerolog.Event, _ zerolog.Level, text string) {
+			if strings.Contains(text, "cannot be used; those read before stay in use") {
+				refused.Store(true)
+			}
+		}))
+	})
 	b := open(t, p.server)
 	var lost atomic.Int64
 	stays, err := p.connect(t, &tls.Config{RootCAs: ours.pool(), Certificates: ours.client(t)},
@@ -310,6 +319,7 @@ func TestARenewedCertificateKeepsConnections(t *testing.T) {
 	// A renewal half done is none.
 	cert, key := next.issue(t, "second", time.Hour)
 	writeFile(t, p.tls.CertFile, cert)
+	eventually(t, "half of a renewal is looked at", refused.Load)
 	if _, err := p.connect(t, &tls.Config{RootCAs: ours.pool(), Certificates: ours.client(t)}); err != nil {
 		t.Errorf("with half of a renewal done: %v", err)
 	}

@@ -42,7 +42,7 @@ type Authority struct {
 	Trust     []byte
 	// Roots are those of its certificates.
 	Roots *x509.CertPool
-	// Down has it answer 503, and Limited answer orders 429, for two hours.
+	// Down has it answer 503, and Limited answer orders 429, for a week.
 	Down, Limited atomic.Bool
 	// Asked counts requests, and Orders those for an order.
 	Asked, Orders atomic.Int64
@@ -89,7 +89,7 @@ func (a *Authority) around(inner http.Handler) http.Handler {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		case order && a.Limited.Load():
 			w.Header().Set("Content-Type", "application/problem+json")
-			w.Header().Set("Retry-After", "7200")
+			w.Header().Set("Retry-After", "604800")
 			w.WriteHeader(http.StatusTooManyRequests)
 			_, _ = io.WriteString(w, `{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many"}`)
 		default:
