@@ -80,3 +80,17 @@ func TestAFileWithoutAuthoritiesIsAFault(t *testing.T) {
 		t.Errorf("a key to believe anybody: Load complains %q", unknown)
 	}
 }
+
+// Whom a listener believes says nothing where it shows no certificate of its own.
+func TestAuthoritiesOfClientsNeedACertificateToShow(t *testing.T) {
+	text, _ := certificate(t)
+	for setting, want := range map[string]string{
+		"private: {tls: {client_ca_file: ca.pem}}\n":   "config.yaml:1: private.tls.client_ca_file: asks for certificates of clients, but the listener has none of its own",
+		"nats: {embedded: {tls: {ca_file: ca.pem}}}\n": "config.yaml:1: nats.embedded.tls.ca_file: is given, but there is no certificate for clients to see",
+	} {
+		got := complaints(t, setting, map[string]string{"ca.pem": text})
+		if len(got) != 1 || !strings.HasPrefix(got[0], want) {
+			t.Errorf("Load(%q) complains\n%s\nwant\n%s", setting, strings.Join(got, "\n"), want)
+		}
+	}
+}

@@ -165,7 +165,7 @@ func TestFaults(t *testing.T) {
 		{"a CA only", "nats: {embedded: {tls: {ca_file: ca.pem}}}\n", `config.yaml:1: nats.embedded.tls.ca_file: "ca.pem" cannot be read`},
 		{"open with half a pair", "nats: {embedded: {address: \":4222\", tls: {cert_file: a.pem}}}\n", `config.yaml:1: nats.embedded.tls.key_file: is empty, but nats.embedded.tls.cert_file is given`},
 		{"port without a certificate that is there", "nats: {embedded: {address: \":4222\", tls: {cert_file: a.pem, key_file: config.yaml}}}\n", `config.yaml:1: nats.embedded.tls.cert_file: "a.pem" cannot be read`},
-		{"clients' authorities without a certificate", "private: {tls: {client_names: [ops], client_ca_file: config.yaml}}\n", "config.yaml:1: private.tls.client_ca_file: holds no certificate"},
+		{"clients' authorities that are none", "private: {tls: {client_names: [ops], client_ca_file: config.yaml}}\n", "config.yaml:1: private.tls.client_ca_file: holds no certificate"},
 		{"clients' names without authorities", "private: {tls: {client_names: [ops]}}\n", "config.yaml:1: private.tls.client_names: is given without client_ca_file, so that no certificate is asked for"},
 		{"a key with a passphrase", "public: {tls: {cert_file: config.yaml, key_file: config.yaml}} # ENCRYPTED\n", "config.yaml:1: public.tls.key_file: is encrypted with a passphrase"},
 		{"a socket for nobody", "public: {socket_mode: \"0060\"}\n", `config.yaml:1: public.socket_mode: "0060" are no permissions by which its owner can use it`},
