@@ -16,8 +16,8 @@ import (
 
 func init() { programs["flood"] = flood }
 
-// flood sends the HTTP request in $FLOOD_REQUEST to the address in its first argument, again
-// and again from as many connections as the second says. It prints "ready" when they are open
+// flood sends the HTTP requests in the files that its further arguments name, one for each connection
+// in turn, to the address in the first, again and again from as many connections as the second says. It prints "ready" when they are open
 // and, when its input ends, how many answers came.
 func flood() {
 	n, err := strconv.Atoi(os.Args[2])
@@ -25,12 +25,20 @@ func flood() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2) //nolint:forbidigo // it is main
 	}
-	request := []byte(os.Getenv("FLOOD_REQUEST"))
+	var requests [][]byte
+	for _, file := range os.Args[3:] {
+		request, err := os.ReadFile(file)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2) //nolint:forbidigo // it is main
+		}
+		requests = append(requests, request)
+	}
 	var answers atomic.Int64
 	var opened sync.WaitGroup
-	for range n {
+	for i := range n {
 		opened.Add(1)
-		go forge(os.Args[1], request, sync.OnceFunc(opened.Done), &answers)
+		go forge(os.Args[1], requests[i%len(requests)], sync.OnceFunc(opened.Done), &answers)
 	}
 	opened.Wait()
 	fmt.Println("ready")

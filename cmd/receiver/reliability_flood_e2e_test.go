@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,7 +34,7 @@ func TestReliabilityFlood(t *testing.T) {
 	l.steadily(t, c, "warm", time.Second)
 	for round := range rounds {
 		alone = append(alone, l.steadily(t, c, fmt.Sprint("alone-", round), 1500*time.Millisecond))
-		f := startFlood(t, public, connections)
+		f := startFlood(t, public, connections, forged())
 		beside = append(beside, l.steadily(t, c, fmt.Sprint("flood-", round), 1500*time.Millisecond))
 		refused += f.end(t)
 	}
@@ -85,19 +87,34 @@ func (l *load) steadily(t *testing.T, c caller, prefix string, span time.Duratio
 	return took[len(took)*99/100]
 }
 
+// forged is a callback with another key's signature, captured one with the right one.
+func forged() []byte {
+	body := []byte(`{"id":"forged","status":"COMPLETED","recordsCount":2,"recordsFailedCount":0}`)
+	return captured(body, "another key")
+}
+
+func captured(body []byte, key string) []byte {
+	return fmt.Appendf(nil, "POST /callbacks/demo HTTP/1.1\r\nHost: x\r\nElements-Webhook-Signature: %s\r\nContent-Length: %d\r\n\r\n%s", sign(key, body), len(body), body)
+}
+
 // floods is a process that sends forgeries.
 type floods struct {
 	*process
 	stdin io.Closer
 }
 
-// startFlood starts forgeries from so many connections.
-func startFlood(t *testing.T, public string, connections int) floods {
+// startFlood starts to send requests, in turn, from so many connections.
+func startFlood(t *testing.T, public string, connections int, requests ...[]byte) floods {
 	t.Helper()
-	const body = `{"id":"forged","status":"COMPLETED","recordsCount":2,"recordsFailedCount":0}`
-	p := &process{cmd: exec.Command("flood", strings.TrimPrefix(public, "http://"), fmt.Sprint(connections)), out: newOutput(), log: newOutput(), done: make(chan struct{})}
-	p.cmd.Env = append(environment(), "FLOOD_REQUEST="+fmt.Sprintf("POST /callbacks/demo HTTP/1.1\r\nHost: x\r\nElements-Webhook-Signature: %s\r\nContent-Length: %d\r\n\r\n%s",
-		sign("another key", []byte(body)), len(body), body))
+	arguments := []string{strings.TrimPrefix(public, "http://"), fmt.Sprint(connections)}
+	for i, request := range requests {
+		arguments = append(arguments, filepath.Join(t.TempDir(), fmt.Sprint(i)))
+		if err := os.WriteFile(arguments[2+i], request, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := &process{cmd: exec.Command("flood", arguments...), out: newOutput(), log: newOutput(), done: make(chan struct{})}
+	p.cmd.Env = environment()
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.log
 	stdin, err := p.cmd.StdinPipe()
 	if err == nil {

@@ -74,11 +74,11 @@ func public(tb testing.TB) http.Handler {
 	})
 }
 
-// takesAll is a store that takes everything and keeps nothing.
+// takesAll is a store that takes everything and keeps nothing; the job "again" has ended before.
 type takesAll struct{}
 
 func (takesAll) Publish(_ context.Context, e job.Event) (job.Stored, error) {
-	return job.Stored{Event: e, Sequence: 1}, nil
+	return job.Stored{Event: e, Sequence: 1, Existed: e.Subject() == "jobs.demo.again.finished"}, nil
 }
 func (takesAll) Record(context.Context, job.Attempt) error { return nil }
 func (takesAll) Offer(func() job.Attempt) bool             { return true }

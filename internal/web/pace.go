@@ -10,7 +10,8 @@ import (
 // How refusals give way. Anybody can make any number of them, and each goroutine that handles
 // one stands in the scheduler's queue before every step of an authentic callback, of which
 // storing takes about ten. So while authentic callbacks come, what proved nothing is answered
-// at a rate: whoever waits for an answer sends nothing meanwhile.
+// at a rate: whoever waits for an answer sends nothing meanwhile. So is what was told before,
+// while others tell something new.
 const (
 	paceTime = 10 * time.Second     // so long after an authentic callback
 	paceRate = 2000                 // answers a second for each processor,

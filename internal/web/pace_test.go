@@ -14,7 +14,7 @@ import (
 )
 
 // While authentic callbacks come, answers to what proved nothing go out at 2,000 a second for
-// each processor, whatever they are; otherwise, and to what is authentic, at once.
+// each processor, whatever they are, and so do those to repeats; otherwise, and to what is new, at once.
 func TestRefusalsGiveWay(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	const forged, path = "another", "/callbacks/demo"
@@ -33,6 +33,7 @@ func TestRefusalsGiveWay(t *testing.T) {
 		{"an encoded body", "POST", path, benchKey, []string{"Content-Encoding", "gzip"}, benchBody, 415, 1},
 		{"another address", "POST", "/nothing", benchKey, nil, benchBody, 404, 1},
 		{"another method", "PUT", path, benchKey, nil, benchBody, 405, 1},
+		{"a repeat", "POST", path, benchKey, nil, `{"id":"again","status":"COMPLETED"}`, 200, 1},
 		{"an authentic callback", "POST", path, benchKey, nil, benchBody, 200, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -50,7 +50,8 @@ type Public struct {
 	deadlines *deadlines
 	budget    *budget
 	proved    func()
-	pace      *pace // of answers to what proved nothing
+	news      *calls // authentic callbacks that were no repeats
+	pace      *pace  // of answers to what proved nothing
 }
 
 // LogLimit decides whether one more line of a kind is written now, or counted instead. As a
@@ -71,6 +72,7 @@ const retryAfter = "5"
 func NewPublic(p Public) http.Handler {
 	p.deadlines, p.budget = &deadlines{after: p.Timeout}, newBudget(cmp.Or(p.BodiesLimit, math.MaxInt64), p.BodyLimit)
 	calls := newCalls()
+	p.news = newCalls()
 	p.proved, p.pace = calls.proved, &pace{calls: calls, most: paceMost}
 	// Whoever asks whether the process lives must not wait behind a flood of refusals.
 	health := &pace{calls: calls, most: healthMost}
@@ -169,13 +171,20 @@ func (p Public) callback(c echo.Context) error {
 		subject = out.Event.Subject()
 	}
 	p.log(c, out, subject, err, took, remote, len(body.bytes))
-	if errors.Is(err, callback.ErrUnauthorized) {
+	switch {
+	case errors.Is(err, callback.ErrUnauthorized), err == nil && repeats(out.Kind) && p.news.recent():
 		p.giveWay(body)
+	case err == nil && !repeats(out.Kind):
+		p.news.proved()
 	}
 	return respond(c, out, subject, err)
 }
 
-// giveWay waits until a refusal is due, and holds no body meanwhile.
+// repeats reports whether a callback told nothing new: whoever has captured one can send it as
+// often, and as fast, as a forgery.
+func repeats(kind string) bool { return kind == callback.Duplicate || kind == callback.Late }
+
+// giveWay waits until a refusal, or the answer to a repeat, is due, and holds no body meanwhile.
 func (p Public) giveWay(body *arrival) {
 	size := len(body.bytes)
 	body.release()
