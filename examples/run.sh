@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shows both consumers at work: makes one finished event with `receiver demo`, serves the store that it left behind,
-# sends a callback that is too large for a message, and has each consumer print both events. Exits 0 only if both did. Needs Go, and Node with npm for the second.
+# admits both, sends a callback that is too large for a message, and has each consumer print both events. Exits 0 only if both did. Needs Go, and Node with npm for the second.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -40,9 +40,17 @@ public=$(awk '/^public:/ { public = 1 } public && $1 == "address:" { print $2; e
 header=$("$work/receiver" sign --key-file "$work/demo/signature.key" "$work/large.json")
 curl -sSf -o "$work/answer" -H "$header" --data-binary @"$work/large.json" "http://$public/callbacks/demo"
 
+# admit NAME makes a consumer, whose credentials and inbox prefix the example takes from the environment.
+admit() {
+  "$work/receiver" --config "$work/demo/config.yaml" consumers add "$1" --creds "$work/$1.creds" >/dev/null 2>"$work/added"
+  export NATS_CREDS=$work/$1.creds NATS_INBOX_PREFIX=_INBOX_$1
+}
+
 event='^[0-9A-Za-z_-]+ succeeded object=contact status=COMPLETED rows=10 failed=0 source=demo id=[0-9A-Za-z_-]+\.finished'
 large='large succeeded object= status=COMPLETED rows=\? failed=\? source=demo id=large\.finished'
+admit consumer-go
 check consumer-go "$event.$large body=8388608-bytes,from-the-object-store\$" "$work/consumer-go" -count 2
 (cd examples/consumer-js && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
 export KEY_FILE=$work/demo/signature.key
+admit consumer-js
 check consumer-js "$event signature=verified.$large signature=verified\$" node examples/consumer-js/consumer.mjs --count 2

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -48,16 +49,12 @@ func (c caller) finished(ctx context.Context, id string) (outcome string, acknow
 	return got.Outcome, true, nil
 }
 
-// finishedEvents reads the whole stream of jobs as any consumer can, and counts the
+// finishedEvents takes what a consumer that has the whole stream of jobs is waiting for, and counts the
 // finished events of each job. Each must carry what proves it.
-func finishedEvents(t *testing.T, js jetstream.JetStream) map[string]int {
+func finishedEvents(t *testing.T, consumer jetstream.Consumer) map[string]int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	consumer, err := js.OrderedConsumer(ctx, "JOBS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{"jobs.demo.*.finished"}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	info, err := consumer.Info(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -71,15 +68,39 @@ func finishedEvents(t *testing.T, js jetstream.JetStream) map[string]int {
 		if want := sign(signatureKey, m.Data()); m.Headers().Get("receiver-signature") != want {
 			t.Errorf("%s carries signature %q over its data, want %q", m.Subject(), m.Headers().Get("receiver-signature"), want)
 		}
+		if err := m.Ack(); err != nil {
+			t.Fatal(err)
+		}
 		count[m.Headers().Get("ce-subject")]++
 	}
 	return count
 }
 
-// connect returns JetStream at a NATS server, as a stranger sees it.
-func connect(t *testing.T, url string) jetstream.JetStream {
+// finished is a consumer of all finished events on a server of the operator's.
+func finished(t *testing.T, js jetstream.JetStream) jetstream.Consumer {
 	t.Helper()
-	nc, err := nats.Connect(url, nats.Timeout(5*time.Second))
+	consumer, err := js.OrderedConsumer(t.Context(), "JOBS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{"jobs.demo.*.finished"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return consumer
+}
+
+// admitted is a new consumer of all finished events on the embedded server of the receiver that runs in a folder.
+func admitted(t *testing.T, dir, name string) jetstream.Consumer {
+	t.Helper()
+	nc, consumer, err := add(t, dir, name).connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return consumer
+}
+
+// connect returns JetStream at a NATS server of the operator's, who lets everybody in.
+func connect(t *testing.T, url string, more ...nats.Option) jetstream.JetStream {
+	t.Helper()
+	nc, err := nats.Connect(url, append(more, nats.Timeout(5*time.Second))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +110,16 @@ func connect(t *testing.T, url string) jetstream.JetStream {
 		t.Fatal(err)
 	}
 	return js
+}
+
+// owners is JetStream at an embedded server as whoever has the key of its store, in a folder, sees it.
+func owners(t *testing.T, store, url string) jetstream.JetStream {
+	t.Helper()
+	as, err := nats.NkeyOptionFromSeed(filepath.Join(store, "owner.nk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return connect(t, url, as)
 }
 
 // eachOnce fails the test unless exactly the given jobs have exactly one event each.

@@ -41,16 +41,15 @@ func TestWhatWasAcknowledgedSurvives(t *testing.T) {
 		}
 	}
 
-	public, url := start(t, dir, "serve").listening(t)
-	js := connect(t, url)
-	after := finishedEvents(t, js)
+	public, _ := start(t, dir, "serve").listening(t)
+	after := finishedEvents(t, admitted(t, dir, "after"))
 	for id := range l.acknowledged {
 		if after[id] != 1 {
 			t.Errorf("job %s was answered 200 and has %d finished events after the restart, want 1", id, after[id])
 		}
 	}
 	repeat(t, newCaller(public), l.sent)
-	eachOnce(t, finishedEvents(t, js), l.sent)
+	eachOnce(t, finishedEvents(t, admitted(t, dir, "in-the-end")), l.sent)
 	t.Logf("%d of %d callbacks were answered 200 in %d runs", len(l.acknowledged), len(l.sent), len(ends))
 }
 

@@ -21,6 +21,7 @@ import (
 	"receiver/examples"
 	"receiver/internal/audit"
 	"receiver/internal/config"
+	"receiver/internal/consumers"
 )
 
 // demoFlags are the flags of demo.
@@ -51,7 +52,7 @@ it yourself, until Ctrl-C.`,
 	}
 	cmd.Flags().BoolVar(&f.once, "once", false, "exit when everything was shown; 0 only if all was as it should be")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object for each step on standard output")
-	cmd.Flags().StringVar(&f.keep, "keep", "", "leave the store, config.yaml and the keys in this folder")
+	cmd.Flags().StringVar(&f.keep, "keep", "", "leave the store, config.yaml, the keys and a consumer's credentials in this folder")
 	return cmd
 }
 
@@ -86,6 +87,10 @@ func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
 	}
 	defer func() { err = errors.Join(err, in.stop()) }()
 	d := &demonstration{app: a, json: f.json, cfg: cfg, in: in, platform: platform, source: source}
+	consumer := newConsumer{name: demoSource, durables: []string{demoSource}, from: "all", creds: filepath.Join(folder, demoCreds)}
+	if _, err := consumer.admit(ctx, in.bus, cfg.Abs(cfg.NATS.Embedded.Folder)); err != nil {
+		return fmt.Errorf("adding the demo's consumer: %w", err)
+	}
 	if err := d.run(ctx); err != nil || f.once {
 		return err
 	}
@@ -116,10 +121,14 @@ func demoFolder(keep string) (folder string, cleanUp func(), err error) {
 }
 
 // demoFiles are what the demo leaves in a folder.
-var demoFiles = []string{"config.yaml", "signature.key", "log.key", "receiver-data", "receiver-checkpoints", "receiver-checkpoints.store"}
+var demoFiles = []string{"config.yaml", "signature.key", "log.key", demoCreds, "receiver-data", "receiver-checkpoints", "receiver-checkpoints.store"}
 
-// demoSource is the name of the demo's one source.
-const demoSource = "demo"
+const (
+	// demoSource is the name of the demo's one source, and of its one consumer.
+	demoSource = "demo"
+	// demoCreds is the file of the consumer's credentials.
+	demoCreds = "demo.creds"
+)
 
 //go:embed demo.yaml.tmpl
 var demoTemplate string
@@ -190,6 +199,9 @@ func (d *demonstration) invite(folder string) {
 	if exe, err := os.Executable(); err == nil && !strings.Contains(exe, "go-build") {
 		self = exe
 	}
+	consumer := added{Durables: []string{demoSource}, Credentials: absolute(filepath.Join(folder, demoCreds)), InboxPrefix: consumers.Inbox(demoSource), URL: d.in.natsURL()}
+	var lines strings.Builder
+	consumer.goLines(&lines, false)
 	d.app.say(`
 It stays up until Ctrl-C. Try it, in another terminal:
 
@@ -201,13 +213,15 @@ It stays up until Ctrl-C. Try it, in another terminal:
   curl -si -H "$(%[1]s sign --key-file %[2]s body.json)" --data-binary @body.json http://%[3]s/callbacks/demo
   curl -si --data-binary @body.json http://%[3]s/callbacks/demo
 
-  # the events, as a consumer sees them
+  # the events; and how a consumer takes them, by the nats command and in Go
   %[1]s --config %[4]s events watch --since 1h
-  nats --server %[5]s sub 'jobs.>'
+  %[5]s
+  %[8]s
 
   # that nothing of it was changed since
   %[1]s --config %[4]s audit verify
 
 public  http://%[3]s   private http://%[6]s (/readyz, /metrics)   platform %[7]s
-`, self, key, d.in.public.addr, config, d.in.natsURL(), d.in.private.addr, d.platform.url)
+`, self, key, d.in.public.addr, config, consumer.command(false), d.in.private.addr, d.platform.url,
+		strings.ReplaceAll(strings.TrimSpace(lines.String()), "\n", "\n  "))
 }

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"receiver/internal/certs"
+	"receiver/internal/consumers"
 	"receiver/internal/doctor"
 	"receiver/internal/publish"
 )
@@ -28,9 +28,8 @@ func (x examination) port(context.Context) []doctor.Finding {
 			found = doctor.Unseen(err.Error())
 		}
 	}
-	if files, err := filepath.Glob(filepath.Join(folder, "consumers", "*.json")); err == nil {
-		p.Consumers = len(files)
-	}
+	all, err := consumers.Readable(folder)
+	p.Consumers, p.Unreadable = len(all), err
 	p.Strangers, _ = publish.AdmitsStrangers(folder) // that it cannot be asked is said by the check of nats
 	return append(p.Findings(time.Now()), found...)
 }

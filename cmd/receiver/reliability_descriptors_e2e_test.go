@@ -36,7 +36,7 @@ func TestReliabilityDescriptors(t *testing.T) {
 				t.Fatal(err)
 			}
 			serve := startWith(t, dir, "sh", "-c", fmt.Sprintf("ulimit -n %d && exec receiver serve", files))
-			public, nats := serve.listening(t)
+			public, _ := serve.listening(t)
 			began := time.Now()
 			c := newCaller(public)
 			c.client.Transport = &http.Transport{DisableKeepAlives: true}
@@ -64,7 +64,7 @@ func TestReliabilityDescriptors(t *testing.T) {
 			if t.Failed() {
 				return
 			}
-			eachOnce(t, only(finishedEvents(t, connect(t, nats)), sent), sent)
+			eachOnce(t, only(finishedEvents(t, admitted(t, dir, "all")), sent), sent)
 			blocks, err := filepath.Glob(filepath.Join(dir, "receiver-data", "jetstream", "*", "streams", "JOBS", "msgs", "*.blk"))
 			if err != nil || len(blocks) < 2 {
 				t.Errorf("JOBS has %d files, %v; want that it began another one", len(blocks), err)

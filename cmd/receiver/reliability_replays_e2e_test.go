@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -39,7 +40,8 @@ func replay(t *testing.T, larges int, most float64) {
 	const connections, rounds, hiccup = 1000, 5, 5 * time.Millisecond
 	const large = 7 << 20
 	began := time.Now()
-	serve := start(t, configured(t), "serve")
+	dir := configured(t)
+	serve := start(t, dir, "serve")
 	public, nats := serve.listening(t)
 	l := &load{sent: map[string]bool{}, acknowledged: map[string]bool{}}
 	c := newCaller(public)
@@ -72,8 +74,7 @@ func replay(t *testing.T, larges int, most float64) {
 		answers += f.end(t)
 		peaks = append(peaks, peakOf(t, serve))
 	}
-	js := connect(t, nats)
-	eachOnce(t, finishedEvents(t, js), l.acknowledged)
+	eachOnce(t, finishedEvents(t, admitted(t, dir, "all")), l.acknowledged)
 	slices.Sort(alone)
 	slices.Sort(beside)
 	const quarter = rounds / 4
@@ -88,7 +89,7 @@ func replay(t *testing.T, larges int, most float64) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	attempts, err := js.Stream(ctx, "ATTEMPTS")
+	attempts, err := owners(t, filepath.Join(dir, "receiver-data"), nats).Stream(ctx, "ATTEMPTS")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -111,26 +110,13 @@ func (f *storeFault) get(path string) (int, string) {
 func (f *storeFault) owner() jetstream.JetStream {
 	f.t.Helper()
 	_, url := f.serve.listening(f.t)
-	as, err := nats.NkeyOptionFromSeed(filepath.Join(f.folder, "owner.nk"))
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	nc, err := nats.Connect(url, as)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return js
+	return owners(f.t, f.folder, url)
 }
 
 // row holds the streams to what was acknowledged, and prints a row of docs/reliability.md.
 func (f *storeFault) row(what string) {
 	f.t.Helper()
-	events := finishedEvents(f.t, f.owner())
+	events := finishedEvents(f.t, finished(f.t, f.owner()))
 	doubled := 0
 	for id := range f.acknowledged {
 		if events[id] != 1 {

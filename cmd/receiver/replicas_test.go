@@ -50,7 +50,7 @@ func TestTwoReceiversMakeOneEvent(t *testing.T) {
 		}
 	}
 	js := connect(t, url)
-	eachOnce(t, finishedEvents(t, js), want)
+	eachOnce(t, finishedEvents(t, finished(t, js)), want)
 	for stream, want := range map[string]uint64{"JOBS": jobs, "ATTEMPTS": jobs} {
 		if got := messages(t, js, stream); got != want {
 			t.Errorf("stream %s has %d messages, want %d", stream, got, want)

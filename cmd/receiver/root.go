@@ -55,7 +55,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use or configuration.`,
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "form of results: table or json")
 	root.AddCommand(
 		newServe(a), newDemo(a), newSimulate(a),
-		newObjects(a), newSubmit(a), newJobs(a), newEvents(a), newKeys(a), newSources(a), newTokens(a), newBackfill(a), newAudit(a),
+		newObjects(a), newSubmit(a), newJobs(a), newEvents(a), newConsumers(a), newKeys(a), newSources(a), newTokens(a), newBackfill(a), newAudit(a),
 		newSign(a), newVerify(a), newConformance(a), newBench(a), newDoctor(a), newStreams(a), newConfig(a), newLicenses(a), newVersion(a),
 	)
 	markUsage(root)

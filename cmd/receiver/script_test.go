@@ -32,6 +32,8 @@ import (
 //	signal NAME SIGNAL               sends it a signal that does not end it
 //	post [-X M] [-H H]… [-key FILE] [-chunked] URL [FILE]
 //	                                 sends a request and prints the answer
+//	consume FILE                     takes and acknowledges events by the lines in it that
+//	                                 consumers add printed, and prints their subjects
 //	digest FOLDER                    prints name, mode and SHA-256 of every file
 //	readenv FILE                     takes K=V lines as variables
 //	alone                            keeps out other scripts that say so
@@ -64,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"waitlog": waitCommand(func(p *process) *output { return p.log }),
 			"waitout": waitCommand(func(p *process) *output { return p.out }),
 			"post":    postCommand, "digest": digestCommand, "alone": aloneCommand, "readenv": readenvCommand,
+			"consume": consumeCommand,
 		},
 	})
 }

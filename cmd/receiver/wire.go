@@ -220,6 +220,7 @@ func (in *instance) newMetrics() *web.Metrics {
 			room := in.server.Room()
 			return web.Store{Free: room.Free, Refuses: room.Full != nil, Restarts: room.Restarts}
 		})
+		m.ShowRefused(publish.Refusals(), in.server.Refused)
 	}
 	words := make([]string, len(publish.States))
 	for i, s := range publish.States {

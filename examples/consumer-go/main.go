@@ -22,6 +22,8 @@ import (
 
 func main() {
 	url := flag.String("url", cmp.Or(os.Getenv("NATS_URL"), nats.DefaultURL), "address of the NATS server")
+	creds := flag.String("creds", os.Getenv("NATS_CREDS"), "credentials file that receiver consumers add wrote")
+	prefix := flag.String("inbox-prefix", cmp.Or(os.Getenv("NATS_INBOX_PREFIX"), nats.InboxPrefix[:len(nats.InboxPrefix)-1]), "prefix of the subjects on which we are answered")
 	durable := flag.String("durable", "consumer-go", "name by which the server knows how far we have come")
 	count := flag.Int("count", 0, "stop after this many events; 0 means never")
 	identity := flag.String("identity-file", "", "age identity file to decrypt bodies with")
@@ -29,7 +31,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	keys, err := identities(*identity)
 	if err == nil {
-		err = run(ctx, *url, *durable, *count, keys)
+		var nc *nats.Conn
+		if nc, err = connect(*url, *creds, *prefix, *durable); err == nil {
+			err = run(ctx, nc, *durable, *count, keys)
+			nc.Close()
+		}
 	}
 	stop()
 	if err != nil && !errors.Is(err, context.Canceled) {
@@ -38,23 +44,28 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, url, durable string, count int, keys []age.Identity) error {
-	nc, err := nats.Connect(url, nats.Name(durable))
-	if err != nil {
-		return fmt.Errorf("connecting to %s: %w", url, err)
+func connect(url, creds, prefix, name string) (*nats.Conn, error) {
+	opts := []nats.Option{nats.Name(name), nats.CustomInboxPrefix(prefix)}
+	if creds != "" {
+		opts = append(opts, nats.UserCredentials(creds))
 	}
-	defer nc.Close()
+	nc, err := nats.Connect(url, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w", url, err)
+	}
+	return nc, nil
+}
+
+func run(ctx context.Context, nc *nats.Conn, durable string, count int, keys []age.Identity) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return err
 	}
-	// A durable consumer survives us: the server keeps our place, and gives again what
-	// we did not acknowledge.
-	consumer, err := js.CreateOrUpdateConsumer(ctx, "JOBS", jetstream.ConsumerConfig{
-		Durable: durable, FilterSubject: "jobs.*.*.finished", AckPolicy: jetstream.AckExplicitPolicy,
-	})
+	// The durable consumer, which `receiver consumers add` made, survives us: the server keeps
+	// our place, and gives again what we did not acknowledge.
+	consumer, err := js.Consumer(ctx, "JOBS", durable)
 	if err != nil {
-		return fmt.Errorf("consumer %s of the stream JOBS: %w", durable, err)
+		return fmt.Errorf("durable %s of the stream JOBS: %w", durable, err)
 	}
 	for n := 0; count == 0 || n < count; n++ {
 		msg, err := next(ctx, consumer)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -11,14 +13,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"receiver/internal/consumers"
 	"receiver/internal/job"
 	"receiver/internal/publish"
 )
 
-// TestABodyInTheObjectStoreIsRead reads as every consumer of the embedded server does: it
-// connects without credentials.
+// TestABodyInTheObjectStoreIsRead reads as every consumer of the embedded server does: with
+// what its credentials let it do and no more.
 func TestABodyInTheObjectStoreIsRead(t *testing.T) {
-	s, err := publish.Start(publish.Embedded{Folder: t.TempDir(), Address: "127.0.0.1:0", Log: zerolog.Nop()})
+	folder := t.TempDir()
+	s, err := publish.Start(publish.Embedded{Folder: folder, Address: "127.0.0.1:0", Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,12 +32,27 @@ func TestABodyInTheObjectStoreIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Close(context.Background()) })
-	nc, err := nats.Connect(s.URL())
+	if _, err := b.AddDurable(t.Context(), publish.Durable{Name: "orders"}); err != nil {
+		t.Fatal(err)
+	}
+	_, creds, err := consumers.Add(folder, "orders", []string{"orders"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "orders.creds")
+	if err := os.WriteFile(file, creds, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := connect(s.URL(), file, consumers.Inbox("orders"), "orders")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	orders, err := js.Consumer(t.Context(), "JOBS", "orders")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,19 +62,17 @@ func TestABodyInTheObjectStoreIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stored, err := b.Publish(t.Context(), job.Event{Kind: job.Finished, Source: "demo", Job: view, Time: time.Now(), Evidence: job.ByCallback, Data: body})
+		if _, err := b.Publish(t.Context(), job.Event{Kind: job.Finished, Source: "demo", Job: view, Time: time.Now(), Evidence: job.ByCallback, Data: body}); err != nil {
+			t.Fatal(err)
+		}
+		msg, err := next(t.Context(), orders)
 		if err != nil {
 			t.Fatal(err)
 		}
-		stream, err := js.Stream(t.Context(), "JOBS")
-		if err != nil {
-			t.Fatal(err)
+		if err := fromJobs(msg, "orders"); err != nil {
+			t.Error(err)
 		}
-		msg, err := stream.GetMsg(t.Context(), stored.Sequence)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := bodyOf(t.Context(), js, message{header: msg.Header, data: msg.Data})
+		got, err := bodyOf(t.Context(), js, msg)
 		if err != nil || !bytes.Equal(got, body) {
 			t.Errorf("bodyOf gives %d bytes, %v, want the %d that were stored", len(got), err, size)
 		}

@@ -1,16 +1,18 @@
 // Prints one line for every finished job and acknowledges it. With KEY_FILE it checks the
 // platform's signature once more, over the body as it was signed: trust in us is not needed.
 //
-//   NATS_URL=nats://127.0.0.1:4222 KEY_FILE=signature.key node consumer.mjs --count 1
+//   NATS_CREDS=consumer-js.creds NATS_INBOX_PREFIX=_INBOX_consumer-js KEY_FILE=signature.key node consumer.mjs --count 1
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { connect, credsAuthenticator } from "@nats-io/transport-node";
 
 const { values: args } = parseArgs({
   options: {
     url: { type: "string", default: process.env.NATS_URL || "nats://127.0.0.1:4222" },
+    creds: { type: "string", default: process.env.NATS_CREDS || "" }, // what `receiver consumers add` wrote
+    "inbox-prefix": { type: "string", default: process.env.NATS_INBOX_PREFIX || "_INBOX" },
     durable: { type: "string", default: "consumer-js" },
     count: { type: "string", default: "0" }, // 0 means never stop
   },
@@ -67,14 +69,16 @@ function handle(msg, data) {
   );
 }
 
-const nc = await connect({ servers: args.url, name: args.durable });
-// A durable consumer survives us: the server keeps our place, and gives again what we did not acknowledge.
-const jsm = await jetstreamManager(nc);
-await jsm.consumers.add("JOBS", {
-  durable_name: args.durable,
-  filter_subject: "jobs.*.*.finished",
-  ack_policy: AckPolicy.Explicit,
+const nc = await connect({
+  servers: args.url,
+  name: args.durable,
+  inboxPrefix: args["inbox-prefix"],
+  authenticator: args.creds ? credsAuthenticator(readFileSync(args.creds)) : undefined,
 });
+// checkAPI would ask after the account, which is not ours to know.
+const jsm = await jetstreamManager(nc, { checkAPI: false });
+// The durable consumer, which `receiver consumers add` made, survives us: the server keeps our place, and gives again
+// what we did not acknowledge.
 // One at a time: what is fetched and not acknowledged comes again only after half a minute.
 const events = await (await jetstream(nc).consumers.get("JOBS", args.durable)).consume({ max_messages: 1 });
 for (const end of ["SIGINT", "SIGTERM"]) process.once(end, () => events.stop());

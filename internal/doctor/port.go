@@ -16,6 +16,8 @@ type Port struct {
 	Expires           time.Time
 	// Consumers is how many have a name and credentials.
 	Consumers int
+	// Unreadable is what is wrong with the files of others; nil if nothing is.
+	Unreadable error
 	// Connections is how many clients may be connected; 0 is not known.
 	Connections int
 	// Strangers says whether a client without credentials was let in.
@@ -34,13 +36,19 @@ func (p Port) Findings(now time.Time) []Finding {
 	if p.Strangers {
 		f := Finding{
 			Severity: Warning, What: "the NATS port lets in clients without credentials",
-			Why:    "whoever reaches it can read every event",
-			Change: "run nothing else on this machine that may not read events, or take nats.mode external, where each consumer has a user",
+			Why:    "whoever reaches it can read every event: the receiver that runs is an older one",
+			Change: "start this version in its place, and give each consumer credentials: `receiver consumers add NAME`",
 		}
 		if !loopback(p.Address) {
 			f.Severity = Error
 		}
 		found = append(found, f)
+	}
+	if p.Unreadable != nil {
+		found = append(found, Finding{
+			Severity: Warning, What: "a consumer is not let in: " + p.Unreadable.Error(),
+			Why: "it gets no events until it is removed and added again", Change: "`receiver consumers remove NAME`, then `receiver consumers add NAME`",
+		})
 	}
 	return append(found, p.certificate(now)...)
 }
@@ -60,9 +68,12 @@ func (p Port) reached() Finding {
 	if p.Certificates {
 		how += " and with a certificate of its own"
 	}
-	let := fmt.Sprintf("%d named consumers have credentials", p.Consumers)
+	let := fmt.Sprintf("%d named consumers have credentials, and nobody else gets in", p.Consumers)
+	if p.Consumers == 0 {
+		let = "nobody gets in, since no consumer has credentials yet (`receiver consumers add NAME`)"
+	}
 	if p.Connections > 0 {
-		let += fmt.Sprintf(", and %d connections may be open at once", p.Connections)
+		let += fmt.Sprintf("; %d connections may be open at once", p.Connections)
 	}
 	f := Finding{What: "the NATS port is reached by " + who + ", " + how + "; " + let}
 	if !p.TLS && !loopback(p.Address) {

@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,9 @@ func TestPort(t *testing.T) {
 	}{
 		{"none", doctor.Port{}, []string{"ok no port leads"}},
 		{"loopback", doctor.Port{Address: "127.0.0.1:4222", Consumers: 2, Connections: 256},
-			[]string{"ok every program of this machine, and no other one (127.0.0.1:4222), in clear text; 2 named consumers have credentials, and 256 connections may be open at once"}},
+			[]string{"ok every program of this machine, and no other one (127.0.0.1:4222), in clear text; 2 named consumers have credentials, and nobody else gets in; 256 connections may be open at once"}},
+		{"nobody yet", doctor.Port{Address: "127.0.0.1:4222"}, []string{"ok nobody gets in, since no consumer has credentials yet"}},
+		{"a broken file", doctor.Port{Address: "127.0.0.1:4222", Consumers: 1, Unreadable: errors.New("broken")}, []string{"ok 1 named", "warning not let in: broken"}},
 		{"localhost", doctor.Port{Address: "localhost:4222"}, []string{"ok every program of this machine"}},
 		{"IPv6 loopback", doctor.Port{Address: "[::1]:4222", TLS: true}, []string{"ok every program of this machine, and no other one ([::1]:4222), by TLS"}},
 		{"one address", doctor.Port{Address: "10.0.0.1:4222", TLS: true}, []string{"ok any machine that reaches 10.0.0.1:4222, by TLS;"}},

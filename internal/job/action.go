@@ -50,6 +50,10 @@ const (
 	// ActionMend: what was damaged was left out of the store's files. It is recorded when it
 	// is done, since there is no store to record it in before.
 	ActionMend = "mend"
+	// ActionConsumerAdd: somebody was admitted to read events from the embedded server.
+	ActionConsumerAdd = "consumer_add"
+	// ActionConsumerRemove: somebody was not admitted any more.
+	ActionConsumerRemove = "consumer_remove"
 )
 
 var actionWord = regexp.MustCompile(`^[a-z_]{1,32}$`)

@@ -32,10 +32,8 @@ const uplinkAccount = "UPLINK"
 // uplinkAPI are the requests about this side's streams that the hub may make: to look.
 func uplinkAPI() []string {
 	var all []string
-	for _, r := range guestAPI {
-		if !strings.HasPrefix(r.subject, "CONSUMER.") && !strings.Contains(r.subject, ">") {
-			all = append(all, r.subject)
-		}
+	for _, stream := range []string{JobsStream, AttemptsStream, "OBJ_" + PayloadBucket} {
+		all = append(all, "STREAM.INFO."+stream, "STREAM.MSG.GET."+stream, "DIRECT.GET."+stream)
 	}
 	return all
 }

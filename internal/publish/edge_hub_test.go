@@ -121,7 +121,7 @@ func TestTheHubOfTheManual(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	if answer, err := nc.Request("$JS.rim-1.API.STREAM.INFO.JOBS", nil, 5*guestPatience); err != nil || strings.Contains(string(answer.Data), "error") {
+	if answer, err := nc.Request("$JS.rim-1.API.STREAM.INFO.JOBS", nil, 5*answerPatience); err != nil || strings.Contains(string(answer.Data), "error") {
 		t.Errorf("the hub asks after the edge's JOBS: %v", err)
 	}
 }

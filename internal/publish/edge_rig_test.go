@@ -269,8 +269,8 @@ func (s *somebodys) inOrder(stream string) {
 	}
 }
 
-// guestPatience is how long an answer is waited for that must not come.
-const guestPatience = 200 * time.Millisecond
+// answerPatience is how long an answer is waited for that must not come.
+const answerPatience = 200 * time.Millisecond
 
 // called is a callback's event, with what proves it.
 func called(k job.Kind, id, status string) job.Event {

@@ -88,10 +88,15 @@ func TestOnlyTheForwarderCrossesTheLine(t *testing.T) {
 	if n := hub.holds(publish.JobsStream, ">"); n != 1 {
 		t.Errorf("the hub holds %d events, want its own", n)
 	}
-	nc, _ := guest(t, r.server)
-	for _, subject := range []string{"jobs.demo.forged.finished", "$JS.hub.API.STREAM.DELETE.JOBS", "$JS.hub.API.STREAM.INFO.JOBS"} {
-		if answer, err := nc.Request(subject, nil, guestPatience); err == nil {
-			t.Errorf("a guest of the edge reaches %s at the hub: %s", subject, answer.Data)
+	c := crowd{Server: r.server, Bus: r.Bus, folder: r.e.Folder, creds: map[string][]byte{}}
+	c.admit(t, "a")
+	nc := c.connect(t, "a")
+	for _, subject := range []string{
+		"jobs.demo.forged.finished", "$JS.hub.API.STREAM.DELETE.JOBS", "$JS.hub.API.STREAM.INFO.JOBS", "$JS.hub.API.CONSUMER.MSG.NEXT.JOBS.a",
+		"$JS.rim-1.API.STREAM.INFO.JOBS",
+	} {
+		if answer, err := nc.Request(subject, nil, answerPatience); err == nil {
+			t.Errorf("a consumer of the edge reaches %s: %s", subject, answer.Data)
 		}
 	}
 	for _, subject := range []string{
@@ -99,11 +104,11 @@ func TestOnlyTheForwarderCrossesTheLine(t *testing.T) {
 		"$JS.rim-1.API.CONSUMER.CREATE.JOBS", "$JS.rim-1.API.STREAM.LIST", "$JS.rim-1.API.STREAM.INFO.WATCH",
 	} {
 		hub.jetstream()
-		if answer, err := hub.nc.Request(subject, nil, guestPatience); err == nil {
+		if answer, err := hub.nc.Request(subject, nil, answerPatience); err == nil {
 			t.Errorf("the hub reaches %s at the edge: %s", subject, answer.Data)
 		}
 	}
-	answer, err := hub.nc.Request("$JS.rim-1.API.STREAM.INFO.JOBS", nil, 5*guestPatience)
+	answer, err := hub.nc.Request("$JS.rim-1.API.STREAM.INFO.JOBS", nil, 5*answerPatience)
 	if err != nil || !bytes.Contains(answer.Data, []byte(`"messages":1`)) {
 		t.Errorf("the hub asks after the edge's JOBS: %v, %v, want that it holds one", answer, err)
 	}

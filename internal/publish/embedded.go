@@ -72,6 +72,7 @@ type Server struct {
 	quit    context.CancelFunc
 	watched sync.WaitGroup
 	owner   nkeys.KeyPair
+	gate    *gate
 	claim   *claim // nil if the server runs on a copy
 	batches staging
 	staging sync.Mutex  // held while batches are led
@@ -108,7 +109,11 @@ func Start(e Embedded) (_ *Server, err error) {
 	if e.Edge, err = e.Edge.withUser(); err != nil {
 		return nil, err
 	}
-	opts, err := e.options(owner)
+	gate, err := newGate(e, owner)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := e.options(gate)
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +125,11 @@ func Start(e Embedded) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	ns, said, err := start(opts, e.Log)
+	ns, said, err := start(opts, gate, e.Log)
 	if err != nil {
 		return nil, err
 	}
-	s := newServer(ns, said, e, owner)
+	s := newServer(ns, said, e, owner, gate)
 	if err := complete(ns, e.Folder); err != nil {
 		s.Stop()
 		return nil, fmt.Errorf("starting the embedded NATS server on %s: %w: %s", e.Folder, err, said.lastError())
@@ -153,25 +158,27 @@ func (s *Server) attend() {
 	s.quit = quit
 	s.look()
 	s.watched.Go(func() { s.watchRoom(ctx) })
+	s.watched.Go(func() { s.gate.watch(ctx) })
 	s.watched.Go(func() { s.e.port.watch(ctx, s.e.Log) })
 	if s.e.SyncAlways { // else what is there may not be on disk for two minutes
 		s.watched.Go(func() { s.keepNote(ctx) })
 	}
 }
 
-func newServer(ns *server.Server, said *serverLog, e Embedded, owner nkeys.KeyPair) *Server {
-	s := &Server{e: e, said: said, owner: owner, quit: func() {}, home: home{streams: map[string]*streamFiles{}}}
+func newServer(ns *server.Server, said *serverLog, e Embedded, owner nkeys.KeyPair, gate *gate) *Server {
+	s := &Server{e: e, said: said, owner: owner, gate: gate, quit: func() {}, home: home{streams: map[string]*streamFiles{}}}
 	s.ns.Store(ns)
 	s.room.Store(&Room{Free: -1, State: StateOK})
 	return s
 }
 
-func start(opts *server.Options, log zerolog.Logger) (*server.Server, *serverLog, error) {
+func start(opts *server.Options, gate *gate, log zerolog.Logger) (*server.Server, *serverLog, error) {
 	ns, err := server.NewServer(opts)
 	if err != nil {
 		return nil, nil, fmt.Errorf("configuring the embedded NATS server: %w", err)
 	}
-	logger := &serverLog{log: log}
+	gate.ns.Store(ns)
+	logger := &serverLog{log: log, crowded: gate.crowded}
 	ns.SetLoggerV2(logger, false, false, false)
 	ns.Start()
 	// What is fatal, such as a port in use, is known by now; waiting would not help.
@@ -254,7 +261,7 @@ func (s *Server) leave(last map[string]server.StreamState, unknown error) {
 	s.claim.lock.release()
 }
 
-func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {
+func (e Embedded) options(gate *gate) (*server.Options, error) {
 	maxPayload := server.MAX_PAYLOAD_MAX_SIZE
 	if e.MaxBody > maxPayload {
 		maxPayload = e.MaxBody + headerRoom
@@ -266,14 +273,20 @@ func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {
 		JetStreamMaxStore: 1 << 50,
 		MaxConn:           e.MaxConnections,
 		MaxPayload:        int32(maxPayload), NoSigs: true, DontListen: e.Address == "",
+		CustomClientAuthentication: gate, AlwaysEnableNonce: true, MaxSubs: mostSubscriptions,
+		AuthTimeout: signInPatience.Seconds(), MaxControlLine: mostControlLine,
 	}
 	if e.Edge != nil {
 		// A hub has one leaf of a name; a second one that comes takes its place.
 		opts.ServerName, opts.JetStreamDomain = e.Edge.Name, e.Edge.Name
 		opts.PingInterval, opts.MaxPingsOut = pingInterval, leafPings
 	}
-	if err := admit(opts, owner, e.Edge); err != nil {
-		return nil, err
+	text := accounts(e.Edge)
+	if e.Edge != nil {
+		text += e.Edge.leaf()
+	}
+	if err := opts.ProcessConfigString(text); err != nil {
+		return nil, fmt.Errorf("configuring the accounts of the embedded NATS server: %w", err)
 	}
 	if opts.DontListen {
 		return opts, nil
@@ -288,9 +301,6 @@ func (e Embedded) options(owner nkeys.KeyPair) (*server.Options, error) {
 	}
 	if opts.Port == 0 {
 		opts.Port = server.RANDOM_PORT
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		opts.NoAuthUser = "" // nobody of another machine is let in without credentials
 	}
 	e.port.configure(opts)
 	return opts, nil

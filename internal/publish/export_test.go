@@ -106,3 +106,24 @@ func CopyTree(from, to string) error { return copyTree(from, to) }
 
 // Pause waits as one does who tries again.
 func Pause(ctx context.Context) error { return pause(ctx, lagPause) }
+
+// Owed is how many requests of others s has not answered, or not for the last time.
+func Owed(s *Server) int {
+	owner, err := s.ns.Load().LookupAccount(ownerAccount)
+	if err != nil {
+		return -1
+	}
+	return owner.NumPendingAllResponses()
+}
+
+// Pending is how many bytes wait in s for clients to read them.
+func Pending(s *Server) (n int) {
+	open, err := s.ns.Load().Connz(nil)
+	if err != nil {
+		return -1
+	}
+	for _, c := range open.Conns {
+		n += c.Pending
+	}
+	return n
+}

@@ -211,15 +211,19 @@ func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a key for the copy: %w", err)
 	}
-	opts, err := e.options(owner)
+	gate, err := newGate(e, owner)
 	if err != nil {
 		return nil, err
 	}
-	ns, said, err := start(opts, log)
+	opts, err := e.options(gate)
 	if err != nil {
 		return nil, err
 	}
-	s := newServer(ns, said, e, owner)
+	ns, said, err := start(opts, gate, log)
+	if err != nil {
+		return nil, err
+	}
+	s := newServer(ns, said, e, owner, gate)
 	s.scratch, s.damage = temp, damage
 	return s, nil
 }

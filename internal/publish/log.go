@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
 )
 
@@ -15,6 +16,8 @@ type serverLog struct {
 	last  atomic.Value // string: the last error, to explain a failed start
 	fatal atomic.Bool  // the server gave up
 	write atomic.Value // string: the first write that failed, after which its stream takes no more
+
+	crowded chan<- struct{} // is told of a connection that was one too many
 }
 
 // failedWrite is the first write that failed; empty if none has.
@@ -53,6 +56,12 @@ func (l *serverLog) Errorf(format string, v ...any) {
 	// nats-server, stream.go, setWriteErrLocked. What a batch is staged in may fail without harm.
 	if strings.HasPrefix(format, "JetStream stream ") && strings.Contains(format, "critical write error") {
 		l.write.CompareAndSwap(nil, text)
+	}
+	if strings.Contains(text, server.ErrTooManyConnections.Error()) {
+		select {
+		case l.crowded <- struct{}{}:
+		default: // is told already
+		}
 	}
 	l.put(l.log.Error(), format, v)
 }

@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -200,4 +201,38 @@ func open(t *testing.T, s *publish.Server) *publish.Bus {
 		}
 	})
 	return b
+}
+
+// largest fills the event's body up to what the embedded server takes without its headers.
+func largest(e job.Event) job.Event {
+	e.Data = append(e.Data, bytes.Repeat([]byte(" "), 8<<20-len(e.Data))...)
+	return e
+}
+
+func count(t *testing.T, b *publish.Bus, stream string) (n int) {
+	t.Helper()
+	for _, err := range b.Messages(t.Context(), publish.Watch{Stream: stream}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	return n
+}
+
+func store(t *testing.T, b *publish.Bus, e job.Event) job.Stored {
+	t.Helper()
+	got, err := b.Publish(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func attempt(verdict string) job.Attempt {
+	body := []byte("not for us")
+	return job.Attempt{
+		Source: "demo", Verdict: verdict, Receipt: job.Receipt{Received: time.Now()},
+		Body: body, Size: int64(len(body)), SHA256: job.BodySHA256(body),
+	}
 }

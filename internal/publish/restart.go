@@ -65,7 +65,7 @@ func (s *Server) restart() error {
 	if a, ok := old.Addr().(*net.TCPAddr); ok && a != nil {
 		s.e.Address = a.String() // clients come back to the same port
 	}
-	opts, err := s.e.options(s.owner)
+	opts, err := s.e.options(s.gate)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (s *Server) restart() error {
 	if err := syncBlocks(s.e.Folder); err != nil {
 		return err
 	}
-	ns, said, err := start(opts, s.e.Log)
+	ns, said, err := start(opts, s.gate, s.e.Log)
 	if err != nil {
 		return err
 	}

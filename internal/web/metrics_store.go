@@ -44,6 +44,16 @@ func (m *Metrics) ShowRestored(count func() uint64) {
 	}, func() float64 { return float64(count()) }))
 }
 
+// ShowRefused adds counters of what the NATS port refused, by why.
+func (m *Metrics) ShowRefused(reasons []string, count func(reason string) uint64) {
+	for _, r := range reasons {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "receiver_nats_refused_total", ConstLabels: prometheus.Labels{"reason": r},
+			Help: "Clients of the NATS port that were refused or disconnected: strangers, consumers with too many connections or that do not take what they ask for, and those that had not signed in when there was no room.",
+		}, func() float64 { return float64(count(r)) }))
+	}
+}
+
 func one(is bool) float64 {
 	if is {
 		return 1

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package consumers
+
+const openFlags = 0

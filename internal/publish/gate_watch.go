@@ -1,0 +1,188 @@
+package publish
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"receiver/internal/consumers"
+)
+
+// What the server does not bound by itself. A request that is not answered yet takes some
+// hundred bytes, for two minutes where it may have more than one answer; what a consumer does
+// not read waits for it.
+const (
+	mostOwedEach   = 32 << 10 // requests
+	mostOwedAll    = 4 * mostOwedEach
+	mostPendingAll = 128 << 20 // bytes
+	gateTick       = 50 * time.Millisecond
+)
+
+// watch looks after the connections until ctx is done.
+func (g *gate) watch(ctx context.Context) {
+	tick := time.NewTicker(gateTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-g.crowded:
+		}
+		g.look(g.ns.Load())
+	}
+}
+
+// look ends the connections of consumers that are no more or take too much, and of
+// those who were to sign in first when there is no room for others.
+func (g *gate) look(ns *server.Server) {
+	open, err := ns.Connz(&server.ConnzOptions{Username: true, Limit: 1 << 20})
+	if err != nil {
+		return
+	}
+	known := map[string]consumers.Consumer{}
+	for _, one := range g.consumers() {
+		known[one.Key] = one
+	}
+	var strangers, theirs []*server.ConnInfo
+	for _, c := range open.Conns {
+		_, consumer := known[c.AuthorizedUser]
+		switch {
+		case c.AuthorizedUser == "" && c.IP != "": // those of this process have none
+			strangers = append(strangers, c)
+		case c.AuthorizedUser == "" || c.AuthorizedUser == g.owner || c.AuthorizedUser == g.uplink:
+		case consumer:
+			theirs = append(theirs, c)
+		default:
+			_ = ns.DisconnectClientByID(c.Cid) // it may have gone by itself
+		}
+	}
+	g.relieve(ns, theirs, known)
+	if len(open.Conns) >= g.most-g.ours() {
+		g.makeRoom(ns, strangers)
+	}
+}
+
+// makeRoom ends the older half of the connections that have not signed in: whoever has
+// credentials takes milliseconds to show them.
+func (g *gate) makeRoom(ns *server.Server, strangers []*server.ConnInfo) {
+	slices.SortFunc(strangers, func(a, b *server.ConnInfo) int { return cmp.Compare(a.Cid, b.Cid) })
+	for _, c := range strangers[:(len(strangers)+1)/2] {
+		g.end(ns, byRoom, c, errors.New("it had not signed in, and there was no room for others"))
+	}
+}
+
+func (g *gate) end(ns *server.Server, why reason, c *server.ConnInfo, err error) {
+	if ns.DisconnectClientByID(c.Cid) == nil {
+		g.refuse(why, address(net.JoinHostPort(c.IP, strconv.Itoa(c.Port))), err)
+	}
+}
+
+type address string
+
+func (a address) String() string { return string(a) }
+
+// relieve ends the connections of consumers that ask faster than it can be answered, and those
+// that read slowest, where what waits for them is too much.
+func (g *gate) relieve(ns *server.Server, theirs []*server.ConnInfo, known map[string]consumers.Consumer) {
+	pending := 0
+	for _, c := range theirs {
+		pending += c.Pending
+	}
+	slices.SortFunc(theirs, func(a, b *server.ConnInfo) int { return cmp.Compare(b.Pending, a.Pending) })
+	for _, c := range theirs {
+		if pending <= mostPendingAll {
+			break
+		}
+		pending -= c.Pending
+		g.end(ns, byFlood, c, fmt.Errorf("consumer %s does not read the %d bytes that wait for it", known[c.AuthorizedUser].Name, c.Pending))
+	}
+	flooding := map[string]bool{}
+	for _, c := range theirs {
+		who := known[c.AuthorizedUser]
+		if _, counted := flooding[who.Name]; !counted {
+			_, flooding[who.Name] = owed(ns, who)
+		}
+		if flooding[who.Name] {
+			g.end(ns, byFlood, c, fmt.Errorf("consumer %s asks faster than it is answered", who.Name))
+		}
+	}
+}
+
+// owed is how many answers a consumer waits for, and whether those are too many.
+func owed(ns *server.Server, who consumers.Consumer) (n int, tooMany bool) {
+	owner, err := ns.LookupAccount(ownerAccount)
+	if err != nil {
+		return 0, false
+	}
+	all, most := owner.NumPendingAllResponses(), mostOwedEach
+	if all > mostOwedAll {
+		most = mostOwedAll / consumers.Most
+	}
+	if all <= most {
+		return all, false // for it and all others
+	}
+	for _, r := range reachable(who) {
+		n += owner.NumPendingResponses(r.at(who))
+	}
+	return n, n > most
+}
+
+// register is what the folder says of consumers, read again when that may have changed: at
+// once when one was added or removed, and within a second otherwise.
+type register struct {
+	mu     sync.Mutex
+	all    []consumers.Consumer
+	read   time.Time
+	of     time.Time // when the folder was changed last
+	broken string    // what was said of it
+}
+
+// settled is after what time a change of a folder shows in its time for certain.
+const settled = time.Second
+
+// consumers returns who may come in besides us.
+func (g *gate) consumers() []consumers.Consumer {
+	r := &g.register
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var of time.Time
+	if info, err := os.Stat(consumers.Folder(g.folder)); err == nil {
+		of = info.ModTime()
+	}
+	now := time.Now()
+	if of.Equal(r.of) && r.read.Sub(of) > settled && now.Sub(r.read) < settled {
+		return r.all
+	}
+	all, broken := consumers.Readable(g.folder)
+	r.all, r.read, r.of = all, now, of
+	said := ""
+	if broken != nil {
+		said = broken.Error()
+	}
+	if said != "" && said != r.broken {
+		g.log.Error().Err(broken).Msg("a consumer is not let in")
+	}
+	r.broken = said
+	return r.all
+}
+
+// Refusals are the words for why the NATS port refuses or disconnects a client.
+func Refusals() []string { return refusals[:] }
+
+// Refused is how many clients the NATS port refused or disconnected for a reason, one of Refusals.
+func (s *Server) Refused(why string) uint64 {
+	if i := slices.Index(refusals[:], why); i >= 0 {
+		return s.gate.refused[i].Load()
+	}
+	return 0
+}
