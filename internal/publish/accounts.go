@@ -123,6 +123,10 @@ func reachable(c consumers.Consumer) []service {
 	return append(all, bodiesAPI...)
 }
 
+// queued reports whether a request waits in the queue that is for those of all accounts, ours
+// too.
+func (r service) queued() bool { return !r.streamed && strings.HasPrefix(r.subject, usualAPI) }
+
 // at is where the owner's account takes a consumer's request.
 func (r service) at(c consumers.Consumer) string {
 	if rest, ok := strings.CutPrefix(r.subject, usualAPI); ok {

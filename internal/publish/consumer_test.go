@@ -257,3 +257,38 @@ func TestAConsumerCannotForge(t *testing.T) {
 		}
 	}
 }
+
+// TestADurableThatIsGoneIsMadeAgain takes away what the owner alone can: a consumer's durable, and the stream with all
+// durables, as by a copy. Its credentials are good for one that is made again.
+func TestADurableThatIsGoneIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	for name, take := range map[string]func(*testing.T, crowd) error{
+		"the durable": func(t *testing.T, c crowd) error { return c.RemoveDurable(t.Context(), "a") },
+		"the stream": func(t *testing.T, c crowd) error {
+			return publish.JetStream(c.Bus).DeleteStream(t.Context(), publish.JobsStream)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCrowd(t)
+			js := c.jetstream(t, "a")
+			if err := take(t, c); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := js.Consumer(t.Context(), publish.JobsStream, "a"); err == nil {
+				t.Error("there is a durable still")
+			}
+			if name == "the stream" {
+				open(t, c.Server) // makes it
+			}
+			if _, err := c.Durable(t.Context(), "a"); !errors.Is(err, publish.ErrNoDurable) {
+				t.Errorf("Durable = %v, want ErrNoDurable", err)
+			}
+			if existed, err := c.AddDurable(t.Context(), publish.Durable{Name: "a", AckWait: time.Minute, MaxDeliver: -1, MaxAckPending: 1}); existed || err != nil {
+				t.Fatalf("AddDurable = %v, %v", existed, err)
+			}
+			store(t, c.Bus, event(job.Finished, "1", "COMPLETED"))
+			next(t, js, "a")
+		})
+	}
+}

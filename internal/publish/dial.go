@@ -2,8 +2,12 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -54,7 +58,7 @@ func (e External) options() []nats.Option {
 }
 
 func connect(ctx context.Context, url string, o Options, opts []nats.Option) (*Bus, error) {
-	nc, err := nats.Connect(url, opts...)
+	nc, err := connectThrough(ctx, url, opts)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
@@ -64,6 +68,31 @@ func connect(ctx context.Context, url string, o Options, opts []nats.Option) (*B
 		return nil, err
 	}
 	return b, nil
+}
+
+// enterTries and enterPause are how often, and after what time, a connection is tried again that
+// an embedded server had no room for: strangers who take it all have to go then.
+const (
+	enterTries = 100
+	enterPause = 20 * time.Millisecond
+)
+
+// connectThrough connects to an embedded server, through a crowd of strangers if need be.
+func connectThrough(ctx context.Context, url string, opts []nats.Option) (nc *nats.Conn, err error) {
+	for range enterTries {
+		nc, err = nats.Connect(url, opts...)
+		if err == nil || !crowded(err) || pause(ctx, enterPause) != nil {
+			break
+		}
+	}
+	return nc, err
+}
+
+// crowded reports whether an error may come of too many connections. The server says so, for
+// which the library has no error of its own here, or is gone before it can be heard.
+func crowded(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "maximum connections exceeded") ||
+		slices.ContainsFunc([]error{io.ErrClosedPipe, io.EOF, syscall.ECONNRESET, syscall.EPIPE}, func(e error) bool { return errors.Is(err, e) })
 }
 
 // pingInterval is how often a server is asked for a sign of life; when the third is due and

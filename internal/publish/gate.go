@@ -42,8 +42,10 @@ type gate struct {
 	ns      atomic.Pointer[server.Server]
 	crowded chan struct{} // is told that somebody found no room
 	register
-	signing sync.Mutex // held while it is found out whose a signature is: strangers take one processor at most
-	turn    sync.Mutex // held while an account is made or its connections are counted
+	signing sync.Mutex       // held while it is found out whose a signature is: strangers take one processor at most
+	sent    map[uint64]int64 // messages of each connection at the last look
+	looking sync.Mutex       // held by a look
+	turn    sync.Mutex       // held while an account is made or its connections are counted
 	refused [reasons]atomic.Uint64
 }
 
@@ -165,8 +167,8 @@ func (g *gate) enter(c server.ClientAuthentication, ns *server.Server, who consu
 	if err != nil {
 		return fmt.Errorf("making the account of consumer %s: %w", who.Name, err)
 	}
-	if n, tooMany := owed(ns, who); tooMany {
-		return turnedAway{byFlood, fmt.Errorf("consumer %s waits for %d answers, and is let in when it waits for less", who.Name, n)}
+	if owed(ns, who) {
+		return turnedAway{byFlood, fmt.Errorf("consumer %s waits for too many answers, and is let in when they are less", who.Name)}
 	}
 	if a.NumLocalConnections() >= connectionsEach {
 		return turnedAway{byCrowd, fmt.Errorf("consumer %s has %d connections, and no more may be", who.Name, connectionsEach)}

@@ -23,6 +23,7 @@ import (
 const (
 	mostOwedEach   = 32 << 10 // requests
 	mostOwedAll    = 4 * mostOwedEach
+	mostQueuedEach = 256       // requests in the queue that ours are in, too
 	mostPendingAll = 128 << 20 // bytes
 	gateTick       = 50 * time.Millisecond
 )
@@ -45,6 +46,8 @@ func (g *gate) watch(ctx context.Context) {
 // look ends the connections of consumers that are no more or take too much, and of
 // those who were to sign in first when there is no room for others.
 func (g *gate) look(ns *server.Server) {
+	g.looking.Lock()
+	defer g.looking.Unlock()
 	open, err := ns.Connz(&server.ConnzOptions{Username: true, Limit: 1 << 20})
 	if err != nil {
 		return
@@ -106,35 +109,59 @@ func (g *gate) relieve(ns *server.Server, theirs []*server.ConnInfo, known map[s
 		pending -= c.Pending
 		g.end(ns, byFlood, c, fmt.Errorf("consumer %s does not read the %d bytes that wait for it", known[c.AuthorizedUser].Name, c.Pending))
 	}
-	flooding := map[string]bool{}
+	// To count costs as much as there is to count, so who sends little is looked at when it tells.
+	full := owing(ns) > mostOwedEach
+	sent, fast := map[uint64]int64{}, map[string]bool{}
 	for _, c := range theirs {
-		who := known[c.AuthorizedUser]
-		if _, counted := flooding[who.Name]; !counted {
-			_, flooding[who.Name] = owed(ns, who)
+		sent[c.Cid] = c.InMsgs
+		if full || c.InMsgs-g.sent[c.Cid] > mostQueuedEach/2 {
+			fast[c.AuthorizedUser] = true
 		}
-		if flooding[who.Name] {
-			g.end(ns, byFlood, c, fmt.Errorf("consumer %s asks faster than it is answered", who.Name))
+	}
+	g.sent = sent
+	for key := range fast {
+		if !owed(ns, known[key]) {
+			delete(fast, key)
+		}
+	}
+	for _, c := range theirs {
+		if fast[c.AuthorizedUser] {
+			g.end(ns, byFlood, c, fmt.Errorf("consumer %s asks faster than it is answered", known[c.AuthorizedUser].Name))
 		}
 	}
 }
 
-// owed is how many answers a consumer waits for, and whether those are too many.
-func owed(ns *server.Server, who consumers.Consumer) (n int, tooMany bool) {
+// owing is how many answers all wait for.
+func owing(ns *server.Server) int {
 	owner, err := ns.LookupAccount(ownerAccount)
 	if err != nil {
-		return 0, false
+		return 0
 	}
-	all, most := owner.NumPendingAllResponses(), mostOwedEach
+	return owner.NumPendingAllResponses()
+}
+
+// owed reports whether a consumer waits for too many answers.
+func owed(ns *server.Server, who consumers.Consumer) bool {
+	owner, err := ns.LookupAccount(ownerAccount)
+	if err != nil {
+		return false
+	}
+	all, most := owing(ns), mostOwedEach
 	if all > mostOwedAll {
 		most = mostOwedAll / consumers.Most
 	}
-	if all <= most {
-		return all, false // for it and all others
+	if all <= mostQueuedEach {
+		return false // for it and all others
 	}
+	total, queued := 0, 0
 	for _, r := range reachable(who) {
-		n += owner.NumPendingResponses(r.at(who))
+		n := owner.NumPendingResponses(r.at(who))
+		total += n
+		if r.queued() {
+			queued += n
+		}
 	}
-	return n, n > most
+	return total > most || queued > mostQueuedEach
 }
 
 // register is what the folder says of consumers, read again when that may have changed: at

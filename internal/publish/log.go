@@ -2,6 +2,7 @@ package publish
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"sync/atomic"
 
@@ -52,18 +53,35 @@ func (l *serverLog) Warnf(format string, v ...any) { l.put(l.log.Warn(), format,
 // Errorf logs at error level and remembers the message.
 func (l *serverLog) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
+	if byClient.MatchString(text) {
+		l.client(text)
+		return
+	}
 	l.last.Store(text)
 	// nats-server, stream.go, setWriteErrLocked. What a batch is staged in may fail without harm.
 	if strings.HasPrefix(format, "JetStream stream ") && strings.Contains(format, "critical write error") {
 		l.write.CompareAndSwap(nil, text)
 	}
-	if strings.Contains(text, server.ErrTooManyConnections.Error()) {
+	l.put(l.log.Error(), format, v)
+}
+
+// byClient begins what a client's connection is an error of, in the server's view: anybody can
+// bring such lines about.
+var byClient = regexp.MustCompile(`^\S* ?- cid:\d+ - `)
+
+// client takes an error of a client's connection. The gate has its own word for who is refused.
+func (l *serverLog) client(text string) {
+	level := zerolog.WarnLevel
+	switch {
+	case strings.HasSuffix(text, server.ErrAuthentication.Error()):
+		level = zerolog.DebugLevel
+	case strings.Contains(text, server.ErrTooManyConnections.Error()):
 		select {
 		case l.crowded <- struct{}{}:
 		default: // is told already
 		}
 	}
-	l.put(l.log.Error(), format, v)
+	l.log.WithLevel(level).Str("from", "nats-server").Msg(text)
 }
 
 // Fatalf does as Errorf, and Start fails; the server would end the process here.

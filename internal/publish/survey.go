@@ -66,7 +66,7 @@ func survey(ctx context.Context, urls []string, o Options, as ...nats.Option) (*
 			o.Log.Warn().Err(err).Msg("NATS reports")
 		}),
 	}, as...)
-	nc, err := nats.Connect(strings.Join(urls, ","), opts...)
+	nc, err := connectThrough(ctx, strings.Join(urls, ","), opts)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotConnected, err)
 	}

@@ -42,7 +42,7 @@ func newCrowdWith(t *testing.T, change func(*publish.Embedded)) crowd {
 	t.Helper()
 	c := crowd{folder: t.TempDir(), creds: map[string][]byte{}}
 	e := embedded(c.folder)
-	e.Log = zerolog.New(t.Output()).Level(zerolog.ErrorLevel)
+	e.Log = zerolog.New(t.Output()).Level(zerolog.ErrorLevel) // what consumers are told fills pages
 	change(&e)
 	var err error
 	if c.Server, err = publish.Start(e); err != nil {
@@ -177,9 +177,9 @@ func (r *refusals) option() nats.Option {
 	})
 }
 
-// missing returns those that the client was not told of, within a few seconds.
+// missing returns those that the client was not told of, within a minute.
 func (r *refusals) missing(subjects []string) (left []string) {
-	enough := time.After(10 * time.Second)
+	enough := time.After(time.Minute)
 	for {
 		r.mu.Lock()
 		left = slices.DeleteFunc(slices.Clone(subjects), func(s string) bool { return r.told[s] })
