@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -59,6 +60,12 @@ func (e External) options() []nats.Option {
 
 func connect(ctx context.Context, url string, o Options, opts []nats.Option) (*Bus, error) {
 	nc, err := connectThrough(ctx, url, opts)
+	for range 3 { // who waits in a crowd may hear nothing in time
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		nc, err = connectThrough(ctx, url, opts)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
@@ -71,7 +78,7 @@ func connect(ctx context.Context, url string, o Options, opts []nats.Option) (*B
 }
 
 // enterTries and enterPause are how often, and after what time, a connection is tried again that
-// an embedded server had no room for: strangers who take it all have to go then.
+// an embedded server ended for want of room.
 const (
 	enterTries = 100
 	enterPause = 20 * time.Millisecond
@@ -88,11 +95,10 @@ func connectThrough(ctx context.Context, url string, opts []nats.Option) (nc *na
 	return nc, err
 }
 
-// crowded reports whether an error may come of too many connections. The server says so, for
-// which the library has no error of its own here, or is gone before it can be heard.
+// crowded reports whether an error may come of strangers who take all connections: whoever
+// has not signed in yet may have to go with them.
 func crowded(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "maximum connections exceeded") ||
-		slices.ContainsFunc([]error{io.ErrClosedPipe, io.EOF, syscall.ECONNRESET, syscall.EPIPE}, func(e error) bool { return errors.Is(err, e) })
+	return slices.ContainsFunc([]error{io.EOF, syscall.ECONNRESET, syscall.EPIPE}, func(e error) bool { return errors.Is(err, e) })
 }
 
 // pingInterval is how often a server is asked for a sign of life; when the third is due and

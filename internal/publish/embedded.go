@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -178,8 +179,17 @@ func start(opts *server.Options, gate *gate, log zerolog.Logger) (*server.Server
 		return nil, nil, fmt.Errorf("configuring the embedded NATS server: %w", err)
 	}
 	gate.ns.Store(ns)
-	logger := &serverLog{log: log, crowded: gate.crowded}
+	logger := &serverLog{log: log}
 	ns.SetLoggerV2(logger, false, false, false)
+	if !opts.DontListen {
+		l, err := gate.listen(opts.Host, opts.Port)
+		if err == nil {
+			err = listenAt(ns, l)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("starting the embedded NATS server on %s: %w", opts.StoreDir, err)
+		}
+	}
 	ns.Start()
 	// What is fatal, such as a port in use, is known by now; waiting would not help.
 	if logger.fatal.Load() || !ns.ReadyForConnections(startTimeout) {
@@ -271,7 +281,7 @@ func (e Embedded) options(gate *gate) (*server.Options, error) {
 		// Left to itself, the server takes three quarters of what is free at its start for
 		// all that may ever be written. How much there is now decides; see Room.
 		JetStreamMaxStore: 1 << 50,
-		MaxConn:           e.MaxConnections,
+		MaxConn:           math.MaxInt32, // the gate's listener has the limit
 		MaxPayload:        int32(maxPayload), NoSigs: true, DontListen: e.Address == "",
 		CustomClientAuthentication: gate, AlwaysEnableNonce: true, MaxSubs: mostSubscriptions,
 		AuthTimeout: signInPatience.Seconds(), MaxControlLine: mostControlLine,

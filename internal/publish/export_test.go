@@ -127,3 +127,6 @@ func Pending(s *Server) (n int) {
 	}
 	return n
 }
+
+// Connections is how many connections s has.
+func Connections(s *Server) int { return s.ns.Load().NumClients() }

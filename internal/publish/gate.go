@@ -27,7 +27,7 @@ const (
 	mostControlLine = 4096
 	// signInPatience is how long a client may take to sign in.
 	signInPatience = 2 * time.Second
-	// ourConnections are kept for this program, in this process and in others.
+	// ourConnections are kept for this process, and for others of this program.
 	ourConnections = 16
 )
 
@@ -179,15 +179,19 @@ func (g *gate) enter(c server.ClientAuthentication, ns *server.Server, who consu
 			all += a.NumLocalConnections()
 		}
 	}
-	if all >= g.most-g.ours() {
+	if all >= g.room()-g.ours() {
 		return turnedAway{byCrowd, fmt.Errorf("consumers have %d connections together, and no more may be", all)}
 	}
 	c.RegisterUser(&server.User{Username: who.Key, Account: a, Permissions: permissions(who)})
 	return nil
 }
 
-// ours is how many connections are kept for this program.
-func (g *gate) ours() int { return min(ourConnections, g.most/2) }
+// ours is how many connections are kept for other processes of this program, and as many are
+// for this one.
+func (g *gate) ours() int { return min(ourConnections, g.most/4) }
+
+// room is how many connections the port takes at once.
+func (g *gate) room() int { return g.most - g.ours() }
 
 // proves reports whether the client has signed what it was given with the key.
 func proves(c server.ClientAuthentication, key string) error {

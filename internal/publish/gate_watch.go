@@ -57,12 +57,16 @@ func (g *gate) look(ns *server.Server) {
 		known[one.Key] = one
 	}
 	var strangers, theirs []*server.ConnInfo
+	owners := 0 // of other processes
 	for _, c := range open.Conns {
 		_, consumer := known[c.AuthorizedUser]
 		switch {
 		case c.AuthorizedUser == "" && c.IP != "": // those of this process have none
 			strangers = append(strangers, c)
 		case c.AuthorizedUser == "" || c.AuthorizedUser == g.owner || c.AuthorizedUser == g.uplink:
+			if c.IP != "" {
+				owners++
+			}
 		case consumer:
 			theirs = append(theirs, c)
 		default:
@@ -70,7 +74,7 @@ func (g *gate) look(ns *server.Server) {
 		}
 	}
 	g.relieve(ns, theirs, known)
-	if len(open.Conns) >= g.most-g.ours() {
+	if len(strangers)+len(theirs)+owners >= g.room()-1 {
 		g.makeRoom(ns, strangers)
 	}
 }

@@ -17,8 +17,6 @@ type serverLog struct {
 	last  atomic.Value // string: the last error, to explain a failed start
 	fatal atomic.Bool  // the server gave up
 	write atomic.Value // string: the first write that failed, after which its stream takes no more
-
-	crowded chan<- struct{} // is told of a connection that was one too many
 }
 
 // failedWrite is the first write that failed; empty if none has.
@@ -72,14 +70,8 @@ var byClient = regexp.MustCompile(`^\S* ?- cid:\d+ - `)
 // client takes an error of a client's connection. The gate has its own word for who is refused.
 func (l *serverLog) client(text string) {
 	level := zerolog.WarnLevel
-	switch {
-	case strings.HasSuffix(text, server.ErrAuthentication.Error()):
+	if strings.HasSuffix(text, server.ErrAuthentication.Error()) {
 		level = zerolog.DebugLevel
-	case strings.Contains(text, server.ErrTooManyConnections.Error()):
-		select {
-		case l.crowded <- struct{}{}:
-		default: // is told already
-		}
 	}
 	l.log.WithLevel(level).Str("from", "nats-server").Msg(text)
 }

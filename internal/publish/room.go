@@ -85,14 +85,8 @@ func (s space) full(was bool) string {
 func (s *Server) Room() Room { return *s.room.Load() }
 
 // InProcessConn gives a connection to the server that runs now; nats.go calls it for
-// every connect and reconnect. Where strangers took all that the server takes, some have to go.
-func (s *Server) InProcessConn() (net.Conn, error) {
-	ns := s.ns.Load()
-	if ns.NumClients() >= s.gate.most-s.gate.ours() {
-		s.gate.look(ns)
-	}
-	return ns.InProcessConn()
-}
+// every connect and reconnect.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.ns.Load().InProcessConn() }
 
 // refuse is an ErrUnavailable while the store takes no writes.
 func (b *Bus) refuse() error {

@@ -166,43 +166,24 @@ func (w *wire) connect() error {
 	if w.link != nil {
 		return nil
 	}
-	var l *link
-	var r *lineReader
-	var err error
-	for range wireTries {
-		if l, r, err = w.signOn(); err == nil || !crowded(err) {
-			break
-		}
-	}
+	conn, err := w.dial()
 	if err != nil {
-		return err
+		return fmt.Errorf("connecting to the embedded NATS server: %w", err)
 	}
+	l := &link{
+		conn: conn, prefix: nats.InboxPrefix + nuid.Next() + ".", wake: make(chan struct{}, 1), gone: make(chan struct{}),
+	}
+	_ = conn.SetDeadline(time.Now().Add(linkPatience))
+	r := newLineReader(conn)
+	if w.limit, err = signOn(conn, r, w.owner, l.prefix); err != nil {
+		_ = conn.Close() // it is of no use
+		return fmt.Errorf("signing in to the embedded NATS server: %w", err)
+	}
+	_ = conn.SetDeadline(time.Time{})
 	w.link = l
 	w.wg.Go(func() { w.write(l) })
 	w.wg.Go(func() { w.read(l, r) })
 	return nil
-}
-
-// wireTries is how often a link is tried to which strangers leave no room.
-const wireTries = 5
-
-// signOn makes a link that is signed in.
-func (w *wire) signOn() (l *link, r *lineReader, err error) {
-	conn, err := w.dial()
-	if err != nil {
-		return nil, nil, fmt.Errorf("connecting to the embedded NATS server: %w", err)
-	}
-	l = &link{
-		conn: conn, prefix: nats.InboxPrefix + nuid.Next() + ".", wake: make(chan struct{}, 1), gone: make(chan struct{}),
-	}
-	_ = conn.SetDeadline(time.Now().Add(linkPatience))
-	r = newLineReader(conn)
-	if w.limit, err = signOn(conn, r, w.owner, l.prefix); err != nil {
-		_ = conn.Close() // it is of no use
-		return nil, nil, fmt.Errorf("signing in to the embedded NATS server: %w", err)
-	}
-	_ = conn.SetDeadline(time.Time{})
-	return l, r, nil
 }
 
 // write writes what is put into the link, as much at once as there is.
