@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -59,13 +58,7 @@ func (e External) options() []nats.Option {
 }
 
 func connect(ctx context.Context, url string, o Options, opts []nats.Option) (*Bus, error) {
-	nc, err := connectThrough(ctx, url, opts)
-	for range 3 { // who waits in a crowd may hear nothing in time
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			break
-		}
-		nc, err = connectThrough(ctx, url, opts)
-	}
+	nc, err := connectThrough(ctx, url, append(opts, nats.Timeout(enterPatience)))
 	if err != nil {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
@@ -82,6 +75,8 @@ func connect(ctx context.Context, url string, o Options, opts []nats.Option) (*B
 const (
 	enterTries = 100
 	enterPause = 20 * time.Millisecond
+	// enterPatience is how long a crowd is waited behind.
+	enterPatience = 10 * time.Second
 )
 
 // connectThrough connects to an embedded server, through a crowd of strangers if need be.
