@@ -78,7 +78,7 @@ func public(tb testing.TB) http.Handler {
 type takesAll struct{}
 
 func (takesAll) Publish(_ context.Context, e job.Event) (job.Stored, error) {
-	return job.Stored{Event: e, Sequence: 1, Existed: e.Subject() == "jobs.demo.again.finished"}, nil
+	return job.Stored{Event: e, Sequence: 1, Existed: e.Job.ID == "again"}, nil
 }
 func (takesAll) Record(context.Context, job.Attempt) error { return nil }
 func (takesAll) Offer(func() job.Attempt) bool             { return true }
