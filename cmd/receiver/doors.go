@@ -199,3 +199,26 @@ func (e entrance) client() (*http.Client, string, error) {
 	}
 	return &http.Client{Transport: t}, base + "localhost", nil
 }
+
+// newKeeper returns who orders the certificate of the public listener; nil if nobody does.
+func (in *instance) newKeeper() (*acme.Keeper, error) {
+	a := in.cfg.Public.TLS.ACME
+	if !a.On() {
+		return nil, nil
+	}
+	o := acme.Options{
+		Names: a.Names, Email: a.Email, Directory: a.Directory, Folder: in.cfg.Abs(a.Folder),
+		Log: in.log.With().Str("listener", "public").Logger(),
+	}
+	var err error
+	if a.CAFile != "" {
+		if o.Roots, err = os.ReadFile(in.cfg.Abs(a.CAFile)); err != nil {
+			return nil, fmt.Errorf("public.tls.acme.ca_file: %w", err)
+		}
+	}
+	k, err := acme.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("public.tls.acme: %w", err)
+	}
+	return k, nil
+}

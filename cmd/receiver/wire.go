@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -15,7 +14,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/access"
-	"receiver/internal/acme"
 	"receiver/internal/callback"
 	"receiver/internal/config"
 	"receiver/internal/logging"
@@ -157,29 +155,6 @@ func (in *instance) openDoors(background context.Context, public, private http.H
 		}
 	}
 	return nil
-}
-
-// newKeeper returns who orders the certificate of the public listener; nil if nobody does.
-func (in *instance) newKeeper() (*acme.Keeper, error) {
-	a := in.cfg.Public.TLS.ACME
-	if !a.On() {
-		return nil, nil
-	}
-	o := acme.Options{
-		Names: a.Names, Email: a.Email, Directory: a.Directory, Folder: in.cfg.Abs(a.Folder),
-		Log: in.log.With().Str("listener", "public").Logger(),
-	}
-	var err error
-	if a.CAFile != "" {
-		if o.Roots, err = os.ReadFile(in.cfg.Abs(a.CAFile)); err != nil {
-			return nil, fmt.Errorf("public.tls.acme.ca_file: %w", err)
-		}
-	}
-	k, err := acme.New(o)
-	if err != nil {
-		return nil, fmt.Errorf("public.tls.acme: %w", err)
-	}
-	return k, nil
 }
 
 // keepStore guards the streams, and asks after jobs, until ctx is done.
