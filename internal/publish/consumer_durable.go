@@ -82,7 +82,7 @@ func (b *Bus) AddDurable(ctx context.Context, d Durable) (existed bool, err erro
 
 // check refuses what is our own, and subjects that JOBS does not have.
 func (d Durable) check() error {
-	if d.Name == ReactConsumer || strings.HasPrefix(d.Name, "receiver-") {
+	if strings.HasPrefix(d.Name, "receiver-") {
 		return fmt.Errorf("%s is a name of the receiver's own durables: name another", d.Name)
 	}
 	for _, f := range d.Filters {
