@@ -133,7 +133,6 @@ func (d *door) url() string {
 
 // keepCertificate takes a renewed certificate into use, until ctx is done.
 func (d *door) keepCertificate(ctx context.Context, log zerolog.Logger) {
-	log = log.With().Str("listener", d.name).Logger()
 	if own := d.cert.Certificate(); own != nil && (time.Now().After(own.Leaf.NotAfter) || time.Now().Before(own.Leaf.NotBefore)) {
 		leaf := own.Leaf
 		log.Error().Time("from", leaf.NotBefore).Time("to", leaf.NotAfter).Msg("the TLS certificate is not valid now; clients that check it do not connect")

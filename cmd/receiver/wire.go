@@ -148,7 +148,8 @@ func (in *instance) openDoors(background context.Context, public, private http.H
 	for _, d := range []*door{in.private, in.public} {
 		if d.cert != nil {
 			in.metrics.ShowCertificate(d.name, d.ends, d.failures)
-			in.background.Go(func() { d.keepCertificate(background, in.log) })
+			log := in.log.With().Str("listener", d.name).Logger()
+			in.background.Go(func() { d.keepCertificate(background, log) })
 		}
 		if d.keeper != nil {
 			in.background.Go(func() { d.keeper.Run(background) })
