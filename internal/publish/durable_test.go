@@ -97,30 +97,36 @@ var alterations = map[string]func(context.Context, another) error{
 		return a.ask(ctx, "CONSUMER.RESET.JOBS."+a.c.Name, map[string]any{"seq": a.c.Delivered.Stream + 2})
 	},
 	"turned to push": func(ctx context.Context, a another) error {
-		if err := a.DeleteConsumer(ctx, a.c.Stream, a.c.Name); err != nil {
+		return a.anew(ctx, func() error {
+			_, err := a.CreateOrUpdatePushConsumer(ctx, a.c.Stream, jetstream.ConsumerConfig{
+				Durable: a.c.Name, DeliverSubject: "somewhere", AckPolicy: jetstream.AckExplicitPolicy,
+			})
 			return err
-		}
-		_, err := a.CreateOrUpdatePushConsumer(ctx, a.c.Stream, jetstream.ConsumerConfig{
-			Durable: a.c.Name, DeliverSubject: "somewhere", AckPolicy: jetstream.AckExplicitPolicy,
 		})
-		return err
 	},
 	"made anew, from the end": func(ctx context.Context, a another) error {
 		cfg := a.c.Config
 		cfg.DeliverPolicy, cfg.MaxAckPending = jetstream.DeliverNewPolicy, 0
-		if err := a.DeleteConsumer(ctx, a.c.Stream, a.c.Name); err != nil {
+		return a.anew(ctx, func() error {
+			_, err := a.CreateConsumer(ctx, a.c.Stream, cfg)
+			return err
+		})
+	},
+}
+
+// anew makes another consumer in the place of ours, as often as we are faster.
+func (a another) anew(ctx context.Context, create func() error) error {
+	const pullStaysPull jetstream.ErrorCode = 10012
+	for {
+		if err := a.DeleteConsumer(ctx, a.c.Stream, a.c.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return err
 		}
-		for {
-			_, err := a.CreateConsumer(ctx, a.c.Stream, cfg)
-			if !errors.Is(err, jetstream.ErrConsumerExists) { // we may have been faster
-				return err
-			}
-			if err := a.DeleteConsumer(ctx, a.c.Stream, a.c.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-				return err
-			}
+		err := create()
+		var refused *jetstream.APIError
+		if !errors.Is(err, jetstream.ErrConsumerExists) && (!errors.As(err, &refused) || refused.ErrorCode != pullStaysPull) {
+			return err
 		}
-	},
+	}
 }
 
 // trifles are requests about a consumer that take nothing from us, whatever the server says.
