@@ -100,10 +100,14 @@ const copyPause = 200 * time.Millisecond
 // Copied waits until every copy of a stream is up to date, so that the loss of one server
 // loses nothing. It returns an error that names the servers it waited for when ctx is done.
 func (s *Survey) Copied(ctx context.Context, name string) error {
+	var waiting []string // at the last answer
 	for {
-		waiting, err := s.copying(ctx, name)
-		if err == nil && len(waiting) == 0 {
+		now, err := s.copying(ctx, name)
+		if err == nil && len(now) == 0 {
 			return nil
+		}
+		if err == nil {
+			waiting = now
 		}
 		select {
 		case <-time.After(copyPause):

@@ -54,7 +54,7 @@ func TestCopiesAreMadeInPlace(t *testing.T) {
 		f, err := v.Facts(ctx)
 		return err == nil && len(f.Streams[0].Offline) == 1
 	})
-	short, cancel := context.WithTimeout(ctx, 2*time.Second) // time to be asked at least once
+	short, cancel := context.WithTimeout(ctx, 5*time.Second) // time to be asked at least once
 	defer cancel()
 	if err := v.Copied(short, "JOBS"); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "n2") {
 		t.Errorf("Copied without n2 = %v, want that it waits for it", err)

@@ -22,7 +22,6 @@ import (
 // TestAFloodOfStrangersKeepsNobodyOut holds as many connections as the port takes, opens more all the time, and signs in
 // with none of them.
 func TestAFloodOfStrangersKeepsNobodyOut(t *testing.T) {
-	t.Parallel()
 	c := newCrowdWith(t, func(e *publish.Embedded) { e.MaxConnections = 64 })
 	address := strings.TrimPrefix(c.Server.URL(), "nats://")
 	var opened atomic.Int64
@@ -46,7 +45,7 @@ func TestAFloodOfStrangersKeepsNobodyOut(t *testing.T) {
 					opened.Add(1)
 					held = append(held, conn)
 				}
-				if len(held) > 200 {
+				if len(held) > 50 {
 					_ = held[0].Close()
 					held = held[1:]
 				}
@@ -54,7 +53,7 @@ func TestAFloodOfStrangersKeepsNobodyOut(t *testing.T) {
 		})
 	}
 	defer flood.Wait()
-	eventually(t, "strangers to have every connection", func() bool { return opened.Load() > 500 })
+	eventually(t, "strangers to have every connection", func() bool { return opened.Load() > 200 })
 	most := 0
 	var looks sync.WaitGroup
 	looks.Go(func() {
@@ -94,7 +93,7 @@ func TestAFloodOfStrangersKeepsNobodyOut(t *testing.T) {
 	tries := 0
 	eventually(t, "a consumer to get in", func() bool {
 		tries++
-		nc, err := nats.Connect(c.Server.URL(), nats.UserCredentialBytes(c.creds["a"]))
+		nc, err := nats.Connect(c.Server.URL(), nats.UserCredentialBytes(c.creds["a"]), nats.Timeout(20*time.Second))
 		if err == nil {
 			nc.Close()
 		}
@@ -156,7 +155,6 @@ func TestConsumersLeaveConnectionsForUs(t *testing.T) {
 // TestAFloodOfRequestsIsEnded asks as fast as it goes and listens to no answer, from one reply subject and from many.
 // What waits for an answer is bounded: by the end of the connection, where the server does not answer at once.
 func TestAFloodOfRequestsIsEnded(t *testing.T) {
-	t.Parallel()
 	for name, ask := range map[string]struct {
 		subject, body string
 		most          int
@@ -167,7 +165,6 @@ func TestAFloodOfRequestsIsEnded(t *testing.T) {
 		"for nothing":     {"$JS.ACK.JOBS.a.x", "+ACK", 1 << 16},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			c := newCrowd(t)
 			store(t, c.Bus, event(job.Finished, "1", "COMPLETED"))
 			gone := make(chan struct{})
@@ -306,7 +303,6 @@ func (p *socket) cutOff(name, says string) {
 // TestAConsumerThatDoesNotReadIsEnded asks for bodies on several connections, each of which the server alone would
 // bear, and reads none.
 func TestAConsumerThatDoesNotReadIsEnded(t *testing.T) {
-	t.Parallel()
 	c := newCrowd(t)
 	store(t, c.Bus, largest(event(job.Finished, "1", "COMPLETED")))
 	a := c.key(t, "a")
