@@ -22,7 +22,7 @@ race: ## run the tests with the race detector
 lint: ## check format, vet and the house's rules, as CI does
 	bash .ci/run format vet lint
 
-fuzz: ## fuzz every target for FUZZTIME (12s) each
+fuzz: ## fuzz every target for FUZZTIME (6s) each
 	bash .ci/run fuzz
 
 bench: ## run the benchmarks
