@@ -80,11 +80,11 @@ func replay(t *testing.T, larges int, most float64) {
 	const quarter = rounds / 4
 	ratio := float64(beside[quarter]) / float64(max(alone[quarter], hiccup))
 	t.Logf("p99 alone %v, beside the flood %v, %d answers, peaks %v", alone, beside, answers, peaks)
-	if ratio > most {
+	if ratio > most && !testing.Short() { // which is for machines that have other work, too
 		t.Errorf("p99 beside a flood is %.1f times that alone, want at most %.0f", ratio, most)
 	}
 	// What three quarters of the rounds took is all that is taken.
-	if grown := peaks[rounds-1] - peaks[1]; grown > 64<<20 {
+	if grown := peaks[rounds-1] - peaks[1]; grown > 64<<20 && !testing.Short() {
 		t.Errorf("memory grew by %.0f MiB from the second flood to the last", mib(grown))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

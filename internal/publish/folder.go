@@ -151,6 +151,7 @@ func alive(pid string) bool {
 	if err != nil {
 		return false
 	}
+	defer func() { _ = p.Release() }() // on Linux it holds a descriptor
 	err = p.Signal(syscall.Signal(0))
 	return err == nil || errors.Is(err, os.ErrPermission)
 }
