@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 
 	"github.com/gofrs/flock"
+
+	"receiver/internal/durable"
 )
 
 // maxFile bounds the file of tokens: a hundred take a quarter of it.
@@ -87,26 +89,10 @@ func Change(path string, change func([]Token) ([]Token, error)) error {
 	if err != nil {
 		return err
 	}
-	return replace(path, append(data, '\n'))
-}
-
-// replace puts a file in another's place, on disk when it returns. A link stays, and leads to
-// the new file.
-func replace(path string, data []byte) error {
 	if to, err := filepath.EvalSymlinks(path); err == nil {
-		path = to
+		path = to // a link stays, and leads to the new file
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("writing the file of tokens: %w", err)
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	if err := durable.WriteFile(path, append(data, '\n')); err != nil {
 		return fmt.Errorf("writing the file of tokens: %w", err)
 	}
 	return nil

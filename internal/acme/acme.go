@@ -25,6 +25,7 @@ import (
 	rfc8555 "golang.org/x/crypto/acme"
 
 	"receiver/internal/certs"
+	"receiver/internal/durable"
 )
 
 const (
@@ -230,7 +231,7 @@ func (k *Keeper) renew(ctx context.Context) error {
 			return fmt.Errorf("what the authority made: %w", err)
 		}
 	}
-	if err := put(File(k.folder), text); err != nil {
+	if err := durable.WriteFile(File(k.folder), text); err != nil {
 		return fmt.Errorf("storing the certificate: %w", err)
 	}
 	k.leaf = pair.Leaf

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"receiver/internal/durable"
 )
 
 // try is the note of an order that failed, or may yet.
@@ -27,7 +29,7 @@ func (k *Keeper) note() error {
 	if err != nil {
 		return err
 	}
-	return put(k.tryFile(), text)
+	return durable.WriteFile(k.tryFile(), text)
 }
 
 // recall reads the note of an earlier process. One about other names, or that is damaged, is none.
@@ -62,26 +64,5 @@ func (k *Keeper) accountKey() (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return signer, put(path, text)
-}
-
-// put makes a file, for its owner alone, appear whole and on disk, or leaves the one that is there.
-func put(path string, text []byte) error {
-	folder := filepath.Dir(path)
-	f, err := os.CreateTemp(folder, ".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	d, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return signer, durable.WriteFile(path, text)
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"receiver/internal/durable"
 )
 
 // ExportOptions bound an export.
@@ -85,7 +87,7 @@ func (l *Log) exportAll(ctx context.Context, path string, info folderInfo, cp Ch
 	}
 	info.From = from
 	// That the files are there, and the folders that they are in.
-	if err := errors.Join(syncDir(filepath.Join(path, folderRecords)), syncDir(path), syncDir(filepath.Dir(path))); err != nil {
+	if err := errors.Join(durable.SyncFolder(filepath.Join(path, folderRecords)), durable.SyncFolder(path), durable.SyncFolder(filepath.Dir(path))); err != nil {
 		return err
 	}
 	if err := l.exportTiles(ctx, path, cp.Tree.N); err != nil {
@@ -99,14 +101,14 @@ func (l *Log) exportAll(ctx context.Context, path string, info folderInfo, cp Ch
 	if err != nil {
 		return err
 	}
-	if err := writeDurably(filepath.Join(path, folderKept), kept); err != nil {
+	if err := durable.WriteFile(filepath.Join(path, folderKept), kept); err != nil {
 		return err
 	}
-	if err := writeDurably(filepath.Join(path, folderLog), append(about, '\n')); err != nil {
+	if err := durable.WriteFile(filepath.Join(path, folderLog), append(about, '\n')); err != nil {
 		return err
 	}
 	// Last of all, because it says that everything else is there.
-	return writeDurably(filepath.Join(path, folderCheckpoint), cp.Note)
+	return durable.WriteFile(filepath.Join(path, folderCheckpoint), cp.Note)
 }
 
 // exportRecords writes the records, and returns the first sequence from which on all are

@@ -3,13 +3,14 @@ package audit
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"receiver/internal/durable"
 )
 
 // CheckpointDir is a folder that holds one file per checkpoint: an anchor on another disk
@@ -25,7 +26,7 @@ func (d CheckpointDir) Publish(_ context.Context, cp Checkpoint) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	if err := writeDurably(path, cp.Note); err != nil {
+	if err := durable.WriteFile(path, cp.Note); err != nil {
 		return fmt.Errorf("writing checkpoint into folder: %w", err)
 	}
 	return nil
@@ -104,29 +105,4 @@ func (d CheckpointDir) names(origin string) ([]string, error) {
 		}
 	}
 	return names, nil
-}
-
-// writeDurably makes a file appear whole, and on disk, or not at all.
-func writeDurably(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	file, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -18,6 +18,8 @@ import (
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
+
+	"receiver/internal/durable"
 )
 
 const (
@@ -56,8 +58,8 @@ type Consumer struct {
 
 var name = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-// durable is what NATS allows for a durable, less what a subject gives a meaning.
-var durable = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+// durableName is what NATS allows for a durable, less what a subject gives a meaning.
+var durableName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // Check returns an error if a consumer may not have that name or these durables.
 func Check(consumer string, durables []string) error {
@@ -68,7 +70,7 @@ func Check(consumer string, durables []string) error {
 		return fmt.Errorf("a consumer has 1 to %d durables, not %d", MostDurables, len(durables))
 	}
 	for i, d := range durables {
-		if !durable.MatchString(d) {
+		if !durableName.MatchString(d) {
 			return fmt.Errorf("%q is not a name for a durable: 1 to 64 of A-Z a-z 0-9 _ and -", d)
 		}
 		if slices.Contains(durables[:i], d) {
@@ -159,7 +161,7 @@ func (c *Consumer) write(folder string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := syncDir(folder); err != nil {
+	if err := durable.SyncFolder(folder); err != nil {
 		return err
 	}
 	data, err := c.encode()
@@ -181,7 +183,7 @@ func (c *Consumer) write(folder string) error {
 	} else if err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncFolder(dir)
 }
 
 // Remove takes a consumer out of the store in folder. Its credentials are worth nothing from then on.
@@ -199,7 +201,7 @@ func Remove(folder, consumer string) (Consumer, error) {
 		return Consumer{}, fmt.Errorf("removing consumer %s: %w", consumer, err)
 	}
 	c.Name = consumer
-	return c, syncDir(filepath.Dir(path))
+	return c, durable.SyncFolder(filepath.Dir(path))
 }
 
 // List returns the consumers of the store in folder, by name. A file that is none is an error.
@@ -326,12 +328,4 @@ func parse(data []byte, consumer string) (Consumer, error) {
 func (c *Consumer) encode() ([]byte, error) {
 	data, err := json.Marshal(c)
 	return append(data, '\n'), err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
