@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -99,14 +97,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	if _, err := consumers.Remove(c.folder, "gone"); err != nil {
 		t.Fatal(err)
 	}
-	seed, err := os.ReadFile(filepath.Join(c.folder, "owner.nk"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	owner, err := nkeys.FromSeed(seed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	owner := ownersKey(t, c.folder)
 	stranger, err := nkeys.CreateUser()
 	if err != nil {
 		t.Fatal(err)

@@ -19,8 +19,8 @@ import (
 	"receiver/internal/publish"
 )
 
-// owned opens a stream as the folder's owner does.
-func owned(t *testing.T, s *publish.Server, folder, name string) jetstream.Stream {
+// ownersKey is the key of a folder's owner.
+func ownersKey(t *testing.T, folder string) nkeys.KeyPair {
 	t.Helper()
 	seed, err := os.ReadFile(filepath.Join(folder, "owner.nk"))
 	if err != nil {
@@ -30,6 +30,13 @@ func owned(t *testing.T, s *publish.Server, folder, name string) jetstream.Strea
 	if err != nil {
 		t.Fatal(err)
 	}
+	return owner
+}
+
+// owned opens a stream as the folder's owner does.
+func owned(t *testing.T, s *publish.Server, folder, name string) jetstream.Stream {
+	t.Helper()
+	owner := ownersKey(t, folder)
 	public, err := owner.PublicKey()
 	if err != nil {
 		t.Fatal(err)
