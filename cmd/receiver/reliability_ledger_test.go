@@ -99,6 +99,16 @@ func (l *ledger) add(stream string, m told) {
 	l.changed = make(chan struct{})
 }
 
+// complete waits for the last message of each stream. When nobody writes any more, the ledger
+// changes no more after it, and may be read without the lock.
+func (l *ledger) complete(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
+	for _, stream := range []string{"JOBS", "ATTEMPTS"} {
+		last := state(t, js, stream).LastSeq
+		l.await(t, "the last message of "+stream, func(l *ledger) bool { return l.last[stream] >= last })
+	}
+}
+
 // await returns as soon as the ledger is as wanted. What done is given it may only read.
 func (l *ledger) await(t *testing.T, what string, done func(*ledger) bool) {
 	t.Helper()

@@ -104,7 +104,8 @@ func (r *replica) hup(t *testing.T) {
 	}
 }
 
-// stop ends every receiver as an operator does, which must be a clean end.
+// stop ends every receiver as an operator does, which must be a clean end. Then the ledger is
+// complete.
 func (w *world) stop() {
 	w.t.Helper()
 	for i, r := range w.replicas {
@@ -112,4 +113,5 @@ func (w *world) stop() {
 			w.t.Errorf("replica %d ended with exit code %d, %v, want 0", i, code, err)
 		}
 	}
+	w.ledger.complete(w.t, w.js)
 }

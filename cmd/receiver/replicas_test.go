@@ -92,9 +92,14 @@ func startReplica(t *testing.T, url string) caller {
 
 func messages(t *testing.T, js jetstream.JetStream, stream string) uint64 {
 	t.Helper()
+	return state(t, js, stream).Msgs
+}
+
+func state(t *testing.T, js jetstream.JetStream, stream string) jetstream.StreamState {
+	t.Helper()
 	s, err := js.Stream(t.Context(), stream)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.CachedInfo().State.Msgs
+	return s.CachedInfo().State
 }
