@@ -96,6 +96,7 @@ func TestAStoreThatIsNotWhereItWasAcknowledgesNothing(t *testing.T) {
 			if err := b.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "while") || !strings.Contains(err.Error(), "start it again") {
 				t.Errorf("Ready = %v, want what happened and what to do", err)
 			}
+			eventually(t, "the log to say it", func() bool { return strings.Contains(said.String(), "nothing can be stored") })
 			if n := strings.Count(said.String(), "nothing can be stored"); n != 1 {
 				t.Errorf("the log says it %d times, want once", n)
 			}
