@@ -186,8 +186,8 @@ func TestAFloodOfRequestsIsEnded(t *testing.T) {
 				if asked%2 == 0 {
 					to = fmt.Sprint("_INBOX_a.", asked)
 				}
-				if err := nc.PublishRequest(ask.subject, to, []byte(ask.body)); err != nil {
-					break
+				if nc.PublishRequest(ask.subject, to, []byte(ask.body)) != nil {
+					ended = true
 				}
 				select {
 				case <-gone:
@@ -198,8 +198,10 @@ func TestAFloodOfRequestsIsEnded(t *testing.T) {
 					most = max(most, publish.Owed(c.Server))
 				}
 			}
-			if flood := c.Refused("flood") > 0; flood != (name == "for events" || name == "for information") {
-				t.Errorf("after %d requests the connection is ended: %v", asked, flood)
+			// Where the client is slow to read what it asked for, the server ends the connection before we do.
+			must, flood := name == "for events" || name == "for information", c.Refused("flood") > 0
+			if must && !ended || flood && !must {
+				t.Errorf("after %d requests the connection is ended: %v, by us: %v", asked, ended, flood)
 			}
 			next(t, calm, "b") // others do not notice
 			if _, err := c.Durable(t.Context(), "a"); err != nil {
