@@ -10,6 +10,7 @@ import (
 
 // WriteFile makes a file appear at path, whole and for its owner alone (mode 0600), in place of
 // one that is there. It is on disk when WriteFile returns; after an error the one before is there.
+// A process that is killed meanwhile leaves a file .new-* beside it, which may be removed.
 func WriteFile(path string, data []byte) error {
 	folder := filepath.Dir(path)
 	f, err := os.CreateTemp(folder, ".new-*") // mode 0600
