@@ -3,8 +3,43 @@ package web
 import (
 	"math/rand/v2"
 	"net"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 )
+
+// Of many addresses with one connection each, the one that has waited longest gives way.
+func TestWhoWaitedLongestGivesWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlaces(64)
+		var wait []*patron // the longest first
+		request := func(c *patron) {
+			p.turn(c, atWork)
+			p.turn(c, idle)
+			<-time.After(time.Millisecond) // of the clock of the bubble
+		}
+		for i := range 4 * p.all {
+			c := &patron{Conn: nowhere{}, by: p.from(&net.TCPAddr{IP: net.IPv4(192, 0, 2, byte(i))}, nil)}
+			if !p.free(c.by) {
+				t.Fatalf("connection %d found no place", i)
+			}
+			if p.serve(c); len(wait) == p.all {
+				if !wait[0].evicted {
+					t.Fatalf("for connection %d another one gave way than the first", i)
+				}
+				wait = wait[1:]
+			}
+			request(c)
+			wait = append(wait, c)
+			at := i * 7 % len(wait)
+			again := wait[at]
+			request(again)
+			wait = append(slices.Delete(wait, at, at+1), again)
+		}
+	})
+}
 
 // Whatever comes and goes, nobody has more than may be, who has few places gets one from who has
 // the most, and nothing is kept of who has gone.
