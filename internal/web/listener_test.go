@@ -223,7 +223,20 @@ func TestManyAddressesTakeTurns(t *testing.T) {
 	if c := b.ln.Connections(); c.Open != places || c.Closed != 3*places || c.Refused != 0 {
 		t.Errorf("%+v, want %d open, and a connection closed for each of the others", c, places)
 	}
-	if code := held[len(held)-1].get("/"); code != http.StatusNoContent {
+	last := len(held) - 1
+	closed := make(chan error, last)
+	for _, d := range held[:last] {
+		go func() {
+			_, err := d.r.ReadByte()
+			closed <- err
+		}()
+	}
+	for range 3 * places {
+		if err := <-closed; err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("a connection that gave way was not closed: %v", err)
+		}
+	}
+	if code := held[last].get("/"); code != http.StatusNoContent {
 		t.Errorf("the last connection was answered %d", code)
 	}
 	b.end()
