@@ -37,6 +37,7 @@ type Listener struct {
 	gone    chan struct{} // closed by Close
 	start   sync.Once
 	once    sync.Once
+	failed  error // what Close returns
 
 	mu     sync.Mutex
 	places places
@@ -163,6 +164,12 @@ func (l *Listener) enter(c net.Conn) *patron {
 func (l *Listener) try(c net.Conn, last bool) (serve *patron, settled bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	select {
+	case <-l.gone: // Close closes what waits once, and nothing may wait after that
+		_ = c.Close()
+		return nil, true
+	default:
+	}
 	p := &patron{Conn: c, of: l, by: l.places.from(c.RemoteAddr(), l.trusted)}
 	if p.by.waiting.Len() == 0 && l.places.free(p.by) {
 		l.places.serve(p)
@@ -183,10 +190,12 @@ func (l *Listener) try(c net.Conn, last bool) (serve *patron, settled bool) {
 	return serve, serve != nil
 }
 
-// Close closes the listener and the connections that wait, not those that have a place.
+// Close closes the listener and the connections that wait, not those that have a place. Called
+// again, as net/http does when Accept ends, it returns what it returned first.
 func (l *Listener) Close() error {
 	l.once.Do(func() {
 		close(l.gone)
+		l.failed = l.Listener.Close()
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for e := l.places.queue.Front(); e != nil; e = e.Next() {
@@ -195,7 +204,7 @@ func (l *Listener) Close() error {
 			}
 		}
 	})
-	return l.Listener.Close()
+	return l.failed
 }
 
 // Connections are those of a listener.

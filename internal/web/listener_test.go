@@ -268,13 +268,72 @@ func TestAFullListenerEnds(t *testing.T) {
 	b.until("it runs", func(web.Connections) bool { return b.running() == 1 })
 	waits := b.dial("127.0.0.1")
 	b.until("another waits", func(c web.Connections) bool { return c.Waiting == 1 })
-	if err := b.ln.Close(); err != nil {
-		t.Fatal(err)
+	for range 3 { // net/http closes it, too
+		if err := b.ln.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := waits.r.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("what waited was not closed: %v", err)
 	}
 }
+
+// One that finds no room has to wait a moment. If the listener ends then, it is closed as well.
+func TestAFullListenerKeepsNothingThatComesAsItEnds(t *testing.T) {
+	t.Parallel()
+	inner := &handed{comes: make(chan net.Conn), ended: make(chan struct{})}
+	ln := web.NewListener(inner, web.Bound{Most: 1})
+	var clients []net.Conn
+	hand := func() {
+		server, client := net.Pipe()
+		clients = append(clients, client)
+		inner.comes <- server
+	}
+	accepted := make(chan error, 2)
+	go func() {
+		for range 2 {
+			_, err := ln.Accept()
+			accepted <- err
+		}
+	}()
+	hand() // is served
+	if err := <-accepted; err != nil {
+		t.Fatal(err)
+	}
+	hand() // waits
+	hand() // finds no room
+	hand() // has come when the one before it is looked at
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-accepted; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept = %v, want net.ErrClosed", err)
+	}
+	for i, c := range clients[1:] {
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("connection %d: Read = %v, want io.EOF", i+1, err)
+		}
+	}
+}
+
+// handed is a listener whose connections a test hands over.
+type handed struct {
+	comes chan net.Conn
+	ended chan struct{}
+}
+
+func (h *handed) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.comes:
+		return c, nil
+	case <-h.ended:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *handed) Close() error   { close(h.ended); return nil }
+func (h *handed) Addr() net.Addr { return &net.TCPAddr{} }
 
 // A socket has no addresses, and its connections no share.
 func TestABoundHoldsForASocket(t *testing.T) {
