@@ -246,6 +246,7 @@ func (s *Server) Stop() {
 	last, err := states(s.ns.Load())
 	s.ns.Load().Shutdown()
 	s.ns.Load().WaitForShutdown()
+	s.home.release()
 	if s.claim != nil {
 		s.leave(last, err)
 	}

@@ -69,7 +69,7 @@ func Seen(s *Server, stream string) bool {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	f := s.home.streams[stream]
-	return f != nil && f.newest != nil
+	return f != nil && f.newest != ""
 }
 
 // Look looks after the store of s once more.

@@ -22,7 +22,8 @@ type streamFiles struct {
 	made    time.Time   // one that is made anew has another folder
 	folder  os.FileInfo // nil if it was not seen yet
 	changed time.Time   // of the folder of the blocks, when it was read
-	newest  os.FileInfo // the block that is written to; nil if there is none
+	newest  string      // the name of the block that is written to; empty if there is none
+	held    *os.File    // that block on Linux, open: as long as it is, no other file gets its inode
 	amiss   string      // what the last look found,
 	twice   bool        // and the one before, too: a single one may have met a change half done
 }
@@ -77,6 +78,7 @@ func moved(path string, was os.FileInfo) bool {
 func (h *home) know(folder string, has map[string]server.StreamDetail) {
 	for name := range h.streams {
 		if d, there := has[name]; !there || !d.Created.Equal(h.streams[name].made) {
+			h.streams[name].release()
 			delete(h.streams, name)
 		}
 	}
@@ -122,18 +124,35 @@ func (f *streamFiles) look(folder string, messages uint64) string {
 	if blocks == 0 && messages > 0 {
 		return "they were removed"
 	}
-	if f.newest != nil {
-		if path := filepath.Join(folder, f.newest.Name()); moved(path, f.newest) && stillOpen(path, f.newest) {
-			return "the newest was removed or replaced"
+	if f.held != nil && replaced(f.held) {
+		return "the newest was removed or replaced"
+	}
+	f.release()
+	if newest != "" {
+		if f.held, err = hold(filepath.Join(folder, newest)); err != nil {
+			return "" // the next look tries again
 		}
 	}
 	f.changed, f.newest = info.ModTime(), newest
 	return ""
 }
 
-// newestBlock returns the block with the highest number, if it can be looked at, and how many
-// there are.
-func newestBlock(entries []os.DirEntry) (newest os.FileInfo, blocks int) {
+func (f *streamFiles) release() {
+	if f.held != nil {
+		_ = f.held.Close()
+		f.held = nil
+	}
+}
+
+// release closes the files that are held.
+func (h *home) release() {
+	for _, f := range h.streams {
+		f.release()
+	}
+}
+
+// newestBlock returns the name of the block with the highest number, and how many blocks there are.
+func newestBlock(entries []os.DirEntry) (newest string, blocks int) {
 	highest := uint64(0)
 	for _, e := range entries {
 		var n uint64
@@ -142,8 +161,7 @@ func newestBlock(entries []os.DirEntry) (newest os.FileInfo, blocks int) {
 		}
 		blocks++
 		if n >= highest {
-			highest = n
-			newest, _ = e.Info()
+			highest, newest = n, e.Name()
 		}
 	}
 	return newest, blocks

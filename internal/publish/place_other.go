@@ -4,5 +4,8 @@ package publish
 
 import "os"
 
-// stillOpen is not known.
-func stillOpen(string, os.FileInfo) bool { return false }
+// hold opens nothing: on Windows the server could not remove an open file.
+func hold(string) (*os.File, error) { return nil, nil }
+
+// replaced is not known.
+func replaced(*os.File) bool { return false }
