@@ -124,13 +124,12 @@ func (w *world) awaitAttempt(t *testing.T, verdict, id string) told {
 }
 
 // show is what receiver jobs show tells.
-func (w *world) show(t *testing.T, source, id string) track.Job {
+func (w *world) show(t *testing.T, source, id string) (j track.Job) {
 	t.Helper()
-	code, text := w.replicas[0].command(t, "jobs", "show", "--source", source, "-o", "json", id)
-	var j track.Job
-	if err := json.Unmarshal([]byte(text), &j); code != 0 || err != nil {
-		t.Fatalf("jobs show = exit %d, %v:\n%s", code, err, text)
-	}
+	w.eventually(t, "jobs show has read the job, which a busy machine may not do in time", func() bool {
+		code, text := w.replicas[0].command(t, "jobs", "show", "--source", source, "-o", "json", id)
+		return code == 0 && json.Unmarshal([]byte(text), &j) == nil
+	})
 	return j
 }
 
