@@ -1,13 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster build test race lint fuzz bench performance reliability ci
+.PHONY: help demo cluster build test race lint fuzz mutate bench performance reliability ci
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## run the whole way of one callback in one process
+demo: ## run the whole path of one callback in one process
 	go run ./cmd/receiver demo
 
-cluster: ## run three NATS servers to try nats.mode external with
+cluster: ## run three NATS servers to try out nats.mode external
 	go run ./internal/cluster/up
 
 build: ## build ./receiver
@@ -19,24 +19,27 @@ test: ## run the tests
 race: ## run the tests with the race detector
 	bash .ci/run race
 
-lint: ## check format, vet and the house's rules, as CI does
+lint: ## check format, vet and the import rules, as CI does
 	bash .ci/run format vet lint
 
 fuzz: ## fuzz every target for FUZZTIME (6s) each
 	bash .ci/run fuzz
 
+mutate: ## change the code that decides, one operator at a time, and expect its tests to fail
+	bash .ci/run mutate
+
 bench: ## run the benchmarks
 	go test -run=NONE -bench=. -benchmem ./...
 
-performance: ## measure what docs/performance.md tells, on a machine left alone (half an hour)
-	go run ./cmd/receiver bench --self --alternations 7 >docs/performance/self.txt
-	go run ./cmd/receiver bench --self --sealing --duration 4s --alternations 9 >docs/performance/sealing.txt
-	for p in verify job callback web publish veil; do \
-	  go test -run NONE -bench '^Benchmark(Verify|Read|ReadBrief|Header|Accept|Callback|Step|Hide|Reveal)$$' -benchmem -count 6 ./internal/$$p >docs/performance/$$p.txt || exit 1; \
+performance: ## repeat the measurements of docs/performance.md, on an idle machine (half an hour)
+	go run ./cmd/receiver-bench --self --alternations 7 >docs/performance/self.txt
+	go run ./cmd/receiver-bench --self --sealing --duration 4s --alternations 9 >docs/performance/sealing.txt
+	for p in verify job callback web publish encryption; do \
+	  go test -run NONE -bench '^Benchmark(Verify|Read|ReadBrief|Header|Accept|Callback|Step|Encrypt|Decrypt)$$' -benchmem -count 6 ./internal/$$p >docs/performance/$$p.txt || exit 1; \
 	done
 	go test -tags e2e -count=1 -timeout 30m -v -run '^(TestUpload|TestVerifyOfAMillion)' ./cmd/receiver
 
-reliability: ## run what docs/reliability.md tells, and print its tables
+reliability: ## repeat the tests of docs/reliability.md, and print its tables
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT && \
 	go test -tags e2e -count=1 -parallel 1 -timeout 45m -v -run '^TestReliability' ./cmd/receiver >"$$log" 2>&1 || { cat "$$log"; exit 1; }; \
 	echo '| run | test | jobs | acknowledged | finished | doubled | lost | overdue | time |'; \

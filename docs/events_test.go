@@ -1,5 +1,5 @@
-// Package docs_test keeps the manual true: what it shows is made by the code, and what
-// the code can write stands in it.
+// Package docs_test keeps the manual true: its examples are made by the code, and every output of
+// the code is documented.
 package docs_test
 
 import (
@@ -17,7 +17,7 @@ import (
 
 	"receiver/internal/callback"
 	"receiver/internal/job"
-	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 	"receiver/internal/submit"
 	"receiver/internal/verify"
 )
@@ -42,7 +42,7 @@ func TestEventsShowsWhatIsWritten(t *testing.T) {
 func TestEventsNamesEveryWord(t *testing.T) {
 	manual := read(t, "events.md")
 	for what, words := range map[string][]string{
-		"the stream": {publish.JobsStream, publish.AttemptsStream, publish.PayloadBucket},
+		"the stream": {conn.JobsStream, conn.AttemptsStream, conn.PayloadBucket},
 		"the kind": {
 			string(job.Submitted), string(job.Progress), string(job.Finished), string(job.Overdue),
 			string(job.Lost), string(job.Conflict), string(job.Errors), string(job.Unrecognised),

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"receiver/internal/verify"
+	"receiver/internal/diagnose"
 )
 
 var codeRow = regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\| [^|]+ \\|$")
@@ -16,7 +16,7 @@ func TestOperationsListsTheCodesOfFindings(t *testing.T) {
 		got = append(got, m[1])
 	}
 	slices.Sort(got)
-	if want := verify.Codes(); !slices.Equal(got, want) {
+	if want := diagnose.Codes(); !slices.Equal(got, want) {
 		t.Errorf("operations.md lists the codes\n%q, want\n%q", got, want)
 	}
 }

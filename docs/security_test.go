@@ -20,8 +20,8 @@ var (
 	settings = regexp.MustCompile("`((?:[a-z]+\\.)+[a-z_]+|token_secret)`")
 )
 
-// Who may do what is a table of promises: each has a test that there is, and everybody and
-// every way in that the manual names is in it.
+// The table "Who may do what" lists promises: each has an existing test, and every actor and
+// entrance of the manual is in it.
 func TestSecurityTableIsShown(t *testing.T) {
 	actors, entrances := defined(t, "## Actors"), defined(t, "## Entrances")
 	seen := map[string]bool{}
@@ -47,7 +47,7 @@ func TestSecurityTableIsShown(t *testing.T) {
 	}
 }
 
-// What the checklist says to set can be set.
+// Every setting that the checklist names exists.
 func TestSecurityNamesSettings(t *testing.T) {
 	known := keys(t)
 	for _, row := range rows(t, "## Hardening", 2) {

@@ -41,7 +41,7 @@ func TestServeWithACME(t *testing.T) {
 	text := r.read(t)
 	before, after, _ := bytes.Cut([]byte(text), []byte("public:\n"))
 	r.write(t, "config.yaml", fmt.Sprintf("%spublic:\n  tls: {acme: {names: [%s], directory: %q, ca_file: root.pem, terms_agreed: true}}\n%s", before, name, authority.Directory, after))
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{
+	client := &http.Client{Timeout: waitTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: authority.Roots, ServerName: name},
 	}}
 	shown := func() (*x509.Certificate, error) {
@@ -67,14 +67,14 @@ func TestServeWithACME(t *testing.T) {
 
 	authority.Down.Store(true)
 	r.up(t)
-	r.awaitLog(t, 0, `"message":"there is no TLS certificate yet; nobody can connect until one is ordered"`)
-	r.awaitLog(t, 0, `"level":"error".*"message":"a TLS certificate cannot be ordered; what is in use stays"`)
+	r.awaitLog(t, 0, `"message":"there is no TLS certificate yet; clients cannot connect until the receiver has one"`)
+	r.awaitLog(t, 0, `"level":"error".*"message":"ordering a TLS certificate failed; the current one stays in use"`)
 	if _, err := shown(); err == nil {
 		t.Error("a certificate is shown that nobody can have")
 	}
 	metric(`(?m)^receiver_certificate_not_after_seconds\{listener="public"\} 0$`)
 	metric(`(?m)^receiver_certificate_failures_total\{listener="public"\} 1$`)
-	if _, told := r.command(t, "doctor"); !regexp.MustCompile(`there is no certificate of the public listener`).MatchString(told) {
+	if _, told := r.command(t, "doctor"); !regexp.MustCompile(`the public listener has no certificate`).MatchString(told) {
 		t.Errorf("doctor says:\n%s", told)
 	}
 	if code, err := r.process.end(syscall.SIGTERM); err != nil || code != 0 {
@@ -86,7 +86,7 @@ func TestServeWithACME(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.up(t)
-	r.awaitLog(t, 0, `"message":"another TLS certificate is in use"`)
+	r.awaitLog(t, 0, `"message":"the receiver uses another TLS certificate"`)
 	first, err := shown()
 	if err != nil {
 		t.Fatal(err)

@@ -7,10 +7,10 @@ import (
 func newAudit(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "Prove what was received and refused, and find out whether it was changed",
-		Long: `The streams are sealed into tamper-evident logs, whose signed checkpoints commit to every
-record. The commands beneath look at records, prove them to others, and find out which
-of them were changed. docs/audit.md tells how a security team uses them.`,
+		Short: "List, prove and verify what was received and refused",
+		Long: `The streams are sealed into tamper-evident logs (Merkle trees). A signed checkpoint of a log
+commits to every record in it. These commands list records, prove them to others, and detect
+changed or missing records. docs/audit.md explains how a security team uses them.`,
 		Example: "  receiver audit verify\n  receiver audit list --since 24h --reason mismatch\n  receiver audit prove JOBS/12 > bundle.json",
 	}
 	cmd.AddCommand(
@@ -20,3 +20,6 @@ of them were changed. docs/audit.md tells how a security team uses them.`,
 	)
 	return cmd
 }
+
+// errNoLogKey is what commands say that need the public key of the logs.
+var errNoLogKey = usagef("the logs have no key: set audit.key (make one with `receiver audit init`), or give --log-key")

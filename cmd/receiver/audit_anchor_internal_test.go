@@ -13,14 +13,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server" //nolint:depguard // of others, which no code of ours runs
+	"github.com/nats-io/nats-server/v2/server" //nolint:depguard // a foreign server, which no code of this program runs
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/anchor"
 	"receiver/internal/config"
-	"receiver/internal/seal"
+	"receiver/internal/sealing"
+	"receiver/internal/service"
+	"receiver/internal/service/logs"
 )
 
 // auditorsStream is an append-only stream on a server of others.
@@ -58,7 +61,7 @@ func auditorsStream(t *testing.T) (url string, stop func()) {
 func rollBackAll(t *testing.T, dir string) {
 	t.Helper()
 	folder, file := filepath.Join(dir, "receiver-data"), filepath.Join(dir, "receiver-checkpoints")
-	kept, err := audit.ReadCheckpointFile(file)
+	kept, err := anchor.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,9 +75,10 @@ func rollBackAll(t *testing.T, dir string) {
 	}
 }
 
-// Whoever operates the receiver can put back its store, its checkpoint file and its own
-// directories to a backup, so that all of them agree; not a stream in the account of others.
+// The operator of the receiver can reset its store, its checkpoint file and its own directories to
+// a backup, so that all of them agree; but not a stream in the account of others.
 func TestARollbackOfEverythingIsNamedThroughAnotherAccount(t *testing.T) {
+	t.Parallel()
 	url, stop := auditorsStream(t)
 	dir := sealedFolderWith(t, fmt.Sprintf(`{nats: {urls: ["%s"], stream: KEPT, subject: kept}}`, url))
 	if code, report := auditVerify(t, dir); code != exitDone {
@@ -107,12 +111,11 @@ func TestARollbackOfEverythingIsNamedThroughAnotherAccount(t *testing.T) {
 	})
 }
 
-// oldAndBogus are what who has the receiver's credentials can add to an anchor: its first
-// checkpoint of JOBS once more, and one that says to be larger than all and is signed by
-// nobody who is believed.
+// oldAndBogus are what the holder of the receiver's credentials can add to an anchor: its first
+// checkpoint of JOBS once more, and one that claims the largest size and has no trusted signature.
 func oldAndBogus(t *testing.T, dir string) (old, bogus []byte) {
 	t.Helper()
-	kept, err := audit.ReadCheckpointFile(filepath.Join(dir, "receiver-checkpoints"))
+	kept, err := anchor.ReadFile(filepath.Join(dir, "receiver-checkpoints"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,6 +143,7 @@ func republish(t *testing.T, url string, notes ...[]byte) {
 
 // A folder's newest file may be anything: what counts is the largest that is signed.
 func TestARollbackIsSeenBehindABogusFile(t *testing.T) {
+	t.Parallel()
 	dir := sealedFolder(t)
 	rollBackAll(t, dir)
 	old, bogus := oldAndBogus(t, dir)
@@ -162,13 +166,13 @@ func refusesToSeal(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, bus, err := openStore(t.Context(), cfg, zerolog.Nop())
+	server, bus, err := service.OpenStore(t.Context(), cfg, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer server.Stop()
 	defer bus.Close(context.Background())
-	keepers, err := openKeepers(t.Context(), cfg, bus, seal.Options{Log: zerolog.Nop()})
+	keepers, err := logs.OpenKeepers(t.Context(), cfg, bus, sealing.Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +180,7 @@ func refusesToSeal(t *testing.T, dir string) {
 	if _, err := keepers.Seal(t.Context()); !errors.As(err, &fork) || fork.Known.Tree.N != 5 || fork.Found.Tree.N != 3 {
 		t.Errorf("Seal = %v, want the fork of 5 and 3 leaves", err)
 	}
-	if err := keepers.close(); err != nil {
+	if err := keepers.Close(); err != nil {
 		t.Error(err)
 	}
 	proofs, err := filepath.Glob(filepath.Join(dir, "receiver-checkpoints.fork-*"))

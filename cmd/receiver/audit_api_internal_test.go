@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,18 +11,18 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"receiver/internal/audit"
+	"receiver/internal/auditlog"
 	"receiver/internal/config"
-	"receiver/internal/web"
+	"receiver/internal/service"
 )
 
 // runningOn starts a receiver on a sealed folder, on free ports.
-func runningOn(t *testing.T, dir string) *instance {
+func runningOn(t *testing.T, dir string) *service.Instance {
 	t.Helper()
 	cfg, err := config.Load(config.Options{Path: filepath.Join(dir, "config.yaml"), Env: []string{
 		"RECEIVER_PUBLIC_ADDRESS=127.0.0.1:0", "RECEIVER_PRIVATE_ADDRESS=127.0.0.1:0",
@@ -31,12 +30,12 @@ func runningOn(t *testing.T, dir string) *instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := start(t.Context(), cfg, zerolog.Nop())
+	in, err := service.Start(t.Context(), cfg, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := in.stop(); err != nil {
+		if err := in.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -45,11 +44,15 @@ func runningOn(t *testing.T, dir string) *instance {
 
 // Callbacks come page by page, each once, in the order of time.
 func TestPagesOfCallbacks(t *testing.T) {
+	t.Parallel()
 	in := runningOn(t, sealedFolder(t))
-	at := "http://" + in.private.addr + "/v1/callbacks?since=all&limit=2"
+	at := in.PrivateURL() + "/v1/callbacks?since=all&limit=2"
 	var got []string
 	for next := ""; len(got) < 100; {
-		var p page
+		var p struct {
+			Callbacks []auditlog.Entry
+			Next      string
+		}
 		if err := json.Unmarshal([]byte(get(t, at+next)), &p); err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +68,7 @@ func TestPagesOfCallbacks(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("pages of 2 give %v, want %v", got, want)
 	}
-	one := get(t, "http://"+in.private.addr+"/v1/callbacks/JOBS/2")
+	one := get(t, in.PrivateURL()+"/v1/callbacks/JOBS/2")
 	if !strings.Contains(one, `"id":"JOBS/2"`) || !strings.Contains(one, `"state":"sealed"`) {
 		t.Errorf("one callback = %s", one)
 	}
@@ -73,63 +76,39 @@ func TestPagesOfCallbacks(t *testing.T) {
 
 // A bundle over HTTP is what audit prove prints, byte for byte.
 func TestABundleOverHTTP(t *testing.T) {
+	t.Parallel()
 	dir := sealedFolder(t)
 	cfg, err := config.Load(config.Options{Path: filepath.Join(dir, "config.yaml")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := runningOn(t, dir)
-	got := get(t, "http://"+in.private.addr+"/v1/callbacks/JOBS/2/bundle")
+	got := get(t, in.PrivateURL()+"/v1/callbacks/JOBS/2/bundle")
 	var want bytes.Buffer
 	if code := run(t.Context(), []string{"--config", cfg.File, "audit", "prove", "JOBS/2"}, strings.NewReader(""), &want, io.Discard); code != exitDone || got != want.String() {
 		t.Errorf("the bundle is\n%s\naudit prove = exit %d with\n%s", got, code, &want)
 	}
-	if got := get(t, "http://"+in.private.addr+"/v1/callbacks/JOBS/99/bundle"); !strings.Contains(got, "not sealed") {
+	if got := get(t, in.PrivateURL()+"/v1/callbacks/JOBS/99/bundle"); !strings.Contains(got, "not sealed") {
 		t.Errorf("the bundle of what is not there yet = %s, want that it is not sealed", got)
 	}
 }
 
-func TestQuestionsForPages(t *testing.T) {
-	now := time.Now()
-	for _, row := range []struct{ query, wrong string }{
-		{"", ""},
-		{"since=1h&until=1m&source=a&source=b&verdict=refused&reason=mismatch&address=192.0.2.0/24&key=k&job=7&body=ae&actions=true&limit=1000&after=JOBS-1.ATTEMPTS-2", ""},
-		{"verdct=refused", `there is no parameter "verdct"`},
-		{"limit=0", "limit is not 1 to 1000"},
-		{"limit=1001", "limit is not 1 to 1000"},
-		{"limit=x", "invalid syntax"},
-		{"actions=perhaps", "invalid syntax"},
-		{"since=yesterday", "neither a duration"},
-		{"address=here", "neither an address"},
-		{"after=JOBS", "is not next of another page"},
-		{"after=WATCH-1", "is not next of another page"},
-	} {
-		values, err := url.ParseQuery(row.query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = parsePageQuery(values, now)
-		if (err == nil) != (row.wrong == "") || err != nil && !strings.Contains(err.Error(), row.wrong) {
-			t.Errorf("%q: %v, want %q", row.query, err, row.wrong)
-		}
-	}
-	_, err := (&auditAPI{}).Callbacks(t.Context(), url.Values{"x": {"y"}})
-	if !errors.Is(err, web.ErrQuery) {
-		t.Errorf("a question that is none = %v, want ErrQuery", err)
-	}
-}
-
-// Whoever knows C2SP tlog-tiles and the public key can monitor the logs: recompute a tree
-// from its tiles and compare it with the checkpoint.
+// With C2SP tlog-tiles and the public key anyone can monitor the logs: recompute a tree from its
+// tiles and compare it with the checkpoint.
 func TestLogsCanBeMonitored(t *testing.T) {
+	t.Parallel()
 	in := runningOn(t, sealedFolder(t))
-	if _, err := in.sealing.Seal(t.Context()); err != nil {
+	if _, err := in.Seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	base := "http://" + in.private.addr + "/v1/log"
+	base := in.PrivateURL() + "/v1/log"
 	var about struct {
 		Name string
-		Logs []logState
+		Logs []struct {
+			Stream, Origin string
+			VerifierKey    string `json:"verifier_key"`
+			Unsealed       uint64
+		}
 	}
 	if err := json.Unmarshal([]byte(get(t, base)), &about); err != nil || about.Name != "test" || len(about.Logs) != 3 {
 		t.Fatalf("GET /v1/log = %+v, %v, want the three logs of test", about, err)

@@ -12,8 +12,8 @@ import (
 	"receiver/internal/audit"
 )
 
-// archive exports what sealedFolder made, and returns the folder and the archive.
-func archive(t *testing.T) (dir, path string) {
+// exportedArchive exports what sealedFolder made, and returns the folder and the archive.
+func exportedArchive(t *testing.T) (dir, path string) {
 	t.Helper()
 	dir = sealedFolder(t)
 	path = filepath.Join(dir, "archive")
@@ -27,6 +27,7 @@ func archive(t *testing.T) (dir, path string) {
 
 // An archive proves what it holds: a log that is not in it at all is missed.
 func TestAnArchiveWithoutOneOfItsLogsIsNoneOfAll(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name   string
 		change func(path string) error
@@ -36,7 +37,7 @@ func TestAnArchiveWithoutOneOfItsLogsIsNoneOfAll(t *testing.T) {
 		{"whole", func(string) error { return nil }, "", nil},
 		{"one of its logs", func(string) error { return nil }, "ATTEMPTS", nil},
 		{"one log removed", func(path string) error { return os.RemoveAll(filepath.Join(path, "ATTEMPTS")) }, "",
-			[]string{"receiver/test/ATTEMPTS: missing: the archive has no folder of it"}},
+			[]string{"receiver/test/ATTEMPTS: missing: the archive has no folder for it"}},
 		{"another log in its place", func(path string) error {
 			attempts := filepath.Join(path, "ATTEMPTS")
 			if err := os.RemoveAll(attempts); err != nil {
@@ -49,7 +50,7 @@ func TestAnArchiveWithoutOneOfItsLogsIsNoneOfAll(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			dir, path := archive(t)
+			dir, path := exportedArchive(t)
 			if err := row.change(path); err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +69,8 @@ func TestAnArchiveWithoutOneOfItsLogsIsNoneOfAll(t *testing.T) {
 
 // A folder that cannot be looked into is not as if it were not there.
 func TestAnArchiveThatCannotBeReadIsNotVerified(t *testing.T) {
-	dir, path := archive(t)
+	t.Parallel()
+	dir, path := exportedArchive(t)
 	attempts := filepath.Join(path, "ATTEMPTS")
 	if err := os.RemoveAll(attempts); err != nil {
 		t.Fatal(err)
@@ -78,14 +80,15 @@ func TestAnArchiveThatCannotBeReadIsNotVerified(t *testing.T) {
 	}
 	var out bytes.Buffer
 	args := []string{"--config", filepath.Join(dir, "config.yaml"), "audit", "verify", "--export", path}
-	if code := run(t.Context(), args, strings.NewReader(""), &out, &out); code != exitFailed || !strings.Contains(out.String(), "no export folder") {
-		t.Errorf("audit verify --export = exit %d, %s, want that there is no export folder", code, &out)
+	if code := run(t.Context(), args, strings.NewReader(""), &out, &out); code != exitFailed || !strings.Contains(out.String(), "not an export folder") {
+		t.Errorf("audit verify --export = exit %d, %s, want that it is not an export folder", code, &out)
 	}
 }
 
-// The range is the exporter's word, so it is printed for who knows what he asked for.
+// The range is the exporter's claim, so it is printed: the reader knows which range was requested.
 func TestVerifyPrintsTheRangeOfAnArchive(t *testing.T) {
-	dir, path := archive(t)
+	t.Parallel()
+	dir, path := exportedArchive(t)
 	info := `{"format": "receiver-export/v1", "origin": "receiver/test/ACTIONS", "stream": "ACTIONS", "first_sequence": 1, "from": 9, "to": 3}`
 	if err := os.WriteFile(filepath.Join(path, "ACTIONS", "log.json"), []byte(info), 0o600); err != nil {
 		t.Fatal(err)

@@ -10,9 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/internal/audit"
+	"receiver/internal/auditlog"
 	"receiver/internal/config"
-	"receiver/internal/job"
-	"receiver/internal/trail"
+	"receiver/internal/service"
+	"receiver/internal/service/records"
 	"receiver/internal/verify"
 )
 
@@ -26,21 +27,25 @@ func newAuditCheck(a *app) *cobra.Command {
 	var f checkFlags
 	cmd := &cobra.Command{
 		Use:   "check BUNDLE|-",
-		Short: "Check a bundle offline; exit 0 if it proves what it says, 1 if not",
-		Long: `check needs nothing but the bundle and the public key of the log: no receiver, no network,
-no configuration. It proves that the records stood in the log when the checkpoint was
-signed. With the signature key it proves their origin too: that whoever sent the
-callback had that key. Without it, origin is the receiver's word. A body that is encrypted
-has to be decrypted for that, with --identity-file.`,
+		Short: "Check a bundle of records offline",
+		Long: `check needs only the bundle and the public key of the log: no receiver, no network and no
+configuration. It proves that the records were in the log when the checkpoint was signed.
+
+With --signature-key-file it also proves their origin: the sender of the callback had that key.
+Without it, the origin is only asserted by the receiver. An encrypted body must be decrypted for
+that: give --identity-file.
+
+Exit codes: 0 the bundle is proved; 1 it is not; 2 wrong usage.`,
 		Example: "  receiver audit check bundle.json --log-key receiver/eu-1/JOBS+b3caf33f+AQAB…\n" +
-			"  receiver audit check bundle.json --log-key receiver/eu-1/JOBS+b3caf33f+AQAB… --signature-key-file crm.key",
+			"  receiver audit check bundle.json --log-key receiver/eu-1/JOBS+b3caf33f+AQAB… \\\n" +
+			"    --signature-key-file crm.key",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.auditCheck(args[0], f) },
 	}
-	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public key of the log, as audit keys prints it (required, repeatable)")
-	cmd.Flags().StringArrayVar(&f.witnessKeys, "witness-key", nil, "verifier key of a witness whose cosignature is verified (repeatable)")
+	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public `key` of the log, from audit keys (required, repeatable)")
+	cmd.Flags().StringArrayVar(&f.witnessKeys, "witness-key", nil, "public `key` of a witness whose cosignature to verify\n(repeatable)")
 	a.identityFlag(cmd)
-	cmd.Flags().StringArrayVar(&f.keyFiles, "signature-key-file", nil, "file with a signature key that the callbacks were signed with (repeatable)")
+	cmd.Flags().StringArrayVar(&f.keyFiles, "signature-key-file", nil, "`file` with a key that signed the callbacks (repeatable)")
 	required(cmd, "log-key")
 	return cmd
 }
@@ -62,7 +67,7 @@ func (a *app) auditCheck(path string, f checkFlags) error {
 	if err != nil {
 		return a.notProved(err)
 	}
-	checked, err := bundle.Check(keys, o.reverify())
+	checked, err := bundle.Check(keys, o.Reverify())
 	if err != nil {
 		return a.notProved(err)
 	}
@@ -96,20 +101,14 @@ func (a *app) notProved(why error) error {
 }
 
 // origin is what proves who made the bodies of a bundle: signature keys, and what decrypts.
-type origin struct {
-	verifier *verify.Verifier // nil without a key
-	body     func(audit.Record) ([]byte, error)
-	hidden   int // signatures not checked because the body is encrypted
-}
-
-func (a *app) origin(keyFiles []string) (*origin, error) {
+func (a *app) origin(keyFiles []string) (*auditlog.Origin, error) {
 	none := config.Default()
 	if err := a.useIdentity(&none); err != nil {
 		return nil, err
 	}
-	v, err := veilOf(&none)
+	v, err := service.CipherOf(&none)
 	if err != nil || len(keyFiles) == 0 {
-		return &origin{}, err
+		return &auditlog.Origin{}, err
 	}
 	keys := make([]*verify.Key, 0, len(keyFiles))
 	for _, file := range keyFiles {
@@ -124,66 +123,45 @@ func (a *app) origin(keyFiles []string) (*origin, error) {
 		keys = append(keys, key)
 	}
 	verifier, err := verify.New(keys...)
-	return &origin{verifier: verifier, body: bodyOf(v)}, err
+	return &auditlog.Origin{Verifier: verifier, Body: records.BodyAlone(v)}, err
 }
 
-// reverify returns what checks that every signature that is said to be right was made with
-// one of the keys; nil without a key.
-func (o *origin) reverify() func(audit.Record) error {
-	if o.verifier == nil {
-		return nil
-	}
-	return func(r audit.Record) error {
-		claim, err := job.ReadClaim(r.Subject, r.Header)
-		if err != nil || claim.Fingerprint == "" {
-			return audit.ErrNotChecked // nothing says that a key made a signature
-		}
-		checker := trail.NewChecker(map[string]*verify.Verifier{claim.Source: o.verifier}, o.body)
-		err = checker.Check(r)
-		o.hidden += checker.Hidden()
-		if errors.Is(err, audit.ErrNotChecked) && len(checker.Gone()) > 0 {
-			return fmt.Errorf("it names key %s, which is not among those given", claim.Fingerprint)
-		}
-		return err
-	}
-}
-
-// text says how the origin of so many records stands, c of which were checked.
-func (o *origin) text(records int, c audit.Checked) string {
-	if o.verifier == nil {
+// originText says how the origin of so many records stands, c of which were checked.
+func originText(o *auditlog.Origin, records int, c audit.Checked) string {
+	if o.Verifier == nil {
 		return "not checked: give --signature-key-file"
 	}
-	text := fmt.Sprintf("%s signed with the given key, %d that nobody says to be signed", counted(c.Reverified, "record"), records-c.Reverified-o.hidden)
-	if o.hidden > 0 {
-		text += fmt.Sprintf(", %d not checked: the body is encrypted, give --identity-file with a key for it", o.hidden)
+	text := fmt.Sprintf("%s signed with the given key, %d without a signature", counted(c.Reverified, "record"), records-c.Reverified-o.Hidden)
+	if o.Hidden > 0 {
+		text += fmt.Sprintf(", %d not checked: the body is encrypted, give --identity-file with a key for it", o.Hidden)
 	}
 	return text
 }
 
-func (a *app) printChecked(b audit.Bundle, c audit.Checked, o *origin) error {
-	records := make([]trail.Entry, 0, len(b.Entries))
+func (a *app) printChecked(b audit.Bundle, c audit.Checked, o *auditlog.Origin) error {
+	entries := make([]auditlog.Entry, 0, len(b.Entries))
 	for _, e := range b.Entries {
-		entry, ok := trail.Read(e.Record)
+		entry, ok := auditlog.Read(e.Record)
 		if !ok {
-			entry = trail.Entry{ID: fmt.Sprintf("%s/%d", e.Stream, e.Seq), Stream: e.Stream, Sequence: e.Seq, Stored: e.Time.UTC()}
+			entry = auditlog.Entry{ID: fmt.Sprintf("%s/%d", e.Stream, e.Seq), Stream: e.Stream, Sequence: e.Seq, Stored: e.Time.UTC()}
 		}
-		records = append(records, entry)
+		entries = append(entries, entry)
 	}
 	if a.output == "json" {
 		return printJSON(a.out, map[string]any{
-			"proved": true, "checkpoint": checkpointJSON(c.Checkpoint), "records": records,
-			"origin_proved": c.Reverified, "origin_not_checked": len(b.Entries) - c.Reverified, "encrypted": o.hidden,
+			"proved": true, "checkpoint": records.Checkpoint(c.Checkpoint), "records": entries,
+			"origin_proved": c.Reverified, "origin_not_checked": len(b.Entries) - c.Reverified, "encrypted": o.Hidden,
 		})
 	}
-	rows := make([][]string, 0, len(records))
-	for _, e := range records {
+	rows := make([][]string, 0, len(entries))
+	for _, e := range entries {
 		rows = append(rows, entryRow(e))
 	}
 	fmt.Fprintf(a.out, "PROVED: %s stood in %s when its checkpoint of size %d was signed\n",
-		counted(len(records), "record"), printable(c.Checkpoint.Origin), c.Checkpoint.Tree.N)
+		counted(len(entries), "record"), printable(c.Checkpoint.Origin), c.Checkpoint.Tree.N)
 	for _, s := range c.Checkpoint.Cosignatures {
 		fmt.Fprintf(a.out, "cosigned by %s at %s\n", printable(s.Witness), s.Time.UTC().Format(time.RFC3339))
 	}
-	fmt.Fprintf(a.out, "origin: %s\n\n", o.text(len(records), c))
+	fmt.Fprintf(a.out, "origin: %s\n\n", originText(o, len(entries), c))
 	return table(a.out, []string{"ID", "RECEIVED", "SOURCE", "VERDICT", "REASON", "JOB", "REMOTE", "KEY", "BODY"}, rows)
 }

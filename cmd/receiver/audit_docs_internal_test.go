@@ -18,8 +18,9 @@ var (
 	metricName  = regexp.MustCompile(`receiver_audit_[a-z_]+`)
 )
 
-// What the manual tells to type can be typed, and what it says to look at is there.
+// The commands of the manual work, and their output is as it says.
 func TestTheManualOfTheAuditHolds(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../docs/audit.md")
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +66,7 @@ func TestTheManualOfTheAuditHolds(t *testing.T) {
 
 // Every kind of fault is explained where audit verify points to.
 func TestEveryFaultIsExplained(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../docs/evidence.md")
 	if err != nil {
 		t.Fatal(err)

@@ -18,8 +18,8 @@ import (
 	"receiver/internal/audit"
 )
 
-// editor changes the files of a stream as one does who knows their form: every record ends
-// in a right checksum again, and what the server noted of its files is gone.
+// editor changes the files of a stream as an attacker who knows their format does: every record has
+// a right checksum again, and the server's index of its files is removed.
 type editor struct {
 	t       *testing.T
 	path    string
@@ -134,6 +134,7 @@ func (e *editor) write(data []byte) {
 // The rows of issue 4, done to the files on disk; TestTamperingIsFoundAndNamed does them
 // through NATS.
 func TestTamperingWithTheFilesIsFoundAndNamed(t *testing.T) {
+	t.Parallel()
 	base := sealedFolder(t)
 	for _, row := range []struct {
 		name   string
@@ -214,9 +215,10 @@ func TestTamperingWithTheFilesIsFoundAndNamed(t *testing.T) {
 	}
 }
 
-// The times of checkpoints are not sealed. Who sets them back makes records look older than
-// they may be kept, and can hide no deletion but that of all up to one.
+// The times of checkpoints are not sealed. Setting them back makes records look older than they may
+// be kept, and can only hide the deletion of all records up to one.
 func TestBackdatedCheckpointsHideNoDeletion(t *testing.T) {
+	t.Parallel()
 	base := sealedFolder(t)
 	for _, row := range []struct {
 		name   string
@@ -262,6 +264,7 @@ func TestBackdatedCheckpointsHideNoDeletion(t *testing.T) {
 // A receiver does not start on a file that its server would lose more over than is damaged,
 // says which and what to do, and starts again when that was done.
 func TestServeRefusesADamagedStoreUntilItIsMended(t *testing.T) {
+	t.Parallel()
 	dir := sealedFolder(t)
 	e := editJobs(t, dir)
 	e.number(2, 1<<40)

@@ -1,31 +1,29 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"receiver/internal/audit"
+	"receiver/internal/audit/logkey"
 	"receiver/internal/config"
+	"receiver/internal/service/logs"
 )
 
 func newAuditInit(a *app) *cobra.Command {
 	var name, keyFile string
 	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Make the key that the logs are signed with",
-		Long: `init makes a new Ed25519 key and writes it into a file that only you can read. It prints
-the public keys, one for each log, and the lines for the configuration. Give the public
-keys to those who will check evidence, by a way that they trust, now: whoever controls
-the receiver later could show them others.
+		Short: "Make the key that signs the logs",
+		Long: `init makes a new Ed25519 key and writes it to a file that only you can read. It prints the public
+keys, one for each log, and the lines for the configuration. It never overwrites a file.
 
-It never overwrites a file. Keep a copy of the key: without it, a restored receiver must
-begin new logs.`,
+Give the public keys now, over a channel they trust, to everyone who will check evidence: an
+attacker who controls the receiver later could hand out others. Keep a copy of the key: without
+it, a restored receiver must begin new logs.`,
 		Example: "  receiver audit init\n  receiver audit init --name eu-1 --key-file /etc/receiver/log.key",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -46,8 +44,8 @@ begin new logs.`,
 			return a.auditInit(name, keyFile, dir)
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "name of this installation in its logs (default audit.name of the configuration)")
-	cmd.Flags().StringVar(&keyFile, "key-file", "", "file to write the key to (default log.key beside the configuration)")
+	cmd.Flags().StringVar(&name, "name", "", "name of this installation in its logs (default: audit.name)")
+	cmd.Flags().StringVar(&keyFile, "key-file", "", "file for the key (default: log.key beside the configuration)")
 	return cmd
 }
 
@@ -55,18 +53,18 @@ func (a *app) auditInit(name, keyFile, dir string) error {
 	if !validLogName(name) {
 		return usagef("--name %q is not 1 to 32 of a-z 0-9 -", name)
 	}
-	key, err := audit.GenerateKey(name)
+	key, err := logkey.Generate(name)
 	if err != nil {
 		return err
 	}
-	if err := writeNew(keyFile, key.Secret()+"\n"); err != nil {
+	if err := key.Write(keyFile); err != nil {
 		return err
 	}
 	if a.output == "json" {
-		return printJSON(a.out, map[string]any{"name": name, "key_file": keyFile, "verifier_keys": verifierKeys(name, key)})
+		return printJSON(a.out, map[string]any{"name": name, "key_file": keyFile, "verifier_keys": logs.VerifierKeys(name, key)})
 	}
-	a.say("The key is in %s. These public keys belong to it; give them to who will check evidence:\n", keyFile)
-	for _, vkey := range verifierKeys(name, key) {
+	a.say("The key is in %s. Give its public keys to everyone who will check evidence:\n", keyFile)
+	for _, vkey := range logs.VerifierKeys(name, key) {
 		if _, err := fmt.Fprintln(a.out, vkey); err != nil {
 			return err
 		}
@@ -77,22 +75,6 @@ func (a *app) auditInit(name, keyFile, dir string) error {
 
 func validLogName(name string) bool {
 	return len(name) >= 1 && len(name) <= 32 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
-}
-
-// writeNew writes a file for its owner's eyes, and never over another.
-func writeNew(path, text string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already, and a key is never overwritten: what it signed could not be continued", path)
-	}
-	if err != nil {
-		return fmt.Errorf("making %s: %w", path, err)
-	}
-	_, err = file.WriteString(text)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return nil
 }
 
 // relative is a path as the configuration in dir would name it.
@@ -107,13 +89,4 @@ func relative(dir, path string) string {
 		return abs
 	}
 	return path
-}
-
-// verifierKeys are the public keys of all logs of an installation.
-func verifierKeys(name string, key audit.Key) []string {
-	keys := make([]string, 0, len(sealedStreams))
-	for _, stream := range sealedStreams {
-		keys = append(keys, key.VerifierKey(audit.Origin(name, stream)))
-	}
-	return keys
 }

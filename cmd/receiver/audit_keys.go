@@ -5,16 +5,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"receiver/internal/audit"
+	"receiver/internal/audit/logkey"
+	"receiver/internal/service/logs"
 )
 
 func newAuditKeys(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "keys",
-		Short: "Print the public keys that the logs are checked with",
-		Long: `keys prints the verifier keys of the logs, one on a line, for --log-key of audit check and
-for anybody who monitors the logs. After them come earlier keys that the configuration
-still believes. Whoever checks evidence should have got them before there was a doubt.`,
+		Short: "Print the public keys of the logs",
+		Long: `keys prints the public keys of the logs, one on each line, for --log-key of audit check and for
+programs that monitor the logs. Earlier keys that the configuration still trusts follow. Give the
+keys to everyone who will check evidence before there is a dispute.`,
 		Example: "  receiver audit keys\n  receiver audit keys -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -23,13 +24,13 @@ still believes. Whoever checks evidence should have got them before there was a 
 				return err
 			}
 			if cfg.Audit.Key.Empty() {
-				return usagef("audit.key is not set; `receiver audit init` makes one")
+				return usagef("audit.key is not set; make a key with `receiver audit init`")
 			}
-			key, err := audit.ParseKey(cfg.Audit.Key.Reveal())
+			key, err := logkey.Parse(cfg.Audit.Key.Reveal())
 			if err != nil {
 				return usagef("audit.key: %w", err)
 			}
-			keys := append(verifierKeys(cfg.Audit.Name, key), cfg.Audit.VerifierKeys...)
+			keys := append(logs.VerifierKeys(cfg.Audit.Name, key), cfg.Audit.VerifierKeys...)
 			if a.output == "json" {
 				return printJSON(a.out, map[string]any{"name": cfg.Audit.Name, "verifier_keys": keys})
 			}

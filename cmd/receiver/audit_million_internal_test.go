@@ -16,7 +16,9 @@ import (
 	"receiver/internal/bench"
 	"receiver/internal/config"
 	"receiver/internal/publish"
-	"receiver/internal/seal"
+	"receiver/internal/sealing"
+	"receiver/internal/service"
+	"receiver/internal/service/logs"
 )
 
 // Two thousand records take more than one file of tiles and, below 16384, one checkpoint.
@@ -39,7 +41,7 @@ func verifyRecords(t *testing.T, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, bus, err := openStore(t.Context(), cfg, zerolog.Nop())
+	server, bus, err := service.OpenStore(t.Context(), cfg, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +55,7 @@ func verifyRecords(t *testing.T, n int) {
 	}
 	defer stop()
 	timed(t, "storing", func() { fill(t, bus, n) })
-	keepers, err := openKeepers(t.Context(), cfg, bus, seal.Options{Log: zerolog.Nop()})
+	keepers, err := logs.OpenKeepers(t.Context(), cfg, bus, sealing.Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +64,7 @@ func verifyRecords(t *testing.T, n int) {
 			t.Fatal(err)
 		}
 	})
-	if err := keepers.close(); err != nil {
+	if err := keepers.Close(); err != nil {
 		t.Fatal(err)
 	}
 	check := func() {
@@ -95,7 +97,7 @@ func timed(t *testing.T, what string, do func()) {
 }
 
 // fill stores n signed events, from many callers at once.
-func fill(t *testing.T, bus *publish.Bus, n int) {
+func fill(t *testing.T, bus *publish.Store, n int) {
 	t.Helper()
 	var wg sync.WaitGroup
 	ids := make(chan int)

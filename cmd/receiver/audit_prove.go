@@ -4,31 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/archive"
 	"receiver/internal/config"
+	"receiver/internal/service/logs"
+	"receiver/internal/service/records"
 )
 
 func newAuditProve(a *app) *cobra.Command {
 	var f proveFlags
 	cmd := &cobra.Command{
 		Use:   "prove RECORD…",
-		Short: "Print a bundle that proves records to somebody without this receiver",
-		Long: `prove prints one JSON document that holds the records whole, the proof that they stand in
-the log, and the signed checkpoint with the cosignatures it has. Whoever has the log's
-public key can check it offline, with audit check or with a program of their own:
-docs/evidence.md specifies the format. All records of a bundle are of one stream. With
---export they are taken from an archive, whether they are still in the streams or not.`,
-		Example: "  receiver audit prove JOBS/12 > bundle.json\n  receiver audit prove ATTEMPTS/7 ATTEMPTS/8 > refused.json\n" +
-			"  receiver audit prove --export archive/2026-11 --log-key receiver/eu-1/JOBS+b3caf33f+AQAB… JOBS/12",
+		Short: "Print a bundle that proves records to others",
+		Long: `prove prints one JSON document with the complete records, the proof that they are in the log, and
+the signed checkpoint with its cosignatures. Anyone with the public key of the log can check it
+offline, with audit check or with another program: docs/evidence.md specifies the format. All
+records of a bundle must be from one stream. With --export they are read from an archive, even if
+the streams no longer have them.`,
+		Example: "  receiver audit prove JOBS/12 > bundle.json\n" +
+			"  receiver audit prove ATTEMPTS/7 ATTEMPTS/8 > refused.json\n" +
+			"  receiver audit prove --export archive/2026-11 JOBS/12 \\\n" +
+			"    --log-key receiver/eu-1/JOBS+b3caf33f+AQAB…",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.auditProve(cmd.Context(), args, f) },
 	}
-	cmd.Flags().StringVar(&f.export, "export", "", "take the records from this folder, which audit export wrote, instead of the streams")
-	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public key of a log that is believed besides the configured ones (repeatable)")
+	cmd.Flags().StringVar(&f.export, "export", "", "read records from this `folder` of audit export, not the streams")
+	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public `key` of a log to trust besides the configured ones\n(repeatable)")
 	return cmd
 }
 
@@ -38,8 +42,8 @@ type proveFlags struct {
 	logKeys []string
 }
 
-func (a *app) auditProve(ctx context.Context, records []string, f proveFlags) error {
-	stream, seqs, err := recordIDs(records)
+func (a *app) auditProve(ctx context.Context, ids []string, f proveFlags) error {
+	stream, seqs, err := records.ParseIDs(ids)
 	if err != nil {
 		return err
 	}
@@ -55,9 +59,9 @@ func (a *app) auditProve(ctx context.Context, records []string, f proveFlags) er
 	bundle, err := log.Prove(ctx, seqs...)
 	switch {
 	case errors.Is(err, audit.ErrNotSealed), errors.Is(err, audit.ErrNoCheckpoint):
-		return fmt.Errorf("%w; `receiver audit seal` waits for it", err)
+		return fmt.Errorf("%w; `receiver audit seal` seals it or waits until it is sealed", err)
 	case errors.Is(err, audit.ErrProof), errors.Is(err, audit.ErrTile):
-		return fmt.Errorf("%w; `receiver audit verify` says what was changed", err)
+		return fmt.Errorf("%w; run `receiver audit verify` to find the changes", err)
 	case err != nil:
 		return err
 	}
@@ -70,42 +74,25 @@ func (a *app) auditProve(ctx context.Context, records []string, f proveFlags) er
 }
 
 // provable opens the log of a stream where it is: in the store, or in an archive.
-func (a *app) provable(ctx context.Context, cfg *config.Config, keys audit.Keys, stream, export string) (*audit.Log, closer, error) {
+func (a *app) provable(ctx context.Context, cfg *config.Config, keys audit.Keys, stream, export string) (*audit.Log, func(), error) {
 	if export != "" {
-		folders, err := exportFolders(export)
+		folder, err := archive.OpenStream(export, logs.Streams, stream)
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, folder := range folders {
-			if strings.HasSuffix(folder.Origin(), "/"+stream) {
-				log, err := folder.Log(keys)
-				return log, func() {}, err
-			}
+		if folder == nil {
+			return nil, nil, usagef("%s has no records of %s", export, stream)
 		}
-		return nil, nil, usagef("%s holds no records of %s", export, stream)
+		log, err := folder.Log(keys)
+		return log, func() {}, err
 	}
-	bus, done, err := a.read(ctx, cfg)
+	bus, done, err := a.opener(cfg).Read(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	log, err := openLog(ctx, bus, cfg.Audit.Name, stream, keys)
+	log, err := logs.Open(ctx, bus, cfg.Audit.Name, stream, keys)
 	if err != nil {
 		done()
 	}
 	return log, done, err
-}
-
-// recordIDs reads names of records of one stream.
-func recordIDs(records []string) (stream string, seqs []uint64, err error) {
-	for _, text := range records {
-		s, seq, err := recordID(text)
-		if err != nil {
-			return "", nil, err
-		}
-		if stream != "" && s != stream {
-			return "", nil, usagef("a bundle holds records of one stream: %s and %s need two", stream, s)
-		}
-		stream, seqs = s, append(seqs, seq)
-	}
-	return stream, seqs, nil
 }

@@ -23,9 +23,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/anchor"
 	"receiver/internal/config"
 	"receiver/internal/publish"
-	"receiver/internal/seal"
+	"receiver/internal/publish/conn"
+	"receiver/internal/sealing"
+	"receiver/internal/service"
+	"receiver/internal/service/logs"
 )
 
 // Of two replicas one seals and the other follows; when the first ends the other goes on.
@@ -42,12 +46,12 @@ func TestTwoReplicasSealOneLog(t *testing.T) {
 		return cfg
 	}
 	first, second := load("receiver-checkpoints"), load("second-checkpoints")
-	server, bus, err := openStore(t.Context(), first, zerolog.Nop())
+	server, bus, err := service.OpenStore(t.Context(), first, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer server.Stop()
-	other, err := server.Open(t.Context(), publish.Options{})
+	other, err := publish.Open(t.Context(), server, conn.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +61,7 @@ func TestTwoReplicasSealOneLog(t *testing.T) {
 	wg.Go(func() { fill(t, bus, 300) })
 	wg.Go(func() { fillAttempts(t, other, 50) })
 	wg.Wait()
-	for _, k := range []*keepers{a, b} {
+	for _, k := range []*logs.Keepers{a, b} {
 		if cps, err := k.Seal(t.Context()); err != nil || cps[0].Tree.N != 305 || cps[1].Tree.N != 54 {
 			t.Fatalf("Seal = %v, %v, want 305 events and 54 attempts", cps, err)
 		}
@@ -76,13 +80,14 @@ func TestTwoReplicasSealOneLog(t *testing.T) {
 	}
 	server.Stop()
 	for _, file := range []string{"receiver-checkpoints", "second-checkpoints"} {
-		kept, err := audit.ReadCheckpointFile(filepath.Join(dir, file))
-		last := lastKept{}
+		kept, err := anchor.ReadFile(filepath.Join(dir, file))
+		logs := map[string]bool{}
 		for _, c := range kept {
-			err = cmp.Or(err, last.add(c))
+			cp, wrong := audit.ReadCheckpoint(c.Note)
+			err, logs[cp.Origin] = cmp.Or(err, wrong), true
 		}
-		if err != nil || len(last) != 3 {
-			t.Errorf("%s holds checkpoints of %d logs, %v, want 3", file, len(last), err)
+		if err != nil || len(logs) != 3 {
+			t.Errorf("%s holds checkpoints of %d logs, %v, want 3", file, len(logs), err)
 		}
 		t.Setenv("RECEIVER_AUDIT_CHECKPOINT_FILE", file)
 		if code, report := auditVerify(t, dir); code != exitDone {
@@ -92,9 +97,9 @@ func TestTwoReplicasSealOneLog(t *testing.T) {
 }
 
 // sealingWith runs a keeper until stop.
-func sealingWith(t *testing.T, cfg *config.Config, bus *publish.Bus) (k *keepers, stop func()) {
+func sealingWith(t *testing.T, cfg *config.Config, bus *publish.Store) (k *logs.Keepers, stop func()) {
 	t.Helper()
-	k, err := openKeepers(t.Context(), cfg, bus, seal.Options{Log: zerolog.Nop()})
+	k, err := logs.OpenKeepers(t.Context(), cfg, bus, sealing.Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,13 +112,13 @@ func sealingWith(t *testing.T, cfg *config.Config, bus *publish.Bus) (k *keepers
 		if err := k.Finish(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if err := k.close(); err != nil {
+		if err := k.Close(); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-func fillAttempts(t *testing.T, bus *publish.Bus, n int) {
+func fillAttempts(t *testing.T, bus *publish.Store, n int) {
 	t.Helper()
 	for range n {
 		if err := bus.Record(t.Context(), refusal()); err != nil {
@@ -122,7 +127,7 @@ func fillAttempts(t *testing.T, bus *publish.Bus, n int) {
 	}
 }
 
-func forgeOne(t *testing.T, bus *publish.Bus) {
+func forgeOne(t *testing.T, bus *publish.Store) {
 	t.Helper()
 	if _, err := bus.Publish(t.Context(), signedEvent(t, "one-more", sign(theKey, body("one-more")))); err != nil {
 		t.Fatal(err)
@@ -131,6 +136,7 @@ func forgeOne(t *testing.T, bus *publish.Bus) {
 
 // A witness's cosignature is kept with the checkpoint; one that is away keeps nothing up.
 func TestWitnessesCosignWhatIsSealed(t *testing.T) {
+	t.Parallel()
 	w := newWitness(t)
 	dir := sealedFolder(t)
 	cfg, err := config.Load(config.Options{Path: filepath.Join(dir, "config.yaml")})
@@ -139,10 +145,10 @@ func TestWitnessesCosignWhatIsSealed(t *testing.T) {
 	}
 	cfg.Audit.Anchors = []config.Anchor{
 		{Directory: "anchor"},
-		{Witness: "http://127.0.0.1:1", Key: w.vkey()}, // nobody listens there
+		{Witness: "http://127.0.0.1:1", Key: w.vkey()}, // no server listens there
 		{Witness: w.url, Key: w.vkey()},
 	}
-	server, bus, err := openStore(t.Context(), cfg, zerolog.Nop())
+	server, bus, err := service.OpenStore(t.Context(), cfg, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,12 +157,12 @@ func TestWitnessesCosignWhatIsSealed(t *testing.T) {
 	forgeOne(t, bus)
 	_, stop := sealingWith(t, cfg, bus)
 	stop()
-	keys, err := auditKeys(cfg.Audit)
+	keys, err := logs.Keys(cfg.Audit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for stream, leaves := range map[string]int64{publish.JobsStream: 6, publish.AttemptsStream: 4, publish.ActionsStream: 2} {
-		log, err := openLog(t.Context(), bus, "test", stream, keys)
+	for stream, leaves := range map[string]int64{conn.JobsStream: 6, conn.AttemptsStream: 4, conn.ActionsStream: 2} {
+		log, err := logs.Open(t.Context(), bus, "test", stream, keys)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,10 +172,10 @@ func TestWitnessesCosignWhatIsSealed(t *testing.T) {
 		}
 		for where, read := range map[string]func() ([]audit.Kept, error){
 			"the checkpoint file": func() ([]audit.Kept, error) {
-				return audit.ReadCheckpointFile(filepath.Join(dir, "receiver-checkpoints"))
+				return anchor.ReadFile(filepath.Join(dir, "receiver-checkpoints"))
 			},
 			"the directory": func() ([]audit.Kept, error) {
-				return audit.CheckpointDir{Path: filepath.Join(dir, "anchor")}.Read(cp.Origin)
+				return anchor.Dir{Path: filepath.Join(dir, "anchor")}.Read(cp.Origin)
 			},
 		} {
 			kept, err := read()
@@ -181,8 +187,8 @@ func TestWitnessesCosignWhatIsSealed(t *testing.T) {
 	}
 }
 
-// witness cosigns what it is shown of any log, if it is told what it has cosigned of it
-// before. C2SP: tlog-witness, tlog-cosignature.
+// witness cosigns checkpoints of any log, if the request names the last one that it cosigned. C2SP:
+// tlog-witness, tlog-cosignature.
 type witness struct {
 	name, url string
 	key       ed25519.PrivateKey

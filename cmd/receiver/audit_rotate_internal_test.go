@@ -9,11 +9,13 @@ import (
 	"testing"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/logkey"
 	"receiver/internal/config"
+	"receiver/internal/service/logs"
 )
 
-// A log's key is rotated as docs/audit.md tells: checkpoints of the old key stay valid as long
-// as its public keys are listed, the log goes on under the new one, and nothing forks.
+// The key of a log is rotated as docs/audit.md says: checkpoints of the old key stay valid as long
+// as its public keys are listed, the log continues under the new key, and nothing forks.
 func TestALogKeyIsRotated(t *testing.T) {
 	dir := sealedFolder(t)
 	path := filepath.Join(dir, "config.yaml")
@@ -73,9 +75,9 @@ func readText(t *testing.T, path string) string {
 // publicKeys are those that a configuration gives its own log key.
 func publicKeys(t *testing.T, cfg *config.Config) []string {
 	t.Helper()
-	key, err := audit.ParseKey(cfg.Audit.Key.Reveal())
+	key, err := logkey.Parse(cfg.Audit.Key.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return verifierKeys(cfg.Audit.Name, key)
+	return logs.VerifierKeys(cfg.Audit.Name, key)
 }

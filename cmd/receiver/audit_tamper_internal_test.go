@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,15 +23,21 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/anchor"
+	"receiver/internal/audit/logkey"
 	"receiver/internal/config"
 	"receiver/internal/job"
-	"receiver/internal/publish"
-	"receiver/internal/seal"
+	"receiver/internal/natsserver"
+	"receiver/internal/sealing"
+	"receiver/internal/service"
+	"receiver/internal/service/logs"
+	"receiver/internal/service/records"
 )
 
-// Whoever has the store, its credentials and its files can change what is in it, but not
-// unnoticed. Each row is one way; docs/evidence.md tells what each fault means.
+// An attacker who has the store, its credentials and its files can change its contents, but not
+// unnoticed. Each row is one way; docs/evidence.md explains each fault.
 func TestTamperingIsFoundAndNamed(t *testing.T) {
+	t.Parallel()
 	base := sealedFolder(t)
 	for _, row := range []struct {
 		name   string
@@ -90,7 +97,7 @@ func TestTamperingIsFoundAndNamed(t *testing.T) {
 			[]string{"JOBS: rolled_back: the stored checkpoint is of 3 leaves", "JOBS/4: missing", "JOBS/5: missing"}},
 		{"store and checkpoint file are put back, but not the anchor", func(t *testing.T, x *intruder) {
 			x.rollBack()
-			kept, err := audit.ReadCheckpointFile(filepath.Join(x.dir, "receiver-checkpoints"))
+			kept, err := anchor.ReadFile(filepath.Join(x.dir, "receiver-checkpoints"))
 			x.must(err)
 			x.file(append(bytes.Clone(kept[0].Note), '\n'))
 		}, []string{"JOBS: rolled_back: the stored checkpoint is of 3 leaves, but {dir}/anchor/", "JOBS/5: missing"}},
@@ -153,8 +160,8 @@ func refusal() job.Attempt {
 	return a
 }
 
-// sealedFolder makes a folder with a configuration and a store of five events, four
-// refusals and an action, sealed in two steps; what it was after the first stands in old.
+// sealedFolder creates a folder with a configuration and a store of five events, four refusals and
+// an action, sealed in two steps. A copy of the state after the first step is in old.
 func sealedFolder(t *testing.T) string {
 	t.Helper()
 	return sealedFolderWith(t, "{directory: anchor}")
@@ -164,7 +171,7 @@ func sealedFolder(t *testing.T) string {
 func sealedFolderWith(t *testing.T, anchors string) string {
 	t.Helper()
 	dir := t.TempDir()
-	key, err := audit.GenerateKey("test")
+	key, err := logkey.Generate("test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +207,7 @@ func sealMore(t *testing.T, dir string, events []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, bus, err := openStore(t.Context(), cfg, zerolog.Nop())
+	server, bus, err := service.OpenStore(t.Context(), cfg, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,17 +223,17 @@ func sealMore(t *testing.T, dir string, events []string) {
 			t.Fatal(err)
 		}
 	}
-	if err := act(t.Context(), bus, job.Action{What: job.ActionStart}, nil); err != nil {
+	if err := service.RecordAction(t.Context(), bus, job.Action{What: job.ActionStart}, nil); err != nil {
 		t.Fatal(err)
 	}
-	keepers, err := openKeepers(t.Context(), cfg, bus, seal.Options{Log: zerolog.Nop()})
+	keepers, err := logs.OpenKeepers(t.Context(), cfg, bus, sealing.Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := keepers.Finish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := keepers.close(); err != nil {
+	if err := keepers.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -236,7 +243,7 @@ func sealMore(t *testing.T, dir string, events []string) {
 type intruder struct {
 	t      *testing.T
 	dir    string
-	server *publish.Server
+	server *natsserver.Server
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	after  []func() // done when the server has stopped
@@ -247,7 +254,7 @@ func intrude(t *testing.T, base string) *intruder {
 	x := &intruder{t: t, dir: t.TempDir()}
 	x.must(os.CopyFS(x.dir, os.DirFS(base)))
 	folder := filepath.Join(x.dir, "receiver-data")
-	server, err := publish.Start(publish.Embedded{Folder: folder, Address: "127.0.0.1:0", Log: zerolog.Nop()})
+	server, err := natsserver.Start(natsserver.Embedded{Folder: folder, Address: "127.0.0.1:0", Log: zerolog.Nop()})
 	x.must(err)
 	x.server = server
 	owner, err := nats.NkeyOptionFromSeed(filepath.Join(folder, "owner.nk"))
@@ -338,10 +345,10 @@ func (x *intruder) checkpoint(stream string, note []byte) {
 	x.must(err)
 }
 
-func (x *intruder) key() audit.Key {
+func (x *intruder) key() logkey.Key {
 	text, err := os.ReadFile(filepath.Join(x.dir, "log.key"))
 	x.must(err)
-	key, err := audit.ParseKey(strings.TrimSuffix(string(text), "\n"))
+	key, err := logkey.Parse(strings.TrimSuffix(string(text), "\n"))
 	x.must(err)
 	return key
 }
@@ -376,9 +383,9 @@ func (x *intruder) file(data []byte) {
 	x.must(os.WriteFile(path, data, 0o600))
 }
 
-func otherKey(t *testing.T) audit.Key {
+func otherKey(t *testing.T) logkey.Key {
 	t.Helper()
-	key, err := audit.GenerateKey("test")
+	key, err := logkey.Generate("test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -386,7 +393,7 @@ func otherKey(t *testing.T) audit.Key {
 }
 
 // resign signs the text of a checkpoint, perhaps changed, with a key.
-func resign(t *testing.T, key audit.Key, signed []byte, change func(string) string) []byte {
+func resign(t *testing.T, key logkey.Key, signed []byte, change func(string) string) []byte {
 	t.Helper()
 	text, _, _ := strings.Cut(string(signed), "\n\n")
 	text += "\n"
@@ -407,6 +414,7 @@ func resign(t *testing.T, key audit.Key, signed []byte, change func(string) stri
 // A receiver does not start on a store that is behind its checkpoints. On an operator's word it
 // goes on receiving, and says loudly that its log was rolled back.
 func TestAReceiverThatFindsItsLogRolledBackSaysSo(t *testing.T) {
+	t.Parallel()
 	x := intrude(t, sealedFolder(t))
 	x.rollBack()
 	x.leave()
@@ -414,7 +422,7 @@ func TestAReceiverThatFindsItsLogRolledBackSaysSo(t *testing.T) {
 	command := func(args ...string) int {
 		return run(t.Context(), append([]string{"--config", filepath.Join(x.dir, "config.yaml")}, args...), strings.NewReader(""), &out, &out)
 	}
-	if code := command("serve"); code != exitFailed || !strings.Contains(out.String(), "by a signed checkpoint") {
+	if code := command("serve"); code != exitFailed || !strings.Contains(out.String(), "according to a signed checkpoint") {
 		t.Errorf("serve = exit %d, %s, want it to name what the checkpoints tell of", code, &out)
 	}
 	if code := command("streams", "mend", "--accept-loss"); code != exitDone {
@@ -427,22 +435,22 @@ func TestAReceiverThatFindsItsLogRolledBackSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	in, err := start(t.Context(), cfg, zerolog.New(zerolog.SyncWriter(&log)))
+	in, err := service.Start(t.Context(), cfg, zerolog.New(zerolog.SyncWriter(&log)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, sealErr := in.sealing.Seal(t.Context())
+	_, sealErr := in.Seal(t.Context())
 	if sealErr == nil || !strings.Contains(sealErr.Error(), "rolled back") {
 		t.Errorf("Seal = %v, want that the log was rolled back", sealErr)
 	}
-	metrics := get(t, "http://"+in.private.addr+"/metrics")
-	if err := in.stop(); err == nil || !strings.Contains(err.Error(), "rolled back") {
+	metrics := get(t, in.PrivateURL()+"/metrics")
+	if err := in.Stop(); err == nil || !strings.Contains(err.Error(), "rolled back") {
 		t.Errorf("stop = %v, want it to say that the last sealing was refused", err)
 	}
 	if !strings.Contains(metrics, `receiver_audit_fork{stream="JOBS"} 1`) {
 		t.Errorf("no metric tells of the fork:\n%s", metrics)
 	}
-	if !strings.Contains(log.String(), "THE LOG CONTRADICTS ITSELF") {
+	if !strings.Contains(log.String(), "the audit log contradicts itself") {
 		t.Errorf("the log does not tell of it:\n%s", &log)
 	}
 	proofs, err := filepath.Glob(filepath.Join(x.dir, "receiver-checkpoints.fork-*"))
@@ -450,7 +458,7 @@ func TestAReceiverThatFindsItsLogRolledBackSaysSo(t *testing.T) {
 		t.Errorf("the proofs are %v, %v, want one for each log", proofs, err)
 	}
 	for _, path := range proofs {
-		if kept, err := audit.ReadCheckpointFile(path); err != nil || len(kept) != 2 {
+		if kept, err := anchor.ReadFile(path); err != nil || len(kept) != 2 {
 			t.Errorf("%s holds %d checkpoints, %v, want both of the fork", path, len(kept), err)
 		}
 	}
@@ -472,4 +480,28 @@ func get(t *testing.T, url string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// verified is what audit verify found.
+type verified struct{ records.Verified }
+
+// auditVerify runs audit verify with the configuration of a folder.
+func auditVerify(t *testing.T, dir string, more ...string) (code int, report verified) {
+	t.Helper()
+	var out bytes.Buffer
+	args := append([]string{"--config", filepath.Join(dir, "config.yaml"), "audit", "verify", "-o", "json"}, more...)
+	code = run(t.Context(), args, strings.NewReader(""), &out, io.Discard)
+	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
+		t.Errorf("audit verify printed %q: %v", &out, err)
+	}
+	return code, report
+}
+
+// faults are all faults of a report.
+func (v verified) faults() []audit.Fault {
+	all := v.Faults
+	for _, r := range v.Logs {
+		all = append(all, r.Faults...)
+	}
+	return all
 }

@@ -7,13 +7,14 @@ import (
 	"io/fs"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"receiver/internal/audit"
 	"receiver/internal/config"
-	"receiver/internal/trail"
+	"receiver/internal/service"
+	"receiver/internal/service/logs"
+	"receiver/internal/service/records"
 )
 
 // verifyFlags are the flags of audit verify.
@@ -27,50 +28,69 @@ func newAuditVerify(a *app) *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Find out whether anything was changed; exit 0 if not, 1 if so",
-		Long: `verify reads every record and compares it with what was sealed; it proves the tiles,
-checks every checkpoint there is against all others, those in the local file and at
-anchors included, and every signature whose key is still configured. It names each
-record that is wrong, and how.
+		Short: "Verify that no record was changed or removed",
+		Long: `verify reads every record and compares it with the sealed logs. It verifies the tiles, compares
+each checkpoint with all others, including those in the local file and at anchors, and verifies
+each signature whose key is still configured. It names each wrong record and the error.
 
-It goes through the receiver that runs. When none does it reads a private copy of its
-streams, and changes nothing in the folder. With --export it needs no receiver at all.
-What age or size have pushed out of a stream is not missed; what was removed otherwise
-is, unless --from says from where on records must be there.`,
+It reads through the running receiver. Without one it reads a private copy of the streams, and
+changes nothing in the store's folder. With --export it needs no receiver. Records that a stream
+has removed by age or size are not reported, unless --from says that they must be there. Records
+that were removed in any other way are reported.
+
+Exit codes: 0 nothing was changed; 1 something was changed or verify failed; 2 wrong usage or
+configuration.`,
 		Example: "  receiver audit verify\n" +
 			"  receiver audit verify --from JOBS/120000 -o json\n" +
-			"  receiver audit verify --export archive/2026-11 --log-key receiver/eu-1/JOBS+b3caf33f+AQAB…",
+			"  receiver audit verify --export archive/2026-11 \\\n" +
+			"    --log-key receiver/eu-1/JOBS+b3caf33f+AQAB…",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.auditVerify(cmd.Context(), f) },
 	}
 	a.identityFlag(cmd)
-	cmd.Flags().StringVar(&f.export, "export", "", "verify this folder, which audit export wrote, instead of the streams")
-	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public key of a log that is believed besides the configured ones (repeatable)")
-	cmd.Flags().StringArrayVar(&f.from, "from", nil, "first record of a stream that must be there, such as JOBS/120000 (repeatable)")
+	cmd.Flags().StringVar(&f.export, "export", "", "verify this `folder` of audit export, not the streams")
+	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public `key` of a log to trust besides the configured ones\n(repeatable)")
+	cmd.Flags().StringArrayVar(&f.from, "from", nil, "first `record` of a stream that must exist, such as JOBS/120000\n(repeatable)")
 	return cmd
 }
 
 func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
-	from, err := fromFlags(f.from)
-	if err != nil {
-		return err
+	from := make(map[string]uint64)
+	for _, text := range f.from {
+		stream, seq, err := records.ParseID(text)
+		if err != nil {
+			return usagef("--from: %w", err)
+		}
+		from[stream] = seq
 	}
 	cfg, keys, err := a.believed(f.export, f.logKeys)
 	if err != nil {
 		return err
 	}
-	// Records live for a moment only: collecting them less often is a quarter of the time.
-	defer debug.SetGCPercent(debug.SetGCPercent(verifyGCPercent))
-	v := &verification{app: a, cfg: cfg, keys: keys, from: from, result: verified{Logs: []audit.Report{}, Faults: []audit.Fault{}}}
-	if f.export != "" {
-		err = v.exported(ctx, f.export)
-	} else {
-		err = v.streams(ctx)
-	}
+	sources, err := service.Verifiers(cfg)
 	if err != nil {
 		return err
 	}
-	return v.tell()
+	// Records live for a moment only: collecting them less often is a quarter of the time.
+	defer debug.SetGCPercent(debug.SetGCPercent(verifyGCPercent))
+	o := records.VerifyOptions{Config: cfg, Keys: keys, From: from, Sources: sources, Progress: a.counter}
+	if f.export != "" {
+		cipher, err := service.CipherOf(cfg)
+		if err != nil {
+			return err
+		}
+		found, err := records.VerifyArchive(ctx, f.export, cipher, o)
+		return a.printVerified(found, err)
+	}
+	r, done, err := a.opener(cfg).Reading(ctx)
+	if usage := new(usageError); errors.As(err, usage) || ctx.Err() != nil {
+		return err
+	}
+	if err == nil {
+		defer done()
+	}
+	found, err := records.VerifyStore(ctx, records.Store{Bus: r.Store, Live: r.Live, Damage: r.Damage, Err: err}, o)
+	return a.printVerified(found, err)
 }
 
 const verifyGCPercent = 400
@@ -87,174 +107,36 @@ func (a *app) believed(export string, logKeys []string) (*config.Config, audit.K
 		return nil, audit.Keys{}, err
 	}
 	cfg.Audit.VerifierKeys = append(cfg.Audit.VerifierKeys, logKeys...)
-	keys, err := auditKeys(cfg.Audit)
+	keys, err := logs.Keys(cfg.Audit)
 	if err == nil && len(keys.Log) == 0 {
 		err = errNoLogKey
 	}
 	return cfg, keys, err
 }
 
-// verification is one run of audit verify.
-type verification struct {
-	*app
-	cfg     *config.Config
-	keys    audit.Keys
-	from    map[string]uint64
-	checker *trail.Checker
-	result  verified
-}
-
-// verified is what a run found, as machines get it.
-type verified struct {
-	OK   bool           `json:"ok"`
-	Logs []audit.Report `json:"logs"`
-	// Faults are those that belong to no log: of the places that checkpoints are kept in,
-	// and of a store that cannot be read.
-	Faults []audit.Fault `json:"faults"`
-	// Gone are the fingerprints of keys that signatures could not be checked with.
-	Gone []string `json:"keys_gone"`
-	// Mended counts callbacks that were refused and would be accepted now.
-	Mended int `json:"refused_but_right_now"`
-	// Hidden counts signatures that were not checked because the body is encrypted.
-	Hidden int `json:"encrypted"`
-}
-
-func (v *verification) fault(where string, kind audit.Kind, err error) {
-	v.result.Faults = append(v.result.Faults, audit.Fault{Stream: where, Kind: kind, Detail: err.Error()})
-}
-
-// streams verifies the logs of the store. What cannot be read is a fault: nothing that was
-// not looked at may pass.
-func (v *verification) streams(ctx context.Context) error {
-	r, done, err := v.reading(ctx, v.cfg)
-	for _, place := range r.damage {
-		stream, what, _ := strings.Cut(place, ": ")
-		v.fault(stream, audit.Unreadable, errors.New(what))
-	}
-	if usage := new(usageError); errors.As(err, usage) || ctx.Err() != nil {
-		return err
-	}
-	if err != nil {
-		v.fault("store", audit.Unreadable, err)
-		return nil
-	}
-	defer done()
-	if v.checker, err = newChecker(v.cfg, bodies(ctx, r.bus)); err != nil {
-		return err
-	}
-	kept, err := gatherKept(ctx, v.cfg, r.bus)
+// printVerified prints what was found; anything wrong is the answer no.
+func (a *app) printVerified(v records.Verified, err error) error {
 	if err != nil {
 		return err
 	}
-	v.result.Faults = append(v.result.Faults, kept.faults...)
-	for _, stream := range sealedStreams {
-		if err := v.stream(ctx, r, stream, kept); err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			v.fault(stream, audit.Unreadable, err)
-		}
+	if a.output == "json" {
+		err = printJSON(a.out, v)
+	} else {
+		err = a.verifiedTable(v)
 	}
-	return nil
-}
-
-func (v *verification) stream(ctx context.Context, r reading, stream string, kept *keptCheckpoints) error {
-	log, err := openLog(ctx, r.bus, v.cfg.Audit.Name, stream, v.keys)
 	if err != nil {
 		return err
 	}
-	extent, err := r.bus.Extent(ctx, stream)
-	if err != nil {
-		return err
-	}
-	o := audit.VerifyOptions{
-		Kept: kept.kept[audit.Origin(v.cfg.Audit.Name, stream)], From: v.from[stream], Reverify: v.checker.Check,
-	}
-	if o.From == 0 {
-		o.From = expectedFrom(v.cfg, stream, extent, kept, time.Now())
-		o.Pushed = func(ctx context.Context) (uint64, error) {
-			extent, err := r.bus.Extent(ctx, stream)
-			return expectedFrom(v.cfg, stream, extent, kept, time.Now()), err
-		}
-	}
-	if r.live { // it is being sealed while we look
-		o.SealedBy = time.Now().Add(-2*v.cfg.Audit.Interval - sealGrace)
-	}
-	return v.verify(stream, &o, func() (audit.Report, error) { return log.Verify(ctx, o) })
-}
-
-// sealGrace is how long a receiver that runs may take to seal a record beyond its interval:
-// while callbacks come quickly it seals them half a minute behind, or a little more.
-const sealGrace = 2 * time.Minute
-
-// verify runs one verification with a progress bar.
-func (v *verification) verify(name string, o *audit.VerifyOptions, run func() (audit.Report, error)) error {
-	bar := v.counter("verifying "+name, "records")
-	o.Progress = func(done, total int64) {
-		bar.ChangeMax64(max(total, 1))
-		_ = bar.Set64(done)
-	}
-	report, err := run()
-	_ = bar.Finish()
-	if err != nil {
-		return err
-	}
-	v.result.Logs = append(v.result.Logs, report)
-	return nil
-}
-
-// exported verifies an export folder, or all that are in a folder.
-func (v *verification) exported(ctx context.Context, path string) (err error) {
-	hidden, err := veilOf(v.cfg)
-	if err != nil {
-		return err
-	}
-	if v.checker, err = newChecker(v.cfg, bodyOf(hidden)); err != nil {
-		return err
-	}
-	folders, err := exportFolders(path)
-	if err != nil {
-		return err
-	}
-	for _, origin := range absentLogs(path, folders, v.keys) {
-		v.fault(origin, audit.Missing, errors.New("the archive has no folder of it"))
-	}
-	for _, folder := range folders {
-		o := audit.VerifyOptions{Reverify: v.checker.Check}
-		err := v.verify(folder.Origin(), &o, func() (audit.Report, error) { return folder.Verify(ctx, v.keys, o) })
-		if err != nil {
-			v.fault(folder.Origin(), audit.Unreadable, err)
-		}
-	}
-	return ctx.Err()
-}
-
-// tell prints what was found; anything wrong is the answer no.
-func (v *verification) tell() error {
-	v.result.OK = len(v.result.Faults) == 0 && len(v.result.Logs) > 0
-	for _, r := range v.result.Logs {
-		v.result.OK = v.result.OK && r.OK()
-	}
-	if v.checker != nil {
-		v.result.Gone, v.result.Mended, v.result.Hidden = v.checker.Gone(), v.checker.Mended(), v.checker.Hidden()
-	}
-	print := v.table
-	if v.output == "json" {
-		print = func() error { return printJSON(v.out, v.result) }
-	}
-	if err := print(); err != nil {
-		return err
-	}
-	v.hint()
-	if !v.result.OK {
+	a.verifiedHint(v)
+	if !v.OK {
 		return silentError{}
 	}
 	return nil
 }
 
-func (v *verification) table() error {
-	rows := make([][]string, 0, len(v.result.Logs))
-	for _, r := range v.result.Logs {
+func (a *app) verifiedTable(v records.Verified) error {
+	rows := make([][]string, 0, len(v.Logs))
+	for _, r := range v.Logs {
 		verdict := "intact"
 		if n := len(r.Faults) + r.Omitted; !r.OK() {
 			verdict = counted(n, "fault")
@@ -266,37 +148,37 @@ func (v *verification) table() error {
 	}
 	head := []string{"LOG", "VERDICT", "FROM", "TO", "LEAVES", "RECORDS", "ABSENT", "OUTSIDE", "UNSEALED", "SIGNATURES", "UNCHECKED", "CHECKPOINTS"}
 	if len(rows) > 0 {
-		if err := table(v.out, head, rows); err != nil {
+		if err := table(a.out, head, rows); err != nil {
 			return err
 		}
 	}
-	for _, f := range v.result.Faults {
-		fmt.Fprintln(v.out, printable(f.String()))
+	for _, f := range v.Faults {
+		fmt.Fprintln(a.out, printable(f.String()))
 	}
-	for _, r := range v.result.Logs {
+	for _, r := range v.Logs {
 		for _, f := range r.Faults {
-			fmt.Fprintln(v.out, printable(f.String()))
+			fmt.Fprintln(a.out, printable(f.String()))
 		}
 		if r.Omitted > 0 {
-			fmt.Fprintf(v.out, "%s: and %d more\n", r.Origin, r.Omitted)
+			fmt.Fprintf(a.out, "%s: and %d more\n", r.Origin, r.Omitted)
 		}
 	}
 	return nil
 }
 
-// hint says what the figures do not.
-func (v *verification) hint() {
-	if len(v.result.Gone) > 0 {
-		v.say("signatures by keys that are no longer configured were not checked: %s", printable(strings.Join(v.result.Gone, ", ")))
+// verifiedHint says what the figures do not.
+func (a *app) verifiedHint(v records.Verified) {
+	if len(v.Gone) > 0 {
+		a.say("signatures of keys that are no longer configured were not verified: %s", printable(strings.Join(v.Gone, ", ")))
 	}
-	if v.result.Hidden > 0 {
-		v.say("%d signatures were not checked, because the bodies are encrypted and there is no identity for them; "+
-			"give --identity-file, or set encryption.identity", v.result.Hidden)
+	if v.Hidden > 0 {
+		a.say("%d signatures were not verified, because the bodies are encrypted and no identity decrypts them; "+
+			"give --identity-file, or set encryption.identity", v.Hidden)
 	}
-	if v.result.Mended > 0 {
-		v.say("%d refused callbacks are right by a key that is configured now; see `receiver audit reverify`", v.result.Mended)
+	if v.Mended > 0 {
+		a.say("%d refused callbacks are verified by a key that is configured now; see `receiver audit reverify`", v.Mended)
 	}
-	if !v.result.OK {
-		v.say("docs/evidence.md tells what each fault means and what to do")
+	if !v.OK {
+		a.say("docs/evidence.md explains each error and what to do")
 	}
 }

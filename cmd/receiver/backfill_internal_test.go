@@ -11,50 +11,57 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/examples"
 	"receiver/internal/config"
+	"receiver/internal/demo"
 	"receiver/internal/job"
+	"receiver/internal/poll"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
+	"receiver/internal/service"
 	"receiver/internal/simulator"
 	"receiver/internal/submit"
-	"receiver/internal/track"
 )
 
-// patienceRig is a receiver with its own NATS and a platform that gives up after the
+// retryRig is a receiver with its own NATS and a platform that gives up after the
 // first failure, and then queues whatever follows.
-type patienceRig struct {
+type retryRig struct {
 	t        *testing.T
 	folder   string
 	cfg      *config.Config
-	in       *instance
-	platform *standIn
+	in       *service.Instance
+	platform *simulator.Server
 }
 
-func newPatienceRig(t *testing.T) *patienceRig {
+func newRetryRig(t *testing.T) *retryRig {
 	t.Helper()
-	r := &patienceRig{t: t, folder: t.TempDir()}
+	r := &retryRig{t: t, folder: t.TempDir()}
 	var err error
-	if r.cfg, err = demoConfig(r.folder); err != nil {
+	if err := demo.Write(r.folder, demo.Any); err != nil {
 		t.Fatal(err)
 	}
-	address, err := loopbackOf(demoSource, r.cfg.Sources[demoSource])
+	if r.cfg, err = service.ReadConfig(filepath.Join(r.folder, "config.yaml"), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	address, err := loopbackOf(demo.Source, r.cfg.Sources[demo.Source])
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := simulated(r.cfg.Sources[demoSource], zerolog.Nop())
+	o := simulated(r.cfg.Sources[demo.Source], zerolog.Nop())
 	o.TimeScale, o.RetrySpacing = 0.001, []time.Duration{}
-	if r.platform, err = startPlatform(address, o); err != nil {
+	if r.platform, err = simulator.Listen(address, o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := r.platform.stop(); err != nil {
+		if err := r.platform.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	if r.in, err = start(t.Context(), r.cfg, zerolog.Nop()); err != nil {
+	if r.in, err = service.Start(t.Context(), r.cfg, zerolog.Nop()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := r.in.stop(); err != nil {
+		if err := r.in.Stop(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -62,22 +69,22 @@ func newPatienceRig(t *testing.T) *patienceRig {
 }
 
 // rightKey and wrongKey set what the platform signs with.
-func (r *patienceRig) rightKey() {
-	r.platform.SetSignatureKey(r.cfg.Sources[demoSource].SignatureKeys[0].Value.Reveal())
+func (r *retryRig) rightKey() {
+	r.platform.SetSignatureKey(r.cfg.Sources[demo.Source].SignatureKeys[0].Value.Reveal())
 }
 
-func (r *patienceRig) wrongKey() { r.platform.SetSignatureKey("another key than configured") }
+func (r *retryRig) wrongKey() { r.platform.SetSignatureKey("another key than configured") }
 
 // submit submits jobs and returns their ids.
-func (r *patienceRig) submit(n int) (ids []string) {
+func (r *retryRig) submit(n int) (ids []string) {
 	r.t.Helper()
-	client, err := platform(demoSource, r.cfg.Sources[demoSource])
+	client, err := service.PlatformClient(demo.Source, r.cfg.Sources[demo.Source])
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	for range n {
-		stored, err := upload(r.t.Context(), r.cfg, client, r.in.bus, demoSource, submit.Upload{
-			Object: "contact", FileName: "sample.csv", File: bytes.NewReader(sampleCSV), Size: int64(len(sampleCSV)),
+		stored, err := service.Submit(r.t.Context(), r.cfg, client, r.in.Store().Publish, demo.Source, submit.Upload{
+			Object: "contact", FileName: "sample.csv", File: bytes.NewReader(examples.SampleCSV), Size: int64(len(examples.SampleCSV)),
 		})
 		if err != nil {
 			r.t.Fatal(err)
@@ -87,16 +94,16 @@ func (r *patienceRig) submit(n int) (ids []string) {
 	return ids
 }
 
-func (r *patienceRig) until(what string, done func(simulator.Stats) bool) {
+func (r *retryRig) until(what string, done func(simulator.Stats) bool) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), demoTimeout)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
 	defer cancel()
 	if err := r.platform.Wait(ctx, done); err != nil {
 		r.t.Fatalf("%s: %v", what, err)
 	}
 }
 
-func (r *patienceRig) run(args ...string) (code int, out, talk string) {
+func (r *retryRig) run(args ...string) (code int, out, talk string) {
 	var o, e bytes.Buffer
 	args = append([]string{"--config", filepath.Join(r.folder, "config.yaml")}, args...)
 	code = run(r.t.Context(), args, strings.NewReader(""), &o, &e)
@@ -104,10 +111,10 @@ func (r *patienceRig) run(args ...string) (code int, out, talk string) {
 }
 
 // backfill runs the command and returns what it says of each queued callback.
-func (r *patienceRig) backfill(flags ...string) []track.Waiting {
+func (r *retryRig) backfill(flags ...string) []poll.Waiting {
 	r.t.Helper()
 	code, out, talk := r.run(append([]string{"-o", "json", "backfill"}, flags...)...)
-	var found []track.Waiting
+	var found []poll.Waiting
 	if err := json.Unmarshal([]byte(out), &found); err != nil || code != exitDone {
 		r.t.Fatalf("backfill %v = exit %d, %s%s (%v)", flags, code, out, talk, err)
 	}
@@ -115,7 +122,7 @@ func (r *patienceRig) backfill(flags ...string) []track.Waiting {
 }
 
 // want fails the test unless each of the queued callbacks is in that state.
-func want(t *testing.T, when string, found []track.Waiting, n int, state track.Backlog, done string) {
+func want(t *testing.T, when string, found []poll.Waiting, n int, state poll.Backlog, done string) {
 	t.Helper()
 	if len(found) != n {
 		t.Fatalf("%s: %d callbacks in the queue, want %d: %+v", when, len(found), n, found)
@@ -128,9 +135,9 @@ func want(t *testing.T, when string, found []track.Waiting, n int, state track.B
 }
 
 // ends returns the finished events of a job; there must be one.
-func (r *patienceRig) end(id string) job.Stored {
+func (r *retryRig) end(id string) job.Stored {
 	r.t.Helper()
-	events, err := r.in.bus.Job(r.t.Context(), demoSource, id)
+	events, err := r.in.Store().Job(r.t.Context(), demo.Source, id)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -146,10 +153,10 @@ func (r *patienceRig) end(id string) job.Stored {
 	return ends[0]
 }
 
-func (r *patienceRig) status(flags ...string) sourceReport {
+func (r *retryRig) status(flags ...string) service.SourceReport {
 	r.t.Helper()
 	code, out, talk := r.run(append([]string{"-o", "json", "sources", "status"}, flags...)...)
-	var report sourcesReport
+	var report service.SourcesReport
 	if err := json.Unmarshal([]byte(out), &report); err != nil || code != exitDone || len(report.Sources) != 1 {
 		r.t.Fatalf("sources status = exit %d, %s%s (%v)", code, out, talk, err)
 	}
@@ -159,19 +166,20 @@ func (r *patienceRig) status(flags ...string) sourceReport {
 	return report.Sources[0]
 }
 
-// A key was wrong until the platform gave up; it is mended, the queue is sent again, and
-// every job has its one end, proved by a signature.
+// A key was wrong until the platform gave up. The key is corrected, the queue is sent again, and
+// every job has its one outcome, proved by a signature.
 func TestBackfillHasTheQueueSentAgain(t *testing.T) {
-	r := newPatienceRig(t)
+	t.Parallel()
+	r := newRetryRig(t)
 	r.wrongKey()
 	ids := r.submit(3)
 	r.until("giving up", func(s simulator.Stats) bool { return s.Queued == 3 })
 	if got := r.status(); got.InARow < 1 || got.Reason != "mismatch" || got.Failing < 1 || got.NextRetry.IsZero() || !got.Accepted.IsZero() {
 		t.Errorf("sources status = %+v, want failures by mismatch and a retry", got)
 	}
-	want(t, "while the key is wrong", r.backfill("--dry-run"), 3, track.Missing, "")
+	want(t, "while the key is wrong", r.backfill("--dry-run"), 3, poll.Missing, "")
 	r.rightKey()
-	want(t, "when it is right", r.backfill(), 3, track.Missing, "redelivery")
+	want(t, "when it is right", r.backfill(), 3, poll.Missing, "redelivery")
 	r.until("delivering", func(s simulator.Stats) bool { return s.Delivered == 3 && s.Queued == 0 })
 	for _, id := range ids {
 		if e := r.end(id); e.Evidence != job.ByCallback || e.Receipt == nil {
@@ -186,31 +194,34 @@ func TestBackfillHasTheQueueSentAgain(t *testing.T) {
 	}
 }
 
-// What is taken in from the queue says so, and a callback that comes after all makes no
-// second end.
+// An event from the queue says so, and a later callback creates no second one.
 func TestBackfillTakesTheQueueIn(t *testing.T) {
-	r := newPatienceRig(t)
+	t.Parallel()
+	r := newRetryRig(t)
 	r.wrongKey()
 	ids := r.submit(2)
 	r.until("giving up", func(s simulator.Stats) bool { return s.Queued == 2 })
-	want(t, "taking in", r.backfill("--take"), 2, track.Missing, "taken")
+	want(t, "taking in", r.backfill("--take"), 2, poll.Missing, "taken")
 	for _, id := range ids {
 		if e := r.end(id); e.Evidence != job.ByVendorQueue || e.Receipt != nil {
 			t.Errorf("job %s ended by %s, want the vendor's queue", id, e.Evidence)
 		}
 	}
-	want(t, "taking in again", r.backfill("--take"), 2, track.Present, "")
+	want(t, "taking in again", r.backfill("--take"), 2, poll.Present, "")
 	r.rightKey()
-	want(t, "emptying the queue", r.backfill(), 2, track.Present, "redelivery")
+	want(t, "emptying the queue", r.backfill(), 2, poll.Present, "redelivery")
 	r.until("delivering", func(s simulator.Stats) bool { return s.Delivered == 2 })
 	late := 0
-	if err := r.in.bus.Headers(t.Context(), publish.AttemptsStream, func(m publish.Message) error {
-		if m.Subject == "attempts."+demoSource+"."+job.Late {
+	for m, err := range r.in.Store().From(t.Context(), conn.AttemptsStream, publish.Position{}, true) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Subject == "attempts."+demo.Source+"."+job.Late {
 			late++
 		}
-		return nil
-	}); err != nil || late != 2 {
-		t.Errorf("%d late callbacks (%v), want 2", late, err)
+	}
+	if late != 2 {
+		t.Errorf("%d late callbacks, want 2", late)
 	}
 	for _, id := range ids {
 		if e := r.end(id); e.Evidence != job.ByVendorQueue {
@@ -221,24 +232,25 @@ func TestBackfillTakesTheQueueIn(t *testing.T) {
 
 // The queue is the account's: what is in it for others is not sent again unasked.
 func TestBackfillLeavesOthersAlone(t *testing.T) {
-	r := newPatienceRig(t)
-	client, err := platform(demoSource, r.cfg.Sources[demoSource])
+	t.Parallel()
+	r := newRetryRig(t)
+	client, err := service.PlatformClient(demo.Source, r.cfg.Sources[demo.Source])
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := client.Upload(t.Context(), submit.Upload{
-		Object: "contact", FileName: "sample.csv", File: bytes.NewReader(sampleCSV), Size: int64(len(sampleCSV)),
-		CallbackURL: "http://" + strings.Replace(r.in.public.addr, "127.0.0.1", "localhost", 1) + "/callbacks/another", // whose failing stops only that host
+		Object: "contact", FileName: "sample.csv", File: bytes.NewReader(examples.SampleCSV), Size: int64(len(examples.SampleCSV)),
+		CallbackURL: strings.Replace(r.in.PublicURL(), "127.0.0.1", "localhost", 1) + "/callbacks/another", // whose failing stops only that host
 	}); err != nil {
 		t.Fatal(err)
 	}
 	r.until("giving up", func(s simulator.Stats) bool { return s.Queued == 1 })
-	want(t, "theirs only", r.backfill(), 1, track.Foreign, "")
+	want(t, "theirs only", r.backfill(), 1, poll.Foreign, "")
 	r.wrongKey()
 	r.submit(1)
 	r.until("queueing", func(s simulator.Stats) bool { return s.Queued == 2 })
 	code, out, talk := r.run("backfill")
-	if code != exitFailed || !strings.Contains(talk, "1 of 2; --all") || !strings.Contains(out, "foreign") || !strings.Contains(out, "missing") {
+	if code != exitFailed || !strings.Contains(talk, "1 of 2; use --all") || !strings.Contains(out, "foreign") || !strings.Contains(out, "missing") {
 		t.Errorf("backfill = exit %d\n%s%s\nwant 1, both listed, and what to do", code, out, talk)
 	}
 	if strings.Contains(out, "another") {
@@ -252,36 +264,11 @@ func TestBackfillLeavesOthersAlone(t *testing.T) {
 }
 
 func TestBackfillWrongUse(t *testing.T) {
+	t.Parallel()
 	r := newKeysRig(t)
 	for _, flags := range [][]string{{"--take", "--dry-run"}, {"--take", "--all"}, {"--dry-run", "--all"}, {"--limit", "0"}, {}, {"--source", "hr"}} {
 		if code, out, talk := r.run(append([]string{"backfill"}, flags...)...); code != exitUsage || out != "" {
 			t.Errorf("backfill %v = exit %d, %s%s, want 2 and nothing on standard output", flags, code, out, talk)
-		}
-	}
-}
-
-func TestHere(t *testing.T) {
-	const base = "https://receiver.example.com/in"
-	for _, tt := range []struct {
-		address, base string
-		want          bool
-	}{
-		{base + "/callbacks/crm", base, true},
-		{base + "/callbacks/crm/token", base, true},
-		{base + "/callbacks/crm?x=1", base, true},
-		{base + "/callbacks/crm2", base, false},
-		{base + "/callbacks/erp", base, false},
-		{"https://other.example.com/in/callbacks/crm", base, false},
-		{"https://other.example.com/in/callbacks/crm", "", true},
-		{"https://other.example.com/callbacks/crm/token", "", true},
-		{"https://other.example.com/callbacks/crm2", "", false},
-		{"https://other.example.com/x?y=/callbacks/crm", "", false},
-		{"", base, false},
-		{"", "", false},
-		{"%", "", false},
-	} {
-		if got := here(tt.address, tt.base, "crm"); got != tt.want {
-			t.Errorf("here(%q, %q) = %v, want %v", tt.address, tt.base, got, tt.want)
 		}
 	}
 }

@@ -23,7 +23,7 @@ type caller struct {
 
 func newCaller(public string) caller {
 	return caller{url: public + "/callbacks/demo", client: &http.Client{
-		Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
+		Timeout: waitTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 	}}
 }
 
@@ -49,11 +49,11 @@ func (c caller) finished(ctx context.Context, id string) (outcome string, acknow
 	return got.Outcome, true, nil
 }
 
-// finishedEvents takes what a consumer that has the whole stream of jobs is waiting for, and counts the
-// finished events of each job. Each must carry what proves it.
+// finishedEvents reads all events for a consumer of the whole stream of jobs, and counts the
+// finished events of each job. Each must carry its evidence.
 func finishedEvents(t *testing.T, consumer jetstream.Consumer) map[string]int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	info, err := consumer.Info(ctx)
 	if err != nil {
@@ -61,7 +61,7 @@ func finishedEvents(t *testing.T, consumer jetstream.Consumer) map[string]int {
 	}
 	count := map[string]int{}
 	for range info.NumPending {
-		m, err := consumer.Next(jetstream.FetchMaxWait(patience))
+		m, err := consumer.Next(jetstream.FetchMaxWait(waitTimeout))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,8 @@ func finished(t *testing.T, js jetstream.JetStream) jetstream.Consumer {
 	return consumer
 }
 
-// admitted is a new consumer of all finished events on the embedded server of the receiver that runs in a folder.
+// admitted is a new consumer of all finished events on the embedded server of the receiver that
+// runs in a folder.
 func admitted(t *testing.T, dir, name string) jetstream.Consumer {
 	t.Helper()
 	nc, consumer, err := add(t, dir, name).connect(t.Context())
@@ -97,7 +98,7 @@ func admitted(t *testing.T, dir, name string) jetstream.Consumer {
 	return consumer
 }
 
-// connect returns JetStream at a NATS server of the operator's, who lets everybody in.
+// connect returns JetStream of a foreign NATS server that requires no credentials.
 func connect(t *testing.T, url string, more ...nats.Option) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(url, append(more, nats.Timeout(5*time.Second))...)
@@ -112,7 +113,8 @@ func connect(t *testing.T, url string, more ...nats.Option) jetstream.JetStream 
 	return js
 }
 
-// owners is JetStream at an embedded server as whoever has the key of its store, in a folder, sees it.
+// owners is JetStream at an embedded server for a client that has the key of its store, in a
+// folder.
 func owners(t *testing.T, store, url string) jetstream.JetStream {
 	t.Helper()
 	as, err := nats.NkeyOptionFromSeed(filepath.Join(store, "owner.nk"))

@@ -164,7 +164,7 @@ func (l *callers) count() counts {
 	return l.n
 }
 
-// recovered waits until every side may have been answered 200 anew, and returns when.
+// recovered waits until every side may have been answered 200 again, and returns the time.
 func (l *callers) recovered() time.Time {
 	l.t.Helper()
 	l.await("callbacks are acknowledged", func(from, now counts) bool { return now.acknowledged >= from.acknowledged+8 })
@@ -179,7 +179,7 @@ func (l *callers) refused() {
 
 func (l *callers) await(what string, done func(from, now counts) bool) {
 	l.t.Helper()
-	timeout := time.NewTimer(longPatience)
+	timeout := time.NewTimer(longTimeout)
 	defer timeout.Stop()
 	from := l.count()
 	for {
@@ -192,7 +192,7 @@ func (l *callers) await(what string, done func(from, now counts) bool) {
 		select {
 		case <-answered:
 		case <-timeout.C:
-			l.t.Fatalf("waited %v in vain until %s: %+v, then %+v", longPatience, what, from, now)
+			l.t.Fatalf("waited %v in vain until %s: %+v, then %+v", longTimeout, what, from, now)
 		}
 	}
 }

@@ -1,3 +1,5 @@
+//go:build e2e
+
 package main_test
 
 import (
@@ -41,8 +43,8 @@ type natsNode struct {
 	program  []string // with its first arguments
 }
 
-// startCluster makes a cluster in a folder of its own, starts all its nodes, and returns
-// when they have agreed on a leader of JetStream. What Options leaves empty is filled in.
+// startCluster makes a cluster in a folder of its own, starts all its nodes, and returns when they
+// have agreed on a leader of JetStream. Empty options are filled in.
 func startCluster(t *testing.T, o cluster.Options) *natsCluster {
 	t.Helper()
 	return startClusterOf(t, o, func(int) []string { return []string{"nats-server"} })
@@ -54,7 +56,6 @@ func startClusterOf(t *testing.T, o cluster.Options, program func(n int) []strin
 	if o.Folder == "" {
 		o.Folder = t.TempDir()
 	}
-	o.Port = freePort
 	made, err := cluster.Make(o)
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +135,7 @@ func (c *natsCluster) ready() {
 // until asks again and again, and fails the test when that takes too long.
 func (c *natsCluster) until(what string, done func(context.Context) bool) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), longPatience)
+	ctx, cancel := context.WithTimeout(c.t.Context(), longTimeout)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -142,7 +143,7 @@ func (c *natsCluster) until(what string, done func(context.Context) bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			c.t.Fatalf("waited %v in vain until %s", longPatience, what)
+			c.t.Fatalf("waited %v in vain until %s", longTimeout, what)
 		}
 	}
 }
@@ -169,7 +170,7 @@ func (c *natsCluster) jetstream() jetstream.JetStream {
 	return c.js
 }
 
-// info asks for a stream until somebody answers who leads it.
+// info requests the state of a stream until the stream has a leader and done reports true.
 func (c *natsCluster) info(stream string, done func(*jetstream.StreamInfo) bool) *jetstream.StreamInfo {
 	c.t.Helper()
 	js := c.jetstream()
@@ -252,7 +253,7 @@ func (c *natsCluster) configured(t *testing.T, more string, urls ...string) *rep
 	return c.configuredAt(t, "127.0.0.1", more, urls...)
 }
 
-// configuredAt is one whose public door is at another address of the machine.
+// configuredAt is a replica whose public listener is at another address of the machine.
 func (c *natsCluster) configuredAt(t *testing.T, host, more string, urls ...string) *replica {
 	t.Helper()
 	p, err := newPorts()

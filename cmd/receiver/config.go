@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"receiver/internal/service"
+
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 )
@@ -21,9 +23,12 @@ func newConfig(a *app) *cobra.Command {
 func newConfigCheck(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
-		Short: "Report everything that is wrong with the configuration; exit 2 if anything is",
-		Long: `check reads the file, the environment and the secrets as serve would, starts nothing,
-and reports all faults at once, each with file, line, path, what is wrong and what is allowed.`,
+		Short: "Report all errors in the configuration",
+		Long: `check reads the configuration file, the environment and the secret files as serve does, and
+starts nothing. It reports all errors at once, each with file, line, key, the error and the
+allowed values.
+
+Exit codes: 0 no errors; 2 errors.`,
 		Example: "  receiver --config /etc/receiver/config.yaml config check",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -31,7 +36,7 @@ and reports all faults at once, each with file, line, path, what is wrong and wh
 			if err != nil {
 				return err
 			}
-			odd, err := oddTokens(cfg)
+			odd, err := service.OddTokens(cfg)
 			if err != nil {
 				return err
 			}
@@ -52,10 +57,13 @@ and reports all faults at once, each with file, line, path, what is wrong and wh
 
 func newConfigPrint(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:     "print",
-		Short:   "Print the effective configuration, secrets as fingerprints",
-		Example: "  receiver config print\n  RECEIVER_NATS_MODE=external RECEIVER_NATS_URLS=nats://a:4222 receiver config print",
-		Args:    cobra.NoArgs,
+		Use:   "print",
+		Short: "Print the effective configuration, with secrets as fingerprints",
+		Long: `print prints the configuration after defaults and environment variables are applied. Each
+secret is replaced by a fingerprint.`,
+		Example: "  receiver config print\n" +
+			"  RECEIVER_NATS_MODE=external RECEIVER_NATS_URLS=nats://a:4222 receiver config print",
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := a.load()
 			if err != nil {
@@ -68,7 +76,7 @@ func newConfigPrint(a *app) *cobra.Command {
 			if a.output == "json" {
 				var v any
 				if err := yaml.Unmarshal(text, &v); err != nil {
-					return fmt.Errorf("turning the configuration into JSON: %w", err)
+					return fmt.Errorf("encoding the configuration as JSON: %w", err)
 				}
 				return json.NewEncoder(a.out).Encode(v)
 			}

@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,16 +28,19 @@ func newConformance(a *app) *cobra.Command {
 	var c conformanceCommand
 	cmd := &cobra.Command{
 		Use:   "conformance --url URL --key-file FILE [flags]",
-		Short: "Attack a webhook receiver on this machine, and say what came of each attack",
-		Long: `conformance sends a webhook receiver on loopback some 500 requests: rightly signed ones first, as a
-control, then forged, replayed, malformed, slow and oversized ones. The card says of each what was
-expected and what was seen. Exit 0 if nothing failed, 1 if something did or the control was not
-accepted, 2 for wrong use. Addresses other than loopback are refused, without a switch for it.
+		Short: "Attack a webhook receiver on this machine and report the results",
+		Long: `conformance sends some 530 requests to a webhook receiver on a loopback address: first a correctly
+signed one, as a control, then forged, replayed, malformed, slow and oversized ones. The report
+gives for each case the request, the expected and the actual response, and the verdict. Addresses
+other than loopback are refused.
 
-It sends callbacks about jobs that there are not, so give it a receiver with a store of its own,
-never one that is in use. docs/conformance.md says what is judged, and what cannot be.`,
+The suite sends callbacks for jobs that do not exist. Run it against a receiver with a store of
+its own, never against one in use. docs/conformance.md lists the cases.
+
+Exit codes: 0 no case failed; 1 a case failed or the control was refused; 2 wrong usage.`,
 		Example: "  receiver conformance --url http://127.0.0.1:8080/callbacks/crm --key-file crm.key\n" +
-			"  receiver conformance --url http://127.0.0.1:3000/hook --key-file hook.key --scheme github --html card.html",
+			"  receiver conformance --url http://127.0.0.1:3000/hook --key-file hook.key --scheme github \\\n" +
+			"    --html report.html",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), a) },
 	}
@@ -49,41 +51,53 @@ never one that is in use. docs/conformance.md says what is judged, and what cann
 	f := cmd.Flags()
 	f.StringVar(&c.URL, "url", "", "address of the receiver, http or https on loopback (required)")
 	f.StringVar(&c.keyFile, "key-file", "", "file with the signature key (required)")
-	f.StringVar(&c.scheme, "scheme", schemes[0], "how the sender signs: "+strings.Join(schemes, ", "))
-	f.StringVar(&c.header, "header", "", "header with the signature, if not that of the scheme; base64 and hex need one")
+	f.StringVar(&c.scheme, "scheme", schemes[0], "signature format: "+strings.Join(schemes, ", ")+"\n")
+	f.StringVar(&c.header, "header", "", "name of the signature header (default: that of the scheme;\nrequired for base64 and hex)")
 	f.StringVar(&c.OtherURL, "other-url", "", "address of a second source at the same receiver")
-	f.StringVar(&c.otherKeyFile, "other-key-file", "", "file with the key of the second source")
-	f.BoolVar(&c.asJSON, "json", false, "write the card as JSON, an object a line")
-	f.StringVar(&c.html, "html", "", "write the card to this file as a page, too")
-	f.BoolVar(&c.all, "all", false, "show the cases that passed in full, too")
-	f.StringSliceVar(&c.Only, "only", nil, "classes to run besides the control: "+strings.Join(conformance.Classes()[1:], ", "))
-	f.DurationVar(&c.Time, "time", time.Minute, "time of the whole run at most")
-	f.DurationVar(&c.CutOff, "cut-off", 40*time.Second, "time in which the receiver must end slow connections")
-	f.IntVar(&c.Idle, "idle", 200, "connections of a crowd, 1 to 10000")
-	f.StringVar(&c.restartCommand, "restart-command", "", "command line, run by sh, that restarts the receiver and then ends")
-	f.StringVar(&c.resume, "resume", "", "file for a restart by hand: the first run writes it, the next one judges the replays")
+	f.StringVar(&c.otherKeyFile, "other-key-file", "", "file with the signature key of the second source")
+	f.BoolVar(&c.asJSON, "json", false, "print the report as JSON, one object on each line")
+	f.StringVar(&c.html, "html", "", "also write the report to this file as HTML")
+	f.BoolVar(&c.all, "all", false, "also print the details of passed cases")
+	f.StringSliceVar(&c.Only, "only", nil, "`classes` to run besides the control: "+classLines())
+	f.DurationVar(&c.Time, "time", time.Minute, "timeout of the whole run")
+	f.DurationVar(&c.CutOff, "cut-off", 40*time.Second, "timeout of the receiver for slow connections")
+	f.IntVar(&c.Idle, "idle", 200, "idle connections in the class connections, 1 to 10000")
+	f.StringVar(&c.restartCommand, "restart-command", "", "shell command that restarts the receiver and returns")
+	f.StringVar(&c.resume, "resume", "", "file for a restart by hand: the first run writes it, the\nnext one checks the replays")
 	required(cmd, "url", "key-file")
 	return cmd
+}
+
+// classLines returns the names of the classes, six on a line.
+func classLines() string {
+	var lines []string
+	for names := range slices.Chunk(conformance.Classes()[1:], 6) {
+		lines = append(lines, strings.Join(names, ", "))
+	}
+	return "\n" + strings.Join(lines, ",\n")
 }
 
 func (c *conformanceCommand) run(ctx context.Context, a *app) error {
 	if err := c.options(a); err != nil {
 		return err
 	}
-	card, err := conformance.Run(ctx, c.Options)
+	report, err := conformance.Run(ctx, c.Options)
 	if errors.Is(err, conformance.ErrUse) {
 		return usageError{err}
 	}
-	if failed := c.write(a, card); failed != nil {
+	if failed := c.write(a, report); failed != nil {
 		return failed
 	}
 	switch {
 	case err != nil:
 		return err
-	case card.Count(conformance.Fail) > 0:
+	case report.Count(conformance.Fail) > 0:
 		return silentError{}
 	case c.resume != "" && c.Earlier == nil:
-		return c.keep(a, card)
+		if err := report.Kept.Write(c.resume); err != nil {
+			return fmt.Errorf("writing --resume: %w", err)
+		}
+		a.say("restart the receiver, then run the same command again: it checks the replays with %s", c.resume)
 	}
 	return nil
 }
@@ -92,7 +106,7 @@ func (c *conformanceCommand) run(ctx context.Context, a *app) error {
 func (c *conformanceCommand) options(a *app) error {
 	s, ok := conformance.FindScheme(c.scheme)
 	if !ok {
-		return usagef("there is no --scheme %q; see `receiver conformance --help`", c.scheme)
+		return usagef("unknown --scheme %q; see `receiver conformance --help`", c.scheme)
 	}
 	if c.header != "" {
 		s.Header = c.header
@@ -101,9 +115,9 @@ func (c *conformanceCommand) options(a *app) error {
 	case s.Header == "" || strings.ContainsFunc(s.Header, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }):
 		return usagef("--scheme %s needs --header with the name of a header", c.scheme)
 	case (c.OtherURL == "") != (c.otherKeyFile == ""):
-		return usagef("--other-url and --other-key-file go together")
+		return usagef("--other-url and --other-key-file must be given together")
 	case c.restartCommand != "" && c.resume != "":
-		return usagef("--restart-command and --resume do the same; give one of them")
+		return usagef("give only one of --restart-command and --resume")
 	case c.Time <= 0 || c.CutOff <= 0 || c.Idle < 1 || c.Idle > 10_000:
 		return usagef("--time and --cut-off must be more than 0, --idle 1 to 10000")
 	}
@@ -120,46 +134,18 @@ func (c *conformanceCommand) options(a *app) error {
 	if c.restartCommand != "" {
 		c.Restart = func(ctx context.Context) error { return a.shell(ctx, c.restartCommand) }
 	}
-	return c.earlier()
-}
-
-// earlier reads what the run before a restart left, if there was one.
-func (c *conformanceCommand) earlier() error {
-	if c.resume == "" {
-		return nil
-	}
-	text, err := os.ReadFile(c.resume)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return usagef("reading --resume: %w", err)
-	}
-	if err := json.Unmarshal(text, &c.Earlier); err != nil || c.Earlier == nil || c.Earlier.Body == "" {
-		return usagef("%s is no file of conformance; remove it, or name another", c.resume)
-	}
-	if c.Earlier.URL != c.URL {
-		return usagef("%s is of a run against %q; remove it to begin another", c.resume, c.Earlier.URL)
+	if c.resume != "" {
+		if c.Earlier, err = conformance.ReadKept(c.resume, c.URL); err != nil {
+			return usagef("reading --resume: %w", err)
+		}
 	}
 	return nil
 }
 
-func (c *conformanceCommand) keep(a *app, card conformance.Card) error {
-	text, err := json.Marshal(card.Kept)
-	if err == nil {
-		err = os.WriteFile(c.resume, text, 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("writing --resume: %w", err)
-	}
-	a.say("restart the receiver, then run the same command again: it judges the replays by %s", c.resume)
-	return nil
-}
-
-func (c *conformanceCommand) write(a *app, card conformance.Card) error {
+func (c *conformanceCommand) write(a *app, report conformance.Report) error {
 	if c.html != "" {
 		var page strings.Builder
-		if err := card.WriteHTML(&page); err != nil {
+		if err := report.WriteHTML(&page); err != nil {
 			return err
 		}
 		if err := os.WriteFile(c.html, []byte(page.String()), 0o600); err != nil {
@@ -167,9 +153,9 @@ func (c *conformanceCommand) write(a *app, card conformance.Card) error {
 		}
 	}
 	if c.asJSON || a.output == "json" {
-		return card.WriteJSON(a.out)
+		return report.WriteJSON(a.out)
 	}
-	return card.WriteText(a.out, c.all)
+	return report.WriteText(a.out, c.all)
 }
 
 // shell runs a command line, whose output goes where talk goes.

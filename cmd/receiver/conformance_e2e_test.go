@@ -37,13 +37,13 @@ func TestServePassesConformance(t *testing.T) {
 		defer cancel()
 		url := "http://127.0.0.1:" + p.public + "/callbacks/"
 		cmd := exec.CommandContext(ctx, "receiver", "conformance", "--url", url+"crm", "--key-file", "crm.key", "--other-url", url+"erp",
-			"--other-key-file", "erp.key", "--cut-off", "15s", "--time", "45s", "--resume", "kept.json", "--html", "card.html")
+			"--other-key-file", "erp.key", "--cut-off", "15s", "--time", "45s", "--resume", "kept.json", "--html", "report.html")
 		cmd.Dir, cmd.Env = dir, environment()
-		card, err := cmd.Output()
-		if err != nil || !strings.Contains(string(card), " 0 failed") {
-			t.Fatalf("conformance: %v\n%s", err, card)
+		report, err := cmd.Output()
+		if err != nil || !strings.Contains(string(report), " 0 failed") {
+			t.Fatalf("conformance: %v\n%s", err, report)
 		}
-		lines := strings.Split(strings.TrimSpace(string(card)), "\n")
+		lines := strings.Split(strings.TrimSpace(string(report)), "\n")
 		t.Log(lines[len(lines)-1])
 	}
 	serve := start(t, dir, "serve")

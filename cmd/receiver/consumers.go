@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,18 +12,22 @@ import (
 	"receiver/internal/consumers"
 	"receiver/internal/job"
 	"receiver/internal/publish"
+	"receiver/internal/publish/durables"
+	"receiver/internal/service"
 )
 
 func newConsumers(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "consumers",
-		Short: "Say which programs may read events from the embedded NATS server",
-		Long: `consumers says which programs may read events from the NATS server in this process, under
-which name and by which durable. Nobody else gets in: the server has no access without
-credentials. A consumer may take events from its own durables, acknowledge them, and read
-the large bodies that they refer to, and nothing else. A receiver that runs needs no restart.
+		Short: "Manage the programs that may read events from the embedded NATS server",
+		Long: `A consumer is a program that reads events from the NATS server in this process. It has a name,
+credentials, and one or more durables: named positions in the stream. A consumer may fetch and
+acknowledge the events of its own durables, and read the large bodies that they refer to. It has
+no other access, and the server accepts no connection without credentials. Changes need no
+restart of the receiver.
 
-It is for nats.mode embedded and edge. In a cluster, whoever runs it says who may do what.`,
+These commands are for nats.mode embedded and edge. With an external cluster, its operator
+manages access.`,
 		Example: "  receiver consumers add orders\n  receiver consumers list\n  receiver consumers remove orders",
 	}
 	cmd.AddCommand(newConsumersAdd(a), newConsumersList(a), newConsumersRemove(a))
@@ -39,7 +41,7 @@ func (a *app) consumersFolder() (*config.Config, string, error) {
 		return nil, "", err
 	}
 	if cfg.NATS.Mode == config.ModeExternal {
-		return nil, "", usagef("nats.mode is external: whoever runs that cluster makes a user for each consumer, with the permissions in docs/events.md; `receiver consumers` is for embedded and edge")
+		return nil, "", usagef("nats.mode is external: make a user for each consumer in the cluster, with the permissions in docs/events.md; `receiver consumers` is for embedded and edge")
 	}
 	return cfg, cfg.Abs(cfg.NATS.Embedded.Folder), nil
 }
@@ -47,7 +49,8 @@ func (a *app) consumersFolder() (*config.Config, string, error) {
 func newConsumersList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
-		Short:   "Show who may read events, and how far each has come",
+		Short:   "List the consumers and their positions",
+		Long:    `list shows each consumer with its durables and the position of each durable in the stream.`,
 		Example: "  receiver consumers list\n  receiver consumers list -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,60 +61,24 @@ func newConsumersList(a *app) *cobra.Command {
 			all, broken := consumers.List(folder)
 			if len(all) == 0 {
 				if broken == nil {
-					a.say("nobody is admitted; `receiver consumers add NAME` does it")
+					a.say("there are no consumers; add one with `receiver consumers add NAME`")
 				}
 				return broken
 			}
-			bus, done, err := a.read(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer done()
-			rows, err := listed(cmd.Context(), bus, all)
-			if err != nil {
-				return err
-			}
-			return errors.Join(a.printConsumers(rows), broken)
+			return a.openStore(cmd.Context(), cfg, service.Opener.Read, func(store *publish.Store) error {
+				rows, err := service.ConsumerDurables(cmd.Context(), store, all)
+				if err != nil {
+					return err
+				}
+				return errors.Join(a.printConsumers(rows), broken)
+			})
 		},
 	}
 }
 
-// listedDurable is a row of `consumers list`.
-type listedDurable struct {
-	Consumer string    `json:"consumer"`
-	Key      string    `json:"key"`
-	Made     time.Time `json:"made"`
-	Durable  string    `json:"durable"`
-	Missing  bool      `json:"missing,omitempty"`
-	publish.Progress
-}
-
-func listed(ctx context.Context, bus *publish.Bus, all []consumers.Consumer) (rows []listedDurable, err error) {
-	for _, c := range all {
-		for _, d := range c.Durables {
-			row := listedDurable{Consumer: c.Name, Key: c.Key, Made: c.Made, Durable: d}
-			row.Progress, err = bus.Durable(ctx, d)
-			row.Missing = errors.Is(err, publish.ErrNoDurable)
-			if err != nil && !row.Missing {
-				return nil, err
-			}
-			rows = append(rows, row)
-		}
-	}
-	return rows, nil
-}
-
-func (a *app) printConsumers(rows []listedDurable) error {
-	if a.output == "json" {
-		for _, r := range rows {
-			if err := printJSON(a.out, r); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	var cells [][]string
-	for _, r := range rows {
+func (a *app) printConsumers(rows []service.ConsumerDurable) error {
+	head := []string{"CONSUMER", "DURABLE", "PENDING", "UNACKNOWLEDGED", "LISTENING", "LAST", "KEY"}
+	return printEach(a, rows, itself, head, func(r service.ConsumerDurable) []string {
 		last := "never"
 		if r.Last != nil {
 			last = moment(*r.Last)
@@ -123,9 +90,8 @@ func (a *app) printConsumers(rows []listedDurable) error {
 		case r.Waiting > 0:
 			listening = "yes"
 		}
-		cells = append(cells, []string{r.Consumer, r.Durable, strconv.FormatUint(r.Pending, 10), strconv.Itoa(r.Unacknowledged), listening, last, r.Key})
-	}
-	return table(a.out, []string{"CONSUMER", "DURABLE", "PENDING", "UNACKNOWLEDGED", "LISTENING", "LAST", "KEY"}, cells)
+		return []string{r.Consumer, r.Durable, fmt.Sprint(r.Pending), fmt.Sprint(r.Unacknowledged), listening, last, r.Key}
+	})
 }
 
 func newConsumersRemove(a *app) *cobra.Command {
@@ -133,12 +99,14 @@ func newConsumersRemove(a *app) *cobra.Command {
 	var keep bool
 	cmd := &cobra.Command{
 		Use:   "remove NAME",
-		Short: "Admit a program no longer, and remove its durables",
-		Long: `remove makes a consumer's credentials worthless: a running receiver ends its connections
-within a second. Its durables go too, and with them the place that they had come to; keep
-them with --keep-durables for a consumer that you add next.`,
-		Example: "  receiver consumers remove orders\n  receiver consumers remove orders --keep-durables && receiver consumers add orders2 --durable orders",
-		Args:    cobra.ExactArgs(1),
+		Short: "Remove a consumer and its durables",
+		Long: `remove makes the credentials of a consumer invalid. A running receiver closes its connections
+within a second. The durables are deleted with their positions; --keep-durables keeps them for
+a consumer that you add next.`,
+		Example: "  receiver consumers remove orders\n" +
+			"  receiver consumers remove orders --keep-durables\n" +
+			"  receiver consumers add orders2 --durable orders",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, folder, err := a.consumersFolder()
 			if err != nil {
@@ -147,7 +115,7 @@ them with --keep-durables for a consumer that you add next.`,
 			return a.removeConsumer(cmd.Context(), cfg, folder, args[0], who.action(job.ActionConsumerRemove), keep)
 		},
 	}
-	cmd.Flags().BoolVar(&keep, "keep-durables", false, "leave its durables, with the place that they have come to")
+	cmd.Flags().BoolVar(&keep, "keep-durables", false, "keep its durables and their positions")
 	who.flags(cmd)
 	return cmd
 }
@@ -156,33 +124,28 @@ func (a *app) removeConsumer(ctx context.Context, cfg *config.Config, folder, na
 	if unlock, err := consumers.Lock(ctx, folder); err == nil {
 		defer unlock()
 	} // else there is no store, or Remove tells what is wrong with it
-	// First the key: what can be opened, recorded or removed no more must not keep somebody admitted.
+	// The key first: a consumer must not stay admitted if its files cannot be opened, recorded or
+	// removed.
 	c, err := consumers.Remove(folder, name)
 	if err != nil {
 		return err
 	}
-	a.say("consumer %s is removed, and its credentials are worth nothing", name)
-	bus, done, err := a.write(ctx, cfg)
+	a.say("consumer %s is removed, and its credentials are invalid", name)
+	store, done, err := a.opener(cfg).Write(ctx)
 	if err != nil {
-		return fmt.Errorf("the durables %s stay, and ACTIONS has no record of it: %w", strings.Join(c.Durables, ", "), err)
+		return fmt.Errorf("the durables %s are kept, and ACTIONS has no record of the removal: %w", strings.Join(c.Durables, ", "), err)
 	}
 	defer done()
-	if err := act(ctx, bus, action, map[string]any{"consumer": name, "durables": c.Durables, "kept": keep}); err != nil {
-		return fmt.Errorf("the durables %s stay: %w", strings.Join(c.Durables, ", "), err)
+	if err := service.RecordAction(ctx, store, action, map[string]any{"consumer": name, "durables": c.Durables, "kept": keep}); err != nil {
+		return fmt.Errorf("the durables %s are kept: %w", strings.Join(c.Durables, ", "), err)
 	}
-	for _, d := range c.Durables {
-		if keep {
+	if keep {
+		for _, d := range c.Durables {
 			a.say("durable %s is kept", d)
-			continue
 		}
-		p, err := bus.Durable(ctx, d)
-		if errors.Is(err, publish.ErrNoDurable) {
-			continue
-		}
-		if err := errors.Join(err, bus.RemoveDurable(ctx, d)); err != nil {
-			return err
-		}
-		a.say("durable %s is removed; %d events were before it, and %d with it that it had not acknowledged", d, p.Pending, p.Unacknowledged)
+		return nil
 	}
-	return nil
+	return service.RemoveDurables(ctx, store, c, func(durable string, held durables.Progress) {
+		a.say("durable %s is removed; it had %d pending events, and %d delivered but not acknowledged", durable, held.Pending, held.Unacknowledged)
+	})
 }

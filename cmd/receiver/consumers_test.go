@@ -38,7 +38,7 @@ func linesOf(text string) (consumerLines, error) {
 // connect does what the lines do.
 func (c consumerLines) connect(ctx context.Context, more ...nats.Option) (*nats.Conn, jetstream.Consumer, error) {
 	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
-	opts := []nats.Option{nats.UserCredentials(c.creds), nats.CustomInboxPrefix(c.prefix), nats.Timeout(patience), quiet}
+	opts := []nats.Option{nats.UserCredentials(c.creds), nats.CustomInboxPrefix(c.prefix), nats.Timeout(waitTimeout), quiet}
 	if c.first != "" {
 		opts = append(opts, nats.TLSHandshakeFirst())
 	}
@@ -57,14 +57,14 @@ func (c consumerLines) connect(ctx context.Context, more ...nats.Option) (*nats.
 	return nil, nil, err
 }
 
-// consumeCommand does by the lines in a file what a consumer does: it prints the subjects of the events that are there
-// for it, acknowledges them, and says "no more".
+// consumeCommand acts as a consumer with the settings in a file: it prints the subjects of its
+// events, acknowledges them, and prints "no more".
 func consumeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: consume FILE")
 	}
 	err := consume(ts, args[0])
-	for began := time.Now(); neg && err == nil && time.Since(began) < patience; {
+	for began := time.Now(); neg && err == nil && time.Since(began) < waitTimeout; {
 		err = consume(ts, args[0]) // the receiver looks at the files from time to time
 	}
 	if neg && err == nil {
@@ -81,7 +81,7 @@ func consume(ts *testscript.TestScript, file string) error {
 	lines, err := linesOf(ts.ReadFile(file))
 	ts.Check(err)
 	ctx, refused := context.WithCancelCause(context.Background())
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
 	defer cancel()
 	nc, events, err := lines.connect(ctx, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused(err) }))
 	if err != nil {
@@ -151,7 +151,7 @@ func main() {
 	}
 	fmt.Print(msg.Subject(), err)
 }
-`, p.out, patience)
+`, p.out, waitTimeout)
 	file := filepath.Join(t.TempDir(), "main.go")
 	if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
 		t.Fatal(err)
@@ -217,7 +217,7 @@ func TestTwoConsumersNeverShareADurable(t *testing.T) {
 	for _, p := range adding {
 		code, err := p.end(0)
 		switch {
-		case err != nil || code != 0 && !strings.Contains(p.log.String(), "durable the-one is that of consumer c"):
+		case err != nil || code != 0 && !strings.Contains(p.log.String(), "durable the-one belongs to consumer c"):
 			t.Errorf("consumers add = exit %d, %v: %s", code, err, p.log)
 		case code == 0:
 			added++
@@ -229,7 +229,8 @@ func TestTwoConsumersNeverShareADurable(t *testing.T) {
 	}
 }
 
-// TestTheLinesForAConsumerOfAnEncryptedPort has a port on all addresses, so that the name comes from its certificate.
+// TestTheLinesForAConsumerOfAnEncryptedPort has a port on all addresses, so that the name comes
+// from its certificate.
 func TestTheLinesForAConsumerOfAnEncryptedPort(t *testing.T) {
 	t.Parallel()
 	authority := httptest.NewTLSServer(nil)

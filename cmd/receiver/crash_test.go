@@ -10,12 +10,13 @@ import (
 	"testing"
 )
 
-// TestWhatWasAcknowledgedSurvives holds the promise of a 200. While callbacks pour in,
+// TestAcknowledgedJobsSurviveACrash holds the promise of a 200. While callbacks pour in,
 // serve is killed with no chance to do anything, and again with what it had in memory gone,
 // as with the power; then it is asked to stop.
 // After the next start every job that was answered 200 has its event, and after the
 // platform has repeated what was not answered, every job has exactly one.
-func TestWhatWasAcknowledgedSurvives(t *testing.T) {
+func TestAcknowledgedJobsSurviveACrash(t *testing.T) {
+	t.Parallel()
 	dir := configured(t)
 	l := &load{sent: map[string]bool{}, acknowledged: map[string]bool{}}
 	ends := []struct {

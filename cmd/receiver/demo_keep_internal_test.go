@@ -9,7 +9,8 @@ import (
 )
 
 // demo --keep writes over nothing, be it a file, a folder or a link that leads nowhere yet.
-func TestDemoKeepWritesOverNothing(t *testing.T) {
+func TestDemoKeepOverwritesNothing(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"config.yaml", "signature.key", "log.key", "demo.creds", "receiver-data", "receiver-checkpoints", "receiver-checkpoints.store"} {
 		for kind, put := range map[string]func(path string) error{
 			"file":          func(path string) error { return os.WriteFile(path, []byte("mine"), 0o600) },

@@ -9,14 +9,17 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"receiver/internal/service/logs"
 )
 
-// What `streams mend` keeps aside is on disk before it replaces a file, and both are when it
-// ends; an export says that it is there when its records are. By the kernel's own word.
-func TestWhatIsSaidToBeKeptIsOnDisk(t *testing.T) {
+// The kernel reports the order of fsyncs: `streams mend` keeps the damaged file on disk before it
+// replaces it, and both are on disk when it ends; an export reports success when its records are on
+// disk.
+func TestReportedSuccessIsOnDisk(t *testing.T) {
 	dir := sealedFolder(t)
 	calls := straced(t, dir, "audit", "export", "archive")
-	for _, stream := range sealedStreams {
+	for _, stream := range logs.Streams {
 		folder := filepath.Join(dir, "archive", stream)
 		inOrder(t, calls,
 			`fsync .*`+folder+`/records/\d+$`, `fsync .*`+folder+`/records$`, `rename .*`+folder+`/checkpoint$`, `fsync .*`+folder+`$`)
@@ -29,7 +32,7 @@ func TestWhatIsSaidToBeKeptIsOnDisk(t *testing.T) {
 	for _, kept := range []string{`/damaged-[^/]*/JOBS-1\.blk$`, `/damaged-[^/]*$`, `$`} {
 		inOrder(t, calls, `fsync .*`+folder+kept, `rename .*`+e.path+`$`)
 	}
-	inOrder(t, calls, `fsync .*`+e.path+`\.new$`, `rename .*`+e.path+`$`, `fsync .*`+msgs+`$`)
+	inOrder(t, calls, `fsync .*`+msgs+`/\.new-\d+$`, `rename .*`+e.path+`$`, `fsync .*`+msgs+`$`)
 }
 
 var (

@@ -12,10 +12,10 @@ import (
 	"receiver/internal/cluster"
 )
 
-// TestReliabilityEdgeOfACluster has the hub that an operator would have: three servers with
-// TLS and credentials, streams of three copies, and a receiver of its own. Callbacks go to
-// the edge and, every third, to the hub's receiver too. What waits at the edge is forwarded
-// while the leader of JOBS is killed.
+// TestReliabilityEdgeOfACluster has the hub that an operator would have: three servers with TLS and
+// credentials, streams of three copies, and a receiver of its own. Callbacks go to the edge and,
+// every third, to the hub's receiver too. The edge forwards its waiting records while the leader of
+// JOBS is killed.
 func TestReliabilityEdgeOfACluster(t *testing.T) {
 	c := startCluster(t, cluster.Options{Domain: "hub"})
 	h := &edgeHub{t: t, js: c.jetstream()}
@@ -32,7 +32,7 @@ func TestReliabilityEdgeOfACluster(t *testing.T) {
 	l := pourAtBoth(t, newCaller(e.public), newCaller(own.public))
 	l.more(200)
 	e.line.setCut(true)
-	e.awaitLog(t, 0, `"nothing reaches the hub`)
+	e.awaitLog(t, 0, `"the link to the hub is down`)
 	l.more(500)
 	leader := c.leader("JOBS")
 	e.line.setCut(false)
@@ -52,7 +52,7 @@ func TestReliabilityEdgeOfACluster(t *testing.T) {
 // takeLeaves makes a node take leaf nodes when it is started again, and returns where.
 func (n *natsNode) takeLeaves(t *testing.T) string {
 	t.Helper()
-	port, err := freePort()
+	port, err := cluster.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,10 +61,10 @@ func (n *natsNode) takeLeaves(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = fmt.Appendf(text, "\nleafnodes { listen: \"127.0.0.1:%s\", no_advertise: true, tls { cert_file: %q, key_file: %q, timeout: 5 } }\n",
+	text = fmt.Appendf(text, "\nleafnodes { listen: \"127.0.0.1:%d\", no_advertise: true, tls { cert_file: %q, key_file: %q, timeout: 5 } }\n",
 		port, filepath.Join(folder, "node.pem"), filepath.Join(folder, "node.key"))
 	if err := os.WriteFile(n.ConfigFile, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return "127.0.0.1:" + port
+	return fmt.Sprint("127.0.0.1:", port)
 }

@@ -8,13 +8,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"receiver/internal/config"
+	"receiver/internal/job"
 	"receiver/internal/publish"
+	"receiver/internal/service"
 )
 
 func newEvents(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "events",
-		Short:   "Watch events as they come",
+		Short:   "Watch events as they are stored",
 		Example: "  receiver events watch",
 	}
 	cmd.AddCommand(newEventsWatch(a))
@@ -26,50 +29,36 @@ func newEventsWatch(a *app) *cobra.Command {
 	var count int
 	cmd := &cobra.Command{
 		Use:   "watch",
-		Short: "Print events as they come, until stopped",
-		Long: `watch prints the messages of a stream: first those stored since --since, then each as it
-comes. A subject that begins with attempts. shows refused and duplicate callbacks. With -o
-json, data that is encrypted and cannot be decrypted here stands in Base64, marked hidden.`,
+		Short: "Print events as they are stored, until Ctrl-C",
+		Long: `watch prints the messages of a stream: first the stored ones since --since, then each new one.
+Subjects that begin with "attempts." are refused and duplicate callbacks. With -o json, data
+that cannot be decrypted is printed in Base64 and marked hidden.`,
 		Example: "  receiver events watch\n" +
 			"  receiver events watch --subject 'jobs.*.*.finished' --since 24h -o json\n" +
 			"  receiver events watch --subject 'attempts.>'",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			from, err := parseSince(since, time.Now())
+			now := time.Now()
+			from, err := timeFlag("since", since, now, now)
 			if err != nil {
 				return err
 			}
-			cfg, err := a.load()
-			if err != nil {
-				return err
-			}
-			bus, done, err := a.read(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer done()
-			a.say("watching %s; Ctrl-C ends it", subject)
-			return a.watch(cmd.Context(), bus, publish.Watch{Subjects: []string{subject}, Since: from, Follow: true}, count)
+			return a.withStore(cmd.Context(), service.Opener.Read, func(_ *config.Config, store *publish.Store) error {
+				a.say("watching %s; stop with Ctrl-C", subject)
+				return a.watch(cmd.Context(), store, publish.Watch{Subjects: []string{subject}, Since: from, Follow: true}, count)
+			})
 		},
 	}
 	a.identityFlag(cmd)
-	cmd.Flags().StringVar(&subject, "subject", "jobs.>", "subject to watch, with NATS wildcards")
-	cmd.Flags().StringVar(&since, "since", "", "begin with what was stored since: a duration (24h) or a time (2026-11-23T00:00:00Z); default from now on")
-	cmd.Flags().IntVar(&count, "count", 0, "stop after so many events; 0 means never")
+	cmd.Flags().StringVar(&subject, "subject", job.AllJobs, "subject to watch, with NATS wildcards")
+	cmd.Flags().StringVar(&since, "since", "", "first message: a duration ago (24h) or a time (2026-11-23T00:00:00Z)\n(default: now)")
+	cmd.Flags().IntVar(&count, "count", 0, "stop after this number of events; 0 is no limit")
 	return cmd
 }
 
-// parseSince reads a duration before now, or a moment; empty means now.
-func parseSince(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return now, nil
-	}
-	return sinceFlag("since", text, now)
-}
-
-func (a *app) watch(ctx context.Context, bus *publish.Bus, w publish.Watch, count int) error {
+func (a *app) watch(ctx context.Context, store *publish.Store, w publish.Watch, count int) error {
 	seen := 0
-	for m, err := range bus.Messages(ctx, w) {
+	for m, err := range store.Messages(ctx, w) {
 		if err != nil {
 			return err
 		}
@@ -94,7 +83,7 @@ func (a *app) printMessage(m publish.Message) error {
 		return "-"
 	}
 	_, err := fmt.Fprintf(a.out, "%s  %6d  %s  %s  %s\n", m.Time.UTC().Format(time.RFC3339), m.Sequence,
-		printable(m.Subject), get("ce-result"), get("receiver-key-fingerprint"))
+		printable(m.Subject), get(job.HeaderResult), get(job.HeaderFingerprint))
 	return err
 }
 
@@ -121,7 +110,7 @@ func messageJSON(m publish.Message) wireMessage {
 		if len(values) == 0 {
 			continue
 		}
-		if name == "receiver-job" && json.Valid([]byte(values[0])) {
+		if name == job.HeaderJob && json.Valid([]byte(values[0])) {
 			w.Job = json.RawMessage(values[0])
 			continue
 		}

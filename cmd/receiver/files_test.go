@@ -16,8 +16,10 @@ import (
 	"receiver/internal/verify"
 )
 
-// Whatever the receiver writes is for its owner alone, in a folder that all may read, too.
-func TestWhatIsWrittenIsItsOwnersAlone(t *testing.T) {
+// All files of the receiver are readable by their owner only, also in a folder that all users may
+// read.
+func TestFilesAreReadableByTheirOwnerOnly(t *testing.T) {
+	t.Parallel()
 	dir := configured(t)
 	var theirs []string
 	for _, folder := range []string{"receiver-data", "anchor"} { // as an operator or systemd makes one

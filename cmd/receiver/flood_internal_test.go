@@ -16,9 +16,9 @@ import (
 
 func init() { programs["flood"] = flood }
 
-// flood sends the HTTP requests in the files that its further arguments name, one for each connection
-// in turn, to the address in the first, again and again from as many connections as the second says. It prints "ready" when they are open
-// and, when its input ends, how many answers came.
+// flood sends HTTP requests again and again. The first argument is the address, the second the
+// number of connections, and the others name the files of the requests, one for each connection in
+// turn. It prints "ready" when they are open and, when its input ends, how many answers came.
 func flood() {
 	n, err := strconv.Atoi(os.Args[2])
 	if err != nil {

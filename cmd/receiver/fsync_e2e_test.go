@@ -84,7 +84,7 @@ func traced(t *testing.T, sync string) *trace {
 	return seen
 }
 
-// callBack calls back alone, then in a crowd in which every callback comes twice.
+// callBack sends callbacks one by one, then concurrently, each twice.
 func callBack(t *testing.T, c caller) {
 	t.Helper()
 	for i := range aloneJobs {

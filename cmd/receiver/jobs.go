@@ -10,7 +10,7 @@ import (
 func newJobs(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "jobs",
-		Short: "Look at jobs, here and at the platform, and cancel them",
+		Short: "Show, find, cancel and release jobs",
 		Example: "  receiver jobs list --state running\n" +
 			"  receiver jobs show 42114492\n" +
 			"  receiver jobs status --source crm 42114492",
@@ -28,7 +28,7 @@ type jobCommand struct {
 }
 
 func (j *jobCommand) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&j.source, "source", "", "configured source (may be left out if there is one only)")
+	cmd.Flags().StringVar(&j.source, "source", "", "name of the configured source (default: the only one)")
 }
 
 // client returns the client of the command's source.

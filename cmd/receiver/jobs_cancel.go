@@ -4,6 +4,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/internal/job"
+	"receiver/internal/publish"
+	"receiver/internal/service"
 )
 
 func newJobsCancel(a *app) *cobra.Command {
@@ -12,8 +14,9 @@ func newJobsCancel(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cancel JOB",
 		Short: "Ask the platform to cancel a job",
-		Long: `cancel asks the platform to end a job, and records first who asks. The status it prints
-may still be one under way; the finished event comes when the platform calls back.`,
+		Long: `cancel records the operator and the reason in the stream ACTIONS, and then asks the platform to
+end the job. The printed status may still be that of a running job; the finished event follows
+when the platform calls back.`,
 		Example: "  receiver jobs cancel --source crm 42114492\n  receiver jobs cancel --source crm --reason 'wrong file' 42114492",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -21,13 +24,10 @@ may still be one under way; the finished event comes when the platform calls bac
 			if err != nil {
 				return err
 			}
-			bus, done, err := a.write(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			err = act(cmd.Context(), bus, who.action(job.ActionCancel), map[string]any{"source": j.source, "job": args[0]})
-			done() // the platform may take its time, and a receiver may start
-			if err != nil {
+			// The store is closed while the platform answers, so that a receiver can start.
+			if err := a.openStore(cmd.Context(), cfg, service.Opener.Write, func(store *publish.Store) error {
+				return service.RecordAction(cmd.Context(), store, who.action(job.ActionCancel), map[string]any{"source": j.source, "job": args[0]})
+			}); err != nil {
 				return err
 			}
 			status, err := client.Cancel(cmd.Context(), args[0])

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/internal/job"
+	"receiver/internal/poll"
 	"receiver/internal/submit"
-	"receiver/internal/track"
 )
 
 func newJobsErrors(a *app) *cobra.Command {
@@ -17,10 +17,10 @@ func newJobsErrors(a *app) *cobra.Command {
 	var platform bool
 	cmd := &cobra.Command{
 		Use:   "errors JOB",
-		Short: "Print why rows of a job failed",
-		Long: `errors prints the errors that were fetched when the job ended, from its errors event; they
-stay when the platform has forgotten the job. With --platform, or if there is no such
-event, it asks the platform.`,
+		Short: "Print the errors of failed rows of a job",
+		Long: `errors prints the errors from the errors event of a job. The receiver fetched them when the job
+ended, and keeps them after the platform has deleted the job. With --platform, or if there is no
+errors event, it asks the platform.`,
 		Example: "  receiver jobs errors --source crm 42114492 --limit 20\n" +
 			"  receiver jobs errors --source crm --platform 42114492",
 		Args: cobra.ExactArgs(1),
@@ -48,7 +48,7 @@ event, it asks the platform.`,
 	}
 	j.flags(cmd)
 	a.identityFlag(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 0, "print so many at most; 0 means all")
+	cmd.Flags().IntVar(&limit, "limit", 0, "maximum number of errors to print; 0 is no limit")
 	cmd.Flags().BoolVar(&platform, "platform", false, "ask the platform even if there is an errors event")
 	return cmd
 }
@@ -62,7 +62,7 @@ func (a *app) storedErrors(ctx context.Context, j *jobCommand, id string, limit 
 	if j.source, _, err = source(cfg, j.source); err != nil {
 		return false, err
 	}
-	bus, done, err := a.read(ctx, cfg)
+	bus, done, err := a.opener(cfg).Read(ctx)
 	if err != nil {
 		a.say("%v; asking the platform", err)
 		return false, nil
@@ -77,14 +77,14 @@ func (a *app) storedErrors(ctx context.Context, j *jobCommand, id string, limit 
 			continue
 		}
 		if e.Hidden {
-			a.say("the errors of job %s are kept encrypted: give --identity-file, or set encryption.identity; asking the platform", printable(id))
+			a.say("the stored errors of job %s are encrypted: give --identity-file, or set encryption.identity; asking the platform", printable(id))
 			return false, nil
 		}
 		if e.Lost {
-			a.say("the errors of job %s were kept, but are lost; asking the platform", printable(id))
+			a.say("the stored errors of job %s are lost; asking the platform", printable(id))
 			return false, nil
 		}
-		rows, err := track.ParseRows(e.Data)
+		rows, err := poll.ParseRows(e.Data)
 		if err != nil {
 			return false, err
 		}
@@ -94,7 +94,7 @@ func (a *app) storedErrors(ctx context.Context, j *jobCommand, id string, limit 
 	return false, nil
 }
 
-func (a *app) printStoredErrors(rows track.Rows, limit int) error {
+func (a *app) printStoredErrors(rows poll.Rows, limit int) error {
 	for i, row := range rows.Rows {
 		if limit > 0 && i == limit {
 			return nil
@@ -104,7 +104,7 @@ func (a *app) printStoredErrors(rows track.Rows, limit int) error {
 		}
 	}
 	if rows.Truncated {
-		a.say("there were more; the platform has the rest until the job's files are gone")
+		a.say("there are more errors; the platform has the rest until it deletes the files of the job")
 	}
 	return nil
 }

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"receiver/internal/config"
 	"receiver/internal/job"
-	"receiver/internal/track"
+	"receiver/internal/poll"
+	"receiver/internal/publish"
+	"receiver/internal/service"
 )
 
 func newJobsRelease(a *app) *cobra.Command {
@@ -15,48 +19,40 @@ func newJobsRelease(a *app) *cobra.Command {
 	var who operatorFlags
 	cmd := &cobra.Command{
 		Use:   "release JOB",
-		Short: "Make events of the quarantined callbacks about a job",
-		Long: `release takes callbacks about a job that was not submitted here out of quarantine
-(unexpected_jobs: quarantine) and publishes them, as if they had been accepted when they
-came. Releasing twice does no harm. Who releases is recorded first.`,
+		Short: "Publish the quarantined callbacks of a job",
+		Long: `release publishes the callbacks of a job that was not submitted here and that are quarantined
+(unexpected_jobs: quarantine), as if they had been accepted on arrival. First it records the
+operator and the reason in the stream ACTIONS. A second release changes nothing.`,
 		Example: "  receiver jobs release --source crm 42114492",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := a.load()
-			if err != nil {
-				return err
-			}
-			name, _, err := source(cfg, j.source)
-			if err != nil {
-				return err
-			}
-			bus, done, err := a.write(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer done()
-			l, err := a.ledgerOf(cfg, bus)
-			if err != nil {
-				return err
-			}
-			if err := act(cmd.Context(), bus, who.action(job.ActionRelease), map[string]any{"source": name, "job": args[0]}); err != nil {
-				return err
-			}
-			released, err := l.watcher.Release(cmd.Context(), name, args[0])
-			if errors.Is(err, track.ErrNotAside) {
-				return fmt.Errorf("source %s: %w; see `receiver events watch --subject 'attempts.%s.quarantined' --since 720h`", name, err, name)
-			}
-			if errors.Is(err, track.ErrHidden) {
-				return fmt.Errorf("%w; give --identity-file, or set encryption.identity", err)
-			}
-			if err != nil {
-				return err
-			}
-			return a.printEvents(released)
+			return a.withSource(cmd.Context(), service.Opener.Write, j.source, func(cfg *config.Config, store *publish.Store, name string) error {
+				return a.release(cmd.Context(), cfg, store, name, args[0], who.action(job.ActionRelease))
+			})
 		},
 	}
 	j.flags(cmd)
 	who.flags(cmd)
 	a.identityFlag(cmd)
 	return cmd
+}
+
+func (a *app) release(ctx context.Context, cfg *config.Config, store *publish.Store, source, id string, action job.Action) error {
+	l, err := service.NewLedger(cfg, store, a.logger(cfg.Log))
+	if err != nil {
+		return err
+	}
+	if err := service.RecordAction(ctx, store, action, map[string]any{"source": source, "job": id}); err != nil {
+		return err
+	}
+	released, err := l.Watcher.Release(ctx, source, id)
+	switch {
+	case errors.Is(err, poll.ErrNotQuarantined):
+		return fmt.Errorf("source %[1]s: %[2]w; see `receiver events watch --subject 'attempts.%[1]s.quarantined' --since 720h`", source, err)
+	case errors.Is(err, poll.ErrEncrypted):
+		return fmt.Errorf("%w; give --identity-file, or set encryption.identity", err)
+	case err != nil:
+		return err
+	}
+	return a.printEvents(released)
 }

@@ -17,11 +17,11 @@ func newJobsResult(a *app) *cobra.Command {
 	var lines bool
 	cmd := &cobra.Command{
 		Use:   "result JOB --object OBJECT",
-		Short: "Fetch the rows of a finished job",
-		Long: `result streams the rows of a job to a file or to standard output. The platform keeps
-them three days at most. With --lines, JSON in any of the platform's shapes comes out
-as one value on each line. On a terminal, which would obey some of them, control
-characters come out escaped; with --to, or in a pipe, the bytes are as they came.`,
+		Short: "Download the rows of a finished job",
+		Long: `result writes the rows of a job to a file or to standard output. The platform keeps them for at
+most three days. With --lines, JSON in any of the platform's formats is written as one value on
+each line. On a terminal, control characters are escaped; in a file or a pipe the bytes are
+unchanged.`,
 		Example: "  receiver jobs result --source crm --object contact --to contacts.csv 42114492",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -53,9 +53,9 @@ characters come out escaped; with --to, or in a pipe, the bytes are as they came
 	}
 	j.flags(cmd)
 	cmd.Flags().StringVar(&object, "object", "", "the job's object, such as contact (required)")
-	cmd.Flags().StringVar(&format, "accept", "text/csv", "media type: text/csv, application/json or application/jsonl")
+	cmd.Flags().StringVar(&format, "accept", "text/csv", "media type: text/csv, application/json or\napplication/jsonl")
 	cmd.Flags().StringVar(&to, "to", "-", "file to write; - is standard output")
-	cmd.Flags().BoolVar(&lines, "lines", false, "turn JSON of any shape into one value on each line")
+	cmd.Flags().BoolVar(&lines, "lines", false, "write JSON as one value on each line")
 	required(cmd, "object")
 	return cmd
 }

@@ -1,51 +1,41 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"receiver/internal/config"
 	"receiver/internal/job"
-	"receiver/internal/track"
+	"receiver/internal/joblist"
+	"receiver/internal/poll"
+	"receiver/internal/publish"
+	"receiver/internal/service"
 )
 
 func newJobsShow(a *app) *cobra.Command {
 	var j jobCommand
 	cmd := &cobra.Command{
 		Use:   "show JOB",
-		Short: "Show where a job stands and every event of it",
-		Long: `show folds the events of one job into one view: its state and result, how we know, and
-until when its files are kept; how the platform is being asked after it, if it is; and
-every event with its evidence.`,
+		Short: "Show the state of one job and all of its events",
+		Long: `show combines all events of a job: its state and result, the evidence for them, the time until
+which the platform keeps its files, the next poll of the platform if the job is polled, and each
+event with its evidence.`,
 		Example: "  receiver jobs show 42114492\n  receiver jobs show --source crm -o json 42114492",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := a.load()
-			if err != nil {
-				return err
-			}
-			name, _, err := source(cfg, j.source)
-			if err != nil {
-				return err
-			}
-			bus, done, err := a.read(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer done()
-			shown, err := track.Show(cmd.Context(), bus, bus, name, args[0])
-			if err != nil {
-				return err
-			}
-			if len(shown.View.Cut) > 0 {
-				a.say("left out: %s; they are in the bodies of the events, which --identity-file decrypts where they are encrypted",
-					strings.Join(shown.View.Cut, ", "))
-			}
-			if shown.State == "" {
-				return fmt.Errorf("nothing is known of job %s of source %s; `receiver jobs status` asks the platform", args[0], name)
-			}
-			return a.printJob(shown)
+			return a.withSource(cmd.Context(), service.Opener.Read, j.source, func(_ *config.Config, store *publish.Store, name string) error {
+				shown, err := poll.Show(cmd.Context(), store, store, name, args[0])
+				if err != nil {
+					return err
+				}
+				if shown.State == "" {
+					return fmt.Errorf("job %s of source %s is not recorded here; ask the platform with `receiver jobs status`", args[0], name)
+				}
+				return a.printJob(shown)
+			})
 		},
 	}
 	j.flags(cmd)
@@ -53,21 +43,25 @@ every event with its evidence.`,
 	return cmd
 }
 
-func (a *app) printJob(j track.Job) error {
+func (a *app) printJob(j joblist.Job) error {
+	if len(j.View.Cut) > 0 {
+		a.say("not shown: %s; they are in the bodies of the events; if these are encrypted, give --identity-file",
+			strings.Join(j.View.Cut, ", "))
+	}
 	if a.output == "json" {
 		return printJSON(a.out, j)
 	}
 	if err := table(a.out, []string{"JOB", "SOURCE", "OBJECT", "STATE", "RESULT", "RECORDS", "FAILED", "EXPECTED", "FILES UNTIL"}, [][]string{{
-		j.View.ID, j.Source, orDash(j.View.Object), string(j.State), orDash(string(j.View.Result)),
+		j.View.ID, j.Source, cmp.Or(j.View.Object, "-"), string(j.State), cmp.Or(string(j.View.Result), "-"),
 		number(j.View.Records), number(j.View.Failed), yesNo(j.Expected), moment(j.FilesUntil),
 	}}); err != nil {
 		return err
 	}
 	if j.View.Error != "" {
-		a.say("the platform names an error: %s", printable(j.View.Error))
+		a.say("the platform reports an error: %s", printable(j.View.Error))
 	}
 	if w := j.Watch; w != nil {
-		a.say("the platform was asked after it %d times, %d of them without a usable answer; next at %s",
+		a.say("the platform was polled %d times, %d times without a usable answer; next poll at %s",
 			w.Looks, w.Failures, moment(w.Next))
 		if w.Error != "" {
 			a.say("last error: %s", printable(w.Error))
@@ -79,7 +73,7 @@ func (a *app) printJob(j track.Job) error {
 		if e.Key != "" {
 			by += " " + e.Key
 		}
-		rows = append(rows, []string{fmt.Sprint(e.Sequence), moment(e.Time), string(e.Kind), orDash(e.Status), orDash(string(e.Result)), by})
+		rows = append(rows, []string{fmt.Sprint(e.Sequence), moment(e.Time), string(e.Kind), cmp.Or(e.Status, "-"), cmp.Or(string(e.Result), "-"), by})
 	}
 	if _, err := fmt.Fprintln(a.out); err != nil {
 		return err
@@ -89,24 +83,12 @@ func (a *app) printJob(j track.Job) error {
 
 // printEvents prints events as they stand in the stream.
 func (a *app) printEvents(events []job.Stored) error {
-	rows := make([][]string, 0, len(events))
-	for _, e := range events {
-		if a.output == "json" {
-			if err := printJSON(a.out, map[string]any{
-				"sequence": e.Sequence, "subject": e.Subject(), "time": e.Time, "evidence": e.Evidence, "job": e.Job,
-			}); err != nil {
-				return err
-			}
-			continue
-		}
-		rows = append(rows, []string{
-			fmt.Sprint(e.Sequence), moment(e.Time), string(e.Kind), e.Job.Status, orDash(string(e.Job.Result)), string(e.Evidence),
-		})
+	object := func(e job.Stored) any {
+		return map[string]any{"sequence": e.Sequence, "subject": e.Subject(), "time": e.Time, "evidence": e.Evidence, "job": e.Job}
 	}
-	if a.output == "json" {
-		return nil
-	}
-	return table(a.out, []string{"SEQ", "TIME", "EVENT", "STATUS", "RESULT", "EVIDENCE"}, rows)
+	return printEach(a, events, object, []string{"SEQ", "TIME", "EVENT", "STATUS", "RESULT", "EVIDENCE"}, func(e job.Stored) []string {
+		return []string{fmt.Sprint(e.Sequence), moment(e.Time), string(e.Kind), e.Job.Status, cmp.Or(string(e.Job.Result), "-"), string(e.Evidence)}
+	})
 }
 
 func yesNo(b bool) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -13,8 +14,8 @@ func newJobsStatus(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status JOB",
 		Short: "Ask the platform for the status of a job",
-		Long: `status asks the platform and reads its answer as callbacks are read: RESULT is what a
-finished event would say of it.`,
+		Long: `status asks the platform for a job. RESULT is the result that a finished event would have for
+this answer.`,
 		Example: "  receiver jobs status --source crm 42114492",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,11 +35,8 @@ finished event would say of it.`,
 }
 
 func (a *app) printStatus(s submit.Status) error {
-	if a.output == "json" {
-		return printJSON(a.out, s)
-	}
-	return table(a.out, []string{"JOB", "STATUS", "OBJECT", "RECORDS", "FAILED", "RESULT", "ERROR"},
-		[][]string{{s.ID, s.Status, s.Object, number(s.Records), number(s.Failed), orDash(string(s.Result)), s.Error}})
+	return a.printTable(s, []string{"JOB", "STATUS", "OBJECT", "RECORDS", "FAILED", "RESULT", "ERROR"},
+		[][]string{{s.ID, s.Status, s.Object, number(s.Records), number(s.Failed), cmp.Or(string(s.Result), "-"), s.Error}})
 }
 
 // number shows a count that may be unknown.

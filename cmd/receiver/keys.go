@@ -9,13 +9,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/internal/config"
-	"receiver/internal/track"
+	"receiver/internal/keyusage"
+	"receiver/internal/publish"
+	"receiver/internal/service"
+	"receiver/internal/service/records"
 )
 
 func newKeys(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "See which signature keys are in use, and when one can go",
+		Short: "Show which signature keys are in use, and which can be removed",
 		Example: "  receiver keys list\n" +
 			"  receiver keys retire --source crm key-2025",
 	}
@@ -27,11 +30,11 @@ func newKeysList(a *app) *cobra.Command {
 	var sourceName string
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List signature keys with their use by all replicas",
-		Long: `list counts, over the streams JOBS and ATTEMPTS, what each key verified and when last.
-MISMATCHED is how many well-formed signatures at the source, since then, no key made:
-forgeries, or a key that was changed at the platform before it was added here.
-Keys that are not configured any more, but that the streams know, are shown as removed.`,
+		Short: "List signature keys and their use by all replicas",
+		Long: `list reads the streams JOBS and ATTEMPTS, and counts what each key verified, and when last.
+MISMATCHED is the number of well-formed signatures at the source since then that matched no key:
+forgeries, or signatures by a key that was changed at the platform before it was added here. Keys
+that are in the streams but no longer configured are shown as removed.`,
 		Example: "  receiver keys list\n  receiver keys list --source crm -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -51,36 +54,22 @@ Keys that are not configured any more, but that the streams know, are shown as r
 			return a.printKeys(keys.List(time.Now()), sourceName)
 		},
 	}
-	cmd.Flags().StringVar(&sourceName, "source", "", "configured source (default: all, and what the streams know besides)")
+	cmd.Flags().StringVar(&sourceName, "source", "", "name of the source (default: all configured and recorded sources)")
 	return cmd
 }
 
 // keyUse counts the use of keys over the streams.
-func (a *app) keyUse(ctx context.Context, cfg *config.Config) (*track.Keys, track.Reach, error) {
-	bus, done, err := a.read(ctx, cfg)
-	if err != nil {
-		return nil, track.Reach{}, err
-	}
-	defer done()
-	keys := track.NewKeys(configuredKeys(cfg))
-	reach, err := arrivals(ctx, bus, keys.Add)
+func (a *app) keyUse(ctx context.Context, cfg *config.Config) (keys *keyusage.Keys, reach keyusage.Reach, err error) {
+	err = a.openStore(ctx, cfg, service.Opener.Read, func(store *publish.Store) (err error) {
+		keys = keyusage.NewKeys(service.ConfiguredKeys(cfg))
+		reach, err = records.Arrivals(ctx, store, keys.Add)
+		return err
+	})
 	return keys, reach, err
 }
 
-func configuredKeys(cfg *config.Config) []track.Key {
-	var all []track.Key
-	for _, name := range names(cfg) {
-		for _, k := range cfg.Sources[name].SignatureKeys {
-			all = append(all, track.Key{
-				Source: name, Name: k.Name, Fingerprint: k.Value.Fingerprint(), NotBefore: k.NotBefore, NotAfter: k.NotAfter,
-			})
-		}
-	}
-	return all
-}
-
-func (a *app) printKeys(keys []track.KeyUse, source string) error {
-	shown := []track.KeyUse{}
+func (a *app) printKeys(keys []keyusage.Use, source string) error {
+	shown := []keyusage.Use{}
 	rows := [][]string{}
 	for _, k := range keys {
 		if source != "" && k.Source != source {
@@ -92,13 +81,10 @@ func (a *app) printKeys(keys []track.KeyUse, source string) error {
 			fmt.Sprint(k.Verified), fmt.Sprint(k.Mismatches), strings.Join(k.Warnings, "; "),
 		})
 	}
-	if a.output == "json" {
-		return printJSON(a.out, shown)
-	}
-	return table(a.out, []string{"SOURCE", "KEY", "FINGERPRINT", "STATE", "WINDOW", "LAST USE", "VERIFIED", "MISMATCHED", "WARNING"}, rows)
+	return a.printTable(shown, []string{"SOURCE", "KEY", "FINGERPRINT", "STATE", "WINDOW", "LAST USE", "VERIFIED", "MISMATCHED", "WARNING"}, rows)
 }
 
-func window(k track.Key) string {
+func window(k keyusage.Key) string {
 	if k.NotBefore.IsZero() && k.NotAfter.IsZero() {
 		return "-"
 	}

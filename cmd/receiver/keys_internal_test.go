@@ -13,8 +13,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
+	"receiver/internal/keyusage"
+	"receiver/internal/natsserver"
 	"receiver/internal/publish"
-	"receiver/internal/track"
+	"receiver/internal/publish/conn"
+	"receiver/internal/service"
 )
 
 // keysConfig has two keys at a source, the new one first.
@@ -49,7 +52,7 @@ func newKeysRig(t *testing.T) *keysRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range configuredKeys(cfg) {
+	for _, k := range service.ConfiguredKeys(cfg) {
 		r.prints[k.Source+"/"+k.Name] = k.Fingerprint
 	}
 	return r
@@ -58,14 +61,14 @@ func newKeysRig(t *testing.T) *keysRig {
 func (r *keysRig) config() string { return filepath.Join(r.dir, "config.yaml") }
 
 // open lends the store.
-func (r *keysRig) open(use func(*publish.Bus)) {
+func (r *keysRig) open(use func(*publish.Store)) {
 	r.t.Helper()
-	server, err := publish.Start(publish.Embedded{Folder: filepath.Join(r.dir, "receiver-data"), Log: zerolog.Nop()})
+	server, err := natsserver.Start(natsserver.Embedded{Folder: filepath.Join(r.dir, "receiver-data"), Log: zerolog.Nop()})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer server.Stop()
-	bus, err := server.Open(r.t.Context(), publish.Options{})
+	bus, err := publish.Open(r.t.Context(), server, conn.Options{})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -78,7 +81,7 @@ func (r *keysRig) open(use func(*publish.Bus)) {
 // store puts callbacks into the store that keys verified so many hours ago.
 func (r *keysRig) store(uses map[string][]float64) {
 	r.t.Helper()
-	r.open(func(bus *publish.Bus) {
+	r.open(func(bus *publish.Store) {
 		for key, hours := range uses {
 			source, name, _ := strings.Cut(key, "/")
 			for _, h := range hours {
@@ -103,6 +106,7 @@ func (r *keysRig) run(args ...string) (code int, out, talk string) {
 }
 
 func TestKeysRetire(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		uses map[string][]float64
@@ -118,12 +122,12 @@ func TestKeysRetire(t *testing.T) {
 		{"unused for less than asked", map[string][]float64{"crm/old": {97.5}, "crm/new": {1}}, []string{"--when-unused", "120h", "crm/old"},
 			exitFailed, "used 97h ago", ""},
 		{"a span that is too short", map[string][]float64{"crm/old": {50}, "crm/new": {1}}, []string{"--when-unused", "24h", "crm/old"},
-			exitDone, "unused for 50h", "may repeat a callback for up to 73h"},
+			exitDone, "unused for 50h", "may retry a callback for up to 73h"},
 		{"the only key", map[string][]float64{"erp/old": {97.5}}, []string{"erp/old"}, exitFailed, "the only key of its source", ""},
-		{"a name of two keys", nil, []string{"old"}, exitUsage, "", `"old" is one of crm/old, erp/old; which?`},
-		{"no such key", nil, []string{"--source", "crm", "older"}, exitUsage, "", "there is: crm/new, crm/old"},
+		{"a name of two keys", nil, []string{"old"}, exitUsage, "", `key "old" is ambiguous: crm/old, erp/old`},
+		{"no such key", nil, []string{"--source", "crm", "older"}, exitUsage, "", "configured keys: crm/new, crm/old"},
 		{"no such source", nil, []string{"--source", "hr", "old"}, exitUsage, "", `no source "hr"`},
-		{"no span", nil, []string{"--when-unused", "0s", "crm/old"}, exitUsage, "", "not above 0"},
+		{"no span", nil, []string{"--when-unused", "0s", "crm/old"}, exitUsage, "", "must be more than 0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newKeysRig(t)
@@ -155,7 +159,7 @@ func TestKeysRetireSaysWhereAKeyIs(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &got); err != nil || code != exitDone {
 			t.Fatalf("exit %d, %s (%v)", code, out, err)
 		}
-		if got.Key != "old" || got.State != string(track.KeyExpired) || !got.Safe || got.Verified != 1 || !strings.Contains(got.Remove, "lines 8 to 10") {
+		if got.Key != "old" || got.State != string(keyusage.Expired) || !got.Safe || got.Verified != 1 || !strings.Contains(got.Remove, "lines 8 to 10") {
 			t.Errorf("got %+v", got)
 		}
 	})
@@ -170,33 +174,8 @@ func TestKeysRetireSaysWhereAKeyIs(t *testing.T) {
 	})
 }
 
-func TestKeyLines(t *testing.T) {
-	for _, tt := range []struct {
-		name, text string
-		index      int
-		from, to   int
-		ok         bool
-	}{
-		{"a block", keysConfig, 1, 8, 10, true},
-		{"the first", keysConfig, 0, 6, 7, true},
-		{"in one line", "sources: {crm: {signature_keys: [{value: a}, {value: b}]}}", 1, 1, 1, true},
-		{"a text over lines", "sources:\n crm:\n  signature_keys:\n   - value: |\n      a\n      b\n", 0, 4, 6, true},
-		{"beyond the list", keysConfig, 2, 0, 0, false},
-		{"no list", "sources: {crm: {signature_keys: x}}", 0, 0, 0, false},
-		{"no source", "sources: {}", 0, 0, 0, false},
-		{"empty", "", 0, 0, 0, false},
-	} {
-		file := filepath.Join(t.TempDir(), "config.yaml")
-		if err := os.WriteFile(file, []byte(tt.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if from, to, ok := keyLines(file, "crm", tt.index); from != tt.from || to != tt.to || ok != tt.ok {
-			t.Errorf("%s: keyLines = %d, %d, %v, want %d, %d, %v", tt.name, from, to, ok, tt.from, tt.to, tt.ok)
-		}
-	}
-}
-
 func TestKeysList(t *testing.T) {
+	t.Parallel()
 	r := newKeysRig(t)
 	r.prints["crm/gone"] = "sha256:00000000"
 	r.store(map[string][]float64{"crm/old": {200, 50}, "crm/new": {60, 1}, "crm/gone": {500}})
@@ -217,7 +196,7 @@ func TestKeysList(t *testing.T) {
 		t.Errorf("the expired key's line lacks its warnings: %s", lines[2])
 	}
 	code, out, _ = r.run("-o", "json", "keys", "list", "--source", "erp")
-	var got []track.KeyUse
+	var got []keyusage.Use
 	if err := json.Unmarshal([]byte(out), &got); err != nil || code != exitDone || len(got) != 1 || got[0].Source != "erp" {
 		t.Errorf("keys list --source erp = exit %d, %s (%v), want one key", code, out, err)
 	}

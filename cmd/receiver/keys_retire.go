@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"receiver/internal/config"
-	"receiver/internal/track"
+	"receiver/internal/keyusage"
+	"receiver/internal/service"
 )
 
 // longestRetry is when the platform's last retry comes, by the page that has it latest.
@@ -21,31 +21,33 @@ func newKeysRetire(a *app) *cobra.Command {
 	var span time.Duration
 	cmd := &cobra.Command{
 		Use:   "retire KEY",
-		Short: "Say whether a signature key can be removed; exit 1 if not",
-		Long: `retire says whether a key, given by name or fingerprint, can be taken out of the
-configuration without refusing a callback. It changes nothing.
+		Short: "Check whether a signature key can be removed",
+		Long: `retire checks whether a key, given by name or fingerprint, can be removed from the configuration
+without refusing a callback. It changes nothing.
 
-It can if the key verified nothing for --when-unused, another key of the source did
-since, and the streams reach back that far. The platform's last retry of a callback
-comes up to 73 hours after the first attempt (9.5 in a newer page of its manual), and
-whether it signs retries anew is not documented: the default is that and a day.`,
+A key can be removed if it verified nothing for --when-unused, if another key of the source did
+since then, and if the streams reach back that far. The platform's last retry of a callback comes
+up to 73 hours after the first attempt (9.5 hours in a newer page of its manual). Its manual does
+not say whether a retry is signed again, so the default adds about a day.
+
+Exit codes: 0 it can be removed; 1 it cannot; 2 wrong usage or configuration.`,
 		Example: "  receiver keys retire key-2025\n" +
 			"  receiver keys retire --source crm --when-unused 120h sha256:fdef0e6f",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if span <= 0 {
-				return usagef("--when-unused %v is not above 0", span)
+				return usagef("--when-unused %v must be more than 0", span)
 			}
 			cfg, err := a.load()
 			if err != nil {
 				return err
 			}
-			key, err := findKey(cfg, sourceName, args[0])
+			key, err := keyusage.Find(service.ConfiguredKeys(cfg), sourceName, args[0])
 			if err != nil {
-				return err
+				return usagef("%s: %w", cfg.File, err)
 			}
 			if span < longestRetry {
-				a.say("note: the platform may repeat a callback for up to %v; --when-unused %v does not wait for that", longestRetry, span)
+				a.say("note: the platform may retry a callback for up to %v, which is longer than --when-unused %v", longestRetry, span)
 			}
 			keys, reach, err := a.keyUse(cmd.Context(), cfg)
 			if err != nil {
@@ -58,46 +60,19 @@ whether it signs retries anew is not documented: the default is that and a day.`
 			return a.printRetirement(cfg, answer)
 		},
 	}
-	cmd.Flags().StringVar(&sourceName, "source", "", "configured source (may be left out if the key is of one only)")
-	cmd.Flags().DurationVar(&span, "when-unused", track.RetrySpan, "how long it must have verified nothing")
+	cmd.Flags().StringVar(&sourceName, "source", "", "name of the source (default: the only source with this key)")
+	cmd.Flags().DurationVar(&span, "when-unused", keyusage.RetrySpan, "time for which the key must have verified nothing")
 	return cmd
 }
 
-// findKey returns the one configured key of that name or fingerprint.
-func findKey(cfg *config.Config, source, key string) (track.Key, error) {
-	var found, all []string
-	var one track.Key
-	for _, k := range configuredKeys(cfg) {
-		if source != "" && k.Source != source {
-			continue
-		}
-		full := k.Source + "/" + k.Name
-		all = append(all, full)
-		if key == k.Name || key == k.Fingerprint || key == full {
-			found, one = append(found, full), k
-		}
-	}
-	switch {
-	case len(found) == 1:
-		return one, nil
-	case len(found) > 1:
-		return one, usagef("%q is one of %s; which?", key, strings.Join(found, ", "))
-	case len(all) > 0:
-		return one, usagef("%s configures no key %q; there is: %s", cfg.File, key, strings.Join(all, ", "))
-	case source != "":
-		return one, usagef("%s configures no source %q", cfg.File, source)
-	}
-	return one, usagef("%s configures no source", cfg.File)
-}
-
-func (a *app) printRetirement(cfg *config.Config, r track.Retirement) error {
+func (a *app) printRetirement(cfg *config.Config, r keyusage.Retirement) error {
 	place := ""
 	if r.Safe {
-		place = keyPlace(cfg, r.Source, r.Name)
+		place = config.KeyPlace(cfg, r.Source, r.Name)
 	}
 	if a.output == "json" {
 		if err := printJSON(a.out, struct {
-			track.Retirement
+			keyusage.Retirement
 			Remove string `json:"remove,omitempty"`
 		}{r, place}); err != nil {
 			return err
@@ -111,7 +86,7 @@ func (a *app) printRetirement(cfg *config.Config, r track.Retirement) error {
 	return nil
 }
 
-func advice(r track.Retirement, place string) string {
+func advice(r keyusage.Retirement, place string) string {
 	switch {
 	case r.Safe:
 		return "safe to remove: " + place

@@ -11,9 +11,10 @@ import (
 func newLicenses(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "licenses",
-		Short: "Print the licences and notices of everything that the program is built with",
-		Long: `licenses prints the third-party notices: each module that the program is built with, its version,
-and the texts of its licences and notices, each text once. It is the file NOTICE of the source.`,
+		Short: "Print the licences of all modules in this program",
+		Long: `licenses prints the third-party notices: each module that the program contains, its version,
+and the texts of its licences and notices, each text once. The output is the file NOTICE of the
+source code.`,
 		Example: "  receiver licenses\n  receiver licenses > NOTICE",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

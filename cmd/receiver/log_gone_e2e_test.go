@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// What net/http has to say about connections that it cannot accept must not hold up the loop
-// that accepts them: nobody reads the log, and the file descriptors are used up once.
-func TestAListenerGoesOnWhileNobodyReadsTheLog(t *testing.T) {
+// The messages of net/http about connections that it cannot accept must not block the loop that
+// accepts them: the log is not read, and the file descriptors are used up once.
+func TestListenerAnswersWhileTheLogIsNotRead(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

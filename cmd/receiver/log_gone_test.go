@@ -25,8 +25,8 @@ type logged struct {
 	done            chan struct{}
 }
 
-// logTo starts serve with its log on a file, by a shell's command unless that is empty, and
-// waits until it is ready: nobody can read that in the log.
+// logTo starts serve with its log on a file, by a command of a shell unless that is empty, and
+// waits until it is ready. The log cannot be read for that.
 func logTo(t *testing.T, to *os.File, command string) *logged {
 	t.Helper()
 	dir := t.TempDir()
@@ -47,7 +47,7 @@ func logTo(t *testing.T, to *os.File, command string) *logged {
 	}
 	go func() {
 		defer close(l.done)
-		_ = l.cmd.Wait() // how it ended stands in ProcessState
+		_ = l.cmd.Wait() // ProcessState has the result
 	}()
 	t.Cleanup(func() {
 		_ = l.cmd.Process.Kill() // it may have ended by itself
@@ -61,7 +61,7 @@ func logTo(t *testing.T, to *os.File, command string) *logged {
 }
 
 func (l *logged) get(url string) (code int, body string) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -79,7 +79,7 @@ func (l *logged) get(url string) (code int, body string) {
 // until waits for what no message reports, and fails if the receiver ends meanwhile.
 func (l *logged) until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	timeout := time.NewTimer(patience)
+	timeout := time.NewTimer(waitTimeout)
 	defer timeout.Stop()
 	for !done() {
 		select {
@@ -87,7 +87,7 @@ func (l *logged) until(t *testing.T, what string, done func() bool) {
 		case <-l.done:
 			t.Fatalf("the receiver ended before %s: %v", what, l.cmd.ProcessState)
 		case <-timeout.C:
-			t.Fatalf("not within %v: %s", patience, what)
+			t.Fatalf("not within %v: %s", waitTimeout, what)
 		}
 	}
 }
@@ -131,13 +131,14 @@ func (l *logged) ends(t *testing.T) {
 		if code := l.cmd.ProcessState.ExitCode(); code != 0 {
 			t.Errorf("the receiver ended with %v, want exit 0", l.cmd.ProcessState)
 		}
-	case <-time.After(patience):
-		t.Errorf("the receiver goes on %v after SIGTERM", patience)
+	case <-time.After(waitTimeout):
+		t.Errorf("the receiver goes on %v after SIGTERM", waitTimeout)
 	}
 }
 
 // A log that cannot be written, whatever the reason, costs its lines and nothing else.
-func TestALogThatCannotBeWrittenEndsNothing(t *testing.T) {
+func TestUnwritableLogDoesNotEndTheReceiver(t *testing.T) {
+	t.Parallel()
 	pipe := func(t *testing.T) (r, w *os.File) {
 		t.Helper()
 		r, w, err := os.Pipe()
@@ -193,8 +194,9 @@ func TestALogThatCannotBeWrittenEndsNothing(t *testing.T) {
 	}
 }
 
-// Whoever comes back to read the log is told how much is missing.
-func TestALogThatIsReadAgainTellsWhatIsMissing(t *testing.T) {
+// When the log is read again, it says how many lines are missing.
+func TestLogReportsItsMissingLines(t *testing.T) {
+	t.Parallel()
 	fifo := filepath.Join(t.TempDir(), "log")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Skipf("no named pipes: %v", err)
@@ -218,7 +220,7 @@ func TestALogThatIsReadAgainTellsWhatIsMissing(t *testing.T) {
 	again := open(os.O_RDONLY)
 	defer again.Close()
 	lines := bufio.NewScanner(again)
-	for lines.Scan() && !strings.Contains(lines.Text(), "lines of the log were dropped") { //nolint:revive // it only looks
+	for lines.Scan() && !strings.Contains(lines.Text(), "log lines were dropped") { //nolint:revive // it only looks
 	}
 	if want := fmt.Sprintf(`"lines":%d,`, l.dropped(t)); !strings.Contains(lines.Text(), want) {
 		t.Errorf("the log tells %q, want %s", lines.Text(), want)
@@ -230,8 +232,10 @@ func TestALogThatIsReadAgainTellsWhatIsMissing(t *testing.T) {
 	l.ends(t)
 }
 
-// Standard output is another thing: who is in a pipeline whose end is gone ends by SIGPIPE.
-func TestResultsThatNobodyReadsEndACommand(t *testing.T) {
+// Standard output differs from the log: a command in a pipeline whose reader has ended is ended by
+// SIGPIPE.
+func TestClosedOutputEndsACommand(t *testing.T) {
+	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -2,8 +2,8 @@
 // proves by HMAC that the platform sent them, and publishes exactly one verified
 // event for each job to NATS JetStream.
 //
-// This package is the wiring: one file for each command, signals and exit codes. What
-// the program does is decided in the packages under internal.
+// This package has one file for each command, signals and exit codes. The packages under internal
+// do the work.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/internal/config"
 	"receiver/internal/logging"
 	"receiver/internal/plain"
 )
@@ -34,13 +35,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
-	// Else a write to standard error that nobody reads any more ends the process.
+	// Otherwise a write to standard error whose reader has gone ends the process.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, results{os.Stdout}, os.Stderr))
 }
 
-// results is standard output. Once nobody reads it any more, writing to it ends the process by
-// SIGPIPE, as it does other tools in a pipeline.
+// results is standard output. When its reader has gone, writing to it ends the process by SIGPIPE,
+// as it does other tools in a pipeline.
 type results struct{ file *os.File }
 
 // Write implements io.Writer.
@@ -53,11 +54,11 @@ func (r results) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Fd returns the file descriptor, for those who ask whether it is a terminal.
+// Fd returns the file descriptor, for callers that check whether it is a terminal.
 func (r results) Fd() uintptr { return r.file.Fd() }
 
-// lastWord writes to standard error and does not wait long for somebody to read it: a process
-// that has ended its work must end.
+// lastWord writes to standard error and does not wait long for a reader: a process that has ended
+// its work must end.
 func lastWord(talk io.Writer, err error) {
 	done := make(chan struct{})
 	go func() {
@@ -72,9 +73,9 @@ func lastWord(talk io.Writer, err error) {
 
 // run runs one command and returns its exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, talk io.Writer) int {
-	if isTerminal(out) { // which would obey what strangers wrote
+	if plain.IsTerminal(out) { // which would obey what strangers wrote
 		safe := plain.NewWriter(out)
-		defer func() { _ = safe.Flush() }() // nobody is left to be told
+		defer func() { _ = safe.Flush() }() // nothing is left to report to
 		out = safe
 	}
 	root := newRoot(&app{in: in, out: out, talk: talk})
@@ -82,12 +83,13 @@ func run(ctx context.Context, args []string, in io.Reader, out, talk io.Writer) 
 	err := root.ExecuteContext(ctx)
 	var silent silentError
 	var usage usageError
+	var fault config.UseError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &silent):
 		return exitFailed
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &fault):
 		lastWord(talk, err)
 		return exitUsage
 	}

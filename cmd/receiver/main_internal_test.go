@@ -7,6 +7,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"receiver/internal/cluster"
+	"receiver/internal/natstest"
 )
 
 // programs are put into the path of the tests by their names: this test binary, which under
@@ -18,4 +19,4 @@ var programs = map[string]func(){
 	"nats-server": func() { os.Exit(cluster.Main()) }, //nolint:forbidigo // it is main
 }
 
-func TestMain(m *testing.M) { testscript.Main(m, programs) }
+func TestMain(m *testing.M) { testscript.Main(natstest.Tests{M: m, AtOnce: 6}, programs) }

@@ -32,7 +32,8 @@ type host struct {
 	pid  string
 }
 
-// newLAN makes a network with so many hosts beside the test; it takes root, iproute2 and util-linux.
+// newLAN makes a network with so many hosts beside the test; it needs root, iproute2 and
+// util-linux.
 func newLAN(t *testing.T, hosts int) *lan {
 	t.Helper()
 	asRoot(t, "a network of its own, of namespaces,")
@@ -45,7 +46,7 @@ func newLAN(t *testing.T, hosts int) *lan {
 	if _, err := rand.Read(random); err != nil {
 		t.Fatal(err)
 	}
-	// 198.18.0.0/15 is set aside for measuring networks: nobody is reached there.
+	// 198.18.0.0/15 is reserved for measuring networks: no host has such an address.
 	l := &lan{t: t, prefix: fmt.Sprintf("198.%d.%d.", 18+random[0]%2, random[1])}
 	l.router = &host{addr: l.prefix + "1", pid: l.namespace()}
 	l.router.do(t, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")

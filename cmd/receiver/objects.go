@@ -10,7 +10,9 @@ func newObjects(a *app) *cobra.Command {
 	var sourceName string
 	cmd := &cobra.Command{
 		Use:   "objects [OBJECT]",
-		Short: "List the platform's objects, or the fields of one",
+		Short: "List the platform's objects, or the fields of one object",
+		Long: `objects asks the platform which objects the account of a source has, such as contact. With the
+name of an object it lists the fields of that object.`,
 		Example: "  receiver objects --source crm\n" +
 			"  receiver objects --source crm contact",
 		Args: cobra.MaximumNArgs(1),
@@ -33,25 +35,19 @@ func newObjects(a *app) *cobra.Command {
 			return a.printObjects(objects)
 		},
 	}
-	cmd.Flags().StringVar(&sourceName, "source", "", "configured source (may be left out if there is one only)")
+	cmd.Flags().StringVar(&sourceName, "source", "", "name of the configured source (default: the only one)")
 	return cmd
 }
 
 func (a *app) printObjects(objects []submit.Object) error {
-	if a.output == "json" {
-		return printJSON(a.out, objects)
-	}
 	rows := make([][]string, 0, len(objects))
 	for _, o := range objects {
 		rows = append(rows, []string{o.Name, o.VendorName, o.Type})
 	}
-	return table(a.out, []string{"OBJECT", "VENDOR NAME", "TYPE"}, rows)
+	return a.printTable(objects, []string{"OBJECT", "VENDOR NAME", "TYPE"}, rows)
 }
 
 func (a *app) printFields(m submit.Metadata) error {
-	if a.output == "json" {
-		return printJSON(a.out, m)
-	}
 	rows := make([][]string, 0, len(m.Fields))
 	for _, f := range m.Fields {
 		required := ""
@@ -60,5 +56,5 @@ func (a *app) printFields(m submit.Metadata) error {
 		}
 		rows = append(rows, []string{f.VendorPath, f.Type, required, f.VendorDisplayName})
 	}
-	return table(a.out, []string{"FIELD", "TYPE", "", "DISPLAY NAME"}, rows)
+	return a.printTable(m, []string{"FIELD", "TYPE", "", "DISPLAY NAME"}, rows)
 }

@@ -3,31 +3,32 @@ package main
 import (
 	"os"
 	"os/user"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"receiver/internal/job"
 )
 
-// operatorFlags say who does something that is recorded, and why.
+// operatorFlags name the operator of a recorded action, and the reason.
 type operatorFlags struct{ operator, reason string }
 
 func (o *operatorFlags) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.operator, "operator", "", "who does it, for the record (default your name on this machine)")
-	cmd.Flags().StringVar(&o.reason, "reason", "", "why, for the record")
+	cmd.Flags().StringVar(&o.operator, "operator", "", "operator's name for the record (default: USER@HOST)")
+	cmd.Flags().StringVar(&o.reason, "reason", "", "reason for the record")
 }
 
 // action is what is recorded.
 func (o operatorFlags) action(what string) job.Action {
-	a := job.Action{What: what, Operator: o.operator, Reason: o.reason}
+	a := job.Action{Time: time.Now(), What: what, Operator: o.operator, Reason: o.reason}
 	if a.Operator == "" {
-		a.Operator = userHere()
+		a.Operator = currentUser()
 	}
 	return a
 }
 
-// userHere is whom the system takes us for.
-func userHere() string {
+// currentUser is the name of the system's user of this process.
+func currentUser() string {
 	name := "unknown"
 	if u, err := user.Current(); err == nil {
 		name = u.Username

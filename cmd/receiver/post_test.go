@@ -11,8 +11,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"receiver/internal/bench"
 )
 
 // posted is a request of a script.
@@ -27,11 +30,11 @@ type posted struct {
 // for the date, a blank line, body.
 func postCommand(ts *testscript.TestScript, neg bool, args []string) {
 	q := parsePost(ts, neg, args)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	var body io.Reader = bytes.NewReader(q.body)
 	if q.chunked {
-		body = io.MultiReader(body) // of a length that cannot be told
+		body = io.MultiReader(body) // of unknown length
 	}
 	r, err := http.NewRequestWithContext(ctx, q.method, q.url, body)
 	ts.Check(err)
@@ -50,6 +53,20 @@ func postCommand(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	fmt.Fprintf(ts.Stdout(), "\n%s", text)
+}
+
+// floodCommand sends large callbacks that the source's key has not signed.
+func floodCommand(ts *testscript.TestScript, neg bool, args []string) {
+	use(ts, neg, len(args) == 1, "flood URL")
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
+	defer cancel()
+	g, err := bench.Start(ctx, bench.Load{
+		URL: args[0], Key: bench.Key(signatureKey), Refusals: 1, Body: 60_000, Connections: 4, Rate: 200, Duration: 300 * time.Millisecond,
+	})
+	ts.Check(err)
+	defer g.Close()
+	_, err = g.Measure(ctx)
+	ts.Check(err)
 }
 
 func parsePost(ts *testscript.TestScript, neg bool, args []string) posted {

@@ -16,8 +16,12 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for anything that another process does.
-const patience = 20 * time.Second
+// waitTimeout is how long a test waits for anything that another process does.
+const waitTimeout = 20 * time.Second
+
+// longTimeout is how long a run waits for what takes several processes and several
+// tries: far above what it takes on a busy machine.
+const longTimeout = 90 * time.Second
 
 // process is a program run beside the test, with what it has printed so far.
 type process struct {
@@ -33,7 +37,7 @@ func startProcess(dir string, env []string, name string, args ...string) (*proce
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // how it ended stands in ProcessState
+		_ = p.cmd.Wait() // ProcessState has the result
 		close(p.done)
 	}()
 	return p, nil
@@ -93,7 +97,7 @@ func (p *process) listening(t *testing.T) (public, nats string) {
 
 // wait returns the first match in an output of the process, as soon as it is there.
 func (p *process) wait(o *output, pattern *regexp.Regexp) ([]string, error) {
-	timeout := time.NewTimer(patience)
+	timeout := time.NewTimer(waitTimeout)
 	defer timeout.Stop()
 	for ended := false; ; {
 		m, changed := o.match(pattern)
@@ -108,7 +112,7 @@ func (p *process) wait(o *output, pattern *regexp.Regexp) ([]string, error) {
 		case <-p.done:
 			ended = true // one more look at what it printed last
 		case <-timeout.C:
-			return nil, fmt.Errorf("no %q within %v in the output:\n%s", pattern, patience, tail(o.String()))
+			return nil, fmt.Errorf("no %q within %v in the output:\n%s", pattern, waitTimeout, tail(o.String()))
 		}
 	}
 }
@@ -121,13 +125,13 @@ func (p *process) end(s syscall.Signal) (int, error) {
 			return 0, fmt.Errorf("sending %v: %w", s, err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode(), nil
 	case <-ctx.Done():
-		return 0, fmt.Errorf("the process goes on %v after %v:\n%s", patience, s, tail(p.log.String()))
+		return 0, fmt.Errorf("the process goes on %v after %v:\n%s", waitTimeout, s, tail(p.log.String()))
 	}
 }
 

@@ -64,9 +64,9 @@ func TestReliabilityClusterClockJump(t *testing.T) {
 	})
 }
 
-// TestANodeStartedBeyondTheAgeForgets holds docs/reliability.md to what is not survived: the
-// copy of a node whose clock is ahead by more than JOBS keeps events is gone when it has been
-// started, and shows as soon as it leads. The other copies are whole.
+// TestANodeStartedBeyondTheAgeForgets checks a loss that docs/reliability.md names: the copy of a
+// node whose clock is ahead by more than JOBS keeps events is empty after its start, and appears
+// empty as soon as that node leads. The other copies are complete.
 func TestANodeStartedBeyondTheAgeForgets(t *testing.T) {
 	const jobs, day = 20, 24 * time.Hour
 	b := buildWithClocks(t)
@@ -105,7 +105,7 @@ func (c *natsCluster) diagnosed(r *replica, off time.Duration) {
 		monitors = append(monitors, n.Monitor)
 	}
 	_, text := r.command(c.t, "doctor", "--nats-monitor", strings.Join(monitors, ","))
-	wrong := regexp.MustCompile(`error +clock +the clock of http://\S+ is \S+ (ahead of|behind) ours`)
+	wrong := regexp.MustCompile(`error +clock +the clock of http://\S+ is \S+ (ahead of|behind) the clock of this machine`)
 	want := 0
 	if off != 0 {
 		want = 1
@@ -115,7 +115,7 @@ func (c *natsCluster) diagnosed(r *replica, off time.Duration) {
 	}
 }
 
-// sees waits until the last event of JOBS tells a time that is so far off.
+// sees waits until the time of the last event of JOBS is wrong by off.
 func (c *natsCluster) sees(off time.Duration, told func(*jetstream.RawStreamMsg) string) {
 	c.t.Helper()
 	js := c.jetstream()
@@ -135,8 +135,8 @@ func (c *natsCluster) sees(off time.Duration, told func(*jetstream.RawStreamMsg)
 	})
 }
 
-// TestReliabilityClockJump has every fault of the simulator and one receiver of two whose
-// clock is set ahead, back, and right again while jobs are submitted and asked after.
+// TestReliabilityClockJump runs every fault of the simulator with two receivers. The clock of one
+// is set ahead, back, and right again while jobs are submitted and polled.
 func TestReliabilityClockJump(t *testing.T) {
 	const jobs = 500
 	b, clock := buildWithClocks(t), newWallClock(t)

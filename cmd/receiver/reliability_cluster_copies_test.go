@@ -21,7 +21,7 @@ func TestReliabilityClusterMoreCopies(t *testing.T) {
 	one.write(t, "config.yaml", strings.Replace(one.read(t), "replicas: 3", "replicas: 1", 1))
 	one.up(t)
 	three := c.receiver(t, "")
-	three.awaitLog(t, 0, `num_replicas.*"stream exists with other limits than configured; left as it is"`)
+	three.awaitLog(t, 0, `num_replicas.*"the stream has other limits than configured; the receiver does not change them"`)
 	if n := c.info("JOBS", func(*jetstream.StreamInfo) bool { return true }).Config.Replicas; n != 1 {
 		t.Fatalf("JOBS has %d copies after serve, want the 1 that it began with", n)
 	}

@@ -58,7 +58,7 @@ func pourInto(t *testing.T, doors ...string) *clusterLoad {
 	t.Helper()
 	l := &clusterLoad{
 		t: t, sent: map[string]bool{}, finish: make(chan struct{}),
-		client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: loadSides}},
+		client: &http.Client{Timeout: waitTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: loadSides}},
 	}
 	for _, door := range doors {
 		l.urls = append(l.urls, door+"/callbacks/demo")

@@ -14,8 +14,8 @@ import (
 	"receiver/internal/cluster"
 )
 
-// A line that is cut without a word is another fault than a connection that is closed:
-// nobody is told, and nothing is answered.
+// A silently cut link is another fault than a closed connection: no end gets a report, and nothing
+// is answered.
 
 // apart is a cluster each of whose nodes is a host of a network, with room for receivers.
 type apart struct {
@@ -52,7 +52,7 @@ func TestReliabilityClusterReceiverSilent(t *testing.T) {
 	mend := c.lan.cut(at, c.at...)
 	first := l.since(c.natsCluster, began, http.StatusServiceUnavailable, l.urls[0])
 	t.Logf("first 503 after %.1f s, with Retry-After %s", first.at.Sub(began).Seconds(), first.retry)
-	cut.awaitLog(t, logged, "connection to NATS lost")
+	cut.awaitLog(t, logged, "the connection to NATS is lost")
 	t.Logf("noticed after %.1f s", time.Since(began).Seconds())
 	l.more(c.natsCluster, enoughAcked)
 	over := time.Now()
@@ -77,7 +77,7 @@ func TestReliabilityClusterNodeSilent(t *testing.T) {
 	l.more(c.natsCluster, enoughAcked)
 	began, logged := time.Now(), r.logged()
 	mend := c.lan.cut(c.at[i], append(slices.DeleteFunc(slices.Clone(c.at), func(h *host) bool { return h == c.at[i] }), at, c.lan.test)...)
-	r.awaitLog(t, logged, "connection to NATS lost")
+	r.awaitLog(t, logged, "the connection to NATS is lost")
 	t.Logf("noticed after %.1f s", time.Since(began).Seconds())
 	l.more(c.natsCluster, enoughAcked)
 	mend()
@@ -117,7 +117,7 @@ func (c *natsCluster) lead(stream string, n *natsNode) {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		_, _ = c.jetstream().Conn().RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream,
-			fmt.Appendf(nil, `{"placement":{"preferred":%q}}`, n.Name)) // the next look tells whether it has
+			fmt.Appendf(nil, `{"placement":{"preferred":%q}}`, n.Name)) // the next check shows whether it has
 		return false
 	})
 }

@@ -76,7 +76,7 @@ func TestReliabilityClusterThreeReceivers(t *testing.T) {
 			doubled++
 		}
 	}
-	// An answer that was lost with the leader was for an event that is stored: the repeat is a duplicate.
+	// An answer lost with the leader was for a stored event: the repeat is a duplicate.
 	if n := accepted.Load(); n > jobs {
 		t.Errorf("%d callbacks were answered accepted, want at most one for each of the %d jobs", n, jobs)
 	}

@@ -15,9 +15,9 @@ import (
 	"receiver/internal/simulator"
 )
 
-// TestReliabilityClockDayAhead has a clock that is a day ahead set right, across a stop, a kill and
+// TestReliabilityClockDayAhead sets right a clock that is a day ahead: across a stop, a kill, and
 // under a running receiver with an embedded store. Jobs that do not call back are polled by the
-// plan all the same.
+// schedule all the same.
 func TestReliabilityClockDayAhead(t *testing.T) {
 	const day = 24 * time.Hour
 	b := buildWithClocks(t)
@@ -98,7 +98,7 @@ nats: {embedded: {folder: data, address: "127.0.0.1:%s"}}
 func eventuallyShown(t *testing.T, run func(...string) *process, id string, any ...string) {
 	t.Helper()
 	var shown string
-	for late := time.Now().Add(patience); time.Now().Before(late); {
+	for late := time.Now().Add(waitTimeout); time.Now().Before(late); {
 		p := run("-o", "json", "jobs", "show", id)
 		if _, err := p.end(0); err != nil {
 			t.Fatal(err)

@@ -50,14 +50,14 @@ func TestReliabilityDescriptors(t *testing.T) {
 				}
 			}
 			call("before")
-			end := crowd(t, "127.0.0.1:"+tt.port(p), connections, tt.says)
+			end := flooded(t, "127.0.0.1:"+tt.port(p), connections, tt.says)
 			// Two of these fill a file of the stream.
 			if answers := bodiesAtOnce(t, public, signatureKey, 5<<20, 1, false, 5); answers[http.StatusOK] != 5 {
-				t.Errorf("large callbacks beside the crowd: %v, want 200", answers)
+				t.Errorf("large callbacks beside the flood: %v, want 200", answers)
 			}
-			call("beside the crowd")
+			call("beside the flood")
 			end()
-			call("after the crowd")
+			call("after the flood")
 			if log := serve.log.String(); strings.Contains(log, "too many open files") {
 				t.Errorf("serve ran out of files:\n%s", tail(log))
 			}
@@ -74,9 +74,9 @@ func TestReliabilityDescriptors(t *testing.T) {
 	}
 }
 
-// crowd keeps so many connections open to an address, each with something said, opens them
-// again when they are closed, and returns what ends them.
-func crowd(t *testing.T, address string, connections int, says string) (end func()) {
+// flooded keeps so many connections open to an address, each with some bytes sent, opens them again
+// when they are closed, and returns a func that ends them.
+func flooded(t *testing.T, address string, connections int, says string) (end func()) {
 	t.Helper()
 	done := make(chan struct{})
 	var all sync.WaitGroup

@@ -1,3 +1,5 @@
+//go:build e2e
+
 package main_test
 
 import (
@@ -12,12 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"receiver/internal/joblist"
 	"receiver/internal/simulator"
-	"receiver/internal/track"
 )
 
-// patient asks after jobs only in an hour, but for the object list, and puts callbacks
-// about jobs of others aside at the source aside.
+// patient polls for jobs only in an hour, except for the object list, and quarantines callbacks
+// about unknown jobs at the source aside.
 const patient = `    watch:
       expected: 1h
       retry: 50ms
@@ -96,9 +98,8 @@ func (w *world) reportOne(t *testing.T, run, id string, began time.Time) {
 	w.report(t, run, f)
 }
 
-// awaitStory waits until a job has these events, whatever else the platform's answers
-// to questions told on the way. A callback may always overtake what tells that its job was
-// submitted here.
+// awaitStory waits until a job has these events, whatever else the platform answered to polls on
+// the way. A callback may always overtake the event that its job was submitted here.
 func (w *world) awaitStory(t *testing.T, id string, want ...string) {
 	t.Helper()
 	w.ledger.await(t, fmt.Sprintf("job %s to be %q", id, want), func(l *ledger) bool {
@@ -123,8 +124,8 @@ func (w *world) awaitAttempt(t *testing.T, verdict, id string) told {
 	return found
 }
 
-// show is what receiver jobs show tells.
-func (w *world) show(t *testing.T, source, id string) (j track.Job) {
+// show returns the output of receiver jobs show.
+func (w *world) show(t *testing.T, source, id string) (j joblist.Job) {
 	t.Helper()
 	w.eventually(t, "jobs show has read the job, which a busy machine may not do in time", func() bool {
 		code, text := w.replicas[0].command(t, "jobs", "show", "--source", source, "-o", "json", id)
@@ -134,7 +135,7 @@ func (w *world) show(t *testing.T, source, id string) (j track.Job) {
 }
 
 func wasExpected(t *testing.T, w *world, id string) {
-	if j := w.show(t, "demo", id); !j.Expected || j.State != track.Finished {
+	if j := w.show(t, "demo", id); !j.Expected || j.State != joblist.Finished {
 		t.Errorf("jobs show = %s, expected %v; want finished, and expected after all", j.State, j.Expected)
 	}
 }
@@ -158,13 +159,13 @@ func rowsAreTold(t *testing.T, w *world, id string) {
 	}
 }
 
-// A callback about a job that somebody else submitted is an event like any other, and
-// says that nobody expected it.
+// A callback about a job that another client submitted is an event like any other, and is marked as
+// not expected.
 func unexpected(t *testing.T, w *world) {
 	began := time.Now()
 	id := w.stranger(t, "demo")
 	w.awaitStory(t, id, "finished callback COMPLETED unexpected")
-	if j := w.show(t, "demo", id); j.Expected || j.State != track.Finished {
+	if j := w.show(t, "demo", id); j.Expected || j.State != joblist.Finished {
 		t.Errorf("jobs show = %s, expected %v; want finished, and not expected", j.State, j.Expected)
 	}
 	w.reportOne(t, "a callback for a job that was not submitted here", id, began)
@@ -189,7 +190,7 @@ func quarantine(t *testing.T, w *world) {
 	w.reportOne(t, "such a callback put in quarantine, and released", id, began)
 }
 
-// stranger has somebody else submit a job, with a source's callback address.
+// stranger submits a job as another client, with a source's callback address.
 func (w *world) stranger(t *testing.T, source string) (id string) {
 	t.Helper()
 	var form bytes.Buffer

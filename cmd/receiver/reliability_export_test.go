@@ -1,3 +1,5 @@
+//go:build e2e
+
 package main
 
 import (
@@ -7,6 +9,7 @@ import (
 	"receiver/internal/config"
 	"receiver/internal/job"
 	"receiver/internal/publish"
+	"receiver/internal/service"
 	"receiver/internal/submit"
 )
 
@@ -14,9 +17,9 @@ import (
 type Submitter struct {
 	cfg    *config.Config
 	client *submit.Client
-	bus    *publish.Bus
+	bus    *publish.Store
 	source string
-	done   closer
+	done   func()
 }
 
 // OpenSubmitter returns a submitter to a source of a configuration. Close it.
@@ -26,7 +29,7 @@ func OpenSubmitter(ctx context.Context, file, source string) (*Submitter, error)
 	if err != nil {
 		return nil, err
 	}
-	bus, done, err := a.write(ctx, cfg)
+	bus, done, err := a.opener(cfg).Write(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +38,7 @@ func OpenSubmitter(ctx context.Context, file, source string) (*Submitter, error)
 
 // Submit uploads a file and publishes the job's submitted event.
 func (s *Submitter) Submit(ctx context.Context, u submit.Upload) (job.Stored, error) {
-	return upload(ctx, s.cfg, s.client, s.bus, s.source, u)
+	return service.Submit(ctx, s.cfg, s.client, s.bus.Publish, s.source, u)
 }
 
 // Close ends the connection to the store.

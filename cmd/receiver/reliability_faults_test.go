@@ -1,3 +1,5 @@
+//go:build e2e
+
 package main_test
 
 import (
@@ -11,7 +13,9 @@ import (
 
 // TestReliabilityEveryFault holds the first promise of all: whatever the platform does
 // and whichever receiver dies, a job has one finished event, and it is the right one.
-func TestReliabilityEveryFault(t *testing.T) { everyFault(t, 500, 1) }
+func TestReliabilityEveryFault(t *testing.T) {
+	everyFault(t, unlessShort(4000, 500), unlessShort(6, 1))
+}
 
 // soon asks at once after jobs that take a few milliseconds.
 const soon = `    watch:
@@ -104,4 +108,12 @@ func (w *world) everyErrorOnce() {
 			w.t.Errorf("job %s (%s), of which %d rows failed, has %d errors events, want %d of as many rows", j.ID, j.Faults, j.Failed, len(got), want)
 		}
 	}
+}
+
+// unlessShort returns the size of a test: full, or short under -short.
+func unlessShort[T any](full, short T) T {
+	if testing.Short() {
+		return short
+	}
+	return full
 }

@@ -21,9 +21,7 @@ import (
 // while 100 authentic callbacks come each second. These are answered not much later than
 // those that come alone: refusals give way.
 func TestReliabilityFlood(t *testing.T) {
-	// On a machine with nothing else to do a callback takes a millisecond or two, and any
-	// hiccup of the machine is many times that.
-	const connections, rounds, most, hiccup = 1000, 5, 5, 5 * time.Millisecond
+	const connections, rounds = 1000, 5
 	began := time.Now()
 	dir := configured(t)
 	serve := start(t, dir, "serve")
@@ -40,27 +38,39 @@ func TestReliabilityFlood(t *testing.T) {
 		refused += f.end(t)
 	}
 	eachOnce(t, finishedEvents(t, admitted(t, dir, "all")), l.acknowledged)
-	slices.Sort(alone)
-	slices.Sort(beside)
-	// What others do on the machine only adds, so the quarter with the least of it counts.
-	const quarter = rounds / 4
-	ratio := float64(beside[quarter]) / float64(max(alone[quarter], hiccup))
-	t.Logf("p99 alone %v, beside the flood %v, %d refused", alone, beside, refused)
-	if ratio > most {
-		t.Errorf("p99 beside a flood is %.1f times that alone, want at most %d", ratio, most)
-	}
+	ratio := slower(t, alone, beside, 5)
 	if refused == 0 {
 		t.Error("nothing was refused")
 	}
 	fmt.Fprintf(t.Output(), "| 100 callbacks a second, and 1,000 connections that forge: p99 %.1f times that alone | `%s` | %d | %d | %d | %d | %d | %d | %.1f s |\n",
-		float64(beside[quarter])/float64(alone[quarter]), t.Name(), len(l.sent), len(l.acknowledged), len(l.acknowledged), 0, 0, 0, time.Since(began).Seconds())
+		ratio, t.Name(), len(l.sent), len(l.acknowledged), len(l.acknowledged), 0, 0, 0, time.Since(began).Seconds())
+}
+
+// slower returns how many times the p99 alone is that beside a flood, and fails the test if that
+// is more than most. With -short it only logs it: then the machine has other work, which falls on
+// the one and not on the other.
+func slower(t *testing.T, alone, beside []time.Duration, most float64) (ratio float64) {
+	t.Helper()
+	// On a machine with nothing else to do a callback takes a millisecond or two, and any hiccup
+	// of the machine is many times that.
+	const hiccup = 5 * time.Millisecond
+	slices.Sort(alone)
+	slices.Sort(beside)
+	// Other work on the machine only adds, so the quarter with the least of it counts.
+	quarter := len(alone) / 4
+	ratio = float64(beside[quarter]) / float64(alone[quarter])
+	t.Logf("p99 alone %v, beside the flood %v", alone, beside)
+	if held := float64(beside[quarter]) / float64(max(alone[quarter], hiccup)); held > most && !testing.Short() {
+		t.Errorf("p99 beside a flood is %.1f times that alone, want at most %.0f", held, most)
+	}
+	return ratio
 }
 
 // steadily calls back a hundred times a second for a time, and returns the p99 of how long the
 // answers took.
 func (l *load) steadily(t *testing.T, c caller, prefix string, span time.Duration) time.Duration {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), span+patience)
+	ctx, cancel := context.WithTimeout(t.Context(), span+waitTimeout)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -125,7 +135,7 @@ func startFlood(t *testing.T, public string, connections int, requests ...[]byte
 		t.Fatal(err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // how it ended stands in ProcessState
+		_ = p.cmd.Wait() // ProcessState has the result
 		close(p.done)
 	}()
 	t.Cleanup(p.kill)

@@ -1,3 +1,5 @@
+//go:build e2e
+
 package main_test
 
 import (
@@ -25,8 +27,8 @@ type figures struct {
 	took                        time.Duration // 0 means since the run began
 }
 
-// judge compares what stands in the streams with what the platform knows to be true, of
-// the named jobs or of all. What is doubled, lost or wrong fails the test.
+// judge compares the streams with the platform's own knowledge, for the named jobs or for all. A
+// doubled, lost or wrong event fails the test.
 func (w *world) judge(t *testing.T, ids ...string) figures {
 	t.Helper()
 	f := figures{}
@@ -78,9 +80,8 @@ func believed(d simulator.Delivery) error {
 	return nil
 }
 
-// rightly is an error if a job's one finished event is not what the platform knows, or
-// does not say how it is known. Of a platform that contradicts itself both ends must be
-// told, whichever came first.
+// rightly is an error if a job's one finished event is not what the platform knows, or does not say
+// how it is known. If the platform contradicts itself, both outcomes must be stored, in any order.
 func (l *ledger) rightly(t *testing.T, j simulator.Job) error {
 	var wrong error
 	for _, m := range append(l.of(j.ID, "finished"), l.of(j.ID, "conflict")...) {

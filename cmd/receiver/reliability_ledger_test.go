@@ -1,3 +1,5 @@
+//go:build e2e
+
 package main_test
 
 import (
@@ -38,7 +40,7 @@ func (m told) view(t *testing.T) view {
 	return v
 }
 
-// ledger is what stands in the streams, as it comes.
+// ledger is the contents of the streams, in their order.
 type ledger struct {
 	mu       sync.Mutex
 	jobs     map[string][]told // events by job
@@ -56,7 +58,7 @@ func readLedger(t *testing.T, js jetstream.JetStream) *ledger {
 		last: map[string]uint64{}, changed: make(chan struct{}),
 	}
 	for _, stream := range []string{"JOBS", "ATTEMPTS"} {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 		defer cancel()
 		consumer, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{})
 		if err != nil {
@@ -85,7 +87,7 @@ func (l *ledger) add(stream string, m told) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if m.sequence <= l.last[stream] {
-		return // a consumer that had to begin anew
+		return // a consumer that had to start again
 	}
 	l.last[stream] = m.sequence
 	if stream == "JOBS" {
@@ -99,8 +101,8 @@ func (l *ledger) add(stream string, m told) {
 	l.changed = make(chan struct{})
 }
 
-// complete waits for the last message of each stream. When nobody writes any more, the ledger
-// changes no more after it, and may be read without the lock.
+// complete waits for the last message of each stream. If no process writes any more, the ledger
+// does not change after it, and may be read without the lock.
 func (l *ledger) complete(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
 	for _, stream := range []string{"JOBS", "ATTEMPTS"} {
@@ -109,10 +111,10 @@ func (l *ledger) complete(t *testing.T, js jetstream.JetStream) {
 	}
 }
 
-// await returns as soon as the ledger is as wanted. What done is given it may only read.
+// await returns as soon as the ledger is as wanted. The func done may only read its argument.
 func (l *ledger) await(t *testing.T, what string, done func(*ledger) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), longPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), longTimeout)
 	defer cancel()
 	for {
 		l.mu.Lock()
@@ -142,8 +144,8 @@ func (l *ledger) of(id, kind string) []told {
 	return found
 }
 
-// story returns the kinds of a job's events with what tells most about each, in order.
-// Its caller holds the lock.
+// story returns the kinds of a job's events with their most important field, in order. Its caller
+// holds the lock.
 func (l *ledger) story(id string) []string {
 	var words []string
 	for _, m := range l.jobs[id] {

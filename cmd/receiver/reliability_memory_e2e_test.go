@@ -83,7 +83,7 @@ func bodiesAtOnce(t *testing.T, public, key string, size, callers int, chunked b
 	t.Helper()
 	var mu sync.Mutex
 	answers := map[int]int{}
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: callers}}
+	client := &http.Client{Timeout: waitTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: callers}}
 	for n := range times {
 		var all sync.WaitGroup
 		for i := range callers {
@@ -133,8 +133,8 @@ func peakOf(t *testing.T, p *process) int64 {
 	return kib << 10
 }
 
-// inCgroup returns how to start receiver in a cgroup of its own with so much memory, and what
-// limits it; without, where none can be made, its peak is measured all the same.
+// inCgroup returns the command that starts receiver in a cgroup of its own with so much memory, and
+// a description of the limit. Where no cgroup can be created, only the peak is measured.
 func inCgroup(t *testing.T, most int64) (program []string, limit string) {
 	t.Helper()
 	name := fmt.Sprintf("receiver-test-%d-%d", os.Getpid(), time.Now().UnixNano())

@@ -1,3 +1,5 @@
+//go:build e2e
+
 package main_test
 
 import (
@@ -10,9 +12,6 @@ import (
 	"receiver/internal/simulator"
 )
 
-// secondKey is the key that a run changes to.
-const secondKey = "the-second-signature-key-of-the-tests"
-
 // The keys of the source demo as a configuration has them.
 const (
 	firstKeyLines  = "      - name: first\n        value: file:first.key\n"
@@ -21,7 +20,7 @@ const (
 
 // TestReliabilityKeyRotation changes the signature key, in the order of docs/keys.md,
 // while callbacks come in without a pause.
-func TestReliabilityKeyRotation(t *testing.T) { rotation(t, 100) }
+func TestReliabilityKeyRotation(t *testing.T) { rotation(t, unlessShort(2000, 100)) }
 
 // rotation lets that many jobs end between one step and the next.
 func rotation(t *testing.T, jobs int) {
@@ -58,7 +57,7 @@ func rotation(t *testing.T, jobs int) {
 
 // TestReliabilityBrokenReload has the receiver read broken configurations while
 // callbacks come in without a pause.
-func TestReliabilityBrokenReload(t *testing.T) { brokenReload(t, 50) }
+func TestReliabilityBrokenReload(t *testing.T) { brokenReload(t, unlessShort(1000, 50)) }
 
 func brokenReload(t *testing.T, jobs int) {
 	t.Parallel()
@@ -79,7 +78,7 @@ func brokenReload(t *testing.T, jobs int) {
 		mark := r.logged()
 		r.write(t, "config.yaml", text)
 		r.hup(t)
-		r.awaitLog(t, mark, fmt.Sprintf(`"error":"[^\n]*config\.yaml:%d\b[^\n]*the old keys and sources stay in force`, line))
+		r.awaitLog(t, mark, fmt.Sprintf(`"error":"[^\n]*config\.yaml:%d\b[^\n]*the previous keys and sources stay in force`, line))
 		w.more(jobs)
 	}
 	r.write(t, "config.yaml", whole)

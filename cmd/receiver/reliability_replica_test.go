@@ -46,7 +46,7 @@ func (r *replica) up(t *testing.T) {
 func (r *replica) awaitLog(t *testing.T, after int, pattern string) []string {
 	t.Helper()
 	expression := regexp.MustCompile(pattern)
-	timeout := time.NewTimer(longPatience)
+	timeout := time.NewTimer(longTimeout)
 	defer timeout.Stop()
 	for {
 		lines, changed := r.log.after(after)
@@ -59,7 +59,7 @@ func (r *replica) awaitLog(t *testing.T, after int, pattern string) []string {
 		case <-r.done:
 			t.Fatalf("the receiver ended without %q in its log", pattern)
 		case <-timeout.C:
-			t.Fatalf("no %q within %v in the receiver's log", pattern, longPatience)
+			t.Fatalf("no %q within %v in the receiver's log", pattern, longTimeout)
 		}
 	}
 }
@@ -102,16 +102,4 @@ func (r *replica) hup(t *testing.T) {
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// stop ends every receiver as an operator does, which must be a clean end. Then the ledger is
-// complete.
-func (w *world) stop() {
-	w.t.Helper()
-	for i, r := range w.replicas {
-		if code, err := r.end(syscall.SIGTERM); err != nil || code != 0 {
-			w.t.Errorf("replica %d ended with exit code %d, %v, want 0", i, code, err)
-		}
-	}
-	w.ledger.complete(w.t, w.js)
 }

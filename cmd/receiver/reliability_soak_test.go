@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// What the soak asks for. A job costs about 280 bytes that stay; what changes from one look to
-// the next is garbage that was not collected yet.
+// The limits of the soak. A job costs about 280 lasting bytes; the rest varies with garbage that
+// was not collected yet.
 const (
 	soakRate     = 500 // callbacks a second
 	bytesOfAJob  = 400

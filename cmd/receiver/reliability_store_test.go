@@ -72,8 +72,8 @@ func (f *storeFault) until(id string, want bool) {
 	f.t.Helper()
 	began := time.Now()
 	for n := 0; f.call(fmt.Sprint(id, "-", n)) != want; n++ {
-		if time.Since(began) > patience {
-			f.t.Fatalf("no callback %s was answered as wanted within %v", id, patience)
+		if time.Since(began) > waitTimeout {
+			f.t.Fatalf("no callback %s was answered as wanted within %v", id, waitTimeout)
 		}
 	}
 	f.recovered = time.Since(began)
@@ -106,7 +106,7 @@ func (f *storeFault) get(path string) (int, string) {
 	return answer.StatusCode, string(text)
 }
 
-// owner is JetStream as whoever has the store's key sees it.
+// owner is JetStream for a client that has the store's key.
 func (f *storeFault) owner() jetstream.JetStream {
 	f.t.Helper()
 	_, url := f.serve.listening(f.t)
@@ -263,7 +263,7 @@ func TestReliabilityStoreFolderGone(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.until("gone", false)
-			if f.recovered > 2*time.Second {
+			if f.recovered > 2*time.Second && !testing.Short() { // which is for machines that have other work, too
 				t.Errorf("noticed after %v, want a second", f.recovered)
 			}
 			status, says, lost := f.ready(`receiver_store_state{state="lost"}`)
@@ -349,7 +349,7 @@ func TestReliabilityStoreLockRemoved(t *testing.T) {
 func wait(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for began := time.Now(); !holds(); {
-		if time.Since(began) > patience {
+		if time.Since(began) > waitTimeout {
 			t.Fatalf("waited for %s in vain", what)
 		}
 		<-time.After(20 * time.Millisecond)

@@ -1,3 +1,5 @@
+//go:build e2e
+
 package main_test
 
 import (
@@ -9,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"receiver/internal/track"
+	"receiver/internal/joblist"
 )
 
-// trouble is what asking after a job can meet for ever. None of it ends a watch, each is
-// shown at the job and counted, and in the end a callback ends the job.
+// trouble is every lasting failure of polling for a job. None of it ends a watch, each is shown at
+// the job and counted, and in the end a callback ends the job.
 func trouble(t *testing.T, w *world) {
 	cases := []struct{ name, run, dials, counted string }{
 		{"401", "the platform refuses our secrets when asked", "http=401:all", "unauthorized"},
@@ -37,15 +39,15 @@ func trouble(t *testing.T, w *world) {
 	}
 }
 
-// troubled waits until asking after a job has failed, and looks where that is told.
+// troubled waits until polling for a job has failed, and checks that this is reported.
 func (w *world) troubled(t *testing.T, id, outcomes string) {
 	t.Helper()
-	var j track.Job
+	var j joblist.Job
 	w.eventually(t, "jobs show tells what is wrong", func() bool {
 		j = w.show(t, "demo", id)
 		return j.Watch != nil && j.Watch.Failures > 0
 	})
-	if j.State != track.Submitted || j.Watch.Error == "" || j.Watch.Next.IsZero() {
+	if j.State != joblist.Submitted || j.Watch.Error == "" || j.Watch.Next.IsZero() {
 		t.Errorf("jobs show = %s with %+v, want submitted, an error and the time of the next question", j.State, j.Watch)
 	}
 	counted := regexp.MustCompile(fmt.Sprintf(`(?m)^receiver_watch_total\{outcome="(%s)",source="demo",what="look"\} [1-9]`, outcomes))
@@ -72,7 +74,7 @@ func (w *world) metrics(t *testing.T) string {
 	return string(text)
 }
 
-// callBack does what the platform was told not to.
+// callBack sends a callback that the platform's dials suppress.
 func (w *world) callBack(t *testing.T, id string) {
 	t.Helper()
 	for _, j := range w.Jobs() {

@@ -1,3 +1,5 @@
+//go:build e2e
+
 package main_test
 
 import (
@@ -10,9 +12,11 @@ import (
 	"receiver/internal/simulator"
 )
 
-// TestReliabilityWeek is a week in which nobody reaches the receiver for four days. A day
-// takes a second, with the platform's times and ours alike.
-func TestReliabilityWeek(t *testing.T) { week(t, time.Second, 2*time.Hour) }
+// TestReliabilityWeek is a week in which the receiver is unreachable for four days. A day takes ten
+// seconds, under -short one, with the times of the platform and of the receiver alike.
+func TestReliabilityWeek(t *testing.T) {
+	week(t, unlessShort(10*time.Second, time.Second), unlessShort(time.Hour, 2*time.Hour))
+}
 
 // The week: the address is cut off from the second day to the sixth, and on the seventh
 // the operator has the platform call again.
@@ -23,7 +27,7 @@ const (
 	weekEnds  = 7 * 24 * time.Hour
 )
 
-// What the platform makes of every so many-th job beside the plain ones.
+// The faults that the platform applies to every so many-th job.
 const (
 	forgotten  = "http=404:all"                // says that it knows nothing of it, and calls back
 	unheard    = "callback=never"              // does not call back
@@ -95,11 +99,11 @@ func (w *world) backfill() string {
 	return text
 }
 
-// settled waits until every job is where it will stay: ended, or told to be overdue if
-// nobody can know its end, and one of those to be lost.
+// settled waits until every job is in its last state: ended; or overdue, if its end cannot be
+// known, and one of those lost.
 func (w *world) settled(ofKind map[string][]string) {
 	w.t.Helper()
-	// Half a second is half a day here: a busy machine can lose the platform's patience
+	// Half a second is half a day here: a busy machine can use up the platform's retries
 	// once more, and as with a real one it is won back.
 	for w.platformAtRest().Queued > 0 {
 		w.backfill()

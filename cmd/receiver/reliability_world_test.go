@@ -1,3 +1,5 @@
+//go:build e2e
+
 package main_test
 
 import (
@@ -6,6 +8,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,10 +18,6 @@ import (
 	"receiver/internal/simulator"
 )
 
-// longPatience is how long a run waits for what takes several processes and several
-// tries: far above what it takes on a busy machine.
-const longPatience = 90 * time.Second
-
 // plan is what a run begins with. In the texts $API is the platform's address and $FRONT
 // the receivers' as the platform calls it.
 type plan struct {
@@ -27,8 +26,8 @@ type plan struct {
 	replicas int
 	// source is added to the source demo, or goes on after it.
 	source string
-	// timeout is how long the platform and NATS are waited for; 0 means 500 ms. Jobs that
-	// a killed receiver had at hand are taken up after 14 times that.
+	// timeout is how long the platform and NATS are waited for; 0 means 500 ms. Jobs that a killed
+	// receiver was polling for are taken over after 14 times that.
 	timeout time.Duration
 	// program runs receiver n, with its first arguments; nil means receiver.
 	program func(n int) []string
@@ -124,17 +123,29 @@ func (w *world) configure(r *replica, p plan, at ports, url string) {
 	r.write(w.t, "config.yaml", text)
 }
 
-// quiet waits until the platform has nothing under way and nobody watches a job any more.
+// quiet waits until the platform has finished all its work and no job is watched any more.
 func (w *world) quiet() {
 	w.t.Helper()
 	w.platformAtRest()
 	w.eventually(w.t, "no job is watched any more", func() bool { return messages(w.t, w.js, "WATCH") == 0 })
 }
 
+// stop ends every receiver as an operator does, which must be a clean end. Then the ledger is
+// complete.
+func (w *world) stop() {
+	w.t.Helper()
+	for i, r := range w.replicas {
+		if code, err := r.end(syscall.SIGTERM); err != nil || code != 0 {
+			w.t.Errorf("replica %d ended with exit code %d, %v, want 0", i, code, err)
+		}
+	}
+	w.ledger.complete(w.t, w.js)
+}
+
 // platformAtRest waits until the platform has nothing under way.
 func (w *world) platformAtRest() (at simulator.Stats) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), longPatience)
+	ctx, cancel := context.WithTimeout(w.t.Context(), longTimeout)
 	defer cancel()
 	if err := w.Wait(ctx, func(s simulator.Stats) bool {
 		at = s
@@ -145,18 +156,18 @@ func (w *world) platformAtRest() (at simulator.Stats) {
 	return at
 }
 
-// eventually waits for what no message tells.
+// eventually waits for a state that no message announces.
 func (w *world) eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	timeout := time.NewTimer(longPatience)
+	timeout := time.NewTimer(longTimeout)
 	defer timeout.Stop()
 	for !done() {
 		select {
 		case <-tick.C:
 		case <-timeout.C:
-			t.Fatalf("not within %v: %s", longPatience, what)
+			t.Fatalf("not within %v: %s", longTimeout, what)
 		}
 	}
 }

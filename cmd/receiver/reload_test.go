@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A key comes while NATS is gone. That cannot be recorded, so it is not in force; once NATS
-// is back it is, though nobody touches a file any more.
+// A key is added while NATS is unreachable. The change cannot be recorded, so the key is not in
+// force. Once NATS is back it is, without another change of a file.
 func TestReloadIsDoneWhenNATSIsBack(t *testing.T) {
 	t.Parallel()
 	p, err := newPorts()
@@ -37,7 +37,7 @@ func TestReloadIsDoneWhenNATSIsBack(t *testing.T) {
 	}
 	mark := r.logged()
 	r.write(t, "signature.key", secondKey)
-	r.awaitLog(t, mark, `"level":"error".*"message":"the configuration cannot be put into force; the old keys and sources stay"`)
+	r.awaitLog(t, mark, `"level":"error".*"message":"applying the configuration failed; the previous keys and sources stay in force"`)
 	startWith(t, ".", "nats-server", nats...)
 	r.awaitLog(t, mark, `"message":"keys and sources reloaded"`)
 	if code, err := r.end(syscall.SIGTERM); err != nil || code != 0 {
@@ -55,7 +55,7 @@ func TestHangupWhileStopping(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(waitTimeout)); err != nil {
 		t.Fatal(err)
 	}
 	answers := bufio.NewReader(conn)

@@ -7,13 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server" //nolint:depguard // a cluster of the operator's, which no code of ours runs
+	"github.com/nats-io/nats-server/v2/server" //nolint:depguard // the operator's cluster, which no code of this program runs
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // TestTwoReceiversMakeOneEvent calls back for a thousand jobs twice each, at the same
 // moment to two processes on one NATS: the server decides, and there is one event each.
 func TestTwoReceiversMakeOneEvent(t *testing.T) {
+	t.Parallel()
 	const jobs, atOnce = 1000, 32
 	url := startNATS(t)
 	callers := []caller{startReplica(t, url), startReplica(t, url)}

@@ -1,23 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	std "log"
-	"maps"
 	"os"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"receiver/internal/config"
 	"receiver/internal/logging"
 	"receiver/internal/plain"
+	"receiver/internal/service"
+	"receiver/internal/submit"
 )
 
 // app is what every command shares: the streams it talks on and the global flags.
@@ -32,13 +28,15 @@ type app struct {
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "receiver",
-		Short: "Verified completion events for SAP Open Connectors bulk jobs",
-		Long: `receiver submits bulk jobs to SAP Open Connectors (formerly Cloud Elements), accepts
-the callbacks, proves by HMAC that the platform sent them, and publishes exactly
-one verified event for each job to NATS JetStream.
+		Short: "Verify job callbacks of SAP Open Connectors and publish one event for each job",
+		Long: `receiver submits bulk jobs to SAP Open Connectors (formerly Cloud Elements) and accepts their
+callbacks. It verifies the HMAC signature of each callback, and publishes exactly one event
+for each finished job to NATS JetStream, a server that stores messages in streams.
 
-Results go to standard output, everything else to standard error.
-Exit codes: 0 done, 1 failed, 2 wrong use or configuration.`,
+"The platform" below is SAP Open Connectors. A "source" is one account at the platform, as
+configured under "sources". Results go to standard output; messages and logs go to standard error.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage or configuration, nothing was done.`,
 		Example:           "  receiver demo\n  receiver config check\n  receiver serve",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -51,19 +49,25 @@ Exit codes: 0 done, 1 failed, 2 wrong use or configuration.`,
 		return usagef("%w%s; see `%s --help`", err, flagMeant(c, err), c.CommandPath())
 	})
 	root.PersistentFlags().StringVar(&a.config, "config", "",
-		"configuration file (default config.yaml, then receiver/config.yaml in the user's configuration folder)")
-	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "form of results: table or json")
+		"configuration file (default: config.yaml in this folder,\nthen receiver/config.yaml in the user's configuration folder)")
+	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "output format: table or json")
 	root.AddCommand(
 		newServe(a), newDemo(a), newSimulate(a),
 		newObjects(a), newSubmit(a), newJobs(a), newEvents(a), newConsumers(a), newKeys(a), newSources(a), newTokens(a), newBackfill(a), newAudit(a),
-		newSign(a), newVerify(a), newConformance(a), newBench(a), newDoctor(a), newStreams(a), newConfig(a), newLicenses(a), newVersion(a),
+		newSign(a), newVerify(a), newConformance(a), newDoctor(a), newStreams(a), newConfig(a), newLicenses(a), newVersion(a),
 	)
 	markUsage(root)
 	return root
 }
 
-// markUsage makes wrong arguments and unknown commands wrong use, for every command.
+// exitCodes ends the help of each command that has no exit codes of its own.
+const exitCodes = "\n\nExit codes: 0 done; 1 failed; 2 wrong usage or configuration."
+
+// markUsage makes wrong arguments and unknown commands usage errors, for every command.
 func markUsage(c *cobra.Command) {
+	if !c.HasSubCommands() && !strings.Contains(c.Long, "Exit codes:") {
+		c.Long += exitCodes
+	}
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
@@ -77,7 +81,7 @@ func markUsage(c *cobra.Command) {
 			if len(args) == 0 {
 				return nil
 			}
-			return usagef("there is no command %q%s; see `%s --help`", args[0], suggestion(c, args[0]), c.CommandPath())
+			return usagef("unknown command %q%s; see `%s --help`", args[0], suggestion(c, args[0]), c.CommandPath())
 		}
 		c.RunE = func(c *cobra.Command, _ []string) error {
 			return c.Help()
@@ -102,22 +106,16 @@ func (a *app) load() (*config.Config, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	c, err := readConfig(path, nil)
+	c, err := service.ReadConfig(path, os.Environ(), nil)
 	if err != nil {
-		return nil, usagef("the configuration has faults:\n%w", err)
+		return nil, usagef("the configuration has errors:\n%w", err)
 	}
 	return c, a.useIdentity(c)
 }
 
-// readConfig reads a configuration and looks at all of it; before is what is in force, if
-// the program runs.
-func readConfig(path string, before *config.Config) (*config.Config, error) {
-	return config.Load(config.Options{Path: path, Env: os.Environ(), Check: checkEncryption, Before: before})
-}
-
 // source returns the named source of the configuration; an empty name means the only one.
 func source(c *config.Config, name string) (string, config.Source, error) {
-	names := names(c)
+	names := c.SourceNames()
 	if name == "" && len(names) == 1 {
 		name = names[0]
 	}
@@ -126,115 +124,31 @@ func source(c *config.Config, name string) (string, config.Source, error) {
 	case ok:
 		return name, s, nil
 	case len(names) == 0:
-		return "", s, usagef("%s configures no source", c.File)
+		return "", s, usagef("%s configures no source; add one under sources", c.File)
 	case name == "":
-		return "", s, usagef("which source? say --source with one of: %s", strings.Join(names, ", "))
+		return "", s, usagef("several sources are configured; give --source with one of: %s", strings.Join(names, ", "))
 	}
-	return "", s, usagef("%s configures no source %q; there is: %s", c.File, name, strings.Join(names, ", "))
-}
-
-// names returns the names of the configured sources, sorted.
-func names(c *config.Config) []string { return slices.Sorted(maps.Keys(c.Sources)) }
-
-// lines returns the log that the configuration asks for, written to w without holding up anybody,
-// and its writer, to be closed. What libraries write to the log of the standard library goes there.
-func lines(w io.Writer, l config.Log) (zerolog.Logger, *logging.Writer) {
-	terminal := isTerminal(w)
-	to := logging.NewWriter(w, func(lines uint64) []byte {
-		var note bytes.Buffer
-		log := logger(&note, terminal, l)
-		log.WithLevel(zerolog.WarnLevel).Uint64("lines", lines).Msg("lines of the log were dropped: it could not be written")
-		return note.Bytes()
-	})
-	log := logger(to, terminal, l)
-	std.SetFlags(0)
-	std.SetOutput(logging.Std(log, "library").Writer())
-	return log, to
+	return "", s, usagef("%s configures no source %q; it configures: %s", c.File, name, strings.Join(names, ", "))
 }
 
 // logger returns the log that the configuration asks for, on talk.
-func (a *app) logger(l config.Log) zerolog.Logger { return logger(a.talk, isTerminal(a.talk), l) }
-
-// logger returns a log to w, in colour and for people on a terminal.
-func logger(w io.Writer, terminal bool, l config.Log) zerolog.Logger {
-	level, err := zerolog.ParseLevel(l.Level)
-	if err != nil {
-		level = zerolog.InfoLevel // the configuration is checked; this is for the zero value
-	}
-	if l.Format == "console" || l.Format != "json" && terminal {
-		w = zerolog.ConsoleWriter{Out: w, NoColor: !terminal, TimeFormat: "15:04:05.000", FormatPrepare: plainLine}
-	} else {
-		w = plainLines{w}
-	}
-	return zerolog.New(w).Level(level).Hook(stamp{})
-}
-
-// plainLines writes lines of JSON in which nothing that strangers sent stands raw which a terminal
-// or a reader of the log could obey.
-type plainLines struct{ w io.Writer }
-
-// Write implements io.Writer.
-func (p plainLines) Write(line []byte) (int, error) {
-	if _, err := p.w.Write(plain.JSON(line)); err != nil {
-		return 0, err
-	}
-	return len(line), nil
-}
-
-// plainLine does so for a line that is written for people, whose other texts zerolog quotes.
-func plainLine(line map[string]any) error {
-	for name, value := range line {
-		if _, text := value.(string); !text || name == zerolog.MessageFieldName {
-			line[name] = plainValue(value)
-		}
-	}
-	return nil
-}
-
-// plainValue returns a JSON value with its texts, and the names of its members, escaped.
-func plainValue(value any) any {
-	switch v := value.(type) {
-	case string:
-		return plain.Text(v)
-	case []any:
-		for i := range v {
-			v[i] = plainValue(v[i])
-		}
-	case map[string]any:
-		escaped := make(map[string]any, len(v))
-		for name, member := range v {
-			escaped[plain.Text(name)] = plainValue(member)
-		}
-		return escaped
-	}
-	return value
-}
-
-// stamp gives a line of the log its time.
-type stamp struct{}
-
-// Run implements zerolog.Hook.
-func (stamp) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
-	var room [len("2006-01-02T15:04:05.000Z")]byte
-	e.Bytes(zerolog.TimestampFieldName, appendTime(room[:0], time.Now()))
-}
-
-// appendTime appends a time as RFC 3339 in UTC with milliseconds, since callbacks come
-// faster than once a second. By a layout of our own it would be formatted at three times the
-// price.
-func appendTime(to []byte, at time.Time) []byte {
-	at = at.UTC()
-	to = at.AppendFormat(to, time.RFC3339)
-	ms := at.Nanosecond() / int(time.Millisecond)
-	return append(to[:len(to)-1], '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
-}
-
-func isTerminal(w any) bool {
-	f, ok := w.(interface{ Fd() uintptr })
-	return ok && term.IsTerminal(int(f.Fd()))
-}
+func (a *app) logger(l config.Log) zerolog.Logger { return logging.New(a.talk, l.Level, l.Format) }
 
 // say tells the person in front of the terminal; it is no result.
 func (a *app) say(format string, args ...any) {
 	fmt.Fprint(a.talk, plain.Lines(fmt.Sprintf(format+"\n", args...)))
+}
+
+// client returns the client for the source that a command names.
+func (a *app) client(sourceName string) (*submit.Client, string, *config.Config, error) {
+	cfg, err := a.load()
+	if err != nil {
+		return nil, "", nil, err
+	}
+	name, s, err := source(cfg, sourceName)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	client, err := service.PlatformClient(name, s)
+	return client, name, cfg, err
 }

@@ -32,6 +32,7 @@ import (
 //	signal NAME SIGNAL               sends it a signal that does not end it
 //	post [-X M] [-H H]… [-key FILE] [-chunked] URL [FILE]
 //	                                 sends a request and prints the answer
+//	flood URL                        sends callbacks of 60,000 bytes without a right signature for 0.3 s
 //	consume FILE                     takes and acknowledges events by the lines in it that
 //	                                 consumers add printed, and prints their subjects
 //	digest FOLDER                    prints name, mode and SHA-256 of every file
@@ -41,6 +42,7 @@ import (
 // Nothing that a program prints may hold a secret of its configuration: that is looked
 // at whenever one ends, in every script.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
@@ -66,7 +68,7 @@ func TestScripts(t *testing.T) {
 			"waitlog": waitCommand(func(p *process) *output { return p.log }),
 			"waitout": waitCommand(func(p *process) *output { return p.out }),
 			"post":    postCommand, "digest": digestCommand, "alone": aloneCommand, "readenv": readenvCommand,
-			"consume": consumeCommand,
+			"consume": consumeCommand, "flood": floodCommand,
 		},
 	})
 }

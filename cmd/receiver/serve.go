@@ -5,9 +5,10 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
-	"time"
+
+	"receiver/internal/logging"
+	"receiver/internal/service"
 
 	"github.com/spf13/cobra"
 )
@@ -15,24 +16,23 @@ import (
 func newServe(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
-		Short: "Accept callbacks until told to stop",
-		Long: `serve opens the public listener for callbacks and the private one for operators, and
-publishes verified events until SIGTERM or SIGINT. Then it takes no more callbacks,
-finishes those in flight, and stops the store last: nothing acknowledged is lost.
+		Short: "Run the receiver until SIGTERM or SIGINT",
+		Long: `serve opens the public listener for callbacks and the private listener for operators, and
+publishes verified events. On SIGTERM or SIGINT it stops accepting callbacks, completes the
+requests in progress, and stops the store last. No acknowledged callback is lost.
 
-Sources and keys are read again on SIGHUP and whenever the configuration or a secret
-file changes. A configuration with faults is reported and changes nothing; it is tried
-again until it has none. A certificate that cannot be read any more is no fault then: the
-one before stays in use. A SIGHUP while serve starts is kept, and one while it stops
-does nothing.
+serve reloads sources and keys on SIGHUP, and when the configuration file or a secret file
+changes. If the new configuration has errors, serve logs them, keeps the old configuration, and
+tries again until the errors are gone. If a certificate file is unreadable during a reload, the
+previous certificate stays in use.
 
-With nats.mode: external, serve waits for a cluster that cannot be reached yet: callbacks
-are answered 503 meanwhile, and /readyz says which servers and why.`,
+With nats.mode: external, serve starts before the cluster is reachable. Until then callbacks
+are answered 503, and /readyz names the servers and the reason.`,
 		Example: "  receiver serve\n  receiver --config /etc/receiver/config.yaml serve",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			// Else a SIGHUP ends the process. One that comes while it starts is kept until
-			// somebody reads it; while it stops, nobody does.
+			// Otherwise a SIGHUP ends the process. A SIGHUP during the start is kept until the
+			// reload reads it; one during the stop is ignored.
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
@@ -40,66 +40,29 @@ are answered 503 meanwhile, and /readyz says which servers and why.`,
 			if err != nil {
 				return err
 			}
-			log, written := lines(a.talk, cfg.Log)
+			log, written := logging.Open(a.talk, cfg.Log.Level, cfg.Log.Format)
 			defer written.Close()
-			for _, w := range cfg.Warnings {
-				log.Warn().Msg(w)
+			if len(cfg.Warnings) > 0 {
+				log.Warn().Strs("warnings", cfg.Warnings).Msg("the configuration has warnings")
 			}
-			warn(cmd.Context(), cfg, log)
-			memoryOf(cfg).apply(log)
-			in, err := start(cmd.Context(), cfg, log)
+			service.Warn(cmd.Context(), cfg, log)
+			service.LimitMemory(cfg, log)
+			in, err := service.Start(cmd.Context(), cfg, log)
 			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
-				log.Info().Msg("stopped while it started")
+				log.Info().Msg("stopped before the start was complete")
 				return nil
 			}
 			if err != nil {
 				return err
 			}
-			in.metrics.ShowLog(written.Dropped)
-			log.Info().Str("public", in.public.url()).Str("private", in.private.url()).
-				Str("nats", in.natsURL()).Int("sources", len(cfg.Sources)).Msg("listening")
-			err = a.serve(cmd.Context(), in, hup)
+			in.ShowLog(written.Dropped)
+			log.Info().Str("public", in.PublicURL()).Str("private", in.PrivateURL()).
+				Str("nats", in.NATSURL()).Int("sources", len(cfg.Sources)).Msg("listening")
+			err = in.Run(cmd.Context(), hup)
 			log.Info().Msg("stopping")
-			err = errors.Join(err, in.stop())
+			err = errors.Join(err, in.Stop())
 			log.Info().Msg("stopped")
 			return err
 		},
 	}
-}
-
-// serve goes on until ctx is done or a listener fails, and reloads meanwhile.
-func (a *app) serve(ctx context.Context, in *instance, hup <-chan os.Signal) error {
-	r, err := newReloader(in)
-	if err != nil {
-		return err
-	}
-	var beside sync.WaitGroup
-	defer beside.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	beside.Go(func() { keepHeadroom(ctx) })
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		r.watch(ctx, hup)
-	}()
-	err = in.wait(ctx)
-	cancel()
-	select {
-	case <-watched:
-	case <-time.After(lastLook):
-		in.log.Warn().Msg("reading the configuration hangs, as its file system may; stopping without waiting for it")
-	}
-	return err
-}
-
-// lastLook is how long a reload is waited for that was told to end: it only reads files then.
-const lastLook = time.Second
-
-// natsURL is where consumers connect to.
-func (in *instance) natsURL() string {
-	if in.server != nil {
-		return in.server.URL()
-	}
-	return in.bus.URL()
 }

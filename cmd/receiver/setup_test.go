@@ -2,65 +2,38 @@ package main_test
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
+
+	"receiver/internal/cluster"
 )
 
 // signatureKey signs the callbacks of the tests' own source.
 const signatureKey = "the-signature-key-of-the-tests"
 
-// ports are those of one receiver and of the platform that it submits to. The receiver's
-// public door is at host.
+// secondKey is the signature key of the simulated platform after a change.
+const secondKey = "the-second-signature-key-of-the-tests"
+
+// ports are those of one receiver and of the platform that it submits to. The receiver's public
+// listener is at host.
 type ports struct{ host, public, private, nats, platform string }
 
 func newPorts() (ports, error) {
 	p := ports{host: "127.0.0.1"}
 	for _, port := range []*string{&p.public, &p.private, &p.nats, &p.platform} {
-		n, err := freePort()
+		n, err := cluster.FreePort()
 		if err != nil {
 			return p, err
 		}
-		*port = n
+		*port = strconv.Itoa(n)
 	}
 	return p, nil
-}
-
-var taken = struct {
-	sync.Mutex
-	ports map[int64]bool
-}{ports: map[int64]bool{}}
-
-// freePort returns a port that nobody listens on, each only once. It lies below those that
-// the kernel gives away by itself, so that it stays free until a process listens on it.
-func freePort() (string, error) {
-	taken.Lock()
-	defer taken.Unlock()
-	for range 1000 {
-		n, err := rand.Int(rand.Reader, big.NewInt(10_000))
-		if err != nil {
-			return "", err
-		}
-		port := 20_000 + n.Int64()
-		if taken.ports[port] {
-			continue
-		}
-		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		taken.ports[port] = true
-		return fmt.Sprint(port), ln.Close()
-	}
-	return "", fmt.Errorf("no free port among 1000 tried")
 }
 
 // writeConfig makes a folder in which receiver runs without a flag, with one source, demo.
@@ -105,7 +78,8 @@ func configured(t *testing.T) string {
 	return dir
 }
 
-// sign returns the signature header's value for a body, as the platform makes it. OC: (a) rows 23 to 25.
+// sign returns the signature header's value for a body, as the platform makes it. OC: (a) rows 23
+// to 25.
 func sign(key string, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write(body)

@@ -18,12 +18,13 @@ func newSign(a *app) *cobra.Command {
 	var keyFile string
 	cmd := &cobra.Command{
 		Use:   "sign --key-file FILE [BODY-FILE|-]",
-		Short: "Print the signature header for a body, as the platform would make it",
-		Long: `sign prints the Elements-Webhook-Signature header for the exact bytes of a file, or of
-standard input. Use it to try a receiver out: curl -H "$(receiver sign …)" --data-binary @FILE.
-The key file loses exactly one trailing newline, as in the configuration.`,
-		Example: "  receiver sign --key-file signature.key body.json\n  printf '{\"id\":\"1\",\"status\":\"COMPLETED\"}' | receiver sign --key-file signature.key -",
-		Args:    cobra.MaximumNArgs(1),
+		Short: "Print the signature header that the platform would send for a body",
+		Long: `sign prints the Elements-Webhook-Signature header for the exact bytes of a file or of standard
+input. Use it to test a receiver: curl -H "$(receiver sign ...)" --data-binary @FILE URL.
+One trailing newline of the key file is removed, as in the configuration.`,
+		Example: "  receiver sign --key-file signature.key body.json\n" +
+			"  printf '{\"id\":\"1\",\"status\":\"COMPLETED\"}' | receiver sign --key-file signature.key -",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			key, err := keyFrom(keyFile)
 			if err != nil {

@@ -1,10 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"net"
-	"net/http"
 	"net/url"
 	"time"
 
@@ -23,11 +19,12 @@ func newSimulate(a *app) *cobra.Command {
 	var seed uint64
 	cmd := &cobra.Command{
 		Use:   "simulate",
-		Short: "Run a stand-in for the platform, for tests and try-outs",
-		Long: `simulate runs a stand-in for SAP Open Connectors on a loopback address. With --source it
-takes address, secrets and signature key from that source's configuration, whose
-base_url must then be on loopback: the other commands work against it as they are.
-Faults are ordered with --faults, or for one job by metaData {"simulate": {…}}.`,
+		Short: "Run a simulated platform for tests",
+		Long: `simulate runs a simulation of SAP Open Connectors on a loopback address. It takes the address,
+the secrets and the signature key from the configuration of --source. The base_url of that
+source must be a loopback address. All other commands work against the simulation unchanged.
+
+Faults are set for every job by --faults, or for one job by metaData {"simulate": {...}}.`,
 		Example: "  receiver --config DIR/config.yaml simulate --source demo\n" +
 			"  receiver simulate --source demo --time-scale 0.01 --faults 'callback=twice,http=429:2'",
 		Args: cobra.NoArgs,
@@ -49,25 +46,25 @@ Faults are ordered with --faults, or for one job by metaData {"simulate": {…}}
 					return err
 				}
 			}
-			log, written := lines(a.talk, cfg.Log)
+			log, written := logging.Open(a.talk, cfg.Log.Level, cfg.Log.Format)
 			defer written.Close()
 			o := simulated(s, log)
 			o.TimeScale, o.JobDuration, o.Seed, o.Faults = scale, duration, seed, f
-			p, err := startPlatform(address, o)
+			p, err := simulator.Listen(address, o)
 			if err != nil {
 				return err
 			}
-			a.say("TEST platform of source %s on %s; stop it with Ctrl-C", name, p.url)
+			a.say("TEST platform of source %s on %s; stop it with Ctrl-C", name, p.URL)
 			<-cmd.Context().Done()
-			return p.stop()
+			return p.Close()
 		},
 	}
-	cmd.Flags().StringVar(&sourceName, "source", "", "configured source to stand in for (may be left out if there is one only)")
+	cmd.Flags().StringVar(&sourceName, "source", "", "configured source to simulate (default: the only one)")
 	cmd.Flags().StringVar(&address, "address", "", "host:port to listen on (default: that of the source's base_url)")
 	cmd.Flags().StringVar(&faults, "faults", "", "faults of every job, such as callback=never,status=ABORTED")
-	cmd.Flags().Float64Var(&scale, "time-scale", 1, "what a second of the platform takes: 0.001 is a millisecond")
-	cmd.Flags().DurationVar(&duration, "job-duration", 3*time.Second, "how long a job takes, before scaling")
-	cmd.Flags().Uint64Var(&seed, "seed", 1, "seed of everything that is left to chance")
+	cmd.Flags().Float64Var(&scale, "time-scale", 1, "duration of one second of the platform, in seconds")
+	cmd.Flags().DurationVar(&duration, "job-duration", 3*time.Second, "duration of a job, before --time-scale is applied")
+	cmd.Flags().Uint64Var(&seed, "seed", 1, "seed of the random numbers")
 	return cmd
 }
 
@@ -75,7 +72,7 @@ Faults are ordered with --faults, or for one job by metaData {"simulate": {…}}
 func loopbackOf(name string, s config.Source) (string, error) {
 	u, err := url.Parse(s.BaseURL)
 	if err != nil || u.Scheme != "http" {
-		return "", usagef("source %s is at %s, which is no loopback address; give --address", name, s.BaseURL)
+		return "", usagef("source %s is at %s, which is not a loopback address; give --address", name, s.BaseURL)
 	}
 	return u.Host, nil
 }
@@ -84,33 +81,10 @@ func loopbackOf(name string, s config.Source) (string, error) {
 func simulated(s config.Source, log zerolog.Logger) simulator.Options {
 	o := simulator.Options{
 		Element: s.ElementToken.Reveal(), User: s.UserSecret.Reveal(), Organization: s.OrganizationSecret.Reveal(),
-		Hub: s.Hub, Log: log,
+		Hub: s.Hub, Log: log, ErrorLog: logging.Std(log, "net/http"),
 	}
 	if len(s.SignatureKeys) > 0 {
 		o.SignatureKey = s.SignatureKeys[0].Value.Reveal()
 	}
 	return o
-}
-
-// standIn is a simulated platform behind a listener.
-type standIn struct {
-	*simulator.Platform
-	url    string
-	server *http.Server
-}
-
-func startPlatform(address string, o simulator.Options) (*standIn, error) {
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("opening the simulated platform: %w", err)
-	}
-	p := simulator.New(o)
-	s := &standIn{Platform: p, url: "http://" + ln.Addr().String() + simulator.Base}
-	s.server = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second, ErrorLog: logging.Std(o.Log, "net/http")}
-	go func() { _ = s.server.Serve(ln) }() // ends with stop
-	return s, nil
-}
-
-func (s *standIn) stop() error {
-	return errors.Join(s.server.Close(), s.Close())
 }

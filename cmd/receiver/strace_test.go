@@ -31,7 +31,7 @@ const jobsBlocks = "/streams/JOBS/msgs/"
 var (
 	straceCall   = regexp.MustCompile(`^(\d+) +(\w+)\((\d+)<([^>]*)>`)
 	straceResume = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>`)
-	straceWhole  = regexp.MustCompile(`, (\d+)(?:, \d+)?\) += (\d+)$`) // of a write: how much it was told, and how much it did
+	straceWhole  = regexp.MustCompile(`, (\d+)(?:, \d+)?\) += (\d+)$`) // of a write: the requested and the written length
 	eventSubject = regexp.MustCompile(`jobs\.[a-z0-9-]+\.[A-Za-z0-9_~-]+\.finished`)
 )
 
@@ -121,6 +121,7 @@ func (tr *trace) durable(ack call) bool {
 }
 
 func TestJudgeOfTraces(t *testing.T) {
+	t.Parallel()
 	const (
 		blk   = "7 pwrite64(5</d/streams/JOBS/msgs/1.blk>, \"..jobs.demo.1.finished..\", 9, 0) = 9\n"
 		sync  = "7 fsync(5</d/streams/JOBS/msgs/1.blk>) = 0\n"

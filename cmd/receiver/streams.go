@@ -8,18 +8,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"receiver/internal/config"
 	"receiver/internal/job"
-	"receiver/internal/publish"
+	"receiver/internal/plain"
+	"receiver/internal/publish/schema"
 )
 
 func newStreams(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "streams",
-		Short: "Compare the streams with the configuration, change their limits and copies, mend their files",
+		Short: "Compare, change, copy and repair the streams",
 		Example: "  receiver streams plan\n" +
 			"  receiver streams apply",
 	}
@@ -30,11 +29,13 @@ func newStreams(a *app) *cobra.Command {
 func newStreamsPlan(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "plan",
-		Short: "Show what differs between the streams and the configuration; change nothing",
-		Long: `plan shows, stream by stream, every setting that is otherwise than configured, what apply
-would change and how many stored messages would go for it, and what cannot be changed in
-place and what to do then. A receiver never changes a stream by itself: it starts on other
-limits with a warning, and not at all where its promises could not be kept.`,
+		Short: "Show the differences between the streams and the configuration",
+		Long: `plan shows for each stream every setting that differs from the configuration, what apply would
+change, how many stored messages would be deleted, and which settings cannot be changed in place
+and what to do about them. It changes nothing.
+
+A receiver never changes a stream by itself. It starts with a warning if limits differ, and
+refuses to start if a difference would break its guarantees.`,
 		Example: "  receiver streams plan\n  receiver streams plan -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -42,7 +43,7 @@ limits with a warning, and not at all where its promises could not be kept.`,
 			if err != nil {
 				return err
 			}
-			survey, done, err := a.survey(cmd.Context(), cfg, a.inspect)
+			survey, done, err := a.opener(cfg).Survey(cmd.Context(), false)
 			if err != nil {
 				return err
 			}
@@ -70,18 +71,20 @@ func newStreamsApply(a *app) *cobra.Command {
 	var f applyFlags
 	cmd := &cobra.Command{
 		Use:   "apply",
-		Short: "Change limits and copies of the streams to what is configured",
-		Long: `apply shows the plan, asks, and makes those of its changes that can be made in place.
-Stored messages go only with --drop. It works while receivers run; the change is recorded
-in the stream ACTIONS. It exits 0 when the streams are as configured.`,
+		Short: "Change the streams to the configured limits and replicas",
+		Long: `apply shows the plan, asks for confirmation, and makes the changes that can be made in place. It
+deletes stored messages only with --drop. It works while receivers run, and records the change in
+the stream ACTIONS.
+
+Exit codes: 0 the streams are as configured; 1 they are not; 2 wrong usage or configuration.`,
 		Example: "  receiver streams apply\n" +
 			"  RECEIVER_NATS_REPLICAS=3 receiver streams apply --yes --wait 10m",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.applyStreams(cmd.Context(), f) },
 	}
-	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask; needed where there is no terminal to ask on")
-	cmd.Flags().BoolVar(&f.drop, "drop", false, "stored messages may go where a new limit leaves no room for them")
-	cmd.Flags().DurationVar(&f.wait, "wait", time.Minute, "how long to wait for new copies to be complete")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask for confirmation; required without a terminal")
+	cmd.Flags().BoolVar(&f.drop, "drop", false, "allow new limits to delete stored messages")
+	cmd.Flags().DurationVar(&f.wait, "wait", time.Minute, "time to wait for new replicas")
 	f.flags(cmd)
 	return cmd
 }
@@ -91,10 +94,10 @@ func (a *app) applyStreams(ctx context.Context, f applyFlags) error {
 	if err != nil {
 		return err
 	}
-	if !f.yes && (a.output == "json" || !isTerminal(a.in) || !isTerminal(a.talk)) {
-		return usagef("there is no terminal to ask on: say --yes to apply what `receiver streams plan` shows")
+	if !f.yes && (a.output == "json" || !plain.IsTerminal(a.in) || !plain.IsTerminal(a.talk)) {
+		return usagef("no terminal to ask for confirmation: give --yes to apply the plan of `receiver streams plan`")
 	}
-	survey, done, err := a.survey(ctx, cfg, a.own(cfg))
+	survey, done, err := a.opener(cfg).Survey(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -126,30 +129,22 @@ func (a *app) applyStreams(ctx context.Context, f applyFlags) error {
 }
 
 // applyPlan makes the changes, if they may be made.
-func (a *app) applyPlan(ctx context.Context, survey *publish.Survey, plan publish.Plan, f applyFlags) error {
+func (a *app) applyPlan(ctx context.Context, survey *schema.Survey, plan schema.Plan, f applyFlags) error {
 	if n := plan.Drops(); n > 0 && !f.drop {
-		return fmt.Errorf("%d stored messages would go: nothing was changed; say --drop if they may", n)
+		return fmt.Errorf("nothing was changed: %d stored messages would be deleted; give --drop to allow that", n)
 	}
 	if !f.yes {
-		if err := a.confirm(ctx, "Apply it? Only yes does: "); err != nil {
+		if err := a.confirm(ctx, "Apply the plan? Type yes to continue: "); err != nil {
 			return err
 		}
 	}
-	action := f.action(job.ActionStreams)
-	action.Time = time.Now()
-	if err := survey.Apply(ctx, plan, f.drop, action, func(stream string) { a.say("%s changed", stream) }); err != nil {
+	if err := survey.Apply(ctx, plan, f.drop, f.action(job.ActionStreams), func(stream string) { a.say("%s changed", stream) }); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.wait)
 	defer cancel()
-	for _, s := range plan.Streams {
-		for _, c := range s.Changes {
-			if c.Setting == "num_replicas" && c.Blocked == "" {
-				if err := survey.Copied(ctx, s.Stream); err != nil {
-					return fmt.Errorf("everything is changed, but %w; `receiver doctor` says when they are", err)
-				}
-			}
-		}
+	if err := survey.AwaitCopies(ctx, plan); err != nil {
+		return fmt.Errorf("all settings are changed, but %w; run `receiver doctor` to check again", err)
 	}
 	return nil
 }
@@ -173,7 +168,7 @@ func (a *app) confirm(ctx context.Context, question string) error {
 	return errors.New("nothing was changed")
 }
 
-func (a *app) printPlan(p publish.Plan) error {
+func (a *app) printPlan(p schema.Plan) error {
 	var rows [][]string
 	for _, s := range p.Streams {
 		if s.Missing {
@@ -191,77 +186,16 @@ func (a *app) printPlan(p publish.Plan) error {
 }
 
 // effect says what becomes of a change.
-func effect(c publish.Change) string {
+func effect(c schema.Change) string {
 	text := "apply changes it"
 	switch {
 	case c.Blocked != "":
 		text = "not in place: " + c.Blocked
 	case c.Drops > 0:
-		text = fmt.Sprintf("apply --drop changes it, and %d stored messages go", c.Drops)
+		text = fmt.Sprintf("apply --drop changes it and deletes %d stored messages", c.Drops)
 	}
 	if c.Refused {
-		text += "; no receiver starts on it as it is"
+		text += "; no receiver starts with the current setting"
 	}
 	return text
-}
-
-// survey connects to the streams as they are: through the server that runs, else by the
-// one that alone returns for the folder.
-func (a *app) survey(
-	ctx context.Context, cfg *config.Config, alone func(folder string, log zerolog.Logger) (*publish.Server, error),
-) (*publish.Survey, closer, error) {
-	log := a.logger(cfg.Log)
-	options := busOptions(cfg, log)
-	if cfg.NATS.Mode == config.ModeExternal {
-		survey, err := publish.SurveyCluster(ctx, external(cfg), options)
-		if err != nil {
-			return nil, nil, err
-		}
-		return survey, survey.Close, nil
-	}
-	folder := cfg.Abs(cfg.NATS.Embedded.Folder)
-	survey, err := publish.SurveyFolder(ctx, folder, options)
-	if err == nil {
-		return survey, survey.Close, nil
-	}
-	if !errors.Is(err, publish.ErrNotRunning) {
-		return nil, nil, err
-	}
-	server, err := alone(folder, log)
-	if errors.Is(err, publish.ErrNoStore) {
-		return nil, nil, fmt.Errorf("%w; `receiver serve` or `receiver submit` makes them", err)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	survey, err = server.Survey(ctx, options)
-	if err != nil {
-		server.Stop()
-		return nil, nil, err
-	}
-	return survey, func() { survey.Close(); server.Stop() }, nil
-}
-
-// inspect opens a copy of the folder, so that looking changes nothing.
-func (a *app) inspect(folder string, log zerolog.Logger) (*publish.Server, error) {
-	server, err := publish.Inspect(folder, log)
-	if err == nil {
-		a.say("no receiver runs on %s: reading a private copy of its streams", folder)
-	}
-	return server, err
-}
-
-// own opens the folder itself, if there is anything in it to change.
-func (a *app) own(cfg *config.Config) func(string, zerolog.Logger) (*publish.Server, error) {
-	return func(folder string, log zerolog.Logger) (*publish.Server, error) {
-		if _, err := publish.FolderFacts(folder, busOptions(cfg, log).Streams); err != nil {
-			return nil, err
-		}
-		a.say("no receiver runs on %s: opening its streams for this command", folder)
-		server, err := publish.Start(embedded(cfg, log))
-		if err != nil {
-			return nil, portTaken(cfg.NATS.Embedded.Address, err)
-		}
-		return server, nil
-	}
 }

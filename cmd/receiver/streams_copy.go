@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/internal/job"
+	"receiver/internal/plain"
 )
 
 // copyFlags are the flags of streams copy.
@@ -21,23 +22,23 @@ func newStreamsCopy(a *app) *cobra.Command {
 	var f copyFlags
 	cmd := &cobra.Command{
 		Use:   "copy STREAM",
-		Short: "Replace a stream whose storage or retention is not as configured by a copy of itself",
-		Long: `copy replaces JOBS, ATTEMPTS, ACTIONS or CHECKPOINTS where plan says that a setting cannot
-be changed in place: through a mirror named STREAM_COPY and back, with the same sequences and
-times. Before a stream is removed, the other one has been seen to have the same first and last
-sequence, as many messages, the same first and last message, and all of its copies on other
-servers; otherwise nothing is removed.
+		Short: "Replace a stream by a copy with the configured storage or retention",
+		Long: `copy replaces JOBS, ATTEMPTS, ACTIONS or CHECKPOINTS if plan says that a setting cannot be changed
+in place. It copies the stream to a mirror named STREAM_COPY and back, with the same sequences and
+times. Before it removes a stream, it checks that the copy has the same first and last sequence,
+the same number of messages, the same first and last message, and all of its replicas.
 
-Stop the receivers first. While it is copied nothing is stored in the stream, and the platform
-repeats its callbacks. A copy that was interrupted is gone on with by the same command. Consumers go
-with the old stream. It needs NATS 2.12 or newer; the start of it is recorded in the stream ACTIONS.`,
+Stop the receivers first: during the copy nothing can be stored in the stream, and the platform
+retries its callbacks. To continue an interrupted copy, run the same command again. The consumers
+of the stream are removed with it. copy needs NATS 2.12 or newer. It records its start in the
+stream ACTIONS.`,
 		Example: "  receiver streams copy JOBS\n" +
 			"  receiver streams copy JOBS --yes --wait 1h && receiver streams apply",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.copyStream(cmd.Context(), args[0], f) },
 	}
-	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask; needed where there is no terminal to ask on")
-	cmd.Flags().DurationVar(&f.wait, "wait", 10*time.Minute, "how long it may take altogether")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "do not ask for confirmation; required without a terminal")
+	cmd.Flags().DurationVar(&f.wait, "wait", 10*time.Minute, "timeout of the whole copy")
 	f.flags(cmd)
 	return cmd
 }
@@ -47,31 +48,29 @@ func (a *app) copyStream(ctx context.Context, stream string, f copyFlags) error 
 	if err != nil {
 		return err
 	}
-	if !f.yes && (!isTerminal(a.in) || !isTerminal(a.talk)) {
-		return usagef("there is no terminal to ask on: say --yes to replace stream %s by a copy of itself", stream)
+	if !f.yes && (!plain.IsTerminal(a.in) || !plain.IsTerminal(a.talk)) {
+		return usagef("no terminal to ask for confirmation: give --yes to replace stream %s by a copy", stream)
 	}
 	if !f.yes {
-		if err := a.confirm(ctx, fmt.Sprintf("Are the receivers stopped, and shall %s be replaced by a copy of itself? Only yes does: ", stream)); err != nil {
+		if err := a.confirm(ctx, fmt.Sprintf("Are all receivers stopped? Replace %s by a copy? Type yes to continue: ", stream)); err != nil {
 			return err
 		}
 	}
-	survey, done, err := a.survey(ctx, cfg, a.own(cfg))
+	survey, done, err := a.opener(cfg).Survey(ctx, true)
 	if err != nil {
 		return err
 	}
 	defer done()
-	action := f.action(job.ActionStreams)
-	action.Time = time.Now()
 	ctx, cancel := context.WithTimeout(ctx, f.wait)
 	defer cancel()
 	steps := 0
-	if err := survey.Copy(ctx, stream, action, func(step string) { steps++; a.say("%s", step) }); err != nil {
+	if err := survey.Copy(ctx, stream, f.action(job.ActionStreams), func(step string) { steps++; a.say("%s", step) }); err != nil {
 		return err
 	}
 	if steps == 0 {
-		a.say("nothing of %s takes a copy: see `receiver streams plan`", stream)
+		a.say("%s has no setting that needs a copy; see `receiver streams plan`", stream)
 		return nil
 	}
-	a.say("`receiver streams apply` changes what is still otherwise than configured; `receiver audit verify` sees that the seal fits")
+	a.say("run `receiver streams apply` for the remaining differences, then `receiver audit verify`")
 	return nil
 }

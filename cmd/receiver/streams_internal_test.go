@@ -7,11 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"receiver/internal/publish"
+	"receiver/internal/publish/schema"
 )
 
 // Nothing but yes is a yes.
 func TestConfirm(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		said string
 		want bool
@@ -25,6 +26,7 @@ func TestConfirm(t *testing.T) {
 }
 
 func TestConfirmEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	silent, hold := io.Pipe()
@@ -35,14 +37,15 @@ func TestConfirmEndsWithItsContext(t *testing.T) {
 }
 
 func TestEffect(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
-		change publish.Change
+		change schema.Change
 		want   string
 	}{
-		{publish.Change{}, "apply changes it"},
-		{publish.Change{Drops: 7}, "apply --drop changes it, and 7 stored messages go"},
-		{publish.Change{Refused: true}, "apply changes it; no receiver starts on it as it is"},
-		{publish.Change{Blocked: "copy it", Refused: true}, "not in place: copy it; no receiver starts on it as it is"},
+		{schema.Change{}, "apply changes it"},
+		{schema.Change{Drops: 7}, "apply --drop changes it and deletes 7 stored messages"},
+		{schema.Change{Refused: true}, "apply changes it; no receiver starts with the current setting"},
+		{schema.Change{Blocked: "copy it", Refused: true}, "not in place: copy it; no receiver starts with the current setting"},
 	} {
 		if got := effect(tt.change); got != tt.want {
 			t.Errorf("effect(%+v) = %q, want %q", tt.change, got, tt.want)

@@ -8,7 +8,9 @@ import (
 
 	"receiver/internal/config"
 	"receiver/internal/job"
+	"receiver/internal/natsserver/storefolder"
 	"receiver/internal/publish"
+	"receiver/internal/service"
 )
 
 func newStreamsMend(a *app) *cobra.Command {
@@ -16,18 +18,19 @@ func newStreamsMend(a *app) *cobra.Command {
 	var accept bool
 	cmd := &cobra.Command{
 		Use:   "mend",
-		Short: "Have an embedded store start again that is damaged or has lost something",
-		Long: `mend is for a store that the receiver refuses to start on. Restoring its folder from a backup
-is better where there is one.
+		Short: "Repair an embedded store that the receiver refuses to start on",
+		Long: `mend repairs a store that is damaged or incomplete. If you have a backup of the store's folder,
+restore the backup instead.
 
-Where something in its files is damaged that the server would lose other messages over, mend
-leaves out what has no right checksum, nothing else, and keeps the files as they were in a
-folder beside them. Where messages, files or streams are missing, or the folder is not that of
-the store that is known, it changes nothing unless you say --accept-loss; then the receiver
-goes on without what is missing. Sequence numbers of what is gone are not given again.
+Damaged files: if the NATS server would drop good messages because of the damage, mend removes
+only what has a wrong checksum, and keeps the original files in a folder beside them.
 
-Who did it, and what is gone, is recorded among the actions, and audit verify says which
-records are missing.`,
+Missing data: if messages, files or streams are missing, or the folder belongs to another store,
+mend changes nothing without --accept-loss. With it, the receiver continues without the missing
+data. Sequence numbers of lost messages are not used again.
+
+mend records the operator and the loss in the stream ACTIONS; audit verify names the missing
+records.`,
 		Example: "  receiver streams mend --reason 'the disk failed'\n" +
 			"  receiver streams mend --accept-loss --reason 'no backup of the old disk'\n" +
 			"  receiver audit verify",
@@ -38,33 +41,32 @@ records are missing.`,
 				return err
 			}
 			if cfg.NATS.Mode == config.ModeExternal {
-				return usagef("the streams are on a NATS cluster, which keeps its own files; mend is for nats.mode embedded")
+				return usagef("the streams are on a NATS cluster; `receiver streams mend` is for nats.mode embedded and edge")
 			}
 			return a.mend(cmd.Context(), cfg, accept, who.action(job.ActionMend))
 		},
 	}
-	cmd.Flags().BoolVar(&accept, "accept-loss", false, "go on without what is missing, which is recorded")
+	cmd.Flags().BoolVar(&accept, "accept-loss", false, "continue without the missing data, and record the loss")
 	who.flags(cmd)
 	return cmd
 }
 
 func (a *app) mend(ctx context.Context, cfg *config.Config, accept bool, action job.Action) error {
-	done, err := publish.Mend(embedded(cfg, a.logger(cfg.Log)), accept, action)
+	done, err := a.opener(cfg).Mend(accept, action)
 	if err != nil {
 		return err
 	}
 	if err := a.tellMended(done); err != nil || len(done.LeftOut)+len(done.Lost) == 0 {
 		return err
 	}
-	_, stop, err := a.write(ctx, cfg) // opening the store records it
-	if err != nil {
-		return fmt.Errorf("it is done, and the next `receiver serve` records it; opening the store now did not work: %w", err)
+	// Opening the store records it.
+	if err := a.openStore(ctx, cfg, service.Opener.Write, func(*publish.Store) error { return nil }); err != nil {
+		return fmt.Errorf("the repair is done, but opening the store to record it failed: %w; the next `receiver serve` records it", err)
 	}
-	stop()
 	return nil
 }
 
-func (a *app) tellMended(done publish.Mended) error {
+func (a *app) tellMended(done storefolder.Mended) error {
 	if a.output == "json" {
 		done.LeftOut, done.Lost = append([]string{}, done.LeftOut...), append([]string{}, done.Lost...)
 		return printJSON(a.out, done)
@@ -81,9 +83,9 @@ func (a *app) tellMended(done publish.Mended) error {
 	}
 	switch {
 	case len(done.LeftOut) > 0:
-		a.say("the files as they were are in %s; keep them, and run `receiver audit verify`", done.Kept)
+		a.say("the original files are in %s; keep them, and run `receiver audit verify`", done.Kept)
 	case len(done.Lost) > 0:
-		a.say("the receiver goes on without it; run `receiver audit verify`")
+		a.say("the receiver continues without the missing data; run `receiver audit verify`")
 	default:
 		a.say("nothing is damaged or missing, and nothing was changed")
 	}

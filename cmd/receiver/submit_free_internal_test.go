@@ -11,18 +11,21 @@ import (
 	"testing"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
 // A file may take an hour. A receiver that starts meanwhile gets the folder, and the job is
 // recorded all the same.
-func TestAnUploadHoldsNobodyUp(t *testing.T) {
+func TestUploadDoesNotLockTheFolder(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	folder := filepath.Join(dir, "data")
 	var started error
 	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		server, err := publish.Start(publish.Embedded{Folder: folder})
+		server, err := natsserver.Start(natsserver.Embedded{Folder: folder})
 		if started = err; err == nil {
 			server.Stop()
 		}
@@ -46,12 +49,12 @@ nats: {embedded: {folder: data, address: "127.0.0.1:0"}}
 	if started != nil {
 		t.Errorf("a receiver that started while the file was sent: %v", started)
 	}
-	server, err := publish.Start(publish.Embedded{Folder: folder})
+	server, err := natsserver.Start(natsserver.Embedded{Folder: folder})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer server.Stop()
-	bus, err := server.Open(t.Context(), publish.Options{})
+	bus, err := publish.Open(t.Context(), server, conn.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,67 +9,24 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"receiver/internal/job"
+	"receiver/internal/natsserver"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 	"receiver/internal/submit"
 )
 
-// The platform has taken the job; that the store is away for a moment must not lose it.
-func TestASubmittedEventIsInsistedOn(t *testing.T) {
-	other := errors.New("another fault")
-	for _, tt := range []struct {
-		name  string
-		away  time.Duration // the store
-		then  error
-		leave time.Duration // whoever submits, if at all
-		want  error
-	}{
-		{name: "there"},
-		{name: "away for a moment", away: 30 * time.Second},
-		{name: "away for good", away: time.Hour, want: publish.ErrUnavailable},
-		{name: "a fault that stays", then: other, want: other},
-		{name: "nobody waits any more", away: 30 * time.Second, leave: 10 * time.Second, want: publish.ErrUnavailable},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				if tt.leave > 0 {
-					defer time.AfterFunc(tt.leave, cancel).Stop()
-				}
-				began := time.Now()
-				stored, err := insist(ctx, func(ctx context.Context, e job.Event) (job.Stored, error) {
-					switch {
-					case ctx.Err() != nil:
-						t.Error("published with a context that has ended")
-					case time.Since(began) < tt.away:
-						return job.Stored{}, publish.ErrUnavailable
-					}
-					return job.Stored{Event: e, Sequence: 1}, tt.then
-				}, job.Event{Kind: job.Submitted})
-				if !errors.Is(err, tt.want) || err == nil && stored.Sequence != 1 {
-					t.Errorf("insist = %+v, %v, want %v", stored, err, tt.want)
-				}
-				if took := time.Since(began); took > insistence+5*time.Second {
-					t.Errorf("it took %v", took)
-				}
-			})
-		})
-	}
-}
-
 // Each row is what the platform answers to one question after another about job 77.
-func TestWhoWaitsBelievesNoAnswerAboutAnotherJob(t *testing.T) {
+func TestWaitIgnoresAnswersAboutOtherJobs(t *testing.T) {
+	t.Parallel()
 	const other, ended = `{"id":"78","status":"COMPLETED","recordsFailedCount":0}`, `{"id":"77","status":"COMPLETED","recordsFailedCount":0}`
-	server, err := publish.Start(publish.Embedded{Folder: t.TempDir()})
+	server, err := natsserver.Start(natsserver.Embedded{Folder: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer server.Stop()
-	bus, err := server.Open(t.Context(), publish.Options{})
+	bus, err := publish.Open(t.Context(), server, conn.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,10 +50,9 @@ func TestWhoWaitsBelievesNoAnswerAboutAnotherJob(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			attach := func(context.Context) (*publish.Bus, closer, error) { return bus, func() {}, nil }
 			var out, talk bytes.Buffer
 			a := &app{out: &out, talk: &talk}
-			err = a.follow(t.Context(), follow{attach: attach, client: client, source: "demo", id: "77", timeout: time.Minute, every: time.Millisecond})
+			err = a.follow(t.Context(), client, time.Minute, submit.Following{ID: "77", Every: time.Millisecond, Listen: finishedIn(bus)})
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("follow = %v, want %v", err, tt.want)
 			}

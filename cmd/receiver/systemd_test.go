@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// A socket that systemd opened is served: whoever connects before the receiver is up waits.
+// A socket that systemd opened is served: connections made before the receiver is up wait.
 func TestASocketOfSystemdIsServed(t *testing.T) {
+	t.Parallel()
 	dir := configured(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -34,7 +35,7 @@ func TestASocketOfSystemdIsServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := (&http.Client{Timeout: patience}).Do(request)
+	answer, err := (&http.Client{Timeout: waitTimeout}).Do(request)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, cmd.Stderr)
 	}

@@ -25,11 +25,39 @@ func table(w io.Writer, head []string, rows [][]string) error {
 	return t.Flush()
 }
 
+// printTable prints rows in columns, or value with --output json.
+func (a *app) printTable(value any, head []string, rows [][]string) error {
+	if a.output == "json" {
+		return printJSON(a.out, value)
+	}
+	return table(a.out, head, rows)
+}
+
+// printEach prints a row for each item, or with --output json what object makes of it, each on a
+// line of its own.
+func printEach[T any](a *app, items []T, object func(T) any, head []string, row func(T) []string) error {
+	rows := make([][]string, 0, len(items))
+	for _, item := range items {
+		if a.output != "json" {
+			rows = append(rows, row(item))
+		} else if err := printJSON(a.out, object(item)); err != nil {
+			return err
+		}
+	}
+	if a.output == "json" {
+		return nil
+	}
+	return table(a.out, head, rows)
+}
+
+// itself is for printEach.
+func itself[T any](item T) any { return item }
+
 // printable escapes what is not printable in a text from outside.
 func printable(s string) string { return plain.Text(s) }
 
-// printJSON writes a value on one line. What is not printable in a text from outside is
-// escaped, as printable does: a terminal takes some of it for commands.
+// printJSON writes a value on one line. Unprintable characters in a text from outside are escaped,
+// as printable does: a terminal takes some of them for commands.
 func printJSON(w io.Writer, v any) error {
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)

@@ -9,6 +9,7 @@ import (
 
 // A terminal takes more than the bytes below a space for commands.
 func TestJSONMovesNoCursor(t *testing.T) {
+	t.Parallel()
 	want := "a\u009b31m \u007f \u202e <é> 😀 \U000e0041 \x1b[2J"
 	var out bytes.Buffer
 	if err := printJSON(&out, want); err != nil {

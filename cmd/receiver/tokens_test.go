@@ -97,7 +97,7 @@ func TestTokensOfAReceiverThatRuns(t *testing.T) {
 	began := time.Now()
 	receiver("tokens", "remove", "prometheus", "--file", "receiver-tokens.json")
 	inForce(`"removed":\["prometheus`)
-	if took := time.Since(began); took > patience/2 {
+	if took := time.Since(began); took > waitTimeout/2 {
 		t.Errorf("the removal took %v", took)
 	}
 	if got := ask("GET", "/metrics", reader); got != 401 {

@@ -50,7 +50,7 @@ func TestUploadAgainstCurl(t *testing.T) {
 				"receiver", "submit", "--object", "contact", "--no-check", "--file", file,
 			}
 			logUploads(t, size, sink.measure(t, []bench.Lane{
-				// Without the settings and the proxy of whoever runs this.
+				// Without the settings and the proxy of the current user.
 				sink.lane(t, "`curl -F`", alone, curl, "-q", "--noproxy", "*", "--cacert", certificate, "-sS", "--fail-with-body",
 					"-F", "file=@"+file, url+"/elements/api-v2/hubs/marketing/bulk/contact"),
 				sink.lane(t, "`submit` through `serve`", served, submit...),

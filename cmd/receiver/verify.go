@@ -9,6 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/internal/config"
+	"receiver/internal/diagnose"
+	"receiver/internal/publish"
+	"receiver/internal/service"
 	"receiver/internal/verify"
 )
 
@@ -23,17 +26,19 @@ func newVerify(a *app) *cobra.Command {
 	var v verifyCommand
 	cmd := &cobra.Command{
 		Use:   "verify {--key-file FILE | --source NAME} --signature 'sha256=…' [BODY-FILE|-]",
-		Short: "Judge a signature as the receiver would; exit 0 if accepted, 1 if not",
-		Long: `verify judges the value of an Elements-Webhook-Signature header over the exact bytes of a
-file, or of standard input, with the same code that judges callbacks. Give --signature
-twice to see what two headers give. The verdict goes to standard output. The keys are
-those of --source in the configuration, or the one in --key-file.
+		Short: "Verify a signature as the receiver would",
+		Long: `verify checks the value of an Elements-Webhook-Signature header against the exact bytes of a file
+or of standard input, with the code that verifies callbacks. It prints the verdict. The keys are
+those of --source in the configuration, or the key in --key-file. Give --signature twice to test
+a request with two signature headers.
 
-With --explain it says why a signature is refused: it looks for the usual mistakes with
-encoding, hash, key and body, one or two at once, that give exactly this signature. With
---source it knows the configured keys of all sources, and with --history also compares
-the newest callbacks in the streams. Verdict and exit code stay the same, and neither a
-key nor a right signature is ever printed.`,
+With --explain it says why a signature is refused: it searches for common mistakes with encoding,
+hash, key and body, alone or in pairs, that produce exactly this signature. With --source it also
+tries the configured keys of all sources, and with --history it compares the newest callbacks in
+the streams. The verdict and the exit code stay the same. Keys and correct signatures are never
+printed.
+
+Exit codes: 0 accepted; 1 refused; 2 wrong usage or configuration.`,
 		Example: "  receiver verify --key-file signature.key --signature 'sha256=jHdb…' body.json\n" +
 			"  receiver verify --explain --source crm --history --signature 'sha256=jHdb…' body.json",
 		Args: cobra.MaximumNArgs(1),
@@ -44,9 +49,9 @@ key nor a right signature is ever printed.`,
 			return v.run(cmd.Context(), a, args)
 		},
 	}
-	cmd.Flags().StringVar(&v.keyFile, "key-file", "", "file with the signature key that judges")
-	cmd.Flags().StringVar(&v.source, "source", "", "configured source whose keys judge; beside --key-file, whose keys are tried by --explain")
-	cmd.Flags().StringArrayVar(&v.signatures, "signature", nil, "value of the signature header; none means that it is missing")
+	cmd.Flags().StringVar(&v.keyFile, "key-file", "", "file with the signature key")
+	cmd.Flags().StringVar(&v.source, "source", "", "configured source with the keys; with --key-file,\nonly --explain uses them")
+	cmd.Flags().StringArrayVar(&v.signatures, "signature", nil, "value of the signature header (default: no header)")
 	cmd.Flags().BoolVar(&v.explain, "explain", false, "say why the signature is refused")
 	cmd.Flags().BoolVar(&v.history, "history", false, "compare with the newest callbacks of --source in the streams")
 	return cmd
@@ -55,17 +60,17 @@ key nor a right signature is ever printed.`,
 func (v *verifyCommand) check(cmd *cobra.Command) error {
 	switch {
 	case v.keyFile == "" && v.source == "":
-		return usagef("--key-file is required, or --source; see `%s --help`", cmd.CommandPath())
+		return usagef("--key-file or --source is required; see `%s --help`", cmd.CommandPath())
 	case v.history && (!v.explain || v.source == ""):
-		return usagef("--history goes with --explain and --source; see `%s --help`", cmd.CommandPath())
+		return usagef("--history needs --explain and --source; see `%s --help`", cmd.CommandPath())
 	case v.keyFile != "" && v.source != "" && !v.explain:
-		return usagef("--key-file and --source go together only with --explain; see `%s --help`", cmd.CommandPath())
+		return usagef("--key-file and --source can be combined only with --explain; see `%s --help`", cmd.CommandPath())
 	}
 	return nil
 }
 
 func (v *verifyCommand) run(ctx context.Context, a *app, args []string) error {
-	q := verify.Question{Values: v.signatures}
+	q := diagnose.Question{Values: v.signatures}
 	var judge *verify.Verifier
 	var cfg *config.Config
 	var err error
@@ -87,15 +92,18 @@ func (v *verifyCommand) run(ctx context.Context, a *app, args []string) error {
 		return a.printVerdict(verdict, nil)
 	}
 	if v.history {
-		if q.Earlier, err = v.earlier(ctx, a, cfg); err != nil {
+		if err := a.openStore(ctx, cfg, service.Opener.Read, func(store *publish.Store) (err error) {
+			q.Earlier, err = service.EarlierCallbacks(ctx, store, v.source)
+			return err
+		}); err != nil {
 			return err
 		}
 	}
-	return a.printVerdict(verdict, verify.Explain(q))
+	return a.printVerdict(verdict, diagnose.Explain(q))
 }
 
 // bySource takes the keys from the configuration.
-func (v *verifyCommand) bySource(a *app, q *verify.Question) (*config.Config, *verify.Verifier, error) {
+func (v *verifyCommand) bySource(a *app, q *diagnose.Question) (*config.Config, *verify.Verifier, error) {
 	cfg, err := a.load()
 	if err != nil {
 		return nil, nil, err
@@ -104,13 +112,13 @@ func (v *verifyCommand) bySource(a *app, q *verify.Question) (*config.Config, *v
 	if err != nil {
 		return nil, nil, err
 	}
-	q.Keys, q.Others = candidates(cfg, name)
-	judge, err := verifier(s)
+	q.Keys, q.Others = service.KeyCandidates(cfg, name)
+	judge, err := service.Verifier(s)
 	return cfg, judge, err
 }
 
 // byFile takes the key from a file; what was configured are others then.
-func (v *verifyCommand) byFile(a *app, q *verify.Question) (*verify.Verifier, error) {
+func (v *verifyCommand) byFile(a *app, q *diagnose.Question) (*verify.Verifier, error) {
 	secret, err := keyFrom(v.keyFile)
 	if v.explain && errors.Is(err, config.ErrFlawed) {
 		a.say("warning: %v", err) // what that makes of a signature is what is asked for
@@ -124,21 +132,12 @@ func (v *verifyCommand) byFile(a *app, q *verify.Question) (*verify.Verifier, er
 		return nil, usageError{err}
 	}
 	q.Others = append(q.Keys, q.Others...)
-	q.Keys = []verify.Candidate{verify.NewCandidate("", v.keyFile, secret)}
+	q.Keys = []diagnose.Candidate{diagnose.NewCandidate("", v.keyFile, secret)}
 	return verify.New(key)
 }
 
-func (v *verifyCommand) earlier(ctx context.Context, a *app, cfg *config.Config) ([]verify.Earlier, error) {
-	bus, done, err := a.read(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	return history(ctx, bus, v.source)
-}
-
 // printVerdict prints a verdict and, if they were asked for, the findings.
-func (a *app) printVerdict(v verify.Verdict, found []verify.Finding) error {
+func (a *app) printVerdict(v verify.Verdict, found []diagnose.Finding) error {
 	var err error
 	if a.output == "json" {
 		out := map[string]any{"accepted": v.Accepted()}
@@ -166,7 +165,7 @@ func (a *app) printVerdict(v verify.Verdict, found []verify.Finding) error {
 }
 
 // findingText is a finding as people read it.
-func findingText(n int, f verify.Finding) string {
+func findingText(n int, f diagnose.Finding) string {
 	var b strings.Builder
 	proved := ""
 	if f.Proved {

@@ -4,7 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
-	"runtime/debug"
+
+	"receiver/internal/service"
 
 	"github.com/spf13/cobra"
 )
@@ -12,11 +13,12 @@ import (
 func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Print the version of this binary",
+		Short:   "Print the version of this program",
+		Long:    `version prints the version of the program and of the Go release that built it.`,
 		Example: "  receiver version\n  receiver version -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			version, revision := build()
+			version, revision := service.Version()
 			if a.output == "json" {
 				return json.NewEncoder(a.out).Encode(map[string]string{
 					"version": version, "revision": revision, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
@@ -26,19 +28,4 @@ func newVersion(a *app) *cobra.Command {
 			return err
 		},
 	}
-}
-
-// build returns what the Go toolchain recorded of this binary.
-func build() (version, revision string) {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown", "unknown"
-	}
-	version, revision = info.Main.Version, "unknown"
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			revision = s.Value
-		}
-	}
-	return version, revision
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// waitingForNATS starts a receiver whose NATS is not there.
+// waitingForNATS starts a receiver whose NATS server is unreachable.
 func waitingForNATS(t *testing.T, p ports, urls string) *replica {
 	t.Helper()
 	r := &replica{dir: t.TempDir()}
@@ -78,8 +78,8 @@ func TestServeWaitsForNATS(t *testing.T) {
 	mark := r.logged()
 	startWith(t, ".", "nats-server", "-js", "-sd", t.TempDir(), "-a", p.host, "-p", p.nats)
 	r.awaitLog(t, mark, `"message":"listening"`)
-	r.awaitLog(t, mark, `"message":"SIGHUP: reading the configuration again"`)
-	r.awaitLog(t, mark, `"url":"nats://nowhere.invalid:4222".*"message":"one of nats.urls cannot be reached; another one is used"`)
+	r.awaitLog(t, mark, `"message":"SIGHUP received; the receiver reads the configuration again"`)
+	r.awaitLog(t, mark, `"url":"nats://nowhere.invalid:4222".*"message":"one of nats.urls cannot be reached; the receiver uses another one"`)
 	if _, said := r.command(t, "doctor"); !strings.Contains(said, "warning  nats       nats://nowhere.invalid:4222: ") {
 		t.Errorf("doctor says %s, want a warning of the wrong URL", said)
 	}
@@ -142,7 +142,7 @@ func TestServeWaitsForWhatMayPass(t *testing.T) {
 	}
 }
 
-// What cannot get right by itself ends serve, with what to do.
+// An error that needs a change by an operator ends serve, and the message says what to do.
 func TestServeDoesNotWaitForWhatStaysWrong(t *testing.T) {
 	t.Parallel()
 	p, err := newPorts()

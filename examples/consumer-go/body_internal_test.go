@@ -24,7 +24,7 @@ func (m message) Headers() nats.Header { return m.header }
 // Data returns the payload.
 func (m message) Data() []byte { return m.data }
 
-func TestShownSaysWhatBecameOfTheBody(t *testing.T) {
+func TestShownNamesTheStateOfTheBody(t *testing.T) {
 	ours, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func main() {
 	url := flag.String("url", cmp.Or(os.Getenv("NATS_URL"), nats.DefaultURL), "address of the NATS server")
 	creds := flag.String("creds", os.Getenv("NATS_CREDS"), "credentials file that receiver consumers add wrote")
 	prefix := flag.String("inbox-prefix", cmp.Or(os.Getenv("NATS_INBOX_PREFIX"), nats.InboxPrefix[:len(nats.InboxPrefix)-1]), "prefix of the subjects on which we are answered")
-	durable := flag.String("durable", "consumer-go", "name by which the server knows how far we have come")
+	durable := flag.String("durable", "consumer-go", "name of the durable consumer, which keeps the position")
 	count := flag.Int("count", 0, "stop after this many events; 0 means never")
 	identity := flag.String("identity-file", "", "age identity file to decrypt bodies with")
 	flag.Parse()

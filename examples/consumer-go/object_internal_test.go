@@ -15,24 +15,27 @@ import (
 
 	"receiver/internal/consumers"
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
+	"receiver/internal/publish/durables"
 )
 
 // TestABodyInTheObjectStoreIsRead reads as every consumer of the embedded server does: with
 // what its credentials let it do and no more.
 func TestABodyInTheObjectStoreIsRead(t *testing.T) {
 	folder := t.TempDir()
-	s, err := publish.Start(publish.Embedded{Folder: folder, Address: "127.0.0.1:0", Log: zerolog.Nop()})
+	s, err := natsserver.Start(natsserver.Embedded{Folder: folder, Address: "127.0.0.1:0", Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	b, err := s.Open(t.Context(), publish.Options{})
+	b, err := publish.Open(t.Context(), s, conn.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Close(context.Background()) })
-	if _, err := b.AddDurable(t.Context(), publish.Durable{Name: "orders"}); err != nil {
+	if _, err := b.AddDurable(t.Context(), durables.Durable{Name: "orders"}); err != nil {
 		t.Fatal(err)
 	}
 	_, creds, err := consumers.Add(folder, "orders", []string{"orders"}, time.Now())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -47,20 +48,20 @@ func TestATokenIsRecognisedByItsForm(t *testing.T) {
 	}
 }
 
-func TestWhatMayBeInTheFile(t *testing.T) {
+func TestContentsOfTheTokenFile(t *testing.T) {
 	const sum = `"sha256":"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"`
 	for text, wrong := range map[string]string{
 		`{"tokens":[]}`: "",
 		`{"tokens":[{"name":"a",` + sum + `,"scopes":["read","audit"],"expires":"2027-01-01T00:00:00Z"}]}`:   "",
-		`{"tokens":[{"name":"a",` + sum + `,"scopes":["root"]}]}`:                                            "no scope",
+		`{"tokens":[{"name":"a",` + sum + `,"scopes":["root"]}]}`:                                            "unknown scope",
 		`{"tokens":[{"name":"a",` + sum + `,"scopes":[]}]}`:                                                  "has no scope",
 		`{"tokens":[{"name":"a",` + sum + `,"scopes":["read","read"]}]}`:                                     "twice",
 		`{"tokens":[{"name":"a","sha256":"rcv_x","scopes":["read"]}]}`:                                       "64 hexadecimal",
-		`{"tokens":[{"name":"config",` + sum + `,"scopes":["read"]}]}`:                                       "taken by the program",
+		`{"tokens":[{"name":"config",` + sum + `,"scopes":["read"]}]}`:                                       "is reserved",
 		`{"tokens":[{"name":"a\n",` + sum + `,"scopes":["read"]}]}`:                                          "token name",
 		`{"tokens":[{"name":"a",` + sum + `,"scopes":["read"],"scope":1}]}`:                                  "unknown field",
-		`{"tokens":[{"name":"a",` + sum + `,"scopes":["read"]},{"name":"b",` + sum + `,"scopes":["read"]}]}`: "twice",
-		`{"tokens":[]} {}`: "behind its object",
+		`{"tokens":[{"name":"a",` + sum + `,"scopes":["read"]},{"name":"b",` + sum + `,"scopes":["read"]}]}`: "is a duplicate",
+		`{"tokens":[]} {}`: "after its object",
 		``:                 "EOF",
 		`[]`:               "tokens add",
 	} {
@@ -91,7 +92,7 @@ func TestChangesOfTheFileAreWholeAndForItsOwner(t *testing.T) {
 	for i := range 20 {
 		_, token := newToken(t, fmt.Sprint("t", i), time.Time{}, access.Read)
 		at.Go(func() {
-			if err := access.Change(path, func(all []access.Token) ([]access.Token, error) { return append(all, token), nil }); err != nil {
+			if err := access.Add(path, token); err != nil {
 				t.Error(err)
 			}
 		})
@@ -102,16 +103,24 @@ func TestChangesOfTheFileAreWholeAndForItsOwner(t *testing.T) {
 	if len(all) != 20 || !found || err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("after 20 at once there are %d, %v, %v, mode %v", len(all), found, err, info.Mode())
 	}
-	broken := errors.New("no")
-	if err := access.Change(path, func([]access.Token) ([]access.Token, error) { return nil, broken }); !errors.Is(err, broken) {
-		t.Errorf("Change = %v, want its own error", err)
+	if err := access.Add(path, all[0]); err == nil {
+		t.Error("Add of a name that is taken = nil, want an error")
+	}
+	if err := access.Remove(path, "other"); err == nil {
+		t.Error("Remove of a name that is not there = nil, want an error")
 	}
 	if all, _, _ := access.ReadFile(path); len(all) != 20 {
 		t.Errorf("a change that failed left %d", len(all))
 	}
+	if err := access.Remove(path, all[0].Name); err != nil {
+		t.Error(err)
+	}
+	if left, _, _ := access.ReadFile(path); !reflect.DeepEqual(left, all[1:]) {
+		t.Errorf("after Remove of the first there are %v, want the others", left)
+	}
 }
 
-func TestWhoseTokenItIs(t *testing.T) {
+func TestTokenNamesItsHolder(t *testing.T) {
 	c := &clock{start}
 	set := access.NewSet("operator-of-old", 1000, c.now)
 	reader, r := newToken(t, "reader", time.Time{}, access.Read)
@@ -144,7 +153,7 @@ func TestWhoseTokenItIs(t *testing.T) {
 	check("operator-of-old", "config", access.Scopes...)
 }
 
-func TestAListenerThatAskedForATokenGoesOnAsking(t *testing.T) {
+func TestRequiredTokensStayRequired(t *testing.T) {
 	set := access.NewSet("", 10, time.Now)
 	if set.Required() {
 		t.Error("without token and file one is required")
@@ -193,7 +202,7 @@ func TestRatesAreBounded(t *testing.T) {
 	if _, unknown, many := count("guess", neighbour, 1000); unknown != 10 || many != 990 {
 		t.Errorf("of 1000 guesses %d were compared, %d were not; want 10 and 990", unknown, many)
 	}
-	// What can be guessed waits with its neighbour; what cannot is never kept out.
+	// A token that can be guessed waits with its neighbour; one that cannot is never delayed.
 	if ok, _, many := count("operator-of-old", neighbour, 1); ok != 0 || many != 1 {
 		t.Error("a guess that is right was answered at the rate of a flood")
 	}

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/gofrs/flock"
 
@@ -30,19 +32,19 @@ func ReadFile(path string) (tokens []Token, found bool, err error) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, true, fmt.Errorf("the file of tokens cannot be read: %w", err)
+		return nil, true, fmt.Errorf("the token file cannot be read: %w", err)
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, true, errors.Join(fmt.Errorf("the file of tokens %s is no regular file", path), err)
+		return nil, true, errors.Join(fmt.Errorf("the token file %s is not a regular file", path), err)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, true, fmt.Errorf("the file of tokens cannot be read: %w", err)
+		return nil, true, fmt.Errorf("the token file cannot be read: %w", err)
 	}
 	tokens, err = Parse(data)
 	if err != nil {
-		return nil, true, fmt.Errorf("the file of tokens %s: %w", path, err)
+		return nil, true, fmt.Errorf("the token file %s: %w", path, err)
 	}
 	return tokens, true, nil
 }
@@ -59,24 +61,48 @@ func Parse(data []byte) ([]Token, error) {
 		return nil, fmt.Errorf(`is not {"tokens":[…]} as "receiver tokens add" writes it: %w`, err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("has something behind its object")
+		return nil, errors.New("has data after its object")
 	}
 	return f.Tokens, check(f.Tokens)
 }
 
-// Change replaces the tokens of a file by what change makes of them, whole and at once, for
+// Add writes one more token into a file, which is made if there is none. Its name must be free.
+func Add(path string, token Token) error {
+	return change(path, func(all []Token) ([]Token, error) {
+		if slices.ContainsFunc(all, func(t Token) bool { return t.Name == token.Name }) {
+			return nil, fmt.Errorf("token %q exists; remove it first with `receiver tokens remove %s`, or use another name", token.Name, token.Name)
+		}
+		return append(all, token), nil
+	})
+}
+
+// Remove takes the token of that name out of a file.
+func Remove(path, name string) error {
+	return change(path, func(all []Token) ([]Token, error) {
+		var there []string
+		for _, t := range all {
+			there = append(there, t.Name)
+		}
+		if !slices.Contains(there, name) {
+			return nil, fmt.Errorf("no token %q in %s; its tokens: %s", name, path, strings.Join(there, ", "))
+		}
+		return slices.DeleteFunc(all, func(t Token) bool { return t.Name == name }), nil
+	})
+}
+
+// change replaces the tokens of a file by what edit makes of them, whole and at once, for
 // its owner alone. Two changes at the same time come one after the other.
-func Change(path string, change func([]Token) ([]Token, error)) error {
+func change(path string, edit func([]Token) ([]Token, error)) error {
 	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
 	if err := lock.Lock(); err != nil {
-		return fmt.Errorf("locking the file of tokens: %w", err)
+		return fmt.Errorf("locking the token file: %w", err)
 	}
 	defer func() { _ = lock.Unlock() }()
 	tokens, _, err := ReadFile(path)
 	if err != nil {
 		return err
 	}
-	if tokens, err = change(tokens); err != nil {
+	if tokens, err = edit(tokens); err != nil {
 		return err
 	}
 	if err := check(tokens); err != nil {
@@ -93,7 +119,7 @@ func Change(path string, change func([]Token) ([]Token, error)) error {
 		path = to // a link stays, and leads to the new file
 	}
 	if err := durable.WriteFile(path, append(data, '\n')); err != nil {
-		return fmt.Errorf("writing the file of tokens: %w", err)
+		return fmt.Errorf("writing the token file: %w", err)
 	}
 	return nil
 }

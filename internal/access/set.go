@@ -65,9 +65,9 @@ func (s *Set) entry(t Token) *entry {
 	return &entry{Token: t, use: &use{limit: rate.NewLimiter(rate.Limit(s.rate), s.rate)}}
 }
 
-// Replace puts the tokens of a file into force in place of those before; found says whether
-// there is a file. From the first file on a token is asked for, also when it is gone again:
-// whoever can remove a file shall not open a listener that runs.
+// Replace puts the tokens of a file into force in place of those before; found says whether there
+// is a file. From the first file on a token is required, also if the file is removed: removing a
+// file must not open a running listener.
 func (s *Set) Replace(tokens []Token, found bool) {
 	before := s.current.Load()
 	next := &entries{required: before.required || found, all: slices.Clone(s.config)}
@@ -96,14 +96,15 @@ func (s *Set) Tokens() []Token {
 // Required reports whether a request needs a token at all.
 func (s *Set) Required() bool { return s.current.Load().required }
 
-// Holder is whom a request comes from. The zero Holder may nothing.
+// Holder is the holder of the token of a request. The zero Holder has no permission.
 type Holder struct {
 	Name   string
 	scopes []Scope
 	of     *entry
 }
 
-// Folder is who comes through the socket in the store's folder, which only its owner can.
+// Folder is the holder of requests through the socket in the store's folder, which only the owner
+// of the folder can use.
 func Folder() Holder { return Holder{Name: FolderName, scopes: Scopes} }
 
 // May reports whether the holder has a scope, and counts the request as served or forbidden.
@@ -121,7 +122,7 @@ func (h Holder) May(scope Scope) bool {
 // compares digests, all of them, in constant time.
 //
 // An address that sent too many wrong ones has to wait, unless what it sends has the form of a
-// token of ours, which cannot be guessed: so nobody keeps the holder of one out.
+// token of ours, which cannot be guessed: so a flood does not keep the holder of one out.
 func (s *Set) Check(secret, address string) (Holder, error) {
 	if !WellFormed(secret) && s.wrong.exhausted(address) {
 		s.limited.Add(1)
@@ -150,7 +151,7 @@ func (s *Set) Check(secret, address string) (Holder, error) {
 	return Holder{Name: e.Name, scopes: e.Scopes, of: e}, nil
 }
 
-// What becomes of a request.
+// The outcomes of a request.
 const (
 	served = iota
 	forbidden

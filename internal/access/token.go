@@ -1,6 +1,6 @@
-// Package access decides who may ask the private listener: it makes bearer tokens, keeps them
-// as hashes in a file, and tells whose token a request has. It knows neither HTTP nor NATS,
-// and never keeps or returns a token that was made before.
+// Package access decides which requests the private listener answers: it makes bearer tokens, keeps
+// them as hashes in a file, and names the holder of a request's token. It knows neither HTTP nor
+// NATS, and never keeps or returns a token that was made before.
 //
 // A token has 256 random bits, so its hash can be a fast one: a slow hash, as for passwords,
 // makes guessing expensive where there is something to guess.
@@ -17,6 +17,7 @@ import (
 	"hash/crc32"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -71,6 +72,24 @@ func New(name string, scopes []Scope, made, expires time.Time) (secret string, t
 	return secret, t, t.check()
 }
 
+// Expiry is the end of a token that is made now, from how long it is valid, such as 12h or 90d;
+// empty means for ever.
+func Expiry(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	d, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n int
+		n, err = strconv.Atoi(days)
+		d = time.Duration(min(n, 36500)) * 24 * time.Hour
+	}
+	if err != nil || d < time.Second {
+		return time.Time{}, fmt.Errorf("%q is not a duration, such as 12h or 90d", text)
+	}
+	return now.Add(d), nil
+}
+
 // WellFormed reports whether a text has the form of a token that New made: its prefix, its
 // length, and a checksum that fits.
 func WellFormed(secret string) bool {
@@ -87,9 +106,9 @@ func (t Token) Expired(now time.Time) bool { return !t.Expires.IsZero() && !now.
 
 // Names of holders that are no token of the file.
 const (
-	// ConfigName is whose token is private.token.
+	// ConfigName is the name of the holder of private.token.
 	ConfigName = "config"
-	// FolderName is who comes through the socket in the store's folder.
+	// FolderName is the name of the holder of requests through the socket in the store's folder.
 	FolderName = "folder"
 )
 
@@ -100,17 +119,17 @@ func (t Token) check() error {
 	sum, err := hex.DecodeString(t.SHA256)
 	switch {
 	case !nameForm.MatchString(t.Name):
-		return fmt.Errorf("token name %q is not 1 to 32 of a-z 0-9 -, the first no dash", t.Name)
+		return fmt.Errorf("token name %q is not 1 to 32 of a-z 0-9 -, not beginning with -", t.Name)
 	case t.Name == ConfigName || t.Name == FolderName:
-		return fmt.Errorf("token name %q is taken by the program itself", t.Name)
+		return fmt.Errorf("token name %q is reserved", t.Name)
 	case err != nil || len(sum) != sha256.Size:
 		return fmt.Errorf("token %s: sha256 is not 64 hexadecimal digits", t.Name)
 	case len(t.Scopes) == 0:
-		return fmt.Errorf("token %s has no scope; there are: %s", t.Name, list(Scopes))
+		return fmt.Errorf("token %s has no scope; scopes: %s", t.Name, list(Scopes))
 	}
 	for i, s := range t.Scopes {
 		if !slices.Contains(Scopes, s) {
-			return fmt.Errorf("token %s: there is no scope %q; there are: %s", t.Name, s, list(Scopes))
+			return fmt.Errorf("token %s: unknown scope %q; scopes: %s", t.Name, s, list(Scopes))
 		}
 		if slices.Contains(t.Scopes[:i], s) {
 			return fmt.Errorf("token %s has the scope %s twice", t.Name, s)
@@ -131,7 +150,7 @@ func check(tokens []Token) error {
 	for _, t := range tokens {
 		errs = append(errs, t.check())
 		if names[t.Name] || sums[strings.ToLower(t.SHA256)] {
-			errs = append(errs, fmt.Errorf("token %s is there twice", t.Name))
+			errs = append(errs, fmt.Errorf("token %s is a duplicate", t.Name))
 		}
 		names[t.Name], sums[strings.ToLower(t.SHA256)] = true, true
 	}

@@ -72,7 +72,7 @@ func (w *wrong) sweep(now time.Time) {
 	}
 }
 
-// block is whom an address belongs to: of IPv6 its /64, since one host has all of that.
+// block returns the network of an address that one host may own: for IPv6 its /64.
 func block(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {

@@ -33,9 +33,9 @@ const (
 	lookPause = 10 * time.Second
 	// orderTimeout bounds an order, with all its challenges.
 	orderTimeout = 5 * time.Minute
-	// An order that failed is tried again after firstPause, or after refusedPause where the authority
-	// refused it, doubled up to lastPause: Let's Encrypt counts five refusals of a name in
-	// an hour. It may ask for more, up to mostPause.
+	// A failed order is tried again after firstPause, or after refusedPause if the authority
+	// refused it, doubled up to lastPause: Let's Encrypt counts five refusals of a name in an hour.
+	// The authority may ask for a longer pause, up to mostPause.
 	firstPause   = time.Minute
 	refusedPause = 15 * time.Minute
 	lastPause    = time.Hour
@@ -46,7 +46,7 @@ const (
 type Options struct {
 	// Names are the DNS names that the certificate is for; at least one.
 	Names []string
-	// Email is whom the authority tells of trouble; empty is nobody.
+	// Email is the address to which the authority reports trouble; empty for none.
 	Email string
 	// Directory is the URL of the authority's directory. Its terms are agreed to.
 	Directory string
@@ -90,7 +90,7 @@ func New(o Options) (*Keeper, error) {
 	if len(o.Roots) > 0 {
 		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
 		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(o.Roots) {
-			return nil, errors.New("the file of the authority's roots holds no certificate")
+			return nil, errors.New("the file of the authority's roots contains no certificate")
 		}
 	}
 	k.client = &http.Client{Timeout: callTimeout, Transport: bounded{transport}}
@@ -99,12 +99,12 @@ func New(o Options) (*Keeper, error) {
 	}
 	var err error
 	if k.cert, err = certs.Await(File(k.folder)); err != nil {
-		k.Log.Error().Err(err).Msg("the stored TLS certificate cannot be used; another one is ordered")
+		k.Log.Error().Err(err).Msg("the stored TLS certificate cannot be used; the receiver orders a new one")
 	}
 	if own := k.cert.Certificate(); own != nil {
 		k.leaf = own.Leaf
 	} else {
-		k.Log.Warn().Strs("names", k.Names).Msg("there is no TLS certificate yet; nobody can connect until one is ordered")
+		k.Log.Warn().Strs("names", k.Names).Msg("there is no TLS certificate yet; clients cannot connect until the receiver has one")
 	}
 	return k, nil
 }
@@ -126,7 +126,7 @@ func Folder(folder, directory string) string {
 // File returns the file, in the folder of a directory, of the certificate and its key.
 func File(folder string) string { return filepath.Join(folder, "certificate.pem") }
 
-// Certificate holds what is in use. It has to be told to reload what Run stores.
+// Certificate holds the certificate in use. Its owner must reload it after Run has stored another.
 func (k *Keeper) Certificate() *certs.Reloader { return k.cert }
 
 // Failures returns how many orders have failed.
@@ -136,8 +136,8 @@ func (k *Keeper) Failures() uint64 { return k.failures.Load() }
 func (k *Keeper) Run(ctx context.Context) {
 	k.last = k.recall()
 	if wait := k.wait(); k.due() != "" && wait > 0 {
-		k.Log.Warn().Time("next", k.last.Next).Int("failures", k.last.Failures).Str("file", k.tryFile()).
-			Msg("an order of a TLS certificate failed, or was cut short, before this start; it is tried again then, or at once after a restart without this file")
+		k.Log.Warn().Time("retry_at", k.last.Next).Int("failures", k.last.Failures).Str("file", k.tryFile()).
+			Msg("an earlier order of a TLS certificate failed; the receiver orders again at retry_at, or at once if you delete the file and restart")
 	}
 	tick := time.NewTicker(k.Look)
 	defer tick.Stop()
@@ -156,21 +156,22 @@ func (k *Keeper) Run(ctx context.Context) {
 // due returns why a certificate is to be ordered; empty if it is not.
 func (k *Keeper) due() string {
 	if k.leaf == nil {
-		return "there is none"
+		return "no certificate is stored"
 	}
 	for _, name := range k.Names {
 		if k.leaf.VerifyHostname(name) != nil {
-			return "the one that there is is not for " + name
+			return "the stored one is not for " + name
 		}
 	}
 	life := k.leaf.NotAfter.Sub(k.leaf.NotBefore)
 	if k.Now().After(k.leaf.NotAfter.Add(-life / 3)) {
-		return "less than a third of its time is left"
+		return "less than a third of its lifetime is left"
 	}
 	return ""
 }
 
-// wait is how long nothing is ordered, because orders failed. A clock that was put back makes it no longer.
+// wait is how long no certificate is ordered after failed orders. A clock that was set back does
+// not make it longer.
 func (k *Keeper) wait() time.Duration {
 	if wait := k.last.Next.Sub(k.Now()); wait <= mostPause+mostPause/8 {
 		return wait
@@ -185,17 +186,17 @@ func (k *Keeper) turn(ctx context.Context, why string) {
 	k.last.Next = k.Now().Add(k.pause(nil))
 	err := k.note()
 	if err == nil {
-		k.Log.Info().Strs("names", k.Names).Str("directory", k.Directory).Str("why", why).Msg("ordering a TLS certificate")
+		k.Log.Info().Strs("names", k.Names).Str("directory", k.Directory).Str("reason", why).Msg("ordering a TLS certificate")
 		err = k.renew(ctx)
 	}
 	if err == nil && k.due() != "" {
-		err = fmt.Errorf("the new certificate, from %s to %s, is due already; is the clock of this machine right?", k.leaf.NotBefore, k.leaf.NotAfter)
+		err = fmt.Errorf("the new certificate, from %s to %s, is due for renewal already; check the clock of this machine", k.leaf.NotBefore, k.leaf.NotAfter)
 	}
 	if err == nil {
 		k.last = try{}
-		k.Log.Info().Strs("names", k.Names).Time("to", k.leaf.NotAfter).Msg("a TLS certificate is ordered and stored")
+		k.Log.Info().Strs("names", k.Names).Time("not_after", k.leaf.NotAfter).Msg("the receiver stored a new TLS certificate")
 		if err := os.Remove(k.tryFile()); err != nil && !os.IsNotExist(err) {
-			k.Log.Warn().Err(err).Msg("the note of failed orders stays")
+			k.Log.Warn().Err(err).Msg("removing the count of failed orders failed")
 		}
 		return
 	}
@@ -204,13 +205,13 @@ func (k *Keeper) turn(ctx context.Context, why string) {
 	}
 	k.failures.Add(1)
 	k.last.Next = k.Now().Add(k.pause(err))
-	e := k.Log.Error().Err(err).Int("failures", k.last.Failures).Time("next", k.last.Next)
+	e := k.Log.Error().Err(err).Int("failures", k.last.Failures).Time("retry_at", k.last.Next)
 	if k.leaf != nil {
-		e = e.Time("in_use_to", k.leaf.NotAfter)
+		e = e.Time("not_after", k.leaf.NotAfter)
 	}
-	e.Msg("a TLS certificate cannot be ordered; what is in use stays")
+	e.Msg("ordering a TLS certificate failed; the current one stays in use")
 	if err := k.note(); err != nil {
-		k.Log.Warn().Err(err).Msg("failed orders cannot be noted")
+		k.Log.Warn().Err(err).Msg("writing the count of failed orders failed")
 	}
 }
 
@@ -224,11 +225,11 @@ func (k *Keeper) renew(ctx context.Context) error {
 	}
 	pair, err := tls.X509KeyPair(text, text)
 	if err != nil {
-		return fmt.Errorf("what the authority made: %w", err)
+		return fmt.Errorf("the certificate from the authority: %w", err)
 	}
 	for _, name := range k.Names {
 		if err := pair.Leaf.VerifyHostname(name); err != nil {
-			return fmt.Errorf("what the authority made: %w", err)
+			return fmt.Errorf("the certificate from the authority: %w", err)
 		}
 	}
 	if err := durable.WriteFile(File(k.folder), text); err != nil {
@@ -267,7 +268,7 @@ func (k *Keeper) Challenge(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	proof := k.proofs[strings.ToLower(hello.ServerName)]
 	k.mu.Unlock()
 	if proof == nil {
-		return nil, errors.New("no order of ours asks for that")
+		return nil, errors.New("no order of this receiver has a challenge for this name")
 	}
 	return &tls.Config{Certificates: []tls.Certificate{*proof}, NextProtos: []string{rfc8555.ALPNProto}, MinVersion: tls.VersionTLS12}, nil
 }

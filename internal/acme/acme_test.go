@@ -21,7 +21,7 @@ import (
 	"receiver/internal/acme/acmetest"
 )
 
-// seed stores a certificate of somebody else's, as an earlier process did, with so much of its time gone.
+// seed stores a certificate, as an earlier process did, of which so much of its lifetime is over.
 func (r *rig) seed(gone time.Duration) *x509.Certificate {
 	r.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -104,7 +104,7 @@ func TestACertificateIsOrderedAtTheStartAndKept(t *testing.T) {
 	r.ordered(2, "with a name more")
 }
 
-func TestNoStrangerMakesAnOrder(t *testing.T) {
+func TestHandshakesCauseNoOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.Down.Store(true)
@@ -152,7 +152,7 @@ func TestACertificateIsRenewedInTime(t *testing.T) {
 	answers := bufio.NewReader(client)
 	ask := func() {
 		t.Helper()
-		_ = client.SetDeadline(time.Now().Add(patience))
+		_ = client.SetDeadline(time.Now().Add(timeout))
 		fmt.Fprintf(client, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", name)
 		answer, err := http.ReadResponse(answers, nil)
 		if err != nil || answer.StatusCode != http.StatusOK {
@@ -195,7 +195,7 @@ func TestTheAuthorityIsDown(t *testing.T) {
 				r.later(10*time.Second + pause/8)
 				v.failed(uint64(i + 2))
 			}
-			if got := r.log.count("cannot be ordered"); got != 5 {
+			if got := r.log.count("ordering a TLS certificate failed"); got != 5 {
 				t.Errorf("%d failures are in the log, want 5", got)
 			}
 			r.Down.Store(false)
@@ -206,8 +206,8 @@ func TestTheAuthorityIsDown(t *testing.T) {
 	}
 }
 
-// What the authority refuses is asked for four times in the first two hours, and once an hour then.
-func TestARefusalIsNoReasonToHammer(t *testing.T) {
+// A refused certificate is ordered four times in the first two hours, and once an hour then.
+func TestRefusedOrderIsRepeatedWithPauses(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name  string
@@ -228,7 +228,7 @@ func TestARefusalIsNoReasonToHammer(t *testing.T) {
 				r.later(10*time.Second + pause/8)
 				v.failed(uint64(i + 2))
 			}
-			if r.Orders.Load() != 5 || r.log.count("cannot be ordered") != 5 || r.log.count(row.said) < 5 {
+			if r.Orders.Load() != 5 || r.log.count("ordering a TLS certificate failed") != 5 || r.log.count(row.said) < 5 {
 				t.Errorf("%d orders; the log:\n%s", r.Orders.Load(), &r.log.Buffer)
 			}
 			v.end()
@@ -259,7 +259,7 @@ func TestARefusalIsNoReasonToHammer(t *testing.T) {
 		v.failed(1)
 		v.awaits(name, nil)
 		r.ordered(1, "with a clock ahead")
-		if r.log.count("is the clock of this machine right?") != 1 {
+		if r.log.count("check the clock of this machine") != 1 {
 			t.Errorf("the log:\n%s", &r.log.Buffer)
 		}
 		r.ahead.Store(0)
@@ -275,7 +275,7 @@ func TestARefusalIsNoReasonToHammer(t *testing.T) {
 	})
 }
 
-func TestNoBrokenFileIsTheEnd(t *testing.T) {
+func TestBrokenFilesAreReplaced(t *testing.T) {
 	t.Parallel()
 	for file, text := range map[string]string{
 		"certificate.pem": "-----BEGIN CERTIFICATE-----\ngarbage",

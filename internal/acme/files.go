@@ -58,7 +58,7 @@ func (k *Keeper) accountKey() (crypto.Signer, error) {
 		}
 	}
 	if err == nil {
-		k.Log.Warn().Str("file", path).Msg("the key of the account cannot be used; another account is made")
+		k.Log.Warn().Str("file", path).Msg("the ACME account key cannot be used; the receiver makes a new account")
 	}
 	signer, text, err := newKey()
 	if err != nil {

@@ -50,7 +50,7 @@ func (k *Keeper) order(ctx context.Context) ([]byte, error) {
 	}
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: k.Names}, key)
 	if err != nil {
-		return nil, fmt.Errorf("making the request of a certificate: %w", err)
+		return nil, fmt.Errorf("making the certificate request: %w", err)
 	}
 	chain, _, err := c.CreateCertFromOrder(ctx, o, csr, true)
 	if err != nil {
@@ -92,7 +92,7 @@ func (k *Keeper) account(ctx context.Context) (*rfc8555.Client, error) {
 	if _, err := c.Register(ctx, a, rfc8555.AcceptTOS); err != nil && !errors.Is(err, rfc8555.ErrAccountAlreadyExists) {
 		return nil, fmt.Errorf("making an account: %w", err)
 	}
-	k.Log.Info().Str("directory", k.Directory).Str("terms", directory.Terms).Msg("made an account at the authority, and agreed to its terms")
+	k.Log.Info().Str("directory", k.Directory).Str("terms", directory.Terms).Msg("the receiver made an ACME account and agreed to the terms of the authority")
 	return c, nil
 }
 
@@ -123,14 +123,14 @@ func (k *Keeper) prove(ctx context.Context, c *rfc8555.Client, at string) error 
 			k.mu.Unlock()
 		}()
 		if _, err := c.Accept(ctx, challenge); err != nil {
-			return fmt.Errorf("asking for the challenge of %s: %w", name, err)
+			return fmt.Errorf("accepting the challenge of %s: %w", name, err)
 		}
 		if _, err := c.WaitAuthorization(ctx, a.URI); err != nil {
-			return fmt.Errorf("%s is to lead from port 443 to this listener: %w", name, err)
+			return fmt.Errorf("port 443 of %s must lead to this listener: %w", name, err)
 		}
 		return nil
 	}
-	return fmt.Errorf("the authority has no challenge tls-alpn-01 for %s, and the receiver no other", name)
+	return fmt.Errorf("the authority offers no tls-alpn-01 challenge for %s, the only one that the receiver supports", name)
 }
 
 func newKey() (crypto.Signer, []byte, error) {

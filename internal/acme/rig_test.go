@@ -25,10 +25,10 @@ import (
 )
 
 const (
-	name     = "hooks.example.com"
-	other    = "other.example.com"
-	patience = time.Minute
-	life     = acmetest.Life
+	name    = "hooks.example.com"
+	other   = "other.example.com"
+	timeout = time.Minute
+	life    = acmetest.Life
 )
 
 // rig is an authority, and where a receiver listens.
@@ -104,7 +104,7 @@ func (r *rig) receive(names ...string) *receiver {
 		r.t.Fatal(err)
 	}
 	server := web.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }), web.Limits{
-		Header: 1 << 14, ReadHeader: patience, Read: patience, Write: patience, Idle: patience,
+		Header: 1 << 14, ReadHeader: timeout, Read: timeout, Write: timeout, Idle: timeout,
 	}, log.New(io.Discard, "", 0))
 	server.TLSConfig = c
 	ctx, cancel := context.WithCancel(r.t.Context())
@@ -153,7 +153,7 @@ func (r *rig) eventually(what string, get func() error, holds func() bool) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
+	for end := time.Now().Add(timeout); time.Now().Before(end); <-tick.C {
 		if err = get(); err == nil && holds() {
 			return
 		}

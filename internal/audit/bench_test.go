@@ -1,48 +1,31 @@
 package audit_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/audittest"
 )
 
 const benchRecords = 1_000_000
 
 // BenchmarkSeal seals 1,000,000 records of about 330 bytes of leaf, from memory to memory.
 func BenchmarkSeal(b *testing.B) {
-	w := newWorld(b, benchRecords)
+	w := audittest.NewWorld(b, benchRecords)
 	for b.Loop() {
-		w.store, w.cps = &memStorage{}, &memCheckpoints{}
-		w.log = w.openLog(b, w.store, w.cps)
-		w.seal(b)
+		w.Store, w.Checkpoints = &audittest.Storage{}, &audittest.Checkpoints{}
+		w.Log = w.OpenLog(b, w.Store, w.Checkpoints)
+		w.Seal(b)
 	}
 	b.ReportMetric(float64(benchRecords)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
 // BenchmarkVerify verifies the same log.
 func BenchmarkVerify(b *testing.B) {
-	w := newWorld(b, benchRecords)
-	w.seal(b)
+	w := audittest.NewWorld(b, benchRecords)
+	w.Seal(b)
 	for b.Loop() {
-		if r := w.verify(b, audit.VerifyOptions{}); !r.OK() {
-			b.Fatal(r.Faults)
-		}
-	}
-	b.ReportMetric(float64(benchRecords)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
-}
-
-// BenchmarkVerifyFolder verifies an export of it on disk.
-func BenchmarkVerifyFolder(b *testing.B) {
-	w := newWorld(b, benchRecords)
-	w.seal(b)
-	dir := filepath.Join(b.TempDir(), "export")
-	if err := w.log.Export(b.Context(), dir, audit.ExportOptions{}); err != nil {
-		b.Fatal(err)
-	}
-	w.stream, w.store = nil, nil
-	for b.Loop() {
-		if r := verifyFolder(b, dir); !r.OK() {
+		if r := w.Verify(b, audit.VerifyOptions{}); !r.OK() {
 			b.Fatal(r.Faults)
 		}
 	}
@@ -51,10 +34,10 @@ func BenchmarkVerifyFolder(b *testing.B) {
 
 // BenchmarkSealOne seals one record at a time into a log of many.
 func BenchmarkSealOne(b *testing.B) {
-	w := newWorld(b, 100_000)
-	s := w.sealer(b)
+	w := audittest.NewWorld(b, 100_000)
+	s := w.Sealer(b)
 	for b.Loop() {
-		w.stream.add(1)
+		w.Stream.Add(1)
 		if _, err := s.Seal(b.Context()); err != nil {
 			b.Fatal(err)
 		}
@@ -63,7 +46,7 @@ func BenchmarkSealOne(b *testing.B) {
 
 // BenchmarkLeafHash hashes one small record.
 func BenchmarkLeafHash(b *testing.B) {
-	r := testRecord(1)
+	r := audittest.Record(1)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := r.LeafHash(); err != nil {

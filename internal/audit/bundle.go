@@ -17,8 +17,8 @@ const bundleFormat = "receiver-evidence/v1"
 // bundleTime always has nine digits of fraction, so that an instant has one form.
 const bundleTime = "2006-01-02T15:04:05.000000000Z"
 
-// ErrBundle is returned for bytes that are no proof bundle in its one form. What differs in
-// nothing but white space between JSON tokens is the same form.
+// ErrBundle is returned for bytes that are no proof bundle in its one form. A bundle that differs
+// only in white space between JSON tokens has the same form.
 var ErrBundle = errors.New("malformed evidence bundle")
 
 // Bundle is a self-contained proof that records stand in a log: it can be checked years
@@ -148,7 +148,7 @@ func ParseBundle(data []byte) (Bundle, error) {
 		return Bundle{}, err
 	}
 	if !bytes.Equal(got.Bytes(), want) {
-		return Bundle{}, fmt.Errorf("%w: it is not in the one form that the format has", ErrBundle)
+		return Bundle{}, fmt.Errorf("%w: it is not in the canonical form", ErrBundle)
 	}
 	return b, nil
 }

@@ -11,11 +11,13 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/audittest"
+	"receiver/internal/audit/logkey"
 )
 
 // awkward is a record whose strings are hard to write as JSON.
 func awkward(seq uint64) audit.Record {
-	r := testRecord(seq)
+	r := audittest.Record(seq)
 	r.Header = map[string][]string{
 		"plain":       {"a", "", "b"},
 		"none":        {},
@@ -29,10 +31,10 @@ func awkward(seq uint64) audit.Record {
 // bundled returns an encoded bundle of two records out of 300, one of them awkward.
 func bundled(t testing.TB) []byte {
 	t.Helper()
-	w := newWorld(t, 300)
-	w.stream.change(270, func(r *audit.Record) { *r = awkward(270) })
-	w.seal(t)
-	b, err := w.log.Prove(t.Context(), 270, 3, 3)
+	w := audittest.NewWorld(t, 300)
+	w.Stream.Change(270, func(r *audit.Record) { *r = awkward(270) })
+	w.Seal(t)
+	b, err := w.Log.Prove(t.Context(), 270, 3, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,14 +47,14 @@ func bundled(t testing.TB) []byte {
 
 func TestBundleProvesItsRecords(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 256, 257, 600} {
-		w := newWorld(t, n)
-		cp := w.seal(t)
+		w := audittest.NewWorld(t, n)
+		cp := w.Seal(t)
 		for _, seq := range []uint64{1, uint64(n/2 + 1), uint64(n)} {
-			b, err := w.log.Prove(t.Context(), seq)
+			b, err := w.Log.Prove(t.Context(), seq)
 			if err != nil {
 				t.Fatalf("Prove(%d) of %d: %v", seq, n, err)
 			}
-			c, err := b.Check(testKeys(t), nil)
+			c, err := b.Check(audittest.Keys(t), nil)
 			if err != nil || c.Checkpoint.Tree != cp.Tree {
 				t.Errorf("Check of %d of %d: %v, %v", seq, n, c.Checkpoint.Tree, err)
 			}
@@ -65,13 +67,13 @@ func TestBundleSurvivesItsEncoding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Check(testKeys(t), nil); err != nil {
+	if _, err := b.Check(audittest.Keys(t), nil); err != nil {
 		t.Errorf("Check: %v", err)
 	}
 	if len(b.Entries) != 2 || b.First != 1 {
 		t.Fatalf("bundle of %d records from %d on, want 2 from 1 on", len(b.Entries), b.First)
 	}
-	for i, want := range []audit.Record{testRecord(3), awkward(270)} {
+	for i, want := range []audit.Record{audittest.Record(3), awkward(270)} {
 		got := b.Entries[i].Record
 		got.Header["none"], want.Header["none"] = nil, nil // nil and empty are the same
 		if !reflect.DeepEqual(got, want) {
@@ -88,18 +90,18 @@ func TestBundleSurvivesItsEncoding(t *testing.T) {
 }
 
 func TestBundleAtAnOlderCosignedCheckpoint(t *testing.T) {
-	w := newWorld(t, 260)
-	old := w.seal(t)
-	witness := newWitnessKey("witness.example/w1")
+	w := audittest.NewWorld(t, 260)
+	old := w.Seal(t)
+	witness := audittest.NewWitnessKey("witness.example/w1")
 	text, _, _ := strings.Cut(string(old.Note), "\n\n")
-	keys := testKeys(t, witness.vkey())
-	cosigned, err := audit.OpenCheckpoint(signedNote(t, text+"\n", testSigner(t), witness), keys)
+	keys := audittest.Keys(t, witness.VerifierKey())
+	cosigned, err := audit.OpenCheckpoint(audittest.SignedNote(t, text+"\n", audittest.Signer(t), witness), keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.stream.add(500)
-	w.seal(t)
-	b, err := w.log.ProveAt(t.Context(), cosigned, 258)
+	w.Stream.Add(500)
+	w.Seal(t)
+	b, err := w.Log.ProveAt(t.Context(), cosigned, 258)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,34 +109,34 @@ func TestBundleAtAnOlderCosignedCheckpoint(t *testing.T) {
 	if err != nil || len(c.Checkpoint.Cosignatures) != 1 || c.Checkpoint.Tree.N != 260 {
 		t.Errorf("Check = %+v, %v, want one cosignature on 260 leaves", c.Checkpoint, err)
 	}
-	if _, err := w.log.ProveAt(t.Context(), cosigned, 261); !errors.Is(err, audit.ErrNotSealed) {
+	if _, err := w.Log.ProveAt(t.Context(), cosigned, 261); !errors.Is(err, audit.ErrNotSealed) {
 		t.Errorf("a record after that checkpoint: error %v, want ErrNotSealed", err)
 	}
 }
 
 func TestSealedHashOutlivesTheRecord(t *testing.T) {
-	w := newWorld(t, 300)
-	w.stream.remove(7)
-	w.seal(t)
-	w.stream.remove(5)
-	want, err := testRecord(5).LeafHash()
+	w := audittest.NewWorld(t, 300)
+	w.Stream.Remove(7)
+	w.Seal(t)
+	w.Stream.Remove(5)
+	want, err := audittest.Record(5).LeafHash()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := w.log.SealedHash(t.Context(), 5); err != nil || got != want {
+	if got, err := w.Log.SealedHash(t.Context(), 5); err != nil || got != want {
 		t.Errorf("SealedHash(5) = %s, %v, want %s", got, err, want)
 	}
 	want = tlog.RecordHash(audit.AbsentLeaf("JOBS", 7))
-	if got, err := w.log.SealedHash(t.Context(), 7); err != nil || got != want {
+	if got, err := w.Log.SealedHash(t.Context(), 7); err != nil || got != want {
 		t.Errorf("SealedHash(7) = %s, %v, want %s", got, err, want)
 	}
 	for seq, want := range map[uint64]error{0: audit.ErrNoRecord, 301: audit.ErrNotSealed} {
-		if _, err := w.log.SealedHash(t.Context(), seq); !errors.Is(err, want) {
+		if _, err := w.Log.SealedHash(t.Context(), seq); !errors.Is(err, want) {
 			t.Errorf("SealedHash(%d): error %v, want %v", seq, err, want)
 		}
 	}
-	w.store.files["tile/0/000"][4*32] ^= 1
-	if _, err := w.log.SealedHash(t.Context(), 5); !errors.Is(err, audit.ErrTile) {
+	w.Store.Files["tile/0/000"][4*32] ^= 1
+	if _, err := w.Log.SealedHash(t.Context(), 5); !errors.Is(err, audit.ErrTile) {
 		t.Errorf("with its tile changed: error %v, want ErrTile", err)
 	}
 }
@@ -142,26 +144,26 @@ func TestSealedHashOutlivesTheRecord(t *testing.T) {
 func TestProveRefuses(t *testing.T) {
 	rows := []struct {
 		name   string
-		change func(w *world)
+		change func(w *audittest.World)
 		seqs   []uint64
 		want   error
 	}{
-		{"nothing", func(*world) {}, nil, audit.ErrNoRecord},
-		{"before the first", func(*world) {}, []uint64{0}, audit.ErrNoRecord},
-		{"deleted", func(w *world) { w.stream.remove(5) }, []uint64{5}, audit.ErrNoRecord},
-		{"not sealed yet", func(w *world) { w.stream.add(1) }, []uint64{1, 301}, audit.ErrNotSealed},
-		{"never there", func(*world) {}, []uint64{1 << 63}, audit.ErrNotSealed},
-		{"changed", func(w *world) { w.stream.change(5, func(r *audit.Record) { r.Data = nil }) }, []uint64{5}, audit.ErrProof},
-		{"its tile changed", func(w *world) { w.store.files["tile/0/000"][0] ^= 1 }, []uint64{5}, audit.ErrTile},
-		{"its tile missing", func(w *world) { delete(w.store.files, "tile/0/000") }, []uint64{5}, audit.ErrTile},
-		{"no checkpoint", func(w *world) { w.cps.set(nil) }, []uint64{5}, audit.ErrNoCheckpoint},
+		{"nothing", func(*audittest.World) {}, nil, audit.ErrNoRecord},
+		{"before the first", func(*audittest.World) {}, []uint64{0}, audit.ErrNoRecord},
+		{"deleted", func(w *audittest.World) { w.Stream.Remove(5) }, []uint64{5}, audit.ErrNoRecord},
+		{"not sealed yet", func(w *audittest.World) { w.Stream.Add(1) }, []uint64{1, 301}, audit.ErrNotSealed},
+		{"never there", func(*audittest.World) {}, []uint64{1 << 63}, audit.ErrNotSealed},
+		{"changed", func(w *audittest.World) { w.Stream.Change(5, func(r *audit.Record) { r.Data = nil }) }, []uint64{5}, audit.ErrProof},
+		{"its tile changed", func(w *audittest.World) { w.Store.Files["tile/0/000"][0] ^= 1 }, []uint64{5}, audit.ErrTile},
+		{"its tile missing", func(w *audittest.World) { delete(w.Store.Files, "tile/0/000") }, []uint64{5}, audit.ErrTile},
+		{"no checkpoint", func(w *audittest.World) { w.Checkpoints.Set(nil) }, []uint64{5}, audit.ErrNoCheckpoint},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			w := newWorld(t, 300)
-			w.seal(t)
+			w := audittest.NewWorld(t, 300)
+			w.Seal(t)
 			row.change(w)
-			if _, err := w.log.Prove(t.Context(), row.seqs...); !errors.Is(err, row.want) {
+			if _, err := w.Log.Prove(t.Context(), row.seqs...); !errors.Is(err, row.want) {
 				t.Errorf("Prove(%v): error %v, want %v", row.seqs, err, row.want)
 			}
 		})
@@ -169,8 +171,8 @@ func TestProveRefuses(t *testing.T) {
 }
 
 func TestBundleCheckRefuses(t *testing.T) {
-	stranger, _ := audit.GenerateKey("test")
-	strangerKeys, err := audit.ParseKeys([]string{stranger.VerifierKey(testOrigin)}, nil)
+	stranger, _ := logkey.Generate("test")
+	strangerKeys, err := audit.ParseKeys([]string{stranger.VerifierKey(audittest.Origin)}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,20 +186,20 @@ func TestBundleCheckRefuses(t *testing.T) {
 	}{
 		{"another key", nil, strangerKeys, nil, audit.ErrSignature},
 		{"no key", nil, audit.Keys{}, nil, audit.ErrSignature},
-		{"no record", func(b *audit.Bundle) { b.Entries = nil }, testKeys(t), nil, audit.ErrBundle},
-		{"a record twice", func(b *audit.Bundle) { b.Entries[1] = b.Entries[0] }, testKeys(t), nil, audit.ErrBundle},
-		{"another body", func(b *audit.Bundle) { b.Entries[0].Data = []byte("x") }, testKeys(t), nil, audit.ErrProof},
-		{"another time", func(b *audit.Bundle) { b.Entries[0].Time = start }, testKeys(t), nil, audit.ErrProof},
-		{"another sequence", func(b *audit.Bundle) { b.Entries[0].Seq = 4 }, testKeys(t), nil, audit.ErrProof},
-		{"sequence and first shifted", func(b *audit.Bundle) { b.First++; b.Entries[0].Seq++ }, testKeys(t), nil, audit.ErrProof},
-		{"sequence beyond the tree", func(b *audit.Bundle) { b.Entries[1].Seq = 301 }, testKeys(t), nil, audit.ErrProof},
-		{"sequence before the first", func(b *audit.Bundle) { b.First = 4 }, testKeys(t), nil, audit.ErrProof},
-		{"another stream", func(b *audit.Bundle) { b.Entries[0].Stream = "ATTEMPTS" }, testKeys(t), nil, audit.ErrProof},
-		{"no stream", func(b *audit.Bundle) { b.Entries[0].Stream = "" }, testKeys(t), nil, audit.ErrProof},
-		{"proof cut", func(b *audit.Bundle) { b.Entries[0].Proof = b.Entries[0].Proof[1:] }, testKeys(t), nil, audit.ErrProof},
-		{"proof changed", func(b *audit.Bundle) { b.Entries[0].Proof[2][0] ^= 1 }, testKeys(t), nil, audit.ErrProof},
-		{"checkpoint changed", func(b *audit.Bundle) { b.Checkpoint[25] ^= 1 }, testKeys(t), nil, audit.ErrSignature},
-		{"refused by reverify", nil, testKeys(t), func(audit.Record) error { return refuse }, refuse},
+		{"no record", func(b *audit.Bundle) { b.Entries = nil }, audittest.Keys(t), nil, audit.ErrBundle},
+		{"a record twice", func(b *audit.Bundle) { b.Entries[1] = b.Entries[0] }, audittest.Keys(t), nil, audit.ErrBundle},
+		{"another body", func(b *audit.Bundle) { b.Entries[0].Data = []byte("x") }, audittest.Keys(t), nil, audit.ErrProof},
+		{"another time", func(b *audit.Bundle) { b.Entries[0].Time = audittest.Start }, audittest.Keys(t), nil, audit.ErrProof},
+		{"another sequence", func(b *audit.Bundle) { b.Entries[0].Seq = 4 }, audittest.Keys(t), nil, audit.ErrProof},
+		{"sequence and first shifted", func(b *audit.Bundle) { b.First++; b.Entries[0].Seq++ }, audittest.Keys(t), nil, audit.ErrProof},
+		{"sequence beyond the tree", func(b *audit.Bundle) { b.Entries[1].Seq = 301 }, audittest.Keys(t), nil, audit.ErrProof},
+		{"sequence before the first", func(b *audit.Bundle) { b.First = 4 }, audittest.Keys(t), nil, audit.ErrProof},
+		{"another stream", func(b *audit.Bundle) { b.Entries[0].Stream = "ATTEMPTS" }, audittest.Keys(t), nil, audit.ErrProof},
+		{"no stream", func(b *audit.Bundle) { b.Entries[0].Stream = "" }, audittest.Keys(t), nil, audit.ErrProof},
+		{"proof cut", func(b *audit.Bundle) { b.Entries[0].Proof = b.Entries[0].Proof[1:] }, audittest.Keys(t), nil, audit.ErrProof},
+		{"proof changed", func(b *audit.Bundle) { b.Entries[0].Proof[2][0] ^= 1 }, audittest.Keys(t), nil, audit.ErrProof},
+		{"checkpoint changed", func(b *audit.Bundle) { b.Checkpoint[25] ^= 1 }, audittest.Keys(t), nil, audit.ErrSignature},
+		{"refused by reverify", nil, audittest.Keys(t), func(audit.Record) error { return refuse }, refuse},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -220,7 +222,7 @@ func TestBundleCheckCountsWhatWasReverified(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := b.Check(testKeys(t), func(r audit.Record) error {
+	c, err := b.Check(audittest.Keys(t), func(r audit.Record) error {
 		if r.Seq == 3 {
 			return audit.ErrNotChecked
 		}
@@ -297,7 +299,7 @@ func sameBundle(a, b []byte) bool {
 }
 
 func TestNoByteOfABundleCanBeChanged(t *testing.T) {
-	keys := testKeys(t)
+	keys := audittest.Keys(t)
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, bundled(t)); err != nil {
 		t.Fatal(err)
@@ -322,9 +324,9 @@ func TestNoByteOfABundleCanBeChanged(t *testing.T) {
 // A signature line of an unknown key is the one thing that can be added: signed notes must
 // ignore those, and Check reports no cosignature for them.
 func FuzzBundle(f *testing.F) {
-	w, keys := newWorld(f, 3), testKeys(f)
-	w.seal(f)
-	want, err := w.log.Prove(f.Context(), 2)
+	w, keys := audittest.NewWorld(f, 3), audittest.Keys(f)
+	w.Seal(f)
+	want, err := w.Log.Prove(f.Context(), 2)
 	if err != nil {
 		f.Fatal(err)
 	}

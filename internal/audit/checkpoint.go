@@ -40,14 +40,14 @@ func ParseKeys(log, witnesses []string) (Keys, error) {
 	for i, vkey := range log {
 		v, err := note.NewVerifier(vkey)
 		if err != nil {
-			return Keys{}, fmt.Errorf("log key %d of %d is no public key: %w%s", i+1, len(log), err, secretHint(vkey))
+			return Keys{}, fmt.Errorf("log key %d of %d is not a public key: %w%s", i+1, len(log), err, secretHint(vkey))
 		}
 		k.Log = append(k.Log, v)
 	}
 	for i, vkey := range witnesses {
 		v, err := NewCosignatureVerifier(vkey)
 		if err != nil {
-			return Keys{}, fmt.Errorf("witness key %d of %d is no public key: %w%s", i+1, len(witnesses), err, secretHint(vkey))
+			return Keys{}, fmt.Errorf("witness key %d of %d is not a public key: %w%s", i+1, len(witnesses), err, secretHint(vkey))
 		}
 		k.Witnesses = append(k.Witnesses, v)
 	}
@@ -140,7 +140,7 @@ func OpenCheckpoint(signed []byte, keys Keys) (Checkpoint, error) {
 func ReadCheckpoint(signed []byte) (Checkpoint, error) {
 	body, sigs, ok := bytes.Cut(signed, []byte("\n\n"))
 	if !ok || !strictSignatures(string(sigs)) {
-		return Checkpoint{}, fmt.Errorf("%w: no text, blank line and distinct signature lines", ErrCheckpoint)
+		return Checkpoint{}, fmt.Errorf("%w: it is not a text, a blank line and distinct signature lines", ErrCheckpoint)
 	}
 	lines := strings.Split(string(body), "\n")
 	if len(lines) != 3 || lines[0] == "" {
@@ -156,7 +156,7 @@ func ReadCheckpoint(signed []byte) (Checkpoint, error) {
 	}
 	cp := Checkpoint{Origin: lines[0], Tree: tlog.Tree{N: size, Hash: root}, Note: bytes.Clone(signed)}
 	if cp.text() != string(body)+"\n" {
-		return Checkpoint{}, fmt.Errorf("%w: a number or hash is not in its one form", ErrCheckpoint)
+		return Checkpoint{}, fmt.Errorf("%w: a number or hash is not in its canonical form", ErrCheckpoint)
 	}
 	return cp, nil
 }

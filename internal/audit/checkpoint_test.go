@@ -2,11 +2,8 @@ package audit_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +11,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/audittest"
+	"receiver/internal/audit/logkey"
 )
 
 // The example of https://c2sp.org/signed-note: a key and a note signed with it.
@@ -23,8 +22,8 @@ const (
 )
 
 func TestParseKeysRepeatsNoSecret(t *testing.T) {
-	good := testKey(t).VerifierKey(testOrigin)
-	for _, given := range [][2][]string{{{good, testSecret}, nil}, {{good}, {testSecret}}, {{good, "x" + testSecret[1:]}, nil}} {
+	good := audittest.Key(t).VerifierKey(audittest.Origin)
+	for _, given := range [][2][]string{{{good, audittest.Secret}, nil}, {{good}, {audittest.Secret}}, {{good, "x" + audittest.Secret[1:]}, nil}} {
 		_, err := audit.ParseKeys(given[0], given[1])
 		if err == nil || strings.Contains(err.Error(), "AQABAgME") {
 			t.Errorf("ParseKeys = %v, want an error without the key", err)
@@ -48,31 +47,22 @@ func TestParseKeysTakesTheSpecsExample(t *testing.T) {
 
 const specRoot = "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I="
 
-func signedNote(t testing.TB, text string, signers ...note.Signer) []byte {
-	t.Helper()
-	signed, err := note.Sign(&note.Note{Text: text}, signers...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed
-}
-
 func TestOpenCheckpoint(t *testing.T) {
-	signer := testSigner(t)
-	other, err := testKey(t).Signer(audit.Origin("test", "ATTEMPTS"))
+	signer := audittest.Signer(t)
+	other, err := audittest.Key(t).Signer(audit.Origin("test", "ATTEMPTS"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	stranger, err := audit.GenerateKey("test")
+	stranger, err := logkey.Generate("test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	impostor, err := stranger.Signer(testOrigin)
+	impostor, err := stranger.Signer(audittest.Origin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := testOrigin + "\n20852163\n" + specRoot + "\n"
-	good := signedNote(t, text, signer)
+	text := audittest.Origin + "\n20852163\n" + specRoot + "\n"
+	good := audittest.SignedNote(t, text, signer)
 	sigs := string(good[len(text)+1:])
 	b64 := strings.TrimSuffix(sigs[strings.LastIndex(sigs, " ")+1:], "\n")
 	trailing := b64[:len(b64)-2] + string(b64[len(b64)-2]+1) + "=" // sets a bit that decoding drops
@@ -85,30 +75,30 @@ func TestOpenCheckpoint(t *testing.T) {
 		want error
 	}{
 		{"signed", good, nil},
-		{"empty tree", signedNote(t, testOrigin+"\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n", signer), nil},
-		{"also signed by a key unknown here", signedNote(t, text, signer, impostor), nil},
-		{"signed by an unknown key of the same name", signedNote(t, text, impostor), audit.ErrSignature},
-		{"signed by our key of another log", signedNote(t, text, other), audit.ErrSignature},
-		{"another log's, signed by this one's key", signedNote(t, strings.Replace(text, "JOBS", "ATTEMPTS", 1), signer), audit.ErrSignature},
+		{"empty tree", audittest.SignedNote(t, audittest.Origin+"\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n", signer), nil},
+		{"also signed by a key unknown here", audittest.SignedNote(t, text, signer, impostor), nil},
+		{"signed by an unknown key of the same name", audittest.SignedNote(t, text, impostor), audit.ErrSignature},
+		{"signed by our key of another log", audittest.SignedNote(t, text, other), audit.ErrSignature},
+		{"another log's, signed by this one's key", audittest.SignedNote(t, strings.Replace(text, "JOBS", "ATTEMPTS", 1), signer), audit.ErrSignature},
 		{"signature changed", wrong, audit.ErrSignature},
 		{"text changed", bytes.Replace(good, []byte("20852163"), []byte("20852164"), 1), audit.ErrSignature},
 		{"no signature", []byte(text + "\n"), audit.ErrCheckpoint},
 		{"nothing", nil, audit.ErrCheckpoint},
 		{"signature twice", []byte(text + "\n" + sigs + sigs), audit.ErrCheckpoint},
 		{"signature in another form", bytes.Replace(good, []byte(b64), []byte(trailing), 1), audit.ErrCheckpoint},
-		{"extension line", signedNote(t, text+"more\n", signer), audit.ErrCheckpoint},
-		{"two lines", signedNote(t, testOrigin+"\n5\n", signer), audit.ErrCheckpoint},
-		{"no origin", signedNote(t, "\n5\n"+specRoot+"\n", signer), audit.ErrCheckpoint},
-		{"size with a zero", signedNote(t, strings.Replace(text, "2085", "02085", 1), signer), audit.ErrCheckpoint},
-		{"size with a sign", signedNote(t, strings.Replace(text, "2085", "+2085", 1), signer), audit.ErrCheckpoint},
-		{"negative size", signedNote(t, strings.Replace(text, "2085", "-2085", 1), signer), audit.ErrCheckpoint},
-		{"size beyond 63 bits", signedNote(t, strings.Replace(text, "20852163", "9223372036854775808", 1), signer), audit.ErrCheckpoint},
-		{"short root", signedNote(t, strings.Replace(text, "CsUYapGG", "", 1), signer), audit.ErrCheckpoint},
-		{"root in another form", signedNote(t, strings.Replace(text, "q2I=", "q2J=", 1), signer), audit.ErrCheckpoint},
+		{"extension line", audittest.SignedNote(t, text+"more\n", signer), audit.ErrCheckpoint},
+		{"two lines", audittest.SignedNote(t, audittest.Origin+"\n5\n", signer), audit.ErrCheckpoint},
+		{"no origin", audittest.SignedNote(t, "\n5\n"+specRoot+"\n", signer), audit.ErrCheckpoint},
+		{"size with a zero", audittest.SignedNote(t, strings.Replace(text, "2085", "02085", 1), signer), audit.ErrCheckpoint},
+		{"size with a sign", audittest.SignedNote(t, strings.Replace(text, "2085", "+2085", 1), signer), audit.ErrCheckpoint},
+		{"negative size", audittest.SignedNote(t, strings.Replace(text, "2085", "-2085", 1), signer), audit.ErrCheckpoint},
+		{"size beyond 63 bits", audittest.SignedNote(t, strings.Replace(text, "20852163", "9223372036854775808", 1), signer), audit.ErrCheckpoint},
+		{"short root", audittest.SignedNote(t, strings.Replace(text, "CsUYapGG", "", 1), signer), audit.ErrCheckpoint},
+		{"root in another form", audittest.SignedNote(t, strings.Replace(text, "q2I=", "q2J=", 1), signer), audit.ErrCheckpoint},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			cp, err := audit.OpenCheckpoint(row.note, testKeys(t))
+			cp, err := audit.OpenCheckpoint(row.note, audittest.Keys(t))
 			if !errors.Is(err, row.want) {
 				t.Fatalf("OpenCheckpoint: error %v, want %v", err, row.want)
 			}
@@ -120,88 +110,61 @@ func TestOpenCheckpoint(t *testing.T) {
 }
 
 func TestOpenCheckpointReadsItsLines(t *testing.T) {
-	cp, err := audit.OpenCheckpoint(signedNote(t, testOrigin+"\n20852163\n"+specRoot+"\n", testSigner(t)), testKeys(t))
+	cp, err := audit.OpenCheckpoint(audittest.SignedNote(t, audittest.Origin+"\n20852163\n"+specRoot+"\n", audittest.Signer(t)), audittest.Keys(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cp.Origin != testOrigin || cp.Tree.N != 20852163 || cp.Tree.Hash.String() != specRoot {
+	if cp.Origin != audittest.Origin || cp.Tree.N != 20852163 || cp.Tree.Hash.String() != specRoot {
 		t.Errorf("checkpoint = %q, %d, %s", cp.Origin, cp.Tree.N, cp.Tree.Hash)
 	}
 }
 
-// witnessKey is a cosigner as C2SP tlog-cosignature has them, written from that page.
-type witnessKey struct {
-	name string
-	key  ed25519.PrivateKey
-	now  uint64
-}
-
-func newWitnessKey(name string) *witnessKey {
-	return &witnessKey{name: name, now: 1679315147, key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, ed25519.SeedSize))}
-}
-
-func (w *witnessKey) vkey() string {
-	pub := append([]byte{4}, w.key.Public().(ed25519.PublicKey)...)
-	return fmt.Sprintf("%s+%08x+%s", w.name, w.KeyHash(), base64.StdEncoding.EncodeToString(pub))
-}
-
-func (w *witnessKey) Name() string { return w.name }
-
-func (w *witnessKey) KeyHash() uint32 {
-	return noteKeyHash(w.name, append([]byte{4}, w.key.Public().(ed25519.PublicKey)...))
-}
-
-func (w *witnessKey) Sign(text []byte) ([]byte, error) {
-	message := fmt.Sprintf("cosignature/v1\ntime %d\n%s", w.now, text)
-	return append(binary.BigEndian.AppendUint64(nil, w.now), ed25519.Sign(w.key, []byte(message))...), nil
-}
-
 func TestCosignatures(t *testing.T) {
-	w := newWitnessKey("witness.example/w1")
-	text := testOrigin + "\n20852163\n" + specRoot + "\n"
-	signed := signedNote(t, text, testSigner(t), w)
+	w := audittest.NewWitnessKey("witness.example/w1")
+	text := audittest.Origin + "\n20852163\n" + specRoot + "\n"
+	signed := audittest.SignedNote(t, text, audittest.Signer(t), w)
 
-	cp, err := audit.OpenCheckpoint(signed, testKeys(t, w.vkey()))
+	cp, err := audit.OpenCheckpoint(signed, audittest.Keys(t, w.VerifierKey()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := audit.Cosignature{Witness: w.name, Time: time.Unix(1679315147, 0).UTC()}
+	want := audit.Cosignature{Witness: w.Name(), Time: time.Unix(1679315147, 0).UTC()}
 	if len(cp.Cosignatures) != 1 || cp.Cosignatures[0] != want {
 		t.Errorf("Cosignatures = %v, want [%v]", cp.Cosignatures, want)
 	}
 
-	cp, err = audit.OpenCheckpoint(signed, testKeys(t))
+	cp, err = audit.OpenCheckpoint(signed, audittest.Keys(t))
 	if err != nil || len(cp.Cosignatures) != 0 {
 		t.Errorf("without the witness's key: %v, %v, want no cosignature and no error", cp.Cosignatures, err)
 	}
-	if _, err := audit.OpenCheckpoint(signedNote(t, text, w), testKeys(t, w.vkey())); !errors.Is(err, audit.ErrSignature) {
+	if _, err := audit.OpenCheckpoint(audittest.SignedNote(t, text, w), audittest.Keys(t, w.VerifierKey())); !errors.Is(err, audit.ErrSignature) {
 		t.Errorf("signed by the witness alone: error %v, want ErrSignature", err)
 	}
 
 	for _, bad := range []uint64{0, 1 << 63} {
-		w.now = bad
-		if _, err := audit.OpenCheckpoint(signedNote(t, text, testSigner(t), w), testKeys(t, w.vkey())); !errors.Is(err, audit.ErrSignature) {
+		w.Now = bad
+		if _, err := audit.OpenCheckpoint(audittest.SignedNote(t, text, audittest.Signer(t), w), audittest.Keys(t, w.VerifierKey())); !errors.Is(err, audit.ErrSignature) {
 			t.Errorf("cosignature at time %d: error %v, want ErrSignature", bad, err)
 		}
 	}
-	w.now = 1679315147
-	forged := signedNote(t, text, testSigner(t), &wrongTime{w})
-	if _, err := audit.OpenCheckpoint(forged, testKeys(t, w.vkey())); !errors.Is(err, audit.ErrSignature) {
+	w.Now = 1679315147
+	forged := audittest.SignedNote(t, text, audittest.Signer(t), &wrongTime{w})
+	if _, err := audit.OpenCheckpoint(forged, audittest.Keys(t, w.VerifierKey())); !errors.Is(err, audit.ErrSignature) {
 		t.Errorf("cosignature with another time than signed: error %v, want ErrSignature", err)
 	}
 }
 
 // wrongTime states a later time than it signed.
-type wrongTime struct{ *witnessKey }
+type wrongTime struct{ *audittest.WitnessKey }
 
 func (w *wrongTime) Sign(text []byte) ([]byte, error) {
-	sig, err := w.witnessKey.Sign(text)
-	binary.BigEndian.PutUint64(sig, w.now+1)
+	sig, err := w.WitnessKey.Sign(text)
+	binary.BigEndian.PutUint64(sig, w.Now+1)
 	return sig, err
 }
 
 func TestNewCosignatureVerifierRefuses(t *testing.T) {
-	good := newWitnessKey("witness.example/w1").vkey()
+	good := audittest.NewWitnessKey("witness.example/w1").VerifierKey()
 	if _, err := audit.NewCosignatureVerifier(good); err != nil {
 		t.Fatal(err)
 	}
@@ -222,9 +185,9 @@ func TestNewCosignatureVerifierRefuses(t *testing.T) {
 
 // FuzzCheckpoint: no bytes make it panic, and nothing passes but what the key signed.
 func FuzzCheckpoint(f *testing.F) {
-	text := testOrigin + "\n20852163\n" + specRoot + "\n"
-	good := signedNote(f, text, testSigner(f))
-	keys := testKeys(f)
+	text := audittest.Origin + "\n20852163\n" + specRoot + "\n"
+	good := audittest.SignedNote(f, text, audittest.Signer(f))
+	keys := audittest.Keys(f)
 	f.Add(good)
 	f.Add([]byte(specNote))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/audittest"
 )
 
 var errCrash = errors.New("crashed")
@@ -16,8 +17,8 @@ var errCrash = errors.New("crashed")
 // before it does anything, or after it did it but before the caller learns. The dead do
 // nothing more.
 type crashing struct {
-	store *memStorage
-	cps   *memCheckpoints
+	store *audittest.Storage
+	cps   *audittest.Checkpoints
 	at    int // the call to die at, from 1
 	after bool
 	calls int
@@ -58,14 +59,14 @@ func (c *crashing) Store(ctx context.Context, data []byte, rev uint64) (next uin
 	return next, err
 }
 
-// A sealer dies at every single call to its stores. Whatever is done to the stream then, the
-// next sealer continues with the leaves that a checkpoint promised: no fork, no gap, and the
-// same tree as if nobody had died.
+// A sealer dies at every single call to its stores. For any change of the stream after that, the
+// next sealer continues with the leaves that a checkpoint promised: no fork, no gap, and the same
+// tree as without the crash.
 func TestSealSurvivesACrashAtEveryCall(t *testing.T) {
-	after := map[string]func(s *memStream){
-		"nothing happens":           func(*memStream) {},
-		"the newest record expires": func(s *memStream) { s.remove(270) },
-		"more records come":         func(s *memStream) { s.add(30) },
+	after := map[string]func(s *audittest.Stream){
+		"nothing happens":           func(*audittest.Stream) {},
+		"the newest record expires": func(s *audittest.Stream) { s.Remove(270) },
+		"more records come":         func(s *audittest.Stream) { s.Add(30) },
 	}
 	for name, happen := range after {
 		for _, applied := range []bool{false, true} {
@@ -82,42 +83,44 @@ func TestSealSurvivesACrashAtEveryCall(t *testing.T) {
 	}
 }
 
-func crashOnce(t *testing.T, at int, applied bool, happen func(*memStream)) bool {
+func crashOnce(t *testing.T, at int, applied bool, happen func(*audittest.Stream)) bool {
 	t.Helper()
-	w := newWorld(t, 250)
-	w.seal(t)
-	w.stream.add(20)
-	dying := &crashing{store: w.store, cps: w.cps, at: at, after: applied}
-	_, err := newSealer(t, w.openLog(t, dying, dying), audit.SealerOptions{Batch: 12}).Seal(t.Context())
+	w := audittest.NewWorld(t, 250)
+	w.Seal(t)
+	w.Stream.Add(20)
+	dying := &crashing{store: w.Store, cps: w.Checkpoints, at: at, after: applied}
+	s := audittest.NewSealer(t, w.OpenLog(t, dying, dying), audit.SealerOptions{})
+	s.SetBatch(12)
+	_, err := s.Seal(t.Context())
 	if err != nil && !errors.Is(err, errCrash) {
 		t.Fatalf("crash at call %d: error %v", at, err)
 	}
 
-	// What is sealed now is promised, whatever happens to the stream.
-	promised, _ := audit.ReadCheckpoint(w.cps.current)
-	reference := &memStream{}
-	reference.add(270)
-	happen(w.stream)
+	// The sealed records are promised now, whatever happens to the stream.
+	promised, _ := audit.ReadCheckpoint(w.Checkpoints.Current)
+	reference := &audittest.Stream{}
+	reference.Add(270)
+	happen(w.Stream)
 	happen(reference)
 	if promised.Tree.N == 270 {
-		reference.records[270] = testRecord(270)
+		reference.Held[270] = audittest.Record(270)
 	}
 
-	if r := w.verify(t, audit.VerifyOptions{To: 269}); !r.Proved {
+	if r := w.Verify(t, audit.VerifyOptions{To: 269}); !r.Proved {
 		t.Errorf("crash at call %d: before anybody repairs it, the log is not proved: %v", at, r.Faults)
 	}
-	want := wantTrees(t, reference, 1, int64(reference.last))
-	if cp := w.seal(t); cp.Tree != want(int64(reference.last)) {
-		t.Errorf("crash at call %d: tree %v, want %v", at, cp.Tree, want(int64(reference.last)))
+	want := audittest.WantTrees(t, reference, 1, int64(reference.Newest))
+	if cp := w.Seal(t); cp.Tree != want(int64(reference.Newest)) {
+		t.Errorf("crash at call %d: tree %v, want %v", at, cp.Tree, want(int64(reference.Newest)))
 	}
-	w.checkHistory(t, want)
-	w.stream.records = reference.records
-	if r := w.verify(t, audit.VerifyOptions{}); !r.OK() {
+	checkHistory(t, w, want)
+	w.Stream.Held = reference.Held
+	if r := w.Verify(t, audit.VerifyOptions{}); !r.OK() {
 		t.Errorf("crash at call %d: %v", at, r.Faults)
 	}
-	for _, signed := range w.cps.history {
+	for _, signed := range w.Checkpoints.History {
 		cp, _ := audit.ReadCheckpoint(signed)
-		if _, left := w.store.files[fmt.Sprintf("stage/%d-%x", cp.Tree.N, cp.Tree.Hash[:])]; left {
+		if _, left := w.Store.Files[fmt.Sprintf("stage/%d-%x", cp.Tree.N, cp.Tree.Hash[:])]; left {
 			t.Errorf("crash at call %d: the stage of %d leaves was left behind", at, cp.Tree.N)
 		}
 	}
@@ -128,23 +131,23 @@ func crashOnce(t *testing.T, at int, applied bool, happen func(*memStream)) bool
 // log needs may be overwritten or removed by it.
 func TestSealerWakesUpLate(t *testing.T) {
 	for at := 1; ; at++ {
-		w := newWorld(t, 250)
-		w.seal(t)
-		w.stream.add(280)
+		w := audittest.NewWorld(t, 250)
+		w.Seal(t)
+		w.Stream.Add(280)
 		slept := false
-		sleepy := &sleeping{crashing: crashing{store: w.store, cps: w.cps}, at: at, sleep: func() {
+		sleepy := &sleeping{crashing: crashing{store: w.Store, cps: w.Checkpoints}, at: at, sleep: func() {
 			slept = true
-			w.stream.remove(400) // the others see another stream
-			w.seal(t)
-			w.stream.add(300)
-			w.seal(t)
+			w.Stream.Remove(400) // the others see another stream
+			w.Seal(t)
+			w.Stream.Add(300)
+			w.Seal(t)
 		}}
-		_, err := newSealer(t, w.openLog(t, sleepy, sleepy), audit.SealerOptions{}).Seal(t.Context())
+		_, err := audittest.NewSealer(t, w.OpenLog(t, sleepy, sleepy), audit.SealerOptions{}).Seal(t.Context())
 		if err != nil {
 			t.Errorf("asleep at call %d: %v", at, err)
 		}
-		w.seal(t)
-		r := w.verify(t, audit.VerifyOptions{})
+		w.Seal(t)
+		r := w.Verify(t, audit.VerifyOptions{})
 		for _, f := range r.Faults {
 			if f.Kind != audit.Missing || f.Seq != 400 { // sealed before it was removed
 				t.Errorf("asleep at call %d: %v", at, f)
@@ -201,49 +204,49 @@ func (s *sleeping) Store(ctx context.Context, data []byte, rev uint64) (uint64, 
 // Two sealers may make the same tree one after the other, with a third's in between. The
 // one that lost must not remove the stage that the other is about to rely on.
 func TestLoserSparesAnothersStage(t *testing.T) {
-	w := newWorld(t, 250)
-	w.seal(t)
-	w.stream.add(280)
+	w := audittest.NewWorld(t, 250)
+	w.Seal(t)
+	w.Stream.Add(280)
 
 	// second stages 530 leaves on top of 400, waits before its checkpoint, and dies after it.
 	staged, proceed := make(chan struct{}), make(chan struct{})
-	second := &hooked{world: w, store: func() error { close(staged); <-proceed; return nil }, after: errCrash}
+	second := &hooked{World: w, store: func() error { close(staged); <-proceed; return nil }, after: errCrash}
 	secondDone := make(chan error)
 
 	// first stages 530 leaves on top of 250, loses to a checkpoint of 400, and dies when it
 	// stages again.
-	first := &hooked{world: w, put: 2, store: func() error {
+	first := &hooked{World: w, put: 2, store: func() error {
 		short := *w
-		short.stream = &memStream{records: w.stream.records, last: 400}
-		log := short.openLog(t, w.store, w.cps)
-		if _, err := newSealer(t, log, audit.SealerOptions{}).Seal(t.Context()); err != nil {
+		short.Stream = &audittest.Stream{Held: w.Stream.Held, Newest: 400}
+		log := short.OpenLog(t, w.Store, w.Checkpoints)
+		if _, err := audittest.NewSealer(t, log, audit.SealerOptions{}).Seal(t.Context()); err != nil {
 			t.Error(err)
 		}
 		go func() {
-			_, err := newSealer(t, w.openLog(t, second, second), audit.SealerOptions{}).Seal(t.Context())
+			_, err := audittest.NewSealer(t, w.OpenLog(t, second, second), audit.SealerOptions{}).Seal(t.Context())
 			secondDone <- err
 		}()
 		<-staged
 		return nil
 	}}
-	if _, err := newSealer(t, w.openLog(t, first, first), audit.SealerOptions{}).Seal(t.Context()); !errors.Is(err, errCrash) {
+	if _, err := audittest.NewSealer(t, w.OpenLog(t, first, first), audit.SealerOptions{}).Seal(t.Context()); !errors.Is(err, errCrash) {
 		t.Fatalf("first: error %v, want the crash", err)
 	}
 	close(proceed)
 	if err := <-secondDone; !errors.Is(err, errCrash) {
 		t.Fatalf("second: error %v, want the crash", err)
 	}
-	if cp := w.seal(t); cp.Tree.N != 530 {
+	if cp := w.Seal(t); cp.Tree.N != 530 {
 		t.Errorf("sealed %d, want 530", cp.Tree.N)
 	}
-	if r := w.verify(t, audit.VerifyOptions{}); !r.OK() {
+	if r := w.Verify(t, audit.VerifyOptions{}); !r.OK() {
 		t.Errorf("%v", r.Faults)
 	}
 }
 
 // hooked runs a func before its first Store, fails after it, and fails its put-th stage.
 type hooked struct {
-	*world
+	*audittest.World
 	store func() error
 	after error
 	put   int
@@ -251,7 +254,7 @@ type hooked struct {
 }
 
 func (h *hooked) Get(ctx context.Context, name string) ([]byte, error) {
-	return h.world.store.Get(ctx, name)
+	return h.World.Store.Get(ctx, name)
 }
 
 func (h *hooked) Put(ctx context.Context, name string, data []byte) error {
@@ -260,14 +263,14 @@ func (h *hooked) Put(ctx context.Context, name string, data []byte) error {
 			return errCrash
 		}
 	}
-	return h.world.store.Put(ctx, name, data)
+	return h.World.Store.Put(ctx, name, data)
 }
 
 func (h *hooked) Delete(ctx context.Context, name string) error {
-	return h.world.store.Delete(ctx, name)
+	return h.World.Store.Delete(ctx, name)
 }
 
-func (h *hooked) Load(ctx context.Context) ([]byte, uint64, error) { return h.cps.Load(ctx) }
+func (h *hooked) Load(ctx context.Context) ([]byte, uint64, error) { return h.Checkpoints.Load(ctx) }
 
 func (h *hooked) Store(ctx context.Context, data []byte, rev uint64) (uint64, error) {
 	if h.store != nil {
@@ -276,6 +279,6 @@ func (h *hooked) Store(ctx context.Context, data []byte, rev uint64) (uint64, er
 		}
 		h.store = nil
 	}
-	next, err := h.cps.Store(ctx, data, rev)
+	next, err := h.Checkpoints.Store(ctx, data, rev)
 	return next, errors.Join(err, h.after)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/audittest"
 )
 
 func page(t testing.TB) string {
@@ -36,9 +37,9 @@ func TestThePagesBundlePasses(t *testing.T) {
 		t.Errorf("Check: %d leaves, %v, want 3", c.Checkpoint.Tree.N, err)
 	}
 
-	w := newWorld(t, 3)
-	w.seal(t)
-	again, err := w.log.Prove(t.Context(), 3)
+	w := audittest.NewWorld(t, 3)
+	w.Seal(t)
+	again, err := w.Log.Prove(t.Context(), 3)
 	if err != nil {
 		t.Fatal(err)
 	}

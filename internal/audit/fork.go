@@ -27,7 +27,7 @@ func (e *ForkError) Error() string {
 		what = "forked"
 	}
 	return fmt.Sprintf("log %s was %s: known checkpoint of %d leaves with root %s, found one of %d with root %s; "+
-		"keep both, stop sealing and find out who wrote the second",
+		"keep both, stop sealing, and find out which program wrote the second",
 		e.Known.Origin, what, e.Known.Tree.N, e.Known.Tree.Hash, e.Found.Tree.N, e.Found.Tree.Hash)
 }
 

@@ -4,10 +4,11 @@ import (
 	"testing"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/logkey"
 	"receiver/internal/growth"
 )
 
-// What is verified is somebody else's file.
+// Verified files come from others.
 func TestEvidenceGrowsWithItsInput(t *testing.T) {
 	shapes := growth.Bytes()
 	shapes["signatures"] = growth.Around("a\n1\nAAAA\n\n", "\u2014 a AAAAAAAA\n", "")
@@ -17,7 +18,7 @@ func TestEvidenceGrowsWithItsInput(t *testing.T) {
 		_, _ = audit.ReadCheckpoint([]byte(s))
 		_, _, _ = audit.ParseLeaf([]byte(s))
 		_, _ = audit.ParseKeys([]string{s}, []string{s})
-		_, _ = audit.ParseKey(s)
+		_, _ = logkey.Parse(s)
 		_, _ = audit.NewCosignatureVerifier(s)
 	})
 }

@@ -107,7 +107,7 @@ func readChunks(ctx context.Context, src Source, from, to uint64, todo, order ch
 		return nil
 	}
 	next := newChunk()
-	err := records(ctx, src, from, to, func(r Record) error {
+	err := ReadRecords(ctx, src, from, to, func(r Record) error {
 		next.add(r)
 		if !next.full() {
 			return nil
@@ -116,7 +116,7 @@ func readChunks(ctx context.Context, src Source, from, to uint64, todo, order ch
 		next = newChunk()
 		return send(full)
 	})
-	// What was read before an error counts all the same: a damaged file ends a reading late.
+	// The records read before an error count all the same: a damaged file ends a read late.
 	if len(next.records) > 0 && ctx.Err() == nil {
 		if sendErr := send(next); sendErr != nil {
 			return sendErr

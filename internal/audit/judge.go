@@ -14,27 +14,27 @@ const maxTargets = 256
 // judgeRecords names every record that is not as it was sealed.
 func (v *verification) judgeRecords(p *leafPass, vd verdict) {
 	targets := p.targets()
-	for _, d := range p.disputes {
-		v.judgeDispute(p, d, vd, targets)
+	for _, d := range p.mismatches {
+		v.judgeMismatch(p, d, vd, targets)
 	}
 	for _, i := range slices.Sorted(maps.Keys(p.missing)) {
 		if !p.missing[i].known && vd.reproduced {
 			v.report.Absent++ // the root holds with the absent leaf in its place
 			continue
 		}
-		v.fault(v.log.seq(i), Missing, "its leaf is sealed, its record is gone")
+		v.fault(v.log.seq(i), Missing, "its leaf is sealed, but its record is missing")
 	}
 }
 
-// judgeDispute decides for one tile whether the tile or its records are wrong.
-func (v *verification) judgeDispute(p *leafPass, d dispute, vd verdict, targets map[int64]tlog.Hash) {
+// judgeMismatch decides for one tile whether the tile or its records are wrong.
+func (v *verification) judgeMismatch(p *leafPass, d mismatch, vd verdict, targets map[int64]tlog.Hash) {
 	t, _ := tileIn(tlog.Tile{H: tileHeight, N: d.n}, v.base.N)
 	if d.stored == nil {
 		v.fault(0, BadTile, "%s: %s", tileName(t), d.why)
 		return
 	}
 	if bytes.Equal(vd.pick(d), d.derived) {
-		v.fault(0, BadTile, "%s: it does not match the checkpoint; the records do", tileName(t))
+		v.fault(0, BadTile, "%s: it does not match the checkpoint, but the records do", tileName(t))
 		return
 	}
 	for at := range t.W {
@@ -62,7 +62,7 @@ func (v *verification) judgeRecord(p *leafPass, i int64, sealed, now tlog.Hash, 
 			return
 		}
 	}
-	v.fault(seq, Changed, "its leaf hash is %s, sealed was %s", now, sealed)
+	v.fault(seq, Changed, "its leaf hash is %s, the sealed one is %s", now, sealed)
 }
 
 // sealedElsewhere reports under which other sequence exactly this record was sealed.
@@ -84,7 +84,7 @@ func (p *leafPass) targets() map[int64]tlog.Hash {
 			found[i] = g.hash
 		}
 	}
-	for _, d := range p.disputes {
+	for _, d := range p.mismatches {
 		for at := range len(d.stored) / tlog.HashSize {
 			if sealed := hashAt(d.stored, at); sealed != hashAt(d.derived, at) && len(found) < maxTargets {
 				found[d.n<<tileHeight+int64(at)] = sealed

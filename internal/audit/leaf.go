@@ -8,21 +8,14 @@ import (
 	"time"
 )
 
-// ErrLeaf is returned by ParseLeaf for bytes that are no leaf of this format.
+// ErrLeaf is returned by ParseLeafLines for bytes that are no leaf of this format.
 var ErrLeaf = errors.New("malformed leaf")
 
-// ParseLeaf decodes a leaf. Of an absent leaf only Stream and Seq are set, and absent is
-// true. Every leaf has exactly one encoding: what ParseLeaf accepts, AppendLeaf (or
+// ParseLeafLines decodes a leaf. Of an absent leaf only Stream and Seq are set, and absent is
+// true. Every leaf has exactly one encoding: what ParseLeafLines accepts, AppendLeaf (or
 // AbsentLeaf) writes again byte for byte. Anything else is ErrLeaf. The record owns its
-// memory.
-func ParseLeaf(leaf []byte) (r Record, absent bool, err error) {
-	r, absent, err = parseLeaf(leaf)
-	return new(headers).whole(r), absent, err
-}
-
-// parseLeaf is ParseLeaf, but for the headers, which are in Lines if they can be: a name
-// without any value is no line.
-func parseLeaf(leaf []byte) (r Record, absent bool, err error) {
+// memory. Its headers are in Lines if they can be: a name without any value is no line.
+func ParseLeafLines(leaf []byte) (r Record, absent bool, err error) {
 	rest, ok := strings.CutPrefix(string(leaf), leafTag)
 	if !ok || rest == "" {
 		return Record{}, false, fmt.Errorf("%w: it does not start with the format tag", ErrLeaf)
@@ -114,7 +107,7 @@ func (d *leafDecoder) take(n int64) string {
 		return ""
 	}
 	if n > int64(len(d.rest)) {
-		d.fail("it is cut short")
+		d.fail("it is truncated")
 		return ""
 	}
 	s := d.rest[:n]

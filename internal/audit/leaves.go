@@ -13,9 +13,9 @@ import (
 // was sealed; if it lasts, the stream is being changed while it is read.
 var ErrSource = errors.New("stream reading is not consistent")
 
-// sealable calls yield with the leaf hash of every sequence from..to, in order: of the
-// record where there is one, of the absent leaf where there is none. What is absent is
-// asked for twice, because a leaf cannot be taken back.
+// sealable calls yield with the leaf hash of every sequence from..to, in order: of the record where
+// there is one, of the absent leaf where there is none. An absent record is requested twice,
+// because a leaf cannot be changed later.
 func (l *Log) sealable(ctx context.Context, from, to uint64, yield func(tlog.Hash) error) error {
 	next := from
 	var gaps [][2]uint64
@@ -31,7 +31,7 @@ func (l *Log) sealable(ctx context.Context, from, to uint64, yield func(tlog.Has
 		}
 		return nil
 	}
-	err := records(ctx, l.o.Source, from, to, func(r Record) error {
+	err := ReadRecords(ctx, l.o.Source, from, to, func(r Record) error {
 		if r.Stream != l.o.Stream || r.Seq < next || r.Seq > to {
 			return fmt.Errorf("%w: got %s/%d, want %s/%d to %d", ErrSource, r.Stream, r.Seq, l.o.Stream, next, to)
 		}

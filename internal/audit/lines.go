@@ -17,14 +17,14 @@ type Lines [][2]string
 // record costs more than to hash it.
 type Liner interface {
 	Source
-	// Lines is Records, of records that have their headers in Lines, which is not nil then
-	// if there are none, or some of them still in Header. Lines and Data are valid until yield returns, and strings may share memory
-	// that is kept as long as a part of it is.
+	// Lines is Records, of records that have their headers in Lines, which is not nil then if there
+	// are none, or some of them still in Header. Lines and Data are valid until yield returns, and
+	// strings may share memory that is kept as long as a part of it is.
 	Lines(ctx context.Context, from, to uint64, yield func(Record) error) error
 }
 
-// records reads the stream in the way that costs least.
-func records(ctx context.Context, src Source, from, to uint64, yield func(Record) error) error {
+// ReadRecords reads the stream in the way that costs least.
+func ReadRecords(ctx context.Context, src Source, from, to uint64, yield func(Record) error) error {
 	if l, ok := src.(Liner); ok {
 		return l.Lines(ctx, from, to, yield)
 	}
@@ -143,6 +143,9 @@ func (h *headers) whole(r Record) Record {
 	r.Header, r.Lines = h.header, nil
 	return r
 }
+
+// WithHeader returns the record with its headers in Header, if they are in Lines.
+func (r Record) WithHeader() Record { return new(headers).whole(r) }
 
 // own returns a record that shares no memory with others.
 func (r Record) own() Record {

@@ -2,49 +2,21 @@ package audit_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/audittest"
 )
 
-// lined is a source that gives lines, in an order of the names that changes from record to
-// record, and spoils what it may when it may.
-type lined struct{ audit.Source }
-
-// Lines implements audit.Liner.
-func (s lined) Lines(ctx context.Context, from, to uint64, yield func(audit.Record) error) error {
-	lines := audit.Lines{}
-	return s.Records(ctx, from, to, func(r audit.Record) error {
-		lines = lines[:0]
-		for name, values := range r.Header { // in any order
-			if len(values) == 0 {
-				return yield(r) // no lines can say that
-			}
-			for _, v := range values {
-				lines = append(lines, [2]string{name, v})
-			}
-		}
-		r.Header, r.Lines, r.Data = nil, slices.Clip(lines), slices.Clone(r.Data)
-		err := yield(r)
-		clear(r.Data)
-		for i := range lines {
-			lines[i] = [2]string{"spoiled", "spoiled"}
-		}
-		return err
-	})
-}
-
-// Whatever names there are, and however they are mixed, lines have the leaf of their map.
+// For any names in any order, lines have the same leaf as their map.
 func TestLinesHaveTheLeavesOfTheirHeaders(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	w := newWorld(t, 600)
+	w := audittest.NewWorld(t, 600)
 	for seq := range uint64(600) {
-		w.stream.change(seq+1, func(r *audit.Record) {
+		w.Stream.Change(seq+1, func(r *audit.Record) {
 			r.Header = make(map[string][]string)
 			for range random.IntN(12) {
 				name := strings.Repeat("n", random.IntN(3)) + fmt.Sprint(random.IntN(3+int(seq)/4)) // more and more of them
@@ -52,19 +24,19 @@ func TestLinesHaveTheLeavesOfTheirHeaders(t *testing.T) {
 			}
 		})
 	}
-	cp := w.seal(t)
-	if want := wantTree(t, w.stream, 1, 600); cp.Tree != want {
+	cp := w.Seal(t)
+	if want := audittest.WantTree(t, w.Stream, 1, 600); cp.Tree != want {
 		t.Errorf("Seal made %v out of lines, want %v as of maps", cp.Tree, want)
 	}
 	check := func(r audit.Record) error {
-		if want := w.stream.records[r.Seq].Header; r.Lines != nil || fmt.Sprint(r.Header) != fmt.Sprint(want) {
+		if want := w.Stream.Held[r.Seq].Header; r.Lines != nil || fmt.Sprint(r.Header) != fmt.Sprint(want) {
 			return fmt.Errorf("headers %q, want %q", r.Header, want)
 		}
 		return nil
 	}
-	for name, source := range map[string]audit.Source{"lines": lined{w.stream}, "maps": w.stream} {
+	for name, source := range map[string]audit.Source{"lines": audittest.Lined{Source: w.Stream}, "maps": w.Stream} {
 		log, err := audit.NewLog(audit.LogOptions{
-			Origin: testOrigin, Stream: "JOBS", Source: source, Storage: w.store, Checkpoints: w.cps, Keys: testKeys(t),
+			Origin: audittest.Origin, Stream: "JOBS", Source: source, Storage: w.Store, Checkpoints: w.Checkpoints, Keys: audittest.Keys(t),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -81,7 +53,7 @@ func FuzzLines(f *testing.F) {
 	f.Add("a:1\na:2\nb:3")
 	f.Add("b:\n:x\na\x00:1\na:2")
 	f.Fuzz(func(t *testing.T, text string) {
-		lined, mapped := testRecord(1), testRecord(1)
+		lined, mapped := audittest.Record(1), audittest.Record(1)
 		lined.Header, lined.Lines, mapped.Header = nil, audit.Lines{}, make(map[string][]string)
 		for line := range strings.SplitSeq(text, "\n") {
 			name, value, _ := strings.Cut(line, ":")

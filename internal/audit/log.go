@@ -13,7 +13,7 @@ import (
 var (
 	// ErrConflict is returned by a CheckpointStore whose revision is not the one named: someone
 	// else stored first. Load again and decide anew.
-	ErrConflict = errors.New("checkpoint was changed by someone else")
+	ErrConflict = errors.New("another program changed the checkpoint")
 
 	// ErrNoCheckpoint is returned where a checkpoint is needed and none is stored. Seal first.
 	ErrNoCheckpoint = errors.New("log has no checkpoint yet")
@@ -110,6 +110,9 @@ func NewLog(o LogOptions) (*Log, error) {
 	}
 	return &Log{o: o}, nil
 }
+
+// Options returns what the log was opened with.
+func (l *Log) Options() LogOptions { return l.o }
 
 // Origin returns the origin line of the log over one stream of the receiver called name.
 func Origin(name, stream string) string {

@@ -14,35 +14,35 @@ import (
 
 // Bounds on what is remembered of a log that is badly damaged.
 const (
-	maxDisputes     = 1024     // tiles, 16 KiB each
+	maxMismatches   = 1024     // tiles, 16 KiB each
 	maxMissing      = 100_000  // sequences
 	maxSuspects     = 256      // records that differ, kept to see where they belong,
 	maxSuspectBytes = 32 << 20 // and their bytes
-	maxHollow       = 4096     // tiles, of a million leaves, of which neither hashes nor records are there
+	maxAbsent       = 4096     // tiles, of a million leaves, of which neither hashes nor records are there
 )
 
 // errHollow ends a pass over leaves of which nothing is there.
-var errHollow = errors.New("neither records nor tiles are there")
+var errHollow = errors.New("records and tiles are missing")
 
 // leafPass reads the stream once and compares each record with the stored leaf hash.
 type leafPass struct {
-	v        *verification
-	size     int64  // leaves to compare
-	next     int64  // index of the leaf awaited
-	stored   []byte // hashes of the current tile as stored; nil when unusable
-	why      string // then, why
-	derived  []byte // the same as the records have it
-	replay   *replay
-	disputes []dispute
-	overflow bool          // there were more disputes than are remembered
-	missing  map[int64]gap // leaves without a record that should have one
-	suspects map[int64]Record
-	bytes    int
-	latest   Record // the youngest of those that are as sealed, as far as it was read
-	askAt    int64  // the leaf from which on it may be asked again what was pushed out
-	hollow   int    // tiles of which nothing is there, unless solid
-	solid    bool   // the current tile has a record
-	due      int    // the first of v.good whose leaves were not all read
+	v          *verification
+	size       int64  // leaves to compare
+	next       int64  // index of the leaf awaited
+	stored     []byte // hashes of the current tile as stored; nil when unusable
+	why        string // then, why
+	derived    []byte // the same as the records have it
+	replay     *replay
+	mismatches []mismatch
+	overflow   bool          // there were more mismatches than are remembered
+	missing    map[int64]gap // leaves without a record that should have one
+	suspects   map[int64]Record
+	bytes      int
+	latest     Record // the youngest of those that are as sealed, as far as it was read
+	askAt      int64  // the leaf from which on it may be asked again what was pushed out
+	absent     int    // tiles of which nothing is there, unless solid
+	solid      bool   // the current tile has a record
+	due        int    // the first of v.good whose leaves were not all read
 }
 
 // gap is a leaf whose record is not there.
@@ -82,15 +82,15 @@ func (p *leafPass) run(ctx context.Context) error {
 	return nil
 }
 
-// skip takes the leaves before i as having no records. How many those are may be the word
-// of somebody who wrote a checkpoint, so it can be interrupted and gives up with errHollow.
+// skip takes the leaves before i as having no records. The number may be a claim of the author of a
+// checkpoint, so it can be interrupted and gives up with errHollow.
 func (p *leafPass) skip(ctx context.Context, i int64) error {
 	for p.next < i {
 		if p.next%tileWidth == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if p.hollow > maxHollow {
+			if p.absent > maxAbsent {
 				return errHollow
 			}
 			if len(p.missing) > maxMissing-tileWidth && p.next >= p.askAt {
@@ -114,7 +114,7 @@ func (p *leafPass) forgive(ctx context.Context) error {
 	}
 	from, err := p.v.o.Pushed(ctx)
 	if err != nil {
-		return fmt.Errorf("asking what stream %s still holds: %w", p.v.log.o.Stream, err)
+		return fmt.Errorf("asking stream %s for its first sequence: %w", p.v.log.o.Stream, err)
 	}
 	p.v.o.From = max(p.v.o.From, from)
 	p.v.report.From = p.v.o.From
@@ -132,14 +132,14 @@ func (p *leafPass) forgive(ctx context.Context) error {
 // not looked at.
 func (p *leafPass) giveUp() {
 	p.overflow = true // no other version of any tile can lead to the root
-	p.disputes = slices.DeleteFunc(p.disputes, func(d dispute) bool { return d.hollow })
+	p.mismatches = slices.DeleteFunc(p.mismatches, func(d mismatch) bool { return d.absent })
 	maps.DeleteFunc(p.missing, func(_ int64, g gap) bool { return !g.known })
-	p.v.fault(p.v.log.seq(p.next), Missing, "of %d sequences from a tree of %d leaves neither records nor tiles are there; what is behind them was not looked at",
-		p.hollow*tileWidth, p.size)
+	p.v.fault(p.v.log.seq(p.next), Missing, "for %d sequences of a tree of %d leaves, both records and tiles are missing; the records after them were not checked",
+		p.absent*tileWidth, p.size)
 }
 
-// clockGrace is by how much clocks may have been wrong, or put right, between a record and
-// a checkpoint over it. Who sets times back to hide something sets them back by days.
+// clockGrace is by how much clocks may have been wrong, or put right, between a record and a
+// checkpoint over it. An attacker who sets times back to hide a record sets them back by days.
 const clockGrace = time.Hour
 
 // vouch compares the times of checkpoints with the records before the awaited leaf, whose
@@ -165,7 +165,7 @@ func (p *leafPass) record(ctx context.Context, r hashed) error {
 	first := p.v.log.o.First
 	switch i, ok := leafIndex(first, r.Seq); {
 	case r.Seq < first:
-		p.v.fault(r.Seq, Extra, "it stands before the first sequence of the log, %d", first)
+		p.v.fault(r.Seq, Extra, "it is before the first sequence of the log, %d", first)
 		return nil
 	case !ok || i >= p.size:
 		p.unsealed(r)
@@ -215,7 +215,7 @@ func (p *leafPass) late(ctx context.Context, i int64, r hashed) error {
 		return err
 	}
 	if why == "" && hashAt(data, int(i%tileWidth)) != r.hash {
-		p.v.fault(r.Seq, Changed, "its leaf hash is %s, sealed was %s", r.hash, hashAt(data, int(i%tileWidth)))
+		p.v.fault(r.Seq, Changed, "its leaf hash is %s, the sealed one is %s", r.hash, hashAt(data, int(i%tileWidth)))
 	}
 	return nil
 }
@@ -282,24 +282,24 @@ func (p *leafPass) found(at int, r *hashed) {
 
 // endTile hands the tile to the replay, and remembers it if the two versions differ.
 func (p *leafPass) endTile() error {
-	d := dispute{n: (p.next - 1) >> tileHeight, stored: p.stored, why: p.why, derived: p.derived, hollow: p.stored == nil && !p.solid}
-	if d.hollow {
-		p.hollow++
+	d := mismatch{n: (p.next - 1) >> tileHeight, stored: p.stored, why: p.why, derived: p.derived, absent: p.stored == nil && !p.solid}
+	if d.absent {
+		p.absent++
 	}
 	if !bytes.Equal(d.stored, d.derived) {
-		if len(p.disputes) < maxDisputes {
-			p.disputes = append(p.disputes, d)
+		if len(p.mismatches) < maxMismatches {
+			p.mismatches = append(p.mismatches, d)
 		} else {
 			p.overflow = true
 			p.omit(d)
 		}
 	}
 	p.progress()
-	return p.replay.add(d.guess())
+	return p.replay.add(d.candidate())
 }
 
 // omit only counts what is wrong with a tile, after very many others.
-func (p *leafPass) omit(d dispute) {
+func (p *leafPass) omit(d mismatch) {
 	if d.stored == nil {
 		p.v.report.Omitted++
 	}

@@ -13,7 +13,7 @@ import (
 
 // ErrProof is returned when a record is not what the log has sealed in its place: its leaf
 // hash and the proof do not lead to the root of the checkpoint.
-var ErrProof = errors.New("record is not in the log as it stands here")
+var ErrProof = errors.New("record is not in this log")
 
 // Prove returns the proof that the records with these sequences are in the log, against the
 // newest checkpoint. The errors are ErrNoRecord, ErrNotSealed (try again after the next
@@ -71,28 +71,6 @@ func (l *Log) entry(ctx context.Context, cp Checkpoint, seq uint64) (Entry, erro
 	return e, e.check(cp.Tree, l.o.First)
 }
 
-// SealedHash returns the leaf hash that is sealed for a sequence, proved against the newest
-// checkpoint. It is there after the record is gone; Record.LeafHash of the record that was
-// sealed, or the hash of AbsentLeaf, equals it. The errors are those of Prove.
-func (l *Log) SealedHash(ctx context.Context, seq uint64) (tlog.Hash, error) {
-	cp, err := l.Checkpoint(ctx)
-	if err != nil {
-		return tlog.Hash{}, err
-	}
-	i, ok := leafIndex(l.o.First, seq)
-	if !ok {
-		return tlog.Hash{}, fmt.Errorf("%s/%d: %w", l.o.Stream, seq, ErrNoRecord)
-	}
-	if i >= cp.Tree.N {
-		return tlog.Hash{}, fmt.Errorf("%s/%d: %w", l.o.Stream, seq, ErrNotSealed)
-	}
-	hashes, err := l.proofs(ctx, cp.Tree, nil).ReadHashes([]int64{tlog.StoredHashIndex(0, i)})
-	if err != nil {
-		return tlog.Hash{}, tileError(ctx, "reading tiles", err)
-	}
-	return hashes[0], nil
-}
-
 // check proves that the entry's record is in the tree, at the place of its sequence.
 func (e Entry) check(tree tlog.Tree, first uint64) error {
 	i, ok := leafIndex(first, e.Seq)
@@ -120,8 +98,8 @@ type Checked struct {
 // its origin; every record is of that origin's stream; its leaf is in the checkpoint's tree
 // at the place of its sequence; and reverify, unless nil, finds nothing wrong with it.
 //
-// Without reverify it proves that the log held these records when the checkpoint was
-// signed. Who sent them is proved by reverify alone.
+// Without reverify it proves that the log held these records when the checkpoint was signed. Only
+// reverify proves their sender.
 func (b Bundle) Check(keys Keys, reverify func(Record) error) (Checked, error) {
 	cp, err := OpenCheckpoint(b.Checkpoint, keys)
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/audittest"
+	"receiver/internal/audit/logkey"
 )
 
 // checkInPython runs the independent checker and returns what it printed.
@@ -32,18 +34,18 @@ func checkInPython(t *testing.T, bundle []byte, args ...string) (string, bool) {
 // signedBundle is a bundle of a signed record, an awkward one and the last of 600.
 func signedBundle(t *testing.T) []byte {
 	t.Helper()
-	w := newWorld(t, 600)
-	w.stream.change(270, func(r *audit.Record) { *r = awkward(270) })
-	w.seal(t)
-	witness := newWitnessKey("witness.example/w1")
-	text, _, _ := strings.Cut(string(w.cps.current), "\n\n")
-	w.cps.set(signedNote(t, text+"\n", witness, testSigner(t)))
+	w := audittest.NewWorld(t, 600)
+	w.Stream.Change(270, func(r *audit.Record) { *r = awkward(270) })
+	w.Seal(t)
+	witness := audittest.NewWitnessKey("witness.example/w1")
+	text, _, _ := strings.Cut(string(w.Checkpoints.Current), "\n\n")
+	w.Checkpoints.Set(audittest.SignedNote(t, text+"\n", witness, audittest.Signer(t)))
 	return proved(t, w, 3, 270, 600)
 }
 
-func proved(t *testing.T, w *world, seqs ...uint64) []byte {
+func proved(t *testing.T, w *audittest.World, seqs ...uint64) []byte {
 	t.Helper()
-	b, err := w.log.Prove(t.Context(), seqs...)
+	b, err := w.Log.Prove(t.Context(), seqs...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,14 +57,14 @@ func proved(t *testing.T, w *world, seqs ...uint64) []byte {
 }
 
 func TestPythonAgreesOnGoodBundles(t *testing.T) {
-	key := testKey(t).VerifierKey(testOrigin)
+	key := audittest.Key(t).VerifierKey(audittest.Origin)
 	if out, ok := checkInPython(t, signedBundle(t), "--log-key", key); !ok || strings.Count(out, "in the log\n") != 3 {
 		t.Errorf("three records: %v\n%s", ok, out)
 	}
 	// Every shape of a small tree, and the leaf at every place of it.
 	for n := 1; n <= 9; n++ {
-		w := newWorld(t, n)
-		w.seal(t)
+		w := audittest.NewWorld(t, n)
+		w.Seal(t)
 		var all []uint64
 		for seq := range n {
 			all = append(all, uint64(seq+1))
@@ -85,10 +87,10 @@ func TestPythonChecksThePlatformsSignature(t *testing.T) {
 		entries []audit.Entry
 		want    string
 	}{
-		{"signed", platformKey, b.Entries[:1], "signed by the platform\n"},
-		{"key file with a newline", platformKey + "\n", b.Entries[:1], "signed by the platform\n"},
-		{"another key", platformKey + "x", b.Entries[:1], "NOT PROVED: " + testOrigin + ", sequence 3: in the log, but this key did not sign it\n"},
-		{"not signed", platformKey, b.Entries[1:], "NOT PROVED: " + testOrigin + ", sequence 270: in the log, but this key did not sign it\n"},
+		{"signed", audittest.PlatformKey, b.Entries[:1], "signed by the platform\n"},
+		{"key file with a newline", audittest.PlatformKey + "\n", b.Entries[:1], "signed by the platform\n"},
+		{"another key", audittest.PlatformKey + "x", b.Entries[:1], "NOT PROVED: " + audittest.Origin + ", sequence 3: in the log, but this key did not sign it\n"},
+		{"not signed", audittest.PlatformKey, b.Entries[1:], "NOT PROVED: " + audittest.Origin + ", sequence 270: in the log, but this key did not sign it\n"},
 	}
 	for _, row := range rows {
 		if err := os.WriteFile(file, []byte(row.key), 0o600); err != nil {
@@ -98,7 +100,7 @@ func TestPythonChecksThePlatformsSignature(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, ok := checkInPython(t, data, "--log-key", testKey(t).VerifierKey(testOrigin), "--signature-key-file", file)
+		out, ok := checkInPython(t, data, "--log-key", audittest.Key(t).VerifierKey(audittest.Origin), "--signature-key-file", file)
 		if ok == strings.HasPrefix(row.want, "NOT") || !strings.HasSuffix(out, row.want) {
 			t.Errorf("%s: %v, %q, want %q", row.name, ok, out, row.want)
 		}
@@ -108,27 +110,27 @@ func TestPythonChecksThePlatformsSignature(t *testing.T) {
 // TestPythonDoesNotTakeAnEncryptedBodyForASignedOne holds that a key proves nothing over a
 // body that is not the one that was signed, and refutes nothing either.
 func TestPythonDoesNotTakeAnEncryptedBodyForASignedOne(t *testing.T) {
-	w := newWorld(t, 3)
-	w.stream.change(2, func(r *audit.Record) { r.Header["receiver-encryption"] = []string{"age"} })
-	w.seal(t)
-	key := testKey(t).VerifierKey(testOrigin)
+	w := audittest.NewWorld(t, 3)
+	w.Stream.Change(2, func(r *audit.Record) { r.Header["receiver-encryption"] = []string{"age"} })
+	w.Seal(t)
+	key := audittest.Key(t).VerifierKey(audittest.Origin)
 	file := filepath.Join(t.TempDir(), "signature.key")
-	if err := os.WriteFile(file, []byte(platformKey), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(audittest.PlatformKey), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, ok := checkInPython(t, proved(t, w, 2), "--log-key", key, "--signature-key-file", file)
-	if want := testOrigin + ", sequence 2: in the log, encrypted: who signed it is not checked\n"; !ok || out != want {
+	if want := audittest.Origin + ", sequence 2: in the log, encrypted: who signed it is not checked\n"; !ok || out != want {
 		t.Errorf("with a key: %v, %q, want %q", ok, out, want)
 	}
 	out, ok = checkInPython(t, proved(t, w, 2), "--log-key", key)
-	if want := testOrigin + ", sequence 2: in the log\n"; !ok || out != want {
+	if want := audittest.Origin + ", sequence 2: in the log\n"; !ok || out != want {
 		t.Errorf("without a key: %v, %q, want %q", ok, out, want)
 	}
 }
 
 func TestPythonRefusesWhatGoRefuses(t *testing.T) {
-	good, key := signedBundle(t), testKey(t).VerifierKey(testOrigin)
-	stranger, err := audit.GenerateKey("test")
+	good, key := signedBundle(t), audittest.Key(t).VerifierKey(audittest.Origin)
+	stranger, err := logkey.Generate("test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,15 +141,15 @@ func TestPythonRefusesWhatGoRefuses(t *testing.T) {
 		return bytes.Replace(good, []byte(old), []byte(new), 1)
 	}
 	signature := bytes.Clone(good)
-	signature[bytes.LastIndex(good, []byte("— "+testOrigin+" "))+60] ^= 1
+	signature[bytes.LastIndex(good, []byte("— "+audittest.Origin+" "))+60] ^= 1
 	rows := []struct {
 		name   string
 		bundle []byte
 		key    string
 	}{
 		{"another signature", signature, key},
-		{"another log key", good, stranger.VerifierKey(testOrigin)},
-		{"key of another log", good, testKey(t).VerifierKey(audit.Origin("test", "ATTEMPTS"))},
+		{"another log key", good, stranger.VerifierKey(audittest.Origin)},
+		{"key of another log", good, audittest.Key(t).VerifierKey(audit.Origin("test", "ATTEMPTS"))},
 		{"no key", good, "hello"},
 		{"another format", replace("evidence/v1", "evidence/v2"), key},
 		{"another size", replace(`\n600\n`, `\n601\n`), key},

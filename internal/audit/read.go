@@ -27,6 +27,21 @@ func (l *Log) Tile(ctx context.Context, name string) ([]byte, error) {
 	return l.tile(ctx, t)
 }
 
+// Tiles calls yield with every tile of the tree with so many leaves, and its C2SP name. None
+// of them is proved.
+func (l *Log) Tiles(ctx context.Context, size int64, yield func(name string, data []byte) error) error {
+	for _, t := range tlog.NewTiles(tileHeight, 0, size) {
+		data, err := l.tile(ctx, t)
+		if err != nil {
+			return tileError(ctx, "reading tiles", err)
+		}
+		if err := yield(tileName(t), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tile returns the hashes of a tile, wherever they are: under the tile's own name, in a
 // wider tile that took its place, or in the stage of a sealing that is being finished. Not
 // found anywhere is fs.ErrNotExist, a wrong length ErrTile.
@@ -83,8 +98,8 @@ func (l *Log) get(ctx context.Context, t tlog.Tile, width int) ([]byte, error) {
 	return data[:width*tlog.HashSize], nil
 }
 
-// claimed returns the tree of the stored checkpoint, or an empty one if it cannot be read.
-// It is not verified: it only tells where tiles are, and whoever uses them proves them.
+// claimed returns the tree of the stored checkpoint, or an empty one if it cannot be read. It is
+// not verified: it only says where tiles are, and every use of a tile proves it.
 func (l *Log) claimed(ctx context.Context) (tlog.Tree, error) {
 	note, _, err := l.o.Checkpoints.Load(ctx)
 	if err != nil {

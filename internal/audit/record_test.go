@@ -13,6 +13,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/audittest"
 )
 
 // vector is one row of testdata/leaf-vectors.json, which was computed by a separate program
@@ -104,7 +105,7 @@ func TestLeafVectors(t *testing.T) {
 
 // Every field counts, and no byte can move from one field to its neighbour.
 func TestLeafIsInjective(t *testing.T) {
-	base := testRecord(5)
+	base := audittest.Record(5)
 	edits := map[string]func(*audit.Record){
 		"base":                func(*audit.Record) {},
 		"stream":              func(r *audit.Record) { r.Stream = "ATTEMPTS" },
@@ -140,13 +141,13 @@ func TestLeafIsInjective(t *testing.T) {
 }
 
 func TestLeafIgnoresWhatIsNotTheRecord(t *testing.T) {
-	want, err := audit.Record{Stream: "S", Seq: 1, Time: start}.LeafHash()
+	want, err := audit.Record{Stream: "S", Seq: 1, Time: audittest.Start}.LeafHash()
 	if err != nil {
 		t.Fatal(err)
 	}
 	same := audit.Record{
 		Stream: "S", Seq: 1, Header: map[string][]string{}, Data: []byte{},
-		Time: start.In(time.FixedZone("elsewhere", 3600)),
+		Time: audittest.Start.In(time.FixedZone("elsewhere", 3600)),
 	}
 	if got, err := same.LeafHash(); err != nil || got != want {
 		t.Errorf("LeafHash of the same record written differently = %s, %v, want %s", got, err, want)
@@ -162,7 +163,7 @@ func TestLeafRefusesTimesOutOfRange(t *testing.T) {
 }
 
 func TestParseLeafRefuses(t *testing.T) {
-	good, err := testRecord(1).AppendLeaf(nil)
+	good, err := audittest.Record(1).AppendLeaf(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

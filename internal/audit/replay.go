@@ -72,33 +72,33 @@ func (r *replay) end() (tlog.Tree, error) {
 	return r.front.tree()
 }
 
-// dispute is a level-0 tile over which the storage and the records disagree.
-type dispute struct {
+// mismatch is a level-0 tile that differs between the storage and the records.
+type mismatch struct {
 	n       int64
 	stored  []byte // nil when it is missing or malformed
 	why     string // then, which of the two
 	derived []byte // made from the records; where there is none, from stored
-	hollow  bool   // neither stored nor of any record
+	absent  bool   // neither stored nor of any record
 }
 
-// guess is the version to try first: a changed record is likelier than a changed tile.
-func (d dispute) guess() []byte {
+// candidate is the version to try first: a changed record is more likely than a changed tile.
+func (d mismatch) candidate() []byte {
 	if d.stored == nil {
 		return d.derived
 	}
 	return d.stored
 }
 
-// verdict says which version of the disputed tiles is right.
+// verdict says which version of the mismatched tiles is right.
 type verdict struct {
 	replay     *replay
 	reproduced bool // the replay ends in the tree that is compared with
-	pick       func(dispute) []byte
+	pick       func(mismatch) []byte
 }
 
-// settle looks for versions of the disputed tiles that reproduce the tree: the stored ones,
+// resolve looks for versions of the mismatched tiles that reproduce the tree: the stored ones,
 // the ones derived from the records, or for each the one that the tile above it names.
-func (v *verification) settle(ctx context.Context, p *leafPass) (verdict, error) {
+func (v *verification) resolve(ctx context.Context, p *leafPass) (verdict, error) {
 	tree, err := p.replay.end()
 	if err != nil {
 		return verdict{}, err
@@ -109,18 +109,18 @@ func (v *verification) settle(ctx context.Context, p *leafPass) (verdict, error)
 			v.base = tree
 		}
 	}
-	first := verdict{p.replay, tree == v.base, dispute.guess}
-	if first.reproduced || len(p.disputes) == 0 || p.overflow {
+	first := verdict{p.replay, tree == v.base, mismatch.candidate}
+	if first.reproduced || len(p.mismatches) == 0 || p.overflow {
 		return first, nil
 	}
 	parents, err := v.pickByParent(ctx, p)
 	if err != nil {
 		return verdict{}, err
 	}
-	picks := []func(dispute) []byte{
-		func(d dispute) []byte { return d.derived },
-		func(d dispute) []byte { return parents(d, d.guess()) },
-		func(d dispute) []byte { return parents(d, d.derived) },
+	picks := []func(mismatch) []byte{
+		func(d mismatch) []byte { return d.derived },
+		func(d mismatch) []byte { return parents(d, d.candidate()) },
+		func(d mismatch) []byte { return parents(d, d.derived) },
 	}
 	for _, pick := range picks {
 		r, tree, err := v.replayWith(ctx, p, pick)
@@ -134,10 +134,10 @@ func (v *verification) settle(ctx context.Context, p *leafPass) (verdict, error)
 	return first, nil
 }
 
-func (v *verification) replayWith(ctx context.Context, p *leafPass, pick func(dispute) []byte) (*replay, tlog.Tree, error) {
-	disputed := make(map[int64]dispute)
-	for _, d := range p.disputes {
-		disputed[d.n] = d
+func (v *verification) replayWith(ctx context.Context, p *leafPass, pick func(mismatch) []byte) (*replay, tlog.Tree, error) {
+	mismatched := make(map[int64]mismatch)
+	for _, d := range p.mismatches {
+		mismatched[d.n] = d
 	}
 	r := newReplay(v.good)
 	for n := int64(0); n<<tileHeight < v.base.N; n++ {
@@ -145,7 +145,7 @@ func (v *verification) replayWith(ctx context.Context, p *leafPass, pick func(di
 			return nil, tlog.Tree{}, err
 		}
 		data, _, err := v.leafTile(ctx, n)
-		if d, ok := disputed[n]; ok {
+		if d, ok := mismatched[n]; ok {
 			data, err = pick(d), nil
 		}
 		if err == nil {
@@ -161,9 +161,9 @@ func (v *verification) replayWith(ctx context.Context, p *leafPass, pick func(di
 
 // pickByParent returns a func that picks the version of a tile whose root stands in the
 // stored tile above, and otherwise the one given.
-func (v *verification) pickByParent(ctx context.Context, p *leafPass) (func(d dispute, otherwise []byte) []byte, error) {
+func (v *verification) pickByParent(ctx context.Context, p *leafPass) (func(d mismatch, otherwise []byte) []byte, error) {
 	named := make(map[int64][]byte)
-	for _, d := range p.disputes {
+	for _, d := range p.mismatches {
 		above, ok := tileIn(tlog.Tile{H: tileHeight, L: 1, N: d.n >> tileHeight}, v.base.N)
 		if !ok || len(d.derived) < tileWidth*tlog.HashSize {
 			continue
@@ -176,7 +176,7 @@ func (v *verification) pickByParent(ctx context.Context, p *leafPass) (func(d di
 		if why != "" || i >= above.W {
 			continue
 		}
-		for _, version := range [][]byte{d.guess(), d.derived} {
+		for _, version := range [][]byte{d.candidate(), d.derived} {
 			root, err := tileRoot(tileData{tlog.Tile{H: tileHeight, N: d.n, W: tileWidth}, version})
 			if err == nil && root == hashAt(data, i) {
 				named[d.n] = version
@@ -184,7 +184,7 @@ func (v *verification) pickByParent(ctx context.Context, p *leafPass) (func(d di
 			}
 		}
 	}
-	return func(d dispute, otherwise []byte) []byte {
+	return func(d mismatch, otherwise []byte) []byte {
 		if version, ok := named[d.n]; ok {
 			return version
 		}
@@ -199,7 +199,7 @@ func (v *verification) leafTile(ctx context.Context, n int64) (data []byte, why 
 	return v.log.storedTile(ctx, t)
 }
 
-// storedTile is tile for those who report what is wrong with it.
+// storedTile is tile for callers that report its fault.
 func (l *Log) storedTile(ctx context.Context, t tlog.Tile) (data []byte, why string, err error) {
 	data, err = l.tile(ctx, t)
 	switch {

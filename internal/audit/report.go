@@ -62,7 +62,7 @@ type Report struct {
 	Checkpoints int    `json:"checkpoints"` // distinct ones whose signature holds
 
 	Faults  []Fault `json:"faults"`
-	Omitted int     `json:"omitted"` // faults beyond MaxFaults, only counted
+	Omitted int     `json:"omitted"` // faults beyond the first 1000, only counted
 }
 
 // OK reports whether nothing at all is wrong.

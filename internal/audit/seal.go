@@ -12,9 +12,9 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// defaultBatch keeps a stage (its tiles are 32 bytes a leaf) under 600 KiB, which fits a
-// NATS message of the default size.
-const defaultBatch = 16384
+// sealBatch is the largest number of leaves that one checkpoint adds. It keeps a stage, whose
+// tiles are 32 bytes a leaf, under 600 KiB, which fits a NATS message of the default size.
+const sealBatch = 16384
 
 // maxConflicts is how often in a row a sealing may lose to other sealers before it says so.
 const maxConflicts = 20
@@ -27,9 +27,6 @@ type SealerOptions struct {
 	// anchor's) that the store's must extend. They are what makes a rollback visible to a
 	// freshly started process.
 	Known [][]byte
-
-	// Batch is the largest number of leaves that one checkpoint adds; 0 means 16384.
-	Batch int
 }
 
 // Sealer advances a log. Any number of sealers, in any number of processes, may work on one
@@ -63,15 +60,12 @@ func NewSealer(l *Log, o SealerOptions) (*Sealer, error) {
 	if !l.o.Keys.isLog(probe, l.o.Origin) {
 		return nil, fmt.Errorf("log %s: the signer's own verifier key is not among the log keys", l.o.Origin)
 	}
-	if o.Batch <= 0 {
-		o.Batch = defaultBatch
-	}
 	storage, ok1 := l.o.Storage.(Storage)
 	checkpoints, ok2 := l.o.Checkpoints.(CheckpointStore)
 	if !ok1 || !ok2 {
 		return nil, fmt.Errorf("log %s can only be read: its stores cannot be written to", l.o.Origin)
 	}
-	s := &Sealer{log: l, storage: storage, checkpoints: checkpoints, signer: o.Signer, batch: int64(o.Batch)}
+	s := &Sealer{log: l, storage: storage, checkpoints: checkpoints, signer: o.Signer, batch: sealBatch}
 	for _, signed := range o.Known {
 		cp, err := l.open(signed)
 		if err != nil {
@@ -136,7 +130,7 @@ func (s *Sealer) seal(ctx context.Context, most int64) (Checkpoint, error) {
 			return Checkpoint{}, err
 		default:
 			if conflicts++; conflicts > maxConflicts {
-				return Checkpoint{}, fmt.Errorf("sealing %s: lost to other sealers %d times: %w", s.log.o.Origin, conflicts, err)
+				return Checkpoint{}, fmt.Errorf("sealing %s: other programs stored a checkpoint first %d times: %w", s.log.o.Origin, conflicts, err)
 			}
 		}
 	}
@@ -222,7 +216,7 @@ func (s *Sealer) checkStream(ctx context.Context, sealedLeaves int64) error {
 	}
 	return s.log.o.Source.Records(ctx, seq, seq, func(r Record) error {
 		if h, err := r.LeafHash(); err != nil || h != sealed {
-			return fmt.Errorf("stream %s, sequence %d is not what was sealed: %w", s.log.o.Stream, seq, ErrRewound)
+			return fmt.Errorf("stream %s, sequence %d differs from the sealed record: %w", s.log.o.Stream, seq, ErrRewound)
 		}
 		return nil
 	})
@@ -257,7 +251,7 @@ func (s *Sealer) advance(ctx context.Context, size int64) error {
 		return fmt.Errorf("storing checkpoint of %s: %w", s.log.o.Origin, err)
 	}
 	s.head, s.rev, s.known, s.front = cp, rev, []Checkpoint{cp}, front
-	return s.settle(ctx, old, tree, staged)
+	return s.publishTiles(ctx, old, tree, staged)
 }
 
 // grow reads the leaves from the head up to size and returns the frontier after them and
@@ -301,9 +295,9 @@ func (s *Sealer) proveGrowth(ctx context.Context, old, tree tlog.Tree, staged st
 	return nil
 }
 
-// settle gives the tiles of a stored checkpoint their places and clears away what they
+// publishTiles gives the tiles of a stored checkpoint their places and clears away what they
 // replace. Its failure loses nothing: finish does the same from the stage.
-func (s *Sealer) settle(ctx context.Context, old, tree tlog.Tree, staged stage) error {
+func (s *Sealer) publishTiles(ctx context.Context, old, tree tlog.Tree, staged stage) error {
 	if err := staged.publish(ctx, s.storage); err != nil {
 		return err
 	}

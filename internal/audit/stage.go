@@ -13,10 +13,10 @@ import (
 // stageTag opens the file that a sealing writes before its checkpoint.
 const stageTag = "receiver-stage/v1\n"
 
-// stage is the set of tiles that one sealing adds. It is stored whole, under a name that
-// only this tree has, before the checkpoint is; the tiles go to their own places after.
-// So whatever a sealer that lost the race, or died, has written never stands where a tile
-// of the log belongs, and whoever comes next can finish what a checkpoint promised.
+// stage is the set of tiles that one sealing adds. It is stored whole, under a name that only this
+// tree has, before the checkpoint is; the tiles go to their own places after. So the files of a
+// sealer that lost the race, or died, are never at the place of a tile of the log, and the next
+// sealer can complete the tree of a checkpoint.
 type stage []tileData
 
 // stageName is unique to a tree: it holds the size and the root.
@@ -83,12 +83,12 @@ func (l *Log) readStage(ctx context.Context, tree tlog.Tree) (stage, error) {
 	return parseStage(b)
 }
 
-// prove checks every tile of the stage against the tree. What does not fit is ErrTile.
+// prove checks every tile of the stage against the tree. A tile that does not fit is ErrTile.
 func (s stage) prove(ctx context.Context, l *Log, tree tlog.Tree) error {
 	var indexes []int64
 	for _, d := range s {
 		if in, ok := tileIn(d.tile, tree.N); !ok || in.W != d.tile.W {
-			return fmt.Errorf("%w: staged %s is no tile of %d leaves", ErrTile, tileName(d.tile), tree.N)
+			return fmt.Errorf("%w: staged %s is not a tile of %d leaves", ErrTile, tileName(d.tile), tree.N)
 		}
 		indexes = append(indexes, tlog.StoredHashIndex(tileHeight*d.tile.L, d.tile.N<<tileHeight))
 	}

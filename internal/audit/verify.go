@@ -43,11 +43,8 @@ type VerifyOptions struct {
 	// ErrNotChecked are good; the text of any other error becomes the fault's detail.
 	Reverify func(Record) error
 
-	// Progress is called now and then with the leaves compared so far; nil means nobody is.
+	// Progress is called now and then with the leaves compared so far; nil for no calls.
 	Progress func(done, total int64)
-
-	// MaxFaults bounds the list of faults; 0 means 1000. The others are counted.
-	MaxFaults int
 }
 
 // Kept is a signed checkpoint and the place it was found in, for the report.
@@ -64,7 +61,7 @@ type Kept struct {
 // is given (which may be a kept one), compares each record with its leaf, and every other
 // checkpoint with the same tree. The error is only for what kept it from looking.
 func (l *Log) Verify(ctx context.Context, o VerifyOptions) (Report, error) {
-	o.From, o.MaxFaults = max(o.From, l.o.First), cmp.Or(o.MaxFaults, 1000)
+	o.From = max(o.From, l.o.First)
 	v := &verification{log: l, o: o, report: Report{Origin: l.o.Origin, Faults: []Fault{}}}
 	if err := v.readCheckpoints(ctx); err != nil {
 		return Report{}, err
@@ -79,6 +76,9 @@ func (l *Log) Verify(ctx context.Context, o VerifyOptions) (Report, error) {
 	v.report.sort()
 	return v.report, nil
 }
+
+// maxFaults bounds the list of faults. The others are counted.
+const maxFaults = 1000
 
 // verification is one run of Verify.
 type verification struct {
@@ -98,7 +98,7 @@ type signedKept struct {
 }
 
 func (v *verification) fault(seq uint64, kind Kind, format string, args ...any) {
-	if len(v.report.Faults) >= v.o.MaxFaults {
+	if len(v.report.Faults) >= maxFaults {
 		v.report.Omitted++
 		return
 	}
@@ -204,7 +204,7 @@ func (v *verification) claimed(stored []byte) tlog.Tree {
 
 // judge turns what the pass over the records found into faults.
 func (v *verification) judge(ctx context.Context, p *leafPass) error {
-	verdict, err := v.settle(ctx, p)
+	verdict, err := v.resolve(ctx, p)
 	if err != nil {
 		return err
 	}

@@ -27,11 +27,11 @@ func Generate(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	defer g.Close()
 	if err := e.Encode(signal{Ready: true}); err != nil {
-		return fmt.Errorf("saying that the load is ready: %w", err)
+		return fmt.Errorf("reporting that the load is ready: %w", err)
 	}
 	var begin signal
 	if err := d.Decode(&begin); err != nil {
-		return fmt.Errorf("waiting for the word to begin: %w", err)
+		return fmt.Errorf("waiting for the start signal: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -100,7 +100,7 @@ func (c *Child) Measure(ctx context.Context) (Result, error) {
 
 func (c *Child) send(v any) error {
 	if err := json.NewEncoder(c.in).Encode(v); err != nil {
-		return fmt.Errorf("speaking to the generator: %w", err)
+		return fmt.Errorf("writing to the generator: %w", err)
 	}
 	return nil
 }
@@ -110,7 +110,7 @@ func (c *Child) send(v any) error {
 func (c *Child) receive(ctx context.Context, v any) error {
 	defer context.AfterFunc(ctx, func() { _ = c.in.Close() })()
 	if err := c.out.Decode(v); err != nil {
-		return fmt.Errorf("listening to the generator: %w", err)
+		return fmt.Errorf("reading from the generator: %w", err)
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func TestAChildMeasures(t *testing.T) {
 	}
 }
 
-func TestAChildSaysWhatItHasWhenBrokenOff(t *testing.T) {
+func TestInterruptedChildGivesItsResults(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	l := load(stand(t, func(_ http.ResponseWriter, n int64) {
 		if n == 50 {
@@ -72,7 +72,7 @@ func TestAChildsComplaintIsHeard(t *testing.T) {
 	l := load(stand(t, nil))
 	l.Key = bench.Key("another")
 	_, err := bench.Launch(t.Context(), generator(), l)
-	if err == nil || !strings.Contains(err.Error(), "are address, source and key right?") || strings.Contains(err.Error(), "another") {
+	if err == nil || !strings.Contains(err.Error(), "check the address, the source and the key") || strings.Contains(err.Error(), "another") {
 		t.Errorf("Launch = %v, want what the generator complains of, without the key", err)
 	}
 }

@@ -104,7 +104,7 @@ func once(ctx context.Context, lanes []Lane, backwards bool, tell func(Lane, Sam
 		debug.FreeOSMemory() // what the last one left behind is not this one's
 		s, err := lanes[i].Run(ctx)
 		if err == nil && (s.Unexpected > 0 || s.Failed > 0) {
-			err = fmt.Errorf("%d answers were not as they should be and %d did not come: %v", s.Unexpected, s.Failed, s.Answers)
+			err = fmt.Errorf("%d answers were unexpected and %d did not arrive: %v", s.Unexpected, s.Failed, s.Answers)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("measuring %s: %w", lanes[i], err)

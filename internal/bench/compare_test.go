@@ -13,7 +13,7 @@ import (
 	"receiver/internal/bench"
 )
 
-// lanes returns two lanes that give these rates in turn, and notes who was asked.
+// lanes returns two lanes that give these rates in turn, and notes their order.
 func lanes(asked *[]string, rates map[string][]float64) []bench.Lane {
 	turn := map[string]int{}
 	var all []bench.Lane
@@ -66,7 +66,7 @@ func TestLanesTakeTurnsAndAreComparedWithinOne(t *testing.T) {
 	}
 }
 
-func TestATargetMissedIsSaid(t *testing.T) {
+func TestMissedTargetIsReported(t *testing.T) {
 	var asked []string
 	l := lanes(&asked, map[string][]float64{"ceiling": {1000}, "receiver": {500}})
 	got, err := bench.Alternate(t.Context(), l, targets, 1, nil)
@@ -109,7 +109,7 @@ func TestFiguresOfWrongAnswersAreNone(t *testing.T) {
 	}
 }
 
-// The shape of the JSON is a promise to who reads it.
+// The shape of the JSON is an interface.
 func TestJSONShape(t *testing.T) {
 	var asked []string
 	l := lanes(&asked, map[string][]float64{"ceiling": {1000}, "receiver": {900}})

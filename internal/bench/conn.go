@@ -65,7 +65,7 @@ func (c *conn) answer() (status int, body []byte, err error) {
 }
 
 var (
-	errTooLong = errors.New("the answer is too long for one of a receiver")
+	errTooLong = errors.New("the answer is too long for a receiver")
 	errNotHTTP = errors.New("the answer is not HTTP/1.1")
 )
 

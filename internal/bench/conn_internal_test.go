@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// Whatever a receiver answers, nothing breaks; and what is taken for an answer is what
-// net/http takes it for.
+// For any answer of a receiver, nothing breaks, and the result is that of net/http.
 func FuzzAnswer(f *testing.F) {
 	for _, text := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",

@@ -63,7 +63,7 @@ func Start(ctx context.Context, l Load) (_ *Generator, err error) {
 func (g *Generator) prepare(ctx context.Context) error {
 	first, err := g.run(ctx, &closedLoop{first: firstPrime, most: uint64(g.load.Prime), end: time.Now().Add(grace)})
 	if err == nil && (int(first.Requests) < g.load.Prime || first.Unexpected > 0) {
-		err = fmt.Errorf("of the first %d callbacks %d were answered, so: %v; are address, source and key right?",
+		err = fmt.Errorf("of the first %d callbacks %d were answered: %v; check the address, the source and the key",
 			g.load.Prime, first.Requests, first.Answers)
 	}
 	if err == nil && g.load.Warmup > 0 {

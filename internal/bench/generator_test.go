@@ -15,8 +15,7 @@ import (
 	"receiver/internal/verify"
 )
 
-// stand is a receiver that judges signatures and nothing else, and does as told before it
-// answers.
+// stand is a receiver that only checks signatures, and calls before ahead of each answer.
 func stand(t *testing.T, before func(w http.ResponseWriter, n int64)) string {
 	t.Helper()
 	v := verifier(t)
@@ -78,9 +77,9 @@ func stallOnce(l *bench.Load, stall time.Duration) func(http.ResponseWriter, int
 	}
 }
 
-// The correction for coordinated omission: what fell due while one answer was held up
-// was held up as well. Without it only one of some hundred requests would have been slow.
-func TestOneSlowAnswerShowsInAllThatItHeldUp(t *testing.T) {
+// The correction for coordinated omission: requests that were due while one answer was late count
+// as late too. Without it only one of some hundred requests would have been slow.
+func TestOneSlowAnswerDelaysAllDueRequests(t *testing.T) {
 	const stall = 300 * time.Millisecond
 	var l bench.Load
 	l = load(stand(t, stallOnce(&l, stall)))
@@ -107,7 +106,7 @@ func TestOneSlowAnswerShowsInAllThatItHeldUp(t *testing.T) {
 	}
 }
 
-func TestARateThatIsNotBorneIsSaid(t *testing.T) {
+func TestUnsustainedRateIsReported(t *testing.T) {
 	l := load(stand(t, func(http.ResponseWriter, int64) { <-time.After(10 * time.Millisecond) }))
 	l.Connections, l.Rate, l.Duration, l.Prime = 1, 10_000, 100*time.Millisecond, 1
 	got, err := started(t, l).Measure(t.Context())
@@ -146,7 +145,7 @@ func TestAWrongKeyIsNoticedBeforeMeasuring(t *testing.T) {
 	}
 }
 
-func TestNobodyThere(t *testing.T) {
+func TestUnreachableReceiverIsAnError(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	s.Close()
 	if _, err := bench.Start(t.Context(), load(s.URL)); err == nil || !strings.Contains(err.Error(), "connecting to the receiver") {
@@ -155,7 +154,7 @@ func TestNobodyThere(t *testing.T) {
 }
 
 // Ctrl-C gives what there is, even if the receiver hangs.
-func TestWhatThereIsWhenBrokenOff(t *testing.T) {
+func TestInterruptedLoadGivesItsResults(t *testing.T) {
 	hang := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	l := load(stand(t, func(_ http.ResponseWriter, n int64) {

@@ -73,9 +73,9 @@ type Load struct {
 // MinBody is the smallest body in bytes that a callback is written in.
 const MinBody = 224
 
-// ErrNotLocal is returned for an address that is not on this host. Load is for one's own
-// receivers, and what runs elsewhere may be somebody's.
-var ErrNotLocal = errors.New("only a receiver on this host is put under load")
+// ErrNotLocal is returned for an address that is not on this host. Load is for one's own receivers,
+// and a receiver on another host may be foreign.
+var ErrNotLocal = errors.New("the receiver must be on this host")
 
 // Check returns what is wrong with the load, all of it, or nil.
 func (l Load) Check() error {
@@ -98,9 +98,9 @@ func (l Load) Check() error {
 	for _, share := range []float64{l.Duplicates, l.Refusals, l.Large} {
 		fault(!(share >= 0 && share <= 1), "a share of %v, want 0 to 1", share)
 	}
-	fault(l.Duplicates+l.Refusals > 1, "shares of duplicates and refusals that together are more than 1")
-	fault(l.Prime < 0, "%d callbacks to begin with, want 0 or more", l.Prime)
-	fault(l.Duplicates > 0 && l.Prime == 0, "duplicates, but no callbacks to begin with that they could repeat")
+	fault(l.Duplicates+l.Refusals > 1, "shares of duplicates and refusals with a sum above 1")
+	fault(l.Prime < 0, "%d initial callbacks, want 0 or more", l.Prime)
+	fault(l.Duplicates > 0 && l.Prime == 0, "duplicates, but no initial callbacks to repeat")
 	return errors.Join(faults...)
 }
 

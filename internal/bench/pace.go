@@ -16,7 +16,7 @@ type pace interface {
 	behind(at time.Time) uint64
 }
 
-// closedLoop gives out a request as soon as somebody asks.
+// closedLoop gives out a request as soon as a caller requests one.
 type closedLoop struct {
 	first, most uint64
 	end         time.Time

@@ -57,8 +57,8 @@ func head(u *url.URL) []byte {
 		"Content-Type: application/json\r\nElements-Webhook-Signature: sha256=", u.RequestURI(), u.Host)
 }
 
-// Request returns the n-th request as it stands on the wire, and its kind. The bytes are
-// good until the next call.
+// Request returns the bytes of the n-th request, and its kind. The bytes are good until the next
+// call.
 func (w *Writer) Request(n uint64) ([]byte, Kind) {
 	kind := w.kind(n)
 	w.writeBody(n, kind)

@@ -29,7 +29,7 @@ func writer(t *testing.T, l bench.Load) *bench.Writer {
 	return w
 }
 
-// The same load is the same bytes, whoever writes it and in which order.
+// The same load is the same bytes, from any writer and in any order.
 func TestALoadIsTheSameEachTime(t *testing.T) {
 	const n = 500
 	first, again := writer(t, mixed()), writer(t, mixed())

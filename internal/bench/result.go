@@ -42,7 +42,7 @@ type Latency struct {
 	Max  float64 `json:"max"`
 }
 
-// The range of latencies that are told apart, to three digits.
+// The range of measured latencies, to three digits.
 const (
 	shortest = time.Microsecond
 	longest  = time.Minute

@@ -1,10 +1,11 @@
-// Package callback decides what becomes of one callback: verify, read, publish,
-// outcome. The whole decision stands in this file, in the order in which it is made.
+// Package callback decides on one callback: verify, read, publish, outcome. This file has the
+// decision, in order, except for two steps: job.PublishResolvingConflict stores a second, different
+// outcome as a conflict, and the Store of a running receiver stores a watch before an event that
+// leaves something to poll for.
 //
-// It speaks no HTTP and no NATS; it declares the interface to the store that it
-// needs. Its durability contract is one sentence: when Accept returns no error, what
-// the callback told is stored and acknowledged. It trusts nothing that is not signed,
-// and refuses nothing that is.
+// It speaks no HTTP and no NATS; it declares the interface to the store that it needs. Its
+// durability contract is one sentence: when Accept returns no error, the contents of the callback
+// are stored and acknowledged. It trusts nothing that is not signed, and refuses nothing that is.
 package callback
 
 import (
@@ -31,7 +32,8 @@ var (
 	ErrUnavailable = errors.New("the store is not available")
 )
 
-// Store keeps events and attempts. publish.Bus is one.
+// Store keeps events and attempts. A receiver uses service.Ledger: publish.Store, with the
+// watcher's Publish.
 type Store interface {
 	// Publish stores the event, acknowledged, or returns with Existed the one that
 	// was there already.
@@ -45,7 +47,7 @@ type Store interface {
 
 // Keeper has the body of a callback.
 type Keeper interface {
-	// Keep returns the body to be kept as long as anybody likes, and takes back Request.Body.
+	// Keep returns a body that stays valid without a limit of time, and invalidates Request.Body.
 	// It may wait until others are stored; its error is that of ctx.
 	Keep(ctx context.Context) ([]byte, error)
 }
@@ -63,8 +65,8 @@ type Request struct {
 	// Body is the raw body, whole. Accept does not keep it after it returns, but for a copy
 	// of a refused one of at most Options.AttemptBody bytes, and what Keeper returns.
 	Body []byte
-	// Keeper is told that the callback is authentic, before anything is stored; nil means
-	// that Body may be kept.
+	// Accept calls Keeper once the callback is authentic, before anything is stored; nil means that
+	// Body may be kept.
 	Keeper Keeper
 	// ContentType is the media type that the request claims.
 	ContentType string
@@ -86,7 +88,7 @@ const (
 	Unrecognised = "unrecognised"
 	// Late: as Duplicate, but we had asked the platform before it called.
 	Late = job.Late
-	// Quarantined: about a job that nobody submitted here; an attempt, until released.
+	// Quarantined: about a job that was not submitted here; an attempt, until released.
 	Quarantined = job.Quarantined
 	// Unconfirmed: the platform, asked again, did not say the same; an attempt.
 	Unconfirmed = job.Unconfirmed
@@ -101,11 +103,11 @@ type Outcome struct {
 	Reason string
 	// Key made the signature; nil unless authentic.
 	Key *verify.Key
-	// Outside is true when Key made the signature before or after it was expected to
-	// be in use. It verifies all the same: the platform signs no time to judge by.
+	// Outside is true when Key made the signature before or after it was expected to be in use. It
+	// still verifies, because the platform signs no time.
 	Outside bool
-	// Event is the event that holds what the callback told, be it new or not. It has no
-	// sequence, and is not stored, when the callback was put aside as an attempt.
+	// Event is the event that holds what the callback told, new or not. It has no sequence, and is
+	// not stored, if the callback was stored as an attempt.
 	Event job.Stored
 	// Dropped is true when a refused attempt could not be queued to be recorded.
 	Dropped bool
@@ -144,9 +146,9 @@ func New(o Options) (*Receiver, error) {
 
 // SetSources replaces all sources at once; requests under way go on with the old.
 func (r *Receiver) SetSources(sources []Source) {
-	// The work for a large body takes long enough to be measured from outside. So every
-	// request takes as many HMACs as the source with the most keys, and nobody learns
-	// which sources there are.
+	// The work for a large body takes long enough to be measured from outside. So every request
+	// takes as many HMACs as the source with the most keys, and the time does not reveal which
+	// sources exist.
 	most := 1
 	for _, s := range sources {
 		most = max(most, len(s.Verifier.Keys()))
@@ -211,7 +213,7 @@ func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
 
 // keep makes an event of what an authentic callback told, if it told something new.
 func (r *Receiver) keep(ctx context.Context, q Request, out Outcome, e job.Event) (Outcome, error) {
-	stored, err := job.Tell(ctx, r.store.Publish, e)
+	stored, err := job.PublishResolvingConflict(ctx, r.store.Publish, e)
 	if err != nil {
 		return out, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -286,7 +288,7 @@ func (r *Receiver) refuse(q Request, source, reason string, k *verify.Key) (Outc
 	return Outcome{Reason: reason, Dropped: !taken}, ErrUnauthorized
 }
 
-// event reads an authentic callback. Whatever it is, there is an event for it.
+// event reads an authentic callback. Every authentic callback has an event.
 func event(q Request, s *Source, k *verify.Key) job.Event {
 	e := job.Event{
 		Source: s.Name, Time: q.Received, Evidence: job.ByCallback, Receipt: receipt(q, k), Data: q.Body,

@@ -69,8 +69,8 @@ func (s *shelf) Offer(make func() job.Attempt) bool {
 	return !s.full
 }
 
-// One receiver is told all of these, in this order.
-func TestWhatBecomesOfAuthenticCallbacks(t *testing.T) {
+// One receiver gets all of these, in this order.
+func TestOutcomesOfAuthenticCallbacks(t *testing.T) {
 	s := &shelf{}
 	r := newReceiver(t, s)
 	for _, tt := range []struct {
@@ -153,7 +153,7 @@ func TestAnEventIsItsOwnEvidence(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotSignedRightlyIsRefused(t *testing.T) {
+func TestInvalidSignaturesAreRefused(t *testing.T) {
 	const body = `{"id":"1","status":"COMPLETED"}`
 	right := sign(demoSecret, body)
 	for _, tt := range []struct {
@@ -226,14 +226,14 @@ func TestTheBodyOfARefusedCallback(t *testing.T) {
 	}
 }
 
-func TestADroppedAttemptIsSaid(t *testing.T) {
+func TestDroppedAttemptIsReported(t *testing.T) {
 	out, err := newReceiver(t, &shelf{full: true}).Accept(t.Context(), callback.Request{Source: "demo"})
 	if !errors.Is(err, callback.ErrUnauthorized) || !out.Dropped {
 		t.Errorf("Accept = %+v, %v, want ErrUnauthorized and Dropped", out, err)
 	}
 }
 
-func TestWhatIsNotStoredIsNotAnswered(t *testing.T) {
+func TestUnstoredCallbackIsUnavailable(t *testing.T) {
 	done := &shelf{}
 	if _, err := newReceiver(t, done).Accept(t.Context(), signed(demoSecret, `{"id":"1","status":"COMPLETED"}`)); err != nil {
 		t.Fatal(err)
@@ -314,8 +314,8 @@ func TestSourcesAreReplacedUnderLoad(t *testing.T) {
 	}
 }
 
-// Whoever measures how long a refusal of a large body takes learns nothing from it: not
-// whether there is such a source, and not how many keys it has.
+// The time of refusing a large body does not tell a sender whether the source exists, nor how many
+// keys it has.
 func TestEverySourceIsTheSameWork(t *testing.T) {
 	three := source(t, "three", "a", "b", "c")
 	r := newReceiver(t, &shelf{}, func(o *callback.Options) {

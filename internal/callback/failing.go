@@ -5,8 +5,8 @@ import (
 )
 
 const (
-	// MaxFailing is how many failing deliveries of one source are told apart exactly. Those
-	// beyond are remembered by traces, which a flood fills up but does not push out.
+	// MaxFailing is how many failing deliveries of one source are distinguished exactly. Further
+	// ones are remembered by hashes, which a flood fills up but does not remove.
 	MaxFailing = 256
 	// MaxGivenUp is how many deliveries of one source are known that the platform has given up.
 	MaxGivenUp = 64
@@ -22,8 +22,9 @@ const (
 // trace.
 type failing struct {
 	awaited [MaxFailing]failure
-	count   int                  // of awaited
 	givenUp map[uint64]time.Time // since when
+
+	hasFailed bool // any delivery, since the start; without one, nothing needs to be forgotten
 }
 
 // failure is a delivery that was answered other than 2xx each time; the zero value is a free
@@ -57,20 +58,21 @@ func (a *failing) places(id uint64) []failure {
 
 // fail counts an attempt.
 func (a *failing) fail(id uint64, at time.Time, t *traces) {
+	a.hasFailed = true
 	delete(a.givenUp, id) // released from the queue, it has all its attempts again
 	places := a.places(id)
 	worst := 0
 	for i := range places {
 		f := &places[i]
-		if f.attempts > 0 && !f.isAwaited(at) {
-			a.free(f)
+		if !f.isAwaited(at) {
+			*f = failure{}
 		}
-		if f.attempts > 0 && f.id == id {
+		if f.id == id {
 			if _, early, _ := f.next(); at.Before(early) {
 				return // the platform would wait
 			}
 			f.attempts, f.last = f.attempts+1, at
-			a.settle(f)
+			a.giveUp(f)
 			return
 		}
 		if f.attempts < places[worst].attempts {
@@ -79,24 +81,16 @@ func (a *failing) fail(id uint64, at time.Time, t *traces) {
 	}
 	f := failure{id: id, attempts: 1 + t.find(id, at), last: at}
 	if place := &places[worst]; place.attempts < f.attempts {
-		if place.attempts == 0 {
-			a.count++
-		}
 		*place, f = f, *place
-		a.settle(place)
+		a.giveUp(place)
 	}
 	if f.attempts > 0 {
 		t.leave(f)
 	}
 }
 
-func (a *failing) free(place *failure) {
-	*place = failure{}
-	a.count--
-}
-
-// settle moves a delivery that has come for the last time to those given up.
-func (a *failing) settle(place *failure) {
+// giveUp moves a delivery that has come for the last time to those given up.
+func (a *failing) giveUp(place *failure) {
 	if place.attempts <= len(spacing) {
 		return
 	}
@@ -113,7 +107,7 @@ func (a *failing) settle(place *failure) {
 		}
 		delete(a.givenUp, oldest)
 	}
-	a.free(place)
+	*place = failure{}
 }
 
 // forget takes out a delivery that was taken.
@@ -121,8 +115,8 @@ func (a *failing) forget(id uint64) {
 	delete(a.givenUp, id)
 	places := a.places(id)
 	for i := range places {
-		if places[i].attempts > 0 && places[i].id == id {
-			a.free(&places[i])
+		if places[i].id == id {
+			places[i] = failure{}
 		}
 	}
 }

@@ -2,44 +2,45 @@ package callback_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
 	"receiver/internal/callback"
 )
 
-// Whoever makes up failing deliveries, by whatever rhythm, hides none of the platform's: not
-// one that begins to fail afterwards, and not one that fails meanwhile.
+// Invented failing deliveries, in any rhythm, hide none of the platform's: neither one that begins
+// to fail afterwards, nor one that fails at the same time.
 func TestAFloodHidesNoFailingDelivery(t *testing.T) {
 	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name  string
-		flood func(p *callback.Patience, at time.Time) // a quarter of a second before each attempt, and after it
+		flood func(p *callback.RetryState, at time.Time) // a quarter of a second before each attempt, and after it
 	}{
-		{"nothing", func(*callback.Patience, time.Time) {}},
-		{"each body once", func(p *callback.Patience, at time.Time) {
+		{"nothing", func(*callback.RetryState, time.Time) {}},
+		{"each body once", func(p *callback.RetryState, at time.Time) {
 			for i := range 4000 {
 				p.Failed("crm", fmt.Append(nil, at, i), "mismatch", at)
 			}
 		}},
-		{"each body six times at once", func(p *callback.Patience, at time.Time) {
+		{"each body six times at once", func(p *callback.RetryState, at time.Time) {
 			for i := range 6 * callback.MaxFailing {
 				p.Failed("crm", fmt.Append(nil, i%callback.MaxFailing), "mismatch", at)
 			}
 		}},
-		{"bodies by the platform's spacing", func(p *callback.Patience, at time.Time) {
+		{"bodies by the platform's spacing", func(p *callback.RetryState, at time.Time) {
 			for i := range 4 * callback.MaxFailing {
 				p.Failed("crm", fmt.Append(nil, i), "mismatch", at)
 			}
 		}},
-		{"at sources that there are not", func(p *callback.Patience, at time.Time) {
+		{"at sources that there are not", func(p *callback.RetryState, at time.Time) {
 			for i := range 4000 {
 				p.Ignored("erp", fmt.Append(nil, at, i), "unknown_source", at)
 			}
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := callback.NewPatience()
+			p := callback.NewRetryState()
 			at := start
 			for n := range 1 + len(callback.Spacing()) {
 				tt.flood(p, at.Add(-time.Second/4))
@@ -58,7 +59,7 @@ func TestAFloodHidesNoFailingDelivery(t *testing.T) {
 				}
 				at = at.Add(callback.Spacing()[n])
 			}
-			// And afterwards a new one is told as ever.
+			// Afterwards a new one is reported as usual.
 			at = at.Add(callback.GivenUpKept + time.Hour)
 			p.Failed("crm", []byte("another"), "mismatch", at)
 			p.Failed("crm", []byte("another"), "mismatch", at.Add(8*time.Second))
@@ -70,10 +71,114 @@ func TestAFloodHidesNoFailingDelivery(t *testing.T) {
 	}
 }
 
-// What is ignored counts for no source, and takes as many allocations as what is not.
+// The memory that failing deliveries take is bounded, and little before there is a flood of them.
+func TestAFloodOfFailingDeliveriesTakesLittleMemory(t *testing.T) {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for deliveries, most := range map[int]int{8: 64 << 10, 2000: 6 << 20} {
+		before := heap()
+		p := callback.NewRetryState()
+		for again := range 32 {
+			for i := range deliveries {
+				p.Failed("crm", []byte{byte(i), byte(i >> 8)}, "mismatch", at.Add(time.Duration(again)*2*time.Second))
+			}
+		}
+		if took := heap() - before; took > most {
+			t.Errorf("%d failing deliveries take %d bytes, want at most %d", deliveries, took, most)
+		}
+		runtime.KeepAlive(p)
+	}
+}
+
+// heap returns the bytes in use.
+func heap() int {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc) // #nosec G115 -- far below its maximum
+}
+
+// Of many deliveries that fail once each, most have places.
+func TestManyFailingDeliveriesAreCounted(t *testing.T) {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	p := callback.NewRetryState()
+	for i := range callback.MaxFailing {
+		p.Failed("crm", fmt.Append(nil, i), "mismatch", at)
+	}
+	if got := p.Standing("crm", at).Failing; got <= callback.MaxFailing/2 {
+		t.Errorf("%d of %d deliveries have places, want more than half", got, callback.MaxFailing)
+	}
+}
+
+// A delivery that is not stored exactly is known by its hash when it comes again, and no other is
+// taken for it.
+func TestTraces(t *testing.T) {
+	first := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name  string
+		again string
+		n     int // deliveries that come
+		after time.Duration
+		left  int
+	}{
+		{"in time", "the platform's ", 1, 8 * time.Second, 4},
+		{"early", "the platform's ", 1, 6500 * time.Millisecond, 4},
+		{"too early", "the platform's ", 1, 3 * time.Second, 5},
+		{"too late", "the platform's ", 1, 24 * time.Second, 5},
+		{"others", "new ", 5000, 8 * time.Second, 5},
+	} {
+		p := callback.NewRetryState()
+		for i := range 2000 {
+			p.Failed("crm", fmt.Append(nil, i), "mismatch", first)
+		}
+		p.Failed("crm", []byte("the platform's 0"), "mismatch", first)
+		for i := range tt.n {
+			p.Failed("crm", fmt.Append(nil, tt.again, i), "mismatch", first.Add(tt.after))
+		}
+		if got := p.Standing("crm", first.Add(tt.after)).AttemptsLeft; got != tt.left {
+			t.Errorf("%s: %d attempts left, want %d", tt.name, got, tt.left)
+		}
+	}
+}
+
+// Deliveries that have not come more often do not replace one, so it is known when it comes later
+// than a hash is kept for.
+func TestADeliveryKeepsItsPlace(t *testing.T) {
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	p := callback.NewRetryState()
+	p.Failed("crm", []byte("the platform's"), "mismatch", at)
+	for i := range 2000 {
+		p.Failed("crm", fmt.Append(nil, i), "mismatch", at)
+	}
+	p.Failed("crm", []byte("the platform's"), "mismatch", at.Add(time.Minute))
+	if got := p.Standing("crm", at.Add(time.Minute)).AttemptsLeft; got != 4 {
+		t.Errorf("%d attempts left, want 4", got)
+	}
+}
+
+// So many deliveries that the platform has given up are known, and not one more.
+func TestMostGivenUp(t *testing.T) {
+	const group = 8 // so many have places for certain
+	for _, groups := range []int{callback.MaxGivenUp / group, callback.MaxGivenUp/group + 1} {
+		at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+		p := callback.NewRetryState()
+		for g := range groups {
+			for _, pause := range append(callback.Spacing(), 0) {
+				for i := range group {
+					p.Failed("crm", fmt.Append(nil, g, i), "mismatch", at)
+				}
+				at = at.Add(pause)
+			}
+		}
+		if got := p.Standing("crm", at).GivenUp; got != callback.MaxGivenUp {
+			t.Errorf("GivenUp = %d of %d, want %d", got, groups*group, callback.MaxGivenUp)
+		}
+	}
+}
+
+// An ignored delivery counts for no source, and takes as many allocations as others.
 func TestIgnoredWorkIsTheSame(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	p := callback.NewPatience()
+	p := callback.NewRetryState()
 	body := make([]byte, 100)
 	measure := func(note func(string, []byte, string, time.Time)) float64 {
 		i := 0

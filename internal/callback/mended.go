@@ -7,14 +7,13 @@ import (
 	"receiver/internal/verify"
 )
 
-// Mended returns the event that a refused callback makes if its signature is right by one of
-// the keys of today, and false if it is not, or if the body was not kept. Only callbacks
-// that were refused as verify.Mismatch are looked at: that reason is the one that a key of
-// ours, mended since, can explain.
+// Mended returns the event of a refused callback if its signature verifies with one of the current
+// keys, and false if it does not, or if the body was not kept. It checks only callbacks that were
+// refused as verify.Mismatch: only a wrong key, corrected since, can explain that reason.
 //
-// The event says of itself that it is late (job.ByReverify); it keeps the time at which
-// the callback came. What stands around the signature, a token or credentials, was not
-// recorded and is not asked for again: who lets it in must know why it was refused.
+// The event says that it is late (job.ByReverify); it keeps the time at which the callback came.
+// The token and the credentials of the request were not recorded, so they are not checked again:
+// the operator who accepts the callback must know why it was refused.
 func Mended(a job.Attempt, v *verify.Verifier) (job.Event, bool) {
 	if a.Verdict != string(verify.Mismatch) || a.Body == nil {
 		return job.Event{}, false

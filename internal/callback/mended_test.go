@@ -63,7 +63,12 @@ func TestMended(t *testing.T) {
 			t.Errorf("%s: content type %q, want that of the request", row.name, e.ContentType)
 		}
 	}
-	if e, ok := callback.Mended(attempt(func(a *job.Attempt) { a.Receipt.Request = "" }), mended); !ok || e.Kind != job.Finished {
-		t.Errorf("without the request's headers: Mended = %+v, %v, want the event all the same", e, ok)
+	for _, request := range []string{"", `{"Host":["x"]}`, `{"Content-Type":[]}`} {
+		e, ok := callback.Mended(attempt(func(a *job.Attempt) {
+			a.Body, a.Receipt.Signature, a.Receipt.Request = []byte("hello"), sign("the right key", "hello"), request
+		}), mended)
+		if !ok || e.ContentType != "application/octet-stream" {
+			t.Errorf("with headers %s: Mended = %+v, %v, want an event of no known content type", request, e, ok)
+		}
 	}
 }

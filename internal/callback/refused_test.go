@@ -58,3 +58,22 @@ func TestRefusalsNameTheKeyThatVerified(t *testing.T) {
 		}
 	}
 }
+
+func TestBothCredentialsMustBeRight(t *testing.T) {
+	from := source(t, "demo", demoSecret)
+	from.Username, from.Password = "u", "p"
+	r := newReceiver(t, &shelf{}, func(o *callback.Options) { o.Sources = []callback.Source{from} })
+	for _, tt := range []struct{ user, password, want string }{
+		{"u", "p", ""},
+		{"u", "x", callback.BadCredentials},
+		{"x", "p", callback.BadCredentials},
+		{"x", "x", callback.BadCredentials},
+		{"", "", callback.BadCredentials},
+	} {
+		q := signed(demoSecret, "hello")
+		q.Username, q.Password = tt.user, tt.password
+		if out, err := r.Accept(t.Context(), q); out.Reason != tt.want || (err != nil) != (tt.want != "") {
+			t.Errorf("Accept as %q with password %q = %q, %v, want %q", tt.user, tt.password, out.Reason, err, tt.want)
+		}
+	}
+}

@@ -18,10 +18,10 @@ const (
 	mostRepeats = 1024 // callbacks whose repeats are known
 )
 
-// repeats records the callbacks that told nothing new. Whoever has captured one can send it
-// any number of times: the first is recorded before it is answered, those that follow within
-// RepeatPause are counted, and one record tells of them. A body of more than small bytes stands
-// in the record that was made first, or in the event.
+// repeats records the callbacks whose event exists already. A sender that has captured one can send
+// it any number of times: the first repeat is recorded before it is answered, further ones within
+// RepeatPause are counted, and one record reports them. A body of more than small bytes is in the
+// first record only, or in the event.
 type repeats struct {
 	store Store
 	small int
@@ -64,13 +64,13 @@ func (r *repeats) record(ctx context.Context, a job.Attempt) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		case !p.at.IsZero() && now.Sub(p.at) < RepeatPause:
+		case now.Sub(p.at) < RepeatPause:
 			p.count(a, RepeatPause-now.Sub(p.at), func() { r.tell(key) })
 			r.mu.Unlock()
 			return nil
 		}
 		p.made = make(chan struct{})
-		if len(a.Body) > r.small && !p.body.IsZero() && now.Sub(p.body) < RepeatBody {
+		if len(a.Body) > r.small && now.Sub(p.body) < RepeatBody {
 			a.Body = nil
 		}
 		r.mu.Unlock()

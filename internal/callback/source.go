@@ -26,16 +26,15 @@ type Source struct {
 	// Username and Password, if Username is not empty, are asked of callbacks in
 	// addition to the signature, never instead. OC: (b) row 28.
 	Username, Password string
-	// Expected reports whether the job of that id was submitted here; nil means that
-	// nobody asks. It is asked once for each callback, before it is stored, and its
-	// error is as good as the store's.
+	// Expected reports whether the job of that id was submitted here; nil for no check. It is asked
+	// once for each callback, before it is stored, and its error is as good as the store's.
 	Expected func(ctx context.Context, id string) (bool, error)
-	// Quarantine puts callbacks about jobs that are not expected aside as attempts.
+	// Quarantine stores callbacks about jobs that are not expected as attempts.
 	Quarantine bool
-	// Confirm reports whether what a callback told of the end of a job can be kept: the
-	// platform itself says so, or it is known already. Nil means that the callback's word
-	// is enough. Whoever says no sees to it that the truth is found out: the callback is
-	// put aside as an attempt.
+	// Confirm reports whether the outcome in a callback is confirmed: the platform gives the same
+	// answer, or the outcome is known already. Nil means that no confirmation is needed. If it
+	// returns false, the callback is stored as an attempt, and the implementation must see to it
+	// that the outcome is polled.
 	// OC: (b) row 5.
 	Confirm func(ctx context.Context, told job.View) (bool, error)
 
@@ -53,8 +52,8 @@ const (
 	MismatchToken = "mismatch_token"
 )
 
-// admit checks what stands around the signed bytes, and returns what the token grants,
-// if there is one, and why the callback is refused, or nothing.
+// admit checks the parts of the request that are not signed, and returns what the token grants, if
+// there is one, and why the callback is refused, or nothing.
 func (s *Source) admit(q Request) (grant *Grant, reason string) {
 	if s.Username != "" {
 		user := hmac.Equal([]byte(q.Username), []byte(s.Username))
@@ -78,9 +77,9 @@ func (s *Source) admit(q Request) (grant *Grant, reason string) {
 	return &g, ""
 }
 
-// owns reports whether a callback came by the address of its own job's submission. It
-// can be told as soon as the job's submitted event is there; before, the token alone
-// says that the address is one of ours.
+// owns reports whether a callback came by the address of its own job's submission. This is known as
+// soon as the job's submitted event exists; before, the token alone shows that this program made
+// the address.
 func (s *Source) owns(ctx context.Context, g *Grant, e job.Event) (bool, error) {
 	if g == nil || s.Submission == nil || e.Kind == job.Unrecognised {
 		return true, nil
@@ -89,9 +88,9 @@ func (s *Source) owns(ctx context.Context, g *Grant, e job.Event) (bool, error) 
 	return err == nil && (!known || submission == g.Submission), err
 }
 
-// examine asks what is to be asked about an authentic callback before it is stored,
-// notes the answer in its event, and returns the verdict under which it is put aside, or
-// nothing.
+// examine checks an authentic callback before it is stored: whether its job is expected, and
+// whether the platform confirms it. It notes the answer in the event, and returns the verdict under
+// which the callback is stored as an attempt, or nothing.
 func (s *Source) examine(ctx context.Context, e *job.Event) (aside string, err error) {
 	if s.Expected != nil && e.Kind != job.Unrecognised {
 		expected, err := s.Expected(ctx, e.Job.ID)

@@ -18,10 +18,10 @@ type Grant struct {
 	Source, Object, Submission string
 }
 
-// Tokens makes and reads the tokens that stand at the end of a job's own callback
-// address. The signature covers the body only and binds it to no address (contract
-// section 7, "replay"); the token adds that binding, without any state: it is a MAC by
-// our own secret over the grant, and carries what the grant says.
+// Tokens makes and reads the tokens at the end of a job's own callback address. The signature
+// covers the body only and binds it to no address (contract section 7, "replay"); the token adds
+// that binding, without any state: it is a MAC by our own secret over the grant, and carries what
+// the grant says.
 //
 // A Tokens is safe for concurrent use.
 type Tokens struct {

@@ -38,6 +38,7 @@ func TestTokensThatAreRefused(t *testing.T) {
 		{"padded", "crm", token + "="},
 		{"a MAC alone", "crm", base64.RawURLEncoding.EncodeToString(raw[:16])},
 		{"its length spelt otherwise", "crm", base64.RawURLEncoding.EncodeToString(slices.Concat(raw[:16], []byte{0x84, 0x00}, raw[17:]))},
+		{"a length one beyond the end", "crm", base64.RawURLEncoding.EncodeToString(append(raw[:16:16], 2, 'x'))},
 		{"a length beyond the end", "crm", base64.RawURLEncoding.EncodeToString(append(raw[:16:16], 0xff, 0x01, 'x'))},
 	} {
 		if _, ok := tokens.Read(tt.source, tt.token); ok {

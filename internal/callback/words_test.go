@@ -6,8 +6,8 @@ import (
 	"receiver/internal/job"
 )
 
-// What a signed body says is read whatever the platform's generation of names, and its bytes are
-// kept as they were signed.
+// A signed body is read with any of the platform's generations of names, and its bytes are kept as
+// they were signed.
 func TestASignedBodyIsNotTakenForSuccess(t *testing.T) {
 	const mark = "\ufeff"
 	for _, tt := range []struct {

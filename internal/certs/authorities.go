@@ -41,7 +41,7 @@ func (a *Authorities) Reload() (changed bool, err error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return false, fmt.Errorf("%s holds no certificate; it is a PEM file of authorities", a.file)
+		return false, fmt.Errorf("%s contains no certificate; it must be a PEM file of authorities", a.file)
 	}
 	old := a.current.Swap(pool)
 	return old == nil || !old.Equal(pool), nil

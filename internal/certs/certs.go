@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -72,7 +73,7 @@ func (r *Reloader) Reload() (changed bool, err error) {
 	}
 	pair, err := tls.X509KeyPair(certText, keyText)
 	if err != nil {
-		return false, fmt.Errorf("the certificate %s does not work with the key %s: %w; both are PEM, and belong together", r.certFile, r.keyFile, err)
+		return false, fmt.Errorf("the certificate %s does not work with the key %s: %w; both must be PEM files, and belong together", r.certFile, r.keyFile, err)
 	}
 	old := r.current.Swap(&pair)
 	return old == nil || !bytes.Equal(old.Leaf.Raw, pair.Leaf.Raw), nil
@@ -80,6 +81,23 @@ func (r *Reloader) Reload() (changed bool, err error) {
 
 // Certificate returns the certificate that is in use, with its Leaf; nil while there is none.
 func (r *Reloader) Certificate() *tls.Certificate { return r.current.Load() }
+
+// Host returns the host if the certificate in use is for it, else one that it is for.
+func (r *Reloader) Host(host string) string {
+	leaf := r.Certificate().Leaf
+	if leaf.VerifyHostname(host) == nil {
+		return host
+	}
+	for _, name := range leaf.DNSNames {
+		if !strings.HasPrefix(name, "*") {
+			return name
+		}
+	}
+	if len(leaf.IPAddresses) > 0 {
+		return leaf.IPAddresses[0].String()
+	}
+	return host
+}
 
 // GetCertificate is for [tls.Config]; it reads no file.
 func (r *Reloader) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -97,7 +115,7 @@ func read(path string) ([]byte, error) {
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, largest+1))
 	if err == nil && len(text) > largest {
-		return nil, fmt.Errorf("%s is larger than %d bytes: it is no certificate or key", path, largest)
+		return nil, fmt.Errorf("%s is larger than %d bytes: it is not a certificate or key", path, largest)
 	}
 	return text, err
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // writeAccounts makes an operator with two accounts and a user in each, writes the users'
-// credentials, and returns the part of nats-server.conf that says so. The keys of operator
-// and accounts are forgotten: nobody is to be added.
+// credentials, and returns the part of nats-server.conf that says so. The keys of operator and
+// accounts are not kept: no user can be added.
 func writeAccounts(user, system string) (string, error) {
 	operator, err := newSigner(nkeys.CreateOperator)
 	if err != nil {

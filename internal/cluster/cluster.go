@@ -2,9 +2,9 @@
 // nats-server processes with JetStream, TLS, accounts by JWT and a credentials file. Tests
 // and the command in its folder up use it; the program never does.
 //
-// [Make] only writes a folder. A process that calls [Main] with a node's arguments is that
-// node, so that whoever wants a cluster starts itself once more for each, and can stop,
-// freeze and kill it like any process.
+// [Make] only writes a folder. A process that calls [Main] with a node's arguments is that node. So
+// a test or command starts its own binary once more for each node, and can stop, freeze and kill it
+// like any process.
 package cluster
 
 import (
@@ -12,11 +12,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -33,8 +36,6 @@ type Options struct {
 	// Store returns the folder of the streams of node n, counted from 1; nil means one below
 	// Folder.
 	Store func(n int) string
-	// Port returns a port that is free, each only once; nil means one that the kernel chooses.
-	Port func() (string, error)
 	// Host returns the IP address of node n, counted from 1; nil means 127.0.0.1 for each.
 	Host func(n int) string
 	// Way returns the address by which one node reaches the route of another; nil means that
@@ -56,7 +57,7 @@ type Cluster struct {
 
 // Node is one server of a cluster.
 type Node struct {
-	// Name is n1, n2, …, as JetStream tells who leads a stream.
+	// Name is n1, n2, …, as JetStream names the leader of a stream.
 	Name string
 	// ConfigFile is its nats-server.conf, and Store the folder of its streams.
 	ConfigFile, Store string
@@ -66,12 +67,12 @@ type Node struct {
 	address, route string
 }
 
-// healthPatience bounds one look at a node's health.
-const healthPatience = time.Second
+// healthTimeout bounds one look at a node's health.
+const healthTimeout = time.Second
 
 // Healthy reports whether a node says that its JetStream works and is up to date.
 func (n Node) Healthy(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.Monitor+"/healthz", nil)
 	if err != nil {
@@ -157,9 +158,6 @@ func Make(o Options) (*Cluster, error) {
 
 func (o Options) withDefaults() Options {
 	o.Size = cmp.Or(o.Size, 3)
-	if o.Port == nil {
-		o.Port = freePort
-	}
 	if o.Host == nil {
 		o.Host = func(int) string { return "127.0.0.1" }
 	}
@@ -177,11 +175,11 @@ func (o Options) node(n int) (Node, error) {
 	}
 	var monitor string
 	for _, address := range []*string{&node.address, &node.route, &monitor} {
-		port, err := o.Port()
+		port, err := FreePort()
 		if err != nil {
-			return Node{}, fmt.Errorf("finding a port: %w", err)
+			return Node{}, err
 		}
-		*address = net.JoinHostPort(o.Host(n), port)
+		*address = net.JoinHostPort(o.Host(n), strconv.Itoa(port))
 	}
 	node.URL, node.Monitor = "tls://"+node.address, "http://"+monitor
 	return node, nil
@@ -196,7 +194,7 @@ func (o Options) routes(from int, all []Node) ([]string, error) {
 		if to := i + 1; to != from {
 			var err error
 			if way, err = o.Way(from, to, other.route); err != nil {
-				return nil, fmt.Errorf("making the way from node %d to node %d: %w", from, to, err)
+				return nil, fmt.Errorf("making the link from node %d to node %d: %w", from, to, err)
 			}
 		}
 		routes = append(routes, "tls://"+way)
@@ -233,11 +231,28 @@ cluster {
 %s`, n.Name, n.address, strings.TrimPrefix(n.Monitor, "http://"), tls, jetstream, n.route, strings.Join(routes, ", "), tls, accounts)
 }
 
-func freePort() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+var given = struct {
+	sync.Mutex
+	ports map[int]bool
+}{ports: map[int]bool{}}
+
+// FreePort returns a TCP port of loopback on which nothing listens. A process gets each only once.
+// It is below the ports that systems assign by default, so that no connection takes it before a
+// server listens on it, or between two lives of one.
+func FreePort() (int, error) {
+	given.Lock()
+	defer given.Unlock()
+	for range 1000 {
+		port := 10_000 + rand.IntN(22_000) //nolint:gosec // a port is no secret
+		if given.ports[port] {
+			continue
+		}
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		given.ports[port] = true
+		return port, ln.Close()
 	}
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	return port, errors.Join(err, ln.Close())
+	return 0, errors.New("none of 1,000 TCP ports of 127.0.0.1 is free")
 }

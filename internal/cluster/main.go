@@ -8,8 +8,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// Main is the program nats-server: it reads the arguments of the process, serves until it
-// is told to stop by SIGTERM or SIGINT, and returns the exit code.
+// Main is the program nats-server: it reads the arguments of the process, serves until SIGTERM or
+// SIGINT, and returns the exit code.
 func Main() int {
 	flags := flag.NewFlagSet("nats-server", flag.ContinueOnError)
 	usage := func() { flags.PrintDefaults() }

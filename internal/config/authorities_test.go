@@ -57,12 +57,12 @@ func TestAFileWithoutAuthoritiesIsAFault(t *testing.T) {
 	text, der := certificate(t)
 	const at = "config.yaml:4: sources.crm.tls.ca_file: "
 	for name, row := range map[string]struct{ content, want string }{
-		"empty":              {"", at + "holds no certificate; allowed: a PEM file, with -----BEGIN CERTIFICATE----- in it"},
-		"text":               {"garbage\n", at + "holds no certificate"},
-		"a key":              {strings.ReplaceAll(text, "CERTIFICATE", "PRIVATE KEY"), at + "holds no certificate"},
-		"cut off":            {text[:len(text)/2], at + "holds no certificate"},
-		"damaged":            {strings.Replace(text, "MII", "AAA", 1), at + "holds no certificate"},
-		"DER":                {string(der), at + `"ca.pem" holds NUL bytes, which no text has; allowed: the file as it was made, byte for byte, in ASCII or UTF-8; certificates in PEM, not in DER`},
+		"empty":              {"", at + "contains no certificate; allowed: a PEM file with -----BEGIN CERTIFICATE-----"},
+		"text":               {"garbage\n", at + "contains no certificate"},
+		"a key":              {strings.ReplaceAll(text, "CERTIFICATE", "PRIVATE KEY"), at + "contains no certificate"},
+		"cut off":            {text[:len(text)/2], at + "contains no certificate"},
+		"damaged":            {strings.Replace(text, "MII", "AAA", 1), at + "contains no certificate"},
+		"DER":                {string(der), at + `"ca.pem" contains NUL bytes; allowed: the unchanged file, in ASCII or UTF-8; certificates in PEM, not in DER`},
 		"a byte order mark":  {"\xff\xfe" + text, at + `"ca.pem" is in UTF-16`},
 		"more than any file": {strings.Repeat(text, 2<<20/len(text)), at + `"ca.pem" cannot be read: it is larger than `},
 	} {
@@ -81,12 +81,12 @@ func TestAFileWithoutAuthoritiesIsAFault(t *testing.T) {
 	}
 }
 
-// Whom a listener believes says nothing where it shows no certificate of its own.
+// Authorities for client certificates are a fault if the listener has no certificate of its own.
 func TestAuthoritiesOfClientsNeedACertificateToShow(t *testing.T) {
 	text, _ := certificate(t)
 	for setting, want := range map[string]string{
-		"private: {tls: {client_ca_file: ca.pem}}\n":   "config.yaml:1: private.tls.client_ca_file: asks for certificates of clients, but the listener has none of its own",
-		"nats: {embedded: {tls: {ca_file: ca.pem}}}\n": "config.yaml:1: nats.embedded.tls.ca_file: is given, but there is no certificate for clients to see",
+		"private: {tls: {client_ca_file: ca.pem}}\n":   "config.yaml:1: private.tls.client_ca_file: requires client certificates, but the listener has no certificate",
+		"nats: {embedded: {tls: {ca_file: ca.pem}}}\n": "config.yaml:1: nats.embedded.tls.ca_file: is set, but the listener has no certificate",
 	} {
 		got := complaints(t, setting, map[string]string{"ca.pem": text})
 		if len(got) != 1 || !strings.HasPrefix(got[0], want) {

@@ -33,10 +33,10 @@ func (l *loader) check(c *Config) {
 	l.checkAudit(c)
 	l.checkEncryption(c)
 	if age := c.NATS.AttemptsMaxAge; age > 0 && age < time.Hour {
-		l.fault("nats.attempts_max_age", shortDuration(age)+" is too short to look into anything", "0s for no limit, or 1h to 87600h")
+		l.fault("nats.attempts_max_age", shortDuration(age)+" is too short to investigate refused callbacks", "0s for no limit, or 1h to 87600h")
 	}
 	if c.NATS.JobsMaxAge < longestRetry {
-		l.warn("nats.jobs_max_age", fmt.Sprintf("is shorter than the %s in which the platform may repeat a callback: a late repeat would count as new",
+		l.warn("nats.jobs_max_age", fmt.Sprintf("is shorter than the %s during which the platform may retry a callback: a late retry would count as new",
 			shortDuration(longestRetry)))
 	}
 }
@@ -46,15 +46,15 @@ const minTokenSecret = 16
 
 func (l *loader) checkTokens(c *Config) {
 	if n := len(c.TokenSecret.Bytes()); n > 0 && n < minTokenSecret {
-		l.fault("token_secret", "is too short to make tokens with", fmt.Sprintf("at least %d bytes", minTokenSecret))
+		l.fault("token_secret", "is too short for making tokens", fmt.Sprintf("at least %d bytes", minTokenSecret))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		s := c.Sources[name]
 		if s.CallbackToken == TokenRequired && c.TokenSecret.Empty() {
-			l.fault("sources."+name+".callback_token", "is required, but there is no token_secret to make tokens with", "a token_secret, or optional")
+			l.fault("sources."+name+".callback_token", "is required, but token_secret is not set", "set token_secret, or use optional")
 		}
 		if s.BasicAuth.Username.Empty() != s.BasicAuth.Password.Empty() {
-			l.fault("sources."+name+".basic_auth", "gives only one of username and password", "both or neither")
+			l.fault("sources."+name+".basic_auth", "has only one of username and password", "both or neither")
 		}
 	}
 }
@@ -63,19 +63,19 @@ func (l *loader) checkWatches(c *Config) {
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		w, path := c.Sources[name].Watch, "sources."+name+".watch."
 		if w.Retry > w.Cap {
-			l.fault(path+"retry", "is longer than cap, up to which it grows", "at most "+shortDuration(w.Cap))
+			l.fault(path+"retry", "is longer than cap, its maximum", "at most "+shortDuration(w.Cap))
 		}
 		if w.Expected > w.Deadline {
-			l.fault(path+"expected", "is later than deadline: a job would be overdue before anybody asked", "at most "+shortDuration(w.Deadline))
+			l.fault(path+"expected", "is later than deadline: a job would be overdue before the first poll", "at most "+shortDuration(w.Deadline))
 		}
 		seen := map[string]bool{}
 		for i, o := range w.Objects {
 			at := fmt.Sprintf("%sobjects[%d].", path, i)
 			switch {
 			case o.Object == "":
-				l.fault(at+"object", "names no object", "one of the platform's objects, such as contact")
+				l.fault(at+"object", "is empty", "the name of an object of the platform, such as contact")
 			case seen[o.Object]:
-				l.fault(at+"object", quote(o.Object)+" has an entry already", "one entry for each object")
+				l.fault(at+"object", quote(o.Object)+" already has an entry", "one entry for each object")
 			case o.Expected > w.Deadline:
 				l.fault(at+"expected", "is later than deadline", "at most "+shortDuration(w.Deadline))
 			}
@@ -86,19 +86,19 @@ func (l *loader) checkWatches(c *Config) {
 
 func (l *loader) checkListeners(c *Config) {
 	if !guarded(c.Private.Address) && c.Private.Token.Empty() && !there(c.Abs(c.Private.TokensFile)) {
-		l.fileFault(c, "private.token", "is needed, because private.address is neither on loopback nor unix:/path",
-			secretAllowed+"; or make a token first: receiver tokens add NAME --scope read --file "+c.Abs(c.Private.TokensFile))
+		l.fileFault(c, "private.token", "is required, because private.address is neither a loopback address nor unix:/path",
+			secretAllowed+"; or add a token first: receiver tokens add NAME --scope read --file "+c.Abs(c.Private.TokensFile))
 	}
 	if n := len(c.Private.Token.Reveal()); n > 0 && n < shortestToken {
-		l.warn("private.token", fmt.Sprintf("has %d bytes only, and can be guessed: use at least %d random ones, as `openssl rand -hex 16` prints them, or `receiver tokens add`", n, shortestToken))
+		l.warn("private.token", fmt.Sprintf("has only %d bytes and can be guessed: use at least %d random bytes, such as the output of `openssl rand -hex 16`, or `receiver tokens add`", n, shortestToken))
 	}
 	l.checkListenerTLS(c)
 	if clash(c.Public.Address, c.Private.Address) {
-		l.fault("private.address", "takes the port of public.address", "two different listeners")
+		l.fault("private.address", "uses the port of public.address", "different ports")
 	}
 	for i, text := range c.Public.TrustedProxies {
 		if strings.HasSuffix(text, "/0") {
-			l.warn(fmt.Sprintf("public.trusted_proxies[%d]", i), "believes X-Forwarded-For from anyone")
+			l.warn(fmt.Sprintf("public.trusted_proxies[%d]", i), "trusts X-Forwarded-For from every address")
 		}
 	}
 	l.checkPrefix(c)
@@ -108,7 +108,7 @@ func (l *loader) checkListeners(c *Config) {
 	l.checkPort(c)
 	for _, other := range []string{c.Public.Address, c.Private.Address} {
 		if clash(c.NATS.Embedded.Address, other) {
-			l.fault("nats.embedded.address", "takes the port of another listener", "a port of its own")
+			l.fault("nats.embedded.address", "uses the port of another listener", "an unused port")
 		}
 	}
 }
@@ -129,7 +129,7 @@ func (l *loader) checkPrefix(c *Config) {
 		base := c.Sources[name].CallbackBaseURL
 		if u, err := url.Parse(base); base != "" && err == nil && !strings.HasSuffix(u.Path, c.Public.Prefix) {
 			l.warn("sources."+name+".callback_base_url", "does not end in public.prefix, "+c.Public.Prefix+
-				": the platform is given addresses without it")
+				": the platform gets addresses without the prefix")
 		}
 	}
 }
@@ -151,31 +151,31 @@ func everywhere(host string) bool { return host == "" || host == "0.0.0.0" || ho
 
 func (l *loader) checkLimits(c *Limits) {
 	if c.AttemptBody > c.Body {
-		l.fault("limits.attempt_body", fmt.Sprintf("%v is more than limits.body lets in", c.AttemptBody), fmt.Sprintf("at most %v", c.Body))
+		l.fault("limits.attempt_body", fmt.Sprintf("%v is more than limits.body", c.AttemptBody), fmt.Sprintf("at most %v", c.Body))
 	}
 	if c.Bodies < c.Body {
-		l.fault("limits.bodies", fmt.Sprintf("%v has no room for one of limits.body", c.Bodies), fmt.Sprintf("at least %v", c.Body))
+		l.fault("limits.bodies", fmt.Sprintf("%v is less than limits.body", c.Bodies), fmt.Sprintf("at least %v", c.Body))
 	}
 	if c.Memory > 0 && c.Memory < 3*c.Bodies+100<<20 {
 		l.warn("limits.memory", fmt.Sprintf("%v is less than three times limits.bodies and 100MiB, so a quarter of it is used for bodies", c.Memory))
 	}
 	if c.ReadHeaderTimeout > c.ReadTimeout {
-		l.fault("limits.read_header_timeout", "is longer than limits.read_timeout, which includes it", "at most "+shortDuration(c.ReadTimeout))
+		l.fault("limits.read_header_timeout", "is longer than limits.read_timeout, which includes this time", "at most "+shortDuration(c.ReadTimeout))
 	}
 	if c.PublishTimeout >= c.WriteTimeout {
 		l.fault("limits.publish_timeout", "leaves no time to answer 503 before limits.write_timeout", "less than "+shortDuration(c.WriteTimeout))
 	}
 	if c.PublishTimeout >= c.ShutdownTimeout {
-		l.fault("limits.shutdown_timeout", "ends before limits.publish_timeout, so callbacks in flight could not finish", "more than "+shortDuration(c.PublishTimeout))
+		l.fault("limits.shutdown_timeout", "is not longer than limits.publish_timeout, so callbacks in progress could not finish", "more than "+shortDuration(c.PublishTimeout))
 	}
 }
 
 func (l *loader) checkEmbedded(c *NATS) {
 	if c.Replicas > 1 {
-		l.fault("nats.replicas", "an embedded NATS is one server and keeps one copy", "1, or nats.mode external")
+		l.fault("nats.replicas", "the embedded NATS is a single server with one replica", "1, or nats.mode external")
 	}
 	if c.Domain != "" {
-		l.fault("nats.domain", "an embedded NATS has no other domain than its own", `no such key, or nats.mode external`)
+		l.fault("nats.domain", "the embedded NATS has its own domain", `no value, or nats.mode external`)
 	}
 	if c.Edge != (Edge{}) {
 		l.warn("nats.edge", "is not used, because nats.mode is embedded")
@@ -191,7 +191,7 @@ func (l *loader) checkExternal(c *Config) {
 		l.fault("nats.urls", "is empty, but nats.mode is external", "at least one URL such as nats://host:4222")
 	}
 	if n.Sync != "" {
-		l.fault("nats.sync", "an external cluster has its own sync setting", `no such key, or ""`)
+		l.fault("nats.sync", "an external cluster has its own sync setting", `no value, or ""`)
 	}
 	l.checkClient(c, "nats.", n.CredentialsFile, n.TLS)
 }
@@ -199,24 +199,24 @@ func (l *loader) checkExternal(c *Config) {
 func (l *loader) checkEdge(c *Config) {
 	n := &c.NATS
 	if len(n.URLs) == 0 {
-		l.fault("nats.urls", "is empty, but nats.mode is edge", "where the hub listens for leaf nodes, such as tls://hub:7422")
+		l.fault("nats.urls", "is empty, but nats.mode is edge", "the leaf node addresses of the hub, such as tls://hub:7422")
 	}
 	if n.Domain == "" {
 		l.fault("nats.domain", "is empty, but nats.mode is edge", "the JetStream domain of the hub")
 	}
 	switch n.Edge.Name {
 	case "":
-		l.fault("nats.edge.name", "is empty, but nats.mode is edge", "a name that no other edge of the hub has")
+		l.fault("nats.edge.name", "is empty, but nats.mode is edge", "a name that is unique among the edges of the hub")
 	case n.Domain:
-		l.fault("nats.edge.name", "is the domain of the hub", "a name of its own")
+		l.fault("nats.edge.name", "is the domain of the hub", "another name")
 	case embeddedAPI:
-		l.fault("nats.edge.name", quote(embeddedAPI)+" is taken by the embedded server", "another name")
+		l.fault("nats.edge.name", quote(embeddedAPI)+" is used by the embedded server", "another name")
 	}
 	l.checkClient(c, "nats.", n.CredentialsFile, n.TLS)
 }
 
 // embeddedAPI is the word that stands for a domain inside the embedded server; see
-// internal/publish, accounts.go.
+// internal/natsserver, accounts.go.
 const embeddedAPI = "receiver"
 
 // checkClient looks at the files that a connection to NATS takes.
@@ -229,7 +229,7 @@ func (l *loader) checkClient(c *Config, at string, credentials Path, t TLS) {
 func (l *loader) checkAudit(cfg *Config) {
 	c := &cfg.Audit
 	if c.Key.Empty() && len(c.Anchors) > 0 {
-		l.warn("audit.anchors", "are told nothing, because there is no audit.key to seal with")
+		l.warn("audit.anchors", "get no checkpoints, because audit.key is not set")
 	}
 	for i, a := range c.Anchors {
 		path := fmt.Sprintf("audit.anchors[%d]", i)
@@ -241,11 +241,11 @@ func (l *loader) checkAudit(cfg *Config) {
 		}
 		switch {
 		case places != 1:
-			l.fault(path, "names not exactly one place", "directory; or witness and key; or nats with urls")
+			l.fault(path, "must name exactly one place", "directory; or witness and key; or nats with urls")
 		case a.Witness != "" && a.Key == "":
 			l.fault(path+".key", "is empty, so the witness's cosignatures could not be verified", "its verifier key")
 		case a.Witness == "" && a.Key != "":
-			l.fault(path+".key", "is given, but only a witness has a key", "no such key")
+			l.fault(path+".key", "is set, but only a witness has a key", "no value")
 		case len(a.NATS.URLs) > 0:
 			l.checkAnchor(cfg, path+".nats.", &a.NATS)
 		}
@@ -256,11 +256,11 @@ func (l *loader) checkAudit(cfg *Config) {
 // doctor` asks the servers.
 func (l *loader) checkAnchor(c *Config, at string, n *AnchorNATS) {
 	l.checkClient(c, at, n.CredentialsFile, n.TLS)
-	const other = "an account that whoever keeps the streams cannot change"
+	const other = "an account that the operator of the streams cannot change"
 	if c.NATS.Mode == ModeExternal {
 		shared := slices.ContainsFunc(n.URLs, func(u string) bool { return slices.Contains(c.NATS.URLs, u) })
 		if shared && c.Abs(n.CredentialsFile) == c.Abs(c.NATS.CredentialsFile) && n.TLS.CertFile == c.NATS.TLS.CertFile {
-			l.fault(at+"urls", "is the account of the streams themselves: who rolls them back could roll this back too", other)
+			l.fault(at+"urls", "is the account of the streams themselves: an attacker who rolls them back could roll this back too", other)
 		}
 		return
 	}
@@ -275,7 +275,7 @@ func (l *loader) checkEncryption(c *Config) {
 	seen := map[string]bool{}
 	for i, r := range c.Encryption.Recipients {
 		if seen[r] {
-			l.fault(fmt.Sprintf("encryption.recipients[%d]", i), "was given already", "each recipient once")
+			l.fault(fmt.Sprintf("encryption.recipients[%d]", i), "is a duplicate", "each recipient once")
 		}
 		seen[r] = true
 	}
@@ -284,15 +284,15 @@ func (l *loader) checkEncryption(c *Config) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		if c.Sources[name].UnexpectedJobs == UnexpectedQuarantine {
-			l.warn("sources."+name+".unexpected_jobs", "puts callbacks aside whose bodies this receiver encrypts and, without encryption.identity, "+
-				"cannot read again: they are not released when their job turns out to be ours, only by `receiver jobs release --identity-file`")
+			l.warn("sources."+name+".unexpected_jobs", "quarantines callbacks whose bodies this receiver encrypts and, without encryption.identity, "+
+				"cannot decrypt: they are not released when the submission of their job is recorded, only by `receiver jobs release --identity-file`")
 		}
 	}
 }
 
 func (l *loader) checkSources(c *Config) {
 	if len(c.Sources) == 0 {
-		l.warn("sources", "there is no source: every callback will be refused")
+		l.warn("sources", "no source is configured: every callback will be refused")
 	}
 	used := map[string]string{} // the path that a key was first seen at, by its bytes
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
@@ -306,13 +306,13 @@ func (l *loader) checkSources(c *Config) {
 			c.Sources[name] = s
 		}
 		if len(s.SignatureKeys) == 0 {
-			l.fault(path+".signature_keys", "there is no signature key, so no callback could be believed", "at least one key")
+			l.fault(path+".signature_keys", "there is no signature key, so every callback would be refused", "at least one key")
 		}
 		if l.file != "" && l.at[path].file != l.file {
-			l.warn(path, "comes from the environment alone; the file has no such source")
+			l.warn(path, "is set only by environment variables; the file has no such source")
 		}
 		if s.ElementToken.Empty() != s.UserSecret.Empty() {
-			l.warn(path, "has only one of element_token and user_secret: submitting needs both")
+			l.warn(path, "has only one of element_token and user_secret: `receiver submit` needs both")
 		}
 		l.checkKeys(path+".signature_keys", s.SignatureKeys, used)
 	}
@@ -323,7 +323,7 @@ func (l *loader) checkKeys(path string, keys []SignatureKey, used map[string]str
 	for i, k := range keys {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		if names[k.Name] {
-			l.fault(at+".name", quote(k.Name)+" is the name of another key of this source", "a name of its own")
+			l.fault(at+".name", quote(k.Name)+" is the name of another key of this source", "a unique name")
 		}
 		names[k.Name] = true
 		if !k.NotBefore.IsZero() && !k.NotAfter.IsZero() && !k.NotAfter.After(k.NotBefore) {

@@ -6,7 +6,7 @@
 // rules between values and the type [Secret]. It never starts anything, never
 // writes a file, never expands variables inside the file's text, and never puts
 // the value of a secret into an error, a warning or [Config.Effective].
-// Only cmd imports it; it imports no other package of this module.
+// Only cmd and internal/service import it; it imports no other package of this module.
 //
 // # The schema
 //
@@ -28,7 +28,9 @@
 package config
 
 import (
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -96,7 +98,7 @@ type Source struct {
 	BaseURL string `key:"base_url" default:"https://api.openconnectors.us2.ext.hana.ondemand.com/elements/api-v2" form:"https"`
 	// Hub adds /hubs/{hub} to the API's paths; empty means paths without it.
 	Hub string `key:"hub" form:"word"`
-	// TLS says whom to believe that a server is the platform's.
+	// TLS names the authorities that certify the platform's servers.
 	TLS SourceTLS `key:"tls"`
 	// ElementToken, UserSecret and OrganizationSecret make up the Authorization
 	// header; each may be empty. OC: (a) row 2.
@@ -119,7 +121,7 @@ type Source struct {
 	// Confirm says which callbacks are read back from the platform before their event is
 	// published. OC: (b) row 5.
 	Confirm string `key:"confirm" default:"never" oneof:"never,unsigned-fields,always"`
-	// Watch says when the platform is asked after a job that has not called back.
+	// Watch says when the platform is polled for a job that has not called back.
 	Watch    WatchPlan `key:"watch"`
 	Timeouts Timeouts  `key:"timeouts"`
 }
@@ -132,7 +134,7 @@ type SourceTLS struct {
 	Authorities []byte
 }
 
-// WatchPlan is the schedule of asking after a job, counted from its submission.
+// WatchPlan is the schedule of polling for a job, counted from its submission.
 type WatchPlan struct {
 	// Expected is how long a job takes as a rule; the first question is asked then.
 	Expected time.Duration `key:"expected" default:"10m" min:"10ms" max:"168h"`
@@ -184,7 +186,7 @@ type Timeouts struct {
 // Public is the listener that the platform reaches.
 type Public struct {
 	// Address is host:port, unix:/path or systemd:name.
-	Address string `key:"address" default:"127.0.0.1:8080" form:"door"`
+	Address string `key:"address" default:"127.0.0.1:8080" form:"address"`
 	// SocketMode are the permissions of a socket at unix:/path.
 	SocketMode string `key:"socket_mode" default:"0660" form:"mode"`
 	// TLS is in clear text where it names no certificate.
@@ -192,15 +194,14 @@ type Public struct {
 	// Prefix is what a proxy leaves in front of the paths, without a trailing slash; empty when
 	// it takes it off, or when there is none.
 	Prefix string `key:"prefix" form:"prefix"`
-	// TrustedProxies may name the client in X-Forwarded-For; empty means that
-	// nobody may.
+	// TrustedProxies may name the client in X-Forwarded-For; empty for none.
 	TrustedProxies []string `key:"trusted_proxies" form:"proxy"`
 }
 
 // Private is the listener for operators.
 type Private struct {
 	// Address is host:port, unix:/path or systemd:name.
-	Address string `key:"address" default:"127.0.0.1:8081" form:"door"`
+	Address string `key:"address" default:"127.0.0.1:8081" form:"address"`
 	// SocketMode are the permissions of a socket at unix:/path.
 	SocketMode string `key:"socket_mode" default:"0600" form:"mode"`
 	// TLS is in clear text where it names no certificate.
@@ -230,8 +231,8 @@ type Limits struct {
 	ReadHeaderTimeout time.Duration `key:"read_header_timeout" default:"5s" min:"1ms" max:"1h"`
 	ReadTimeout       time.Duration `key:"read_timeout" default:"30s" min:"1ms" max:"1h"`
 	WriteTimeout      time.Duration `key:"write_timeout" default:"30s" min:"1ms" max:"1h"`
-	// IdleTimeout is longer than the 60 s after which AWS's load balancers, and others, close
-	// an idle connection: who closes first must not be us.
+	// IdleTimeout is longer than the 60 s after which AWS's load balancers, and others, close an
+	// idle connection: the receiver must not close first.
 	IdleTimeout time.Duration `key:"idle_timeout" default:"75s" min:"1ms" max:"1h"`
 	// PublishTimeout is how long NATS may take to acknowledge an event before
 	// the callback is answered 503.
@@ -308,13 +309,13 @@ type Audit struct {
 	CheckpointFile Path `key:"checkpoint_file" default:"receiver-checkpoints"`
 	// Interval is the longest that a record stays unsealed, but under a high load.
 	Interval time.Duration `key:"interval" default:"1s" min:"100ms" max:"1h"`
-	// Anchors are told of checkpoints every AnchorInterval.
+	// Anchors get a checkpoint every AnchorInterval.
 	Anchors        []Anchor      `key:"anchors"`
 	AnchorInterval time.Duration `key:"anchor_interval" default:"1m" min:"1s" max:"24h"`
 }
 
-// Anchor is a place out of reach of who could rewrite the streams: a directory, a witness,
-// or a stream in another NATS account.
+// Anchor is a place that an attacker who can rewrite the streams cannot change: a directory, a
+// witness, or a stream in another NATS account.
 type Anchor struct {
 	// Directory holds one file for each checkpoint.
 	Directory Path `key:"directory" short:"true"`
@@ -326,7 +327,7 @@ type Anchor struct {
 	NATS AnchorNATS `key:"nats"`
 }
 
-// AnchorNATS is a stream in a NATS account of somebody else. It is none without URLs.
+// AnchorNATS is a stream in a foreign NATS account; none without URLs.
 type AnchorNATS struct {
 	URLs            []string `key:"urls" form:"nats"`
 	CredentialsFile Path     `key:"credentials_file"`
@@ -337,7 +338,7 @@ type AnchorNATS struct {
 	Subject string `key:"subject" form:"subject"`
 }
 
-// Encryption says to whom bodies are encrypted before they are stored.
+// Encryption names the recipients to whom bodies are encrypted before they are stored.
 type Encryption struct {
 	// Recipients are public keys of age; none means that bodies are stored in clear.
 	Recipients []string `key:"recipients" form:"recipient"`
@@ -358,6 +359,9 @@ type Path string
 
 // Abs returns where p is, taking a relative path from c.Dir; "" stays "".
 func (c *Config) Abs(p Path) string { return resolve(c.Dir, string(p)) }
+
+// SourceNames returns the names of the configured sources, sorted.
+func (c *Config) SourceNames() []string { return slices.Sorted(maps.Keys(c.Sources)) }
 
 func resolve(dir, path string) string {
 	if path == "" || filepath.IsAbs(path) {

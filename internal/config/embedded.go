@@ -35,11 +35,11 @@ func (l *loader) checkPort(c *Config) {
 	l.checkAuthorities(c, at+"tls.ca_file", e.TLS.CAFile)
 	none := e.TLS.CertFile == "" && e.TLS.KeyFile == ""
 	if none && e.TLS.CAFile != "" {
-		l.fault(at+"tls.ca_file", "is given, but there is no certificate for clients to see", "cert_file and key_file too")
+		l.fault(at+"tls.ca_file", "is set, but the listener has no certificate", "also cert_file and key_file")
 	}
 	if none && !onLoopback(e.Address) {
-		l.fault(at+"address", quote(e.Address)+" can be reached from other machines, and nats.embedded.tls is not set: events would pass in clear",
-			"an address on loopback, such as 127.0.0.1:4222, or cert_file and key_file in nats.embedded.tls")
+		l.fault(at+"address", quote(e.Address)+" can be reached from other machines, and nats.embedded.tls is not set: events would be sent without TLS",
+			"a loopback address, such as 127.0.0.1:4222, or cert_file and key_file in nats.embedded.tls")
 	}
 }
 

@@ -31,11 +31,11 @@ func TestEncryptionIsRead(t *testing.T) {
 
 func TestEncryptionFaults(t *testing.T) {
 	for _, row := range []struct{ name, text, want string }{
-		{"no recipient", "encryption: {recipients: [alice]}\n", `config.yaml:1: encryption.recipients[0]: "alice" is not such a key; allowed: a public key of age: age1…`},
-		{"a secret key as recipient", "encryption: {recipients: [" + secretKey + "]}\n", "config.yaml:1: encryption.recipients[0]: is a secret key; here goes its public key"},
-		{"one recipient twice", "encryption:\n  recipients:\n  - " + publicKey + "\n  - " + publicKey + "\n", "config.yaml:4: encryption.recipients[1]: was given already"},
-		{"a public key as identity", "encryption: {identity: " + publicKey + "}\n", "config.yaml:1: encryption.identity: the secret is no age identity file; allowed: the content of"},
-		{"another secret as identity", "encryption: {identity: hunter2}\n", "config.yaml:1: encryption.identity: the secret is no age identity file"},
+		{"no recipient", "encryption: {recipients: [alice]}\n", `config.yaml:1: encryption.recipients[0]: "alice" is not a recipient; allowed: a public key of age: age1…`},
+		{"a secret key as recipient", "encryption: {recipients: [" + secretKey + "]}\n", "config.yaml:1: encryption.recipients[0]: is a secret key; use its public key"},
+		{"one recipient twice", "encryption:\n  recipients:\n  - " + publicKey + "\n  - " + publicKey + "\n", "config.yaml:4: encryption.recipients[1]: is a duplicate"},
+		{"a public key as identity", "encryption: {identity: " + publicKey + "}\n", "config.yaml:1: encryption.identity: the secret is not an age identity file; allowed: the content of"},
+		{"another secret as identity", "encryption: {identity: hunter2}\n", "config.yaml:1: encryption.identity: the secret is not an age identity file"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := complaints(t, row.text, nil)
@@ -46,7 +46,7 @@ func TestEncryptionFaults(t *testing.T) {
 	}
 }
 
-func TestWhatOthersLookAtIsAFaultInItsPlace(t *testing.T) {
+func TestFaultsOfCheckHaveTheirLine(t *testing.T) {
 	path := write(t, "config.yaml", "log:\n  level: info\nencryption:\n  recipients: ["+publicKey+"]\n")
 	_, err := config.Load(config.Options{Path: path, Check: func(c *config.Config) []config.Fault {
 		return []config.Fault{{Path: "encryption.recipients[0]", Wrong: "is odd: " + c.Log.Level, Allowed: "another"}}

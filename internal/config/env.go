@@ -56,7 +56,7 @@ func (l *loader) readEnv(file map[string]any) map[string]any {
 			l.override(layer, found[0], name)
 		case len(found) > 1:
 			l.faultAt(origin{file: "environment " + name}, "", fmt.Sprintf("can mean %s or %s",
-				strings.Join(found[0].keys, "."), strings.Join(found[1].keys, ".")), "setting it in the file")
+				strings.Join(found[0].keys, "."), strings.Join(found[1].keys, ".")), "set it in the file")
 		case !referred[name]:
 			l.unknownVariable(name, sources)
 		}
@@ -104,7 +104,7 @@ func (l *loader) override(layer map[string]any, s setting, name string) {
 	o := origin{file: "environment " + name}
 	value := l.env[name]
 	if isSecret(s.part) && value == "" {
-		l.spoil(o, path, "is empty", "a secret, or no such variable")
+		l.spoil(o, path, "is empty", "a secret, or unset the variable")
 		return
 	}
 	for i, key := range s.keys[:len(s.keys)-1] {
@@ -191,6 +191,6 @@ func (l *loader) unknownVariable(name string, sources []string) {
 	for _, s := range all {
 		known = append(known, envPrefix+s.name)
 	}
-	l.faultAt(origin{file: "environment " + name}, "", "sets nothing"+meant(nearest(name, known)),
-		"RECEIVER_ and a setting's path, such as RECEIVER_NATS_MODE")
+	l.faultAt(origin{file: "environment " + name}, "", "is not the name of a setting"+meant(nearest(name, known)),
+		"RECEIVER_ and the path of a setting, such as RECEIVER_NATS_MODE")
 }

@@ -89,7 +89,7 @@ func TestAValueThatIsOverriddenIsNotFollowed(t *testing.T) {
 
 func TestEnvironmentWarnsOfASourceTheFileDoesNotHave(t *testing.T) {
 	c := load(t, crm, "RECEIVER_SOURCES_CMR_SIGNATURE_KEYS=x")
-	want := "environment RECEIVER_SOURCES_CMR_SIGNATURE_KEYS: sources.cmr: comes from the environment alone; the file has no such source"
+	want := "environment RECEIVER_SOURCES_CMR_SIGNATURE_KEYS: sources.cmr: is set only by environment variables; the file has no such source"
 	if !slices.Equal(c.Warnings, []string{want}) {
 		t.Errorf("warnings = %q, want %q", c.Warnings, want)
 	}
@@ -101,13 +101,13 @@ func TestEnvironmentNamesOfSources(t *testing.T) {
 		{"known source, longer setting", crm, "RECEIVER_SOURCES_CRM_CALLBACK_BASE_URL=https://h", "crm callback https://h"},
 		{"known source, shorter setting", strings.ReplaceAll(crm, "crm", "crm-callback"), "RECEIVER_SOURCES_CRM_CALLBACK_BASE_URL=https://h", "crm-callback base https://h"},
 		{"two known sources", two, "RECEIVER_SOURCES_CRM_CALLBACK_BASE_URL=https://h",
-			"environment RECEIVER_SOURCES_CRM_CALLBACK_BASE_URL: can mean sources.crm-callback.base_url or sources.crm.callback_base_url; allowed: setting it in the file"},
+			"environment RECEIVER_SOURCES_CRM_CALLBACK_BASE_URL: can mean sources.crm-callback.base_url or sources.crm.callback_base_url; allowed: set it in the file"},
 		{"unknown setting", crm, "RECEIVER_SOURCES_CRM_BSE_URL=https://h",
-			"environment RECEIVER_SOURCES_CRM_BSE_URL: sets nothing (did you mean RECEIVER_SOURCES_CRM_BASE_URL?); allowed: RECEIVER_ and a setting's path, such as RECEIVER_NATS_MODE"},
-		{"no name", crm, "RECEIVER_SOURCES_HUB=x", "environment RECEIVER_SOURCES_HUB: sets nothing"},
-		{"lower case", crm, "RECEIVER_SOURCES_crm_HUB=x", "environment RECEIVER_SOURCES_crm_HUB: sets nothing (did you mean RECEIVER_SOURCES_CRM_HUB?)"},
-		{"a whole section", crm, "RECEIVER_NATS=x", "environment RECEIVER_NATS: sets nothing"},
-		{"empty secret", crm, "RECEIVER_PRIVATE_TOKEN=", "environment RECEIVER_PRIVATE_TOKEN: private.token: is empty; allowed: a secret, or no such variable"},
+			"environment RECEIVER_SOURCES_CRM_BSE_URL: is not the name of a setting (did you mean RECEIVER_SOURCES_CRM_BASE_URL?); allowed: RECEIVER_ and the path of a setting, such as RECEIVER_NATS_MODE"},
+		{"no name", crm, "RECEIVER_SOURCES_HUB=x", "environment RECEIVER_SOURCES_HUB: is not the name of a setting"},
+		{"lower case", crm, "RECEIVER_SOURCES_crm_HUB=x", "environment RECEIVER_SOURCES_crm_HUB: is not the name of a setting (did you mean RECEIVER_SOURCES_CRM_HUB?)"},
+		{"a whole section", crm, "RECEIVER_NATS=x", "environment RECEIVER_NATS: is not the name of a setting"},
+		{"empty secret", crm, "RECEIVER_PRIVATE_TOKEN=", "environment RECEIVER_PRIVATE_TOKEN: private.token: is empty; allowed: a secret, or unset the variable"},
 		{"empty keys", crm, "RECEIVER_SOURCES_CRM_SIGNATURE_KEYS=", "environment RECEIVER_SOURCES_CRM_SIGNATURE_KEYS: sources.crm.signature_keys: is empty"},
 		{"one empty key", crm, "RECEIVER_SOURCES_CRM_SIGNATURE_KEYS=a,,b", "environment RECEIVER_SOURCES_CRM_SIGNATURE_KEYS: sources.crm.signature_keys[1].value: is empty"},
 		{"one empty key over the file's", crm, "RECEIVER_SOURCES_CRM_SIGNATURE_KEYS=,b", "environment RECEIVER_SOURCES_CRM_SIGNATURE_KEYS: sources.crm.signature_keys[0].value: is empty"},

@@ -57,8 +57,8 @@ type report struct {
 	warnings []Fault
 }
 
-// fault records that the value at a path is wrong, unless the same was said of
-// a value at, above or beneath it: one mistake is told once.
+// fault records that the value at a path is wrong, unless a fault of a value at, above or beneath
+// it is recorded: one mistake is reported once.
 func (r *report) fault(path, wrong, allowed string) {
 	for _, s := range r.spoilt {
 		if within(path, s) || within(s, path) {

@@ -135,7 +135,7 @@ func (l *loader) plain(path string, n *yaml.Node) bool {
 		wrong = "begins with a YAML tag (!…); they are not supported"
 	}
 	if wrong != "" {
-		l.spoil(origin{l.file, n.Line}, path, wrong, "the value itself, quoted if it begins with such a sign")
+		l.spoil(origin{l.file, n.Line}, path, wrong, "the value itself, in quotes if it begins with this character")
 	}
 	return wrong == ""
 }
@@ -174,7 +174,7 @@ func (l *loader) readNamed(p *part, path string, n *yaml.Node) any {
 		at := join(path, shown(key.Value))
 		v := l.read(p.elem, at, value, key.Line)
 		if !sourceName.MatchString(key.Value) {
-			l.faultAt(l.at[at], at, "is not a source's name", "1 to 32 of a-z 0-9 -")
+			l.faultAt(l.at[at], at, "is not a valid source name", "1 to 32 of a-z 0-9 -")
 			continue
 		}
 		if v == nil {
@@ -242,7 +242,7 @@ func (l *loader) key(path string, key *yaml.Node, lines map[string]int) bool {
 		return false
 	}
 	if first, twice := lines[key.Value]; twice {
-		l.faultAt(origin{l.file, key.Line}, at, fmt.Sprintf("was given on line %d already", first), "each key once")
+		l.faultAt(origin{l.file, key.Line}, at, fmt.Sprintf("is a duplicate of line %d", first), "each key once")
 		return false
 	}
 	lines[key.Value] = key.Line
@@ -267,5 +267,5 @@ func shown(key string) string {
 	if printable.MatchString(key) {
 		return key
 	}
-	return "(a key that is no plain word)"
+	return "(a key that is not a plain word)"
 }

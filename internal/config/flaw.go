@@ -11,7 +11,7 @@ import (
 // quotedMark stands in front of a secret whose quotes belong to it: quoted:file:PATH.
 const quotedMark = "quoted:"
 
-// A flaw is what nobody means to be in a secret; the zero flaw is none.
+// A flaw is a part of a secret that is not intended; the zero flaw is none.
 type flaw struct {
 	wrong  string // after "the secret" or the name of its file
 	quotes bool   // that are around it, which a secret can have, though hardly any does
@@ -27,9 +27,9 @@ func (f flaw) allowed() string {
 
 // How to write a secret so that none of this happens.
 const (
-	plainBytes  = "the bytes of the secret alone, as `printf %s SECRET > FILE` writes them, or in PowerShell `Set-Content -NoNewline -Encoding ascii FILE SECRET`"
-	ownQuotes   = "; or " + quotedMark + " in front of the file:, env: or text, if the quotes belong to the secret"
-	utf16Origin = ", as PowerShell's > and editors' \"Unicode\" write it"
+	plainBytes  = "only the bytes of the secret, as written by `printf %s SECRET > FILE`, or in PowerShell `Set-Content -NoNewline -Encoding ascii FILE SECRET`"
+	ownQuotes   = "; or " + quotedMark + " before file:, env: or the text, if the quotes are part of the secret"
+	utf16Origin = ", as written by > in PowerShell and by \"Unicode\" in editors"
 )
 
 // byteMarks are the byte order marks, the longer first.
@@ -39,7 +39,7 @@ var byteMarks = []struct{ mark, wrong string }{
 	{"\xff\xfe", "is in UTF-16: it begins with the byte order mark FF FE" + utf16Origin},
 	{"\xfe\xff", "is in UTF-16: it begins with the byte order mark FE FF"},
 	{"\xef\xbb\xbf", "begins with the byte order mark of UTF-8 (EF BB BF), which would be part of the secret"},
-	{"\u00ef\u00bb\u00bf", "begins with ï»¿, a byte order mark of UTF-8 that was taken for text"},
+	{"\u00ef\u00bb\u00bf", "begins with ï»¿, a byte order mark of UTF-8 that was read as text"},
 }
 
 // quotePairs are the quotes that can be around a text, opening and closing.
@@ -81,7 +81,7 @@ func nulls(value []byte) string {
 	case zero*2 >= len(value)-1 && (rest == 0 || rest == zero) && len(value) > 2:
 		return "is in UTF-16 without a byte order mark: every second byte is NUL" + utf16Origin
 	}
-	return "holds NUL bytes, which no text has"
+	return "contains NUL bytes"
 }
 
 var (
@@ -98,13 +98,13 @@ func doubtsOf(value string) []string {
 		}
 	}
 	bare := strings.TrimSpace(value)
-	doubt(bare != value, "begins or ends with white space, which counts as part of it")
-	doubt(strings.ContainsAny(bare, "\r\n"), "has several lines, all of which count as part of it")
-	doubt(assignment.MatchString(bare), "looks like NAME=VALUE, all of which counts as part of it")
-	doubt(placeholder.MatchString(bare), "looks like a placeholder that nothing was put in the place of")
-	doubt(isReference(bare), "looks like a reference, and one that a reference leads to is not followed")
-	doubt(!utf8.ValidString(bare), "is not UTF-8, in which the platform has its texts")
-	doubt(utf8.ValidString(bare) && strings.ContainsFunc(bare, unseen), "holds a character that cannot be seen, which counts as part of it")
+	doubt(bare != value, "begins or ends with white space, which is part of the value")
+	doubt(strings.ContainsAny(bare, "\r\n"), "has several lines, which are all part of the value")
+	doubt(assignment.MatchString(bare), "looks like NAME=VALUE, which is all part of the value")
+	doubt(placeholder.MatchString(bare), "looks like a placeholder that was not replaced")
+	doubt(isReference(bare), "looks like a reference; references inside referenced values are not followed")
+	doubt(!utf8.ValidString(bare), "is not UTF-8, the encoding that the platform uses")
+	doubt(utf8.ValidString(bare) && strings.ContainsFunc(bare, unseen), "contains an invisible character, which is part of the value")
 	return doubts
 }
 
@@ -116,8 +116,8 @@ func unseen(r rune) bool {
 // warnOfSecret warns of what is odd in a secret and stops nothing.
 func (l *loader) warnOfSecret(p *part, path, value string) {
 	if p.ours() {
-		if f := flawOf(value); f.wrong != "" && !strings.HasPrefix(f.wrong, "holds NUL") {
-			l.warn(path, f.wrong+"; it works where the same bytes are used everywhere")
+		if f := flawOf(value); f.wrong != "" && !strings.HasPrefix(f.wrong, "contains NUL") {
+			l.warn(path, f.wrong+"; it works only if the same bytes are used everywhere")
 		}
 		return
 	}

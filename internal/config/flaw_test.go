@@ -52,10 +52,10 @@ var flawed = []struct{ name, content, wrong string }{
 	{"mark of UTF-8", "\ufeff" + thekey + "\n", "begins with the byte order mark of UTF-8"},
 	{"mark of UTF-8 and quotes", "\ufeff\"" + thekey + "\"\r\n", "begins with the byte order mark of UTF-8"},
 	{"mark taken for text", "ï»¿" + thekey, "begins with ï»¿"},
-	{"NUL at its end", thekey + "\x00", "holds NUL bytes"},
-	{"NUL before the line end", thekey + "\x00\n", "holds NUL bytes"},
-	{"NUL at its beginning", "\x00" + thekey, "holds NUL bytes"},
-	{"NUL among it", thekey[:9] + "\x00" + thekey[9:], "holds NUL bytes"},
+	{"NUL at its end", thekey + "\x00", "contains NUL bytes"},
+	{"NUL before the line end", thekey + "\x00\n", "contains NUL bytes"},
+	{"NUL at its beginning", "\x00" + thekey, "contains NUL bytes"},
+	{"NUL among it", thekey[:9] + "\x00" + thekey[9:], "contains NUL bytes"},
 	{"quotes", `"` + thekey + `"`, "has quotes around it"},
 	{"quotes of a file for docker", `"` + thekey + "\"\n", "has quotes around it"},
 	{"quotes of cmd.exe", `"` + thekey + "\" \r\n", "has quotes around it"},
@@ -97,8 +97,8 @@ func tellsNothing(t *testing.T, err error, content string) {
 	}
 }
 
-// TestEverySecretIsLookedAt goes by all settings that are secrets, however they are given.
-func TestEverySecretIsLookedAt(t *testing.T) {
+// TestEverySecretIsChecked goes by all settings that are secrets, however they are given.
+func TestEverySecretIsChecked(t *testing.T) {
 	const quoted = `"` + thekey + `"`
 	for setting, text := range map[string]string{
 		"sources.crm.signature_keys[0].value": "sources: {crm: {signature_keys: [{value: %}]}}\n",
@@ -144,7 +144,7 @@ func TestASecretThatHasQuotesCanBeGiven(t *testing.T) {
 		t.Errorf("ReadSecretFile = %v, want the key with its quotes", err)
 	}
 	for reference, want := range map[string]string{
-		"quoted:file:bare": "quoted: says that quotes belong to the secret, and it has none around it",
+		"quoted:file:bare": "quoted: says that quotes are part of the secret, but it has no quotes around it",
 		"quoted:file:mark": `secret file "mark" begins with the byte order mark`,
 		"quoted:file:none": `secret file "none" cannot be read`,
 	} {
@@ -157,7 +157,7 @@ func TestASecretThatHasQuotesCanBeGiven(t *testing.T) {
 	}
 }
 
-func TestWhatCouldBeMeantIsAWarning(t *testing.T) {
+func TestPlausibleFlawsAreWarnings(t *testing.T) {
 	for _, row := range []struct{ name, content, warning string }{
 		{"a key", thekey, ""},
 		{"base64", base64.StdEncoding.EncodeToString([]byte(thekey + "x")), ""},
@@ -177,10 +177,10 @@ func TestWhatCouldBeMeantIsAWarning(t *testing.T) {
 		{"manual", "<your key>", "looks like a placeholder"},
 		{"reference", "file:/run/secrets/crm.key", "looks like a reference"},
 		{"Latin-1", "Schl\xfcssel", "is not UTF-8"},
-		{"zero width", thekey[:5] + "\u200b" + thekey[5:], "holds a character that cannot be seen"},
-		{"no-break space", thekey[:5] + "\u00a0" + thekey[5:], "holds a character that cannot be seen"},
-		{"mark in the middle", thekey + "\ufeff" + thekey, "holds a character that cannot be seen"},
-		{"escape", "\x1b[31m" + thekey, "holds a character that cannot be seen"},
+		{"zero width", thekey[:5] + "\u200b" + thekey[5:], "contains an invisible character"},
+		{"no-break space", thekey[:5] + "\u00a0" + thekey[5:], "contains an invisible character"},
+		{"mark in the middle", thekey + "\ufeff" + thekey, "contains an invisible character"},
+		{"escape", "\x1b[31m" + thekey, "contains an invisible character"},
 	} {
 		path := write(t, "config.yaml", "sources: {crm: {signature_keys: [{value: file:it}]}}\n")
 		writeBeside(t, path, "it", row.content)
@@ -199,8 +199,9 @@ func TestWhatCouldBeMeantIsAWarning(t *testing.T) {
 	}
 }
 
-// A secret that nobody else dictates works with any bytes, as long as all have the same.
-func TestOurOwnSecretsMayBeAnything(t *testing.T) {
+// A secret that no other system dictates works with any bytes, as long as all processes have the
+// same.
+func TestOwnSecretsMayHaveAnyBytes(t *testing.T) {
 	for content, warning := range map[string]string{
 		wide("\xff\xfe", thekey+"\r\n", false): "is in UTF-16",
 		`"` + thekey + `"`:                     "has quotes around it",
@@ -239,7 +240,7 @@ func TestATokenWithAFlawIsNamed(t *testing.T) {
 	}
 }
 
-// FuzzFlaw holds that no content of a file makes a panic, or is told in an error.
+// FuzzFlaw checks that no content of a file causes a panic, or is in an error.
 func FuzzFlaw(f *testing.F) {
 	for _, row := range flawed {
 		f.Add([]byte(row.content))

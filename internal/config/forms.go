@@ -23,23 +23,23 @@ var forms = map[string]form{
 	"https":     {"https://…, or http:// on loopback; without credentials, query or fragment", readHTTPS},
 	"nats":      {"nats://host:4222, tls://…, ws://… or wss://…; credentials go in credentials_file", readNATS},
 	"prefix":    {"a path such as /hooks, of A-Z a-z 0-9 . _ ~ - and /, that begins with neither /callbacks nor /healthz", readPrefix},
-	"edge name": matching(`^[a-z0-9][a-z0-9-]{0,31}$`, "1 to 32 of a-z 0-9 -, the first no dash"),
+	"edge name": matching(`^[a-z0-9][a-z0-9-]{0,31}$`, "1 to 32 of a-z 0-9 -, not beginning with -"),
 	"domain":    matching(`^[A-Za-z0-9_-]{1,64}$`, "the domain of nats-server.conf: 1 to 64 of A-Z a-z 0-9 _ -"),
 	"word":      matching(`^[A-Za-z0-9_-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 _ -"),
 	"key name":  matching(`^[A-Za-z0-9._-]{1,64}$`, "1 to 64 of A-Z a-z 0-9 . _ -"),
-	"subject":   matching(`^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$`, "words of A-Z a-z 0-9 _ - with dots between"),
-	"door":      {"host:port, such as 127.0.0.1:8080 or :8080; unix:/path; or systemd:name", readDoor},
-	"proxy":     {"an IP address or CIDR, such as 10.0.0.7 or 10.0.0.0/8; or unix for who comes through unix:/path", readProxy},
-	"host":      {"a DNS name such as hooks.example.com, in ASCII (xn--… for others), no * and no IP address", readHost},
+	"subject":   matching(`^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$`, "words of A-Z a-z 0-9 _ - separated by dots"),
+	"address":   {"host:port, such as 127.0.0.1:8080 or :8080; unix:/path; or systemd:name", readAddress},
+	"proxy":     {"an IP address or CIDR, such as 10.0.0.7 or 10.0.0.0/8; or unix for clients of unix:/path", readProxy},
+	"host":      {"a DNS name such as hooks.example.com, in ASCII (otherwise xn--…), without * and not an IP address", readHost},
 	"email":     matching(`^[^\s@<>,;:"]{1,64}@[A-Za-z0-9.-]{1,253}$`, "an address such as ops@example.com"),
 	"mode":      {"octal permissions such as 0660, with 6 or 7 for the owner", readMode},
 	"header":    {"printable ASCII without spaces", readHeader},
 
 	"log name":     matching(`^[a-z0-9-]{1,32}$`, "1 to 32 of a-z 0-9 -"),
-	"log key":      {"the text that `receiver audit init` writes into its file", readLogKey},
-	"recipient":    {"a public key of age: age1…, or age1pq1… against quantum computers", readRecipient},
-	"identity":     {"the content of an age identity file, as `age-keygen` writes it", readIdentity},
-	"verifier key": {"name+hash+base64, as `receiver audit keys` or the witness's operator prints it", readVerifierKey},
+	"log key":      {"the content of a file written by `receiver audit init`", readLogKey},
+	"recipient":    {"a public key of age: age1…, or the post-quantum form age1pq1…", readRecipient},
+	"identity":     {"the content of an age identity file, as written by `age-keygen`", readIdentity},
+	"verifier key": {"name+hash+base64, from `receiver audit keys` or from the operator of the witness", readVerifierKey},
 }
 
 var verifierKey = regexp.MustCompile(`^[^\s+]{1,128}\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$`)
@@ -48,9 +48,9 @@ var verifierKey = regexp.MustCompile(`^[^\s+]{1,128}\+[0-9a-f]{8}\+[A-Za-z0-9+/]
 func readVerifierKey(text string) (string, string) {
 	switch {
 	case strings.Contains(text, "PRIVATE+KEY+"):
-		return "", "is a secret key; here goes a public key, which `receiver audit keys` prints"
+		return "", "is a secret key; use the public key, from `receiver audit keys`"
 	case !verifierKey.MatchString(text):
-		return "", "is no public key of a log or a witness"
+		return "", "is not the public key of a log or a witness"
 	}
 	return text, ""
 }
@@ -60,7 +60,7 @@ var logKey = regexp.MustCompile(`^PRIVATE\+KEY\+[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9
 // readLogKey tells a log key from another secret that was given in its place.
 func readLogKey(text string) (string, string) {
 	if !logKey.MatchString(text) {
-		return "", "is no log key"
+		return "", "is not a log key"
 	}
 	return text, ""
 }
@@ -74,9 +74,9 @@ var (
 func readRecipient(text string) (string, string) {
 	switch {
 	case strings.HasPrefix(strings.ToUpper(text), "AGE-SECRET-KEY-"):
-		return "", "is a secret key; here goes its public key, which `age-keygen -y` prints"
+		return "", "is a secret key; use its public key, from `age-keygen -y`"
 	case !ageRecipient.MatchString(text):
-		return "", quote(text) + " is not such a key"
+		return "", quote(text) + " is not a recipient"
 	}
 	return text, ""
 }
@@ -84,7 +84,7 @@ func readRecipient(text string) (string, string) {
 // readIdentity tells an identity file from another secret that was given in its place.
 func readIdentity(text string) (string, string) {
 	if !ageIdentity.MatchString(text) {
-		return "", "is no age identity file"
+		return "", "is not an age identity file"
 	}
 	return text, ""
 }
@@ -93,7 +93,7 @@ func matching(pattern, allowed string) form {
 	re := regexp.MustCompile(pattern)
 	return form{allowed, func(text string) (string, string) {
 		if !re.MatchString(text) {
-			return "", quote(text) + " is not such a name"
+			return "", quote(text) + " is not a valid name"
 		}
 		return text, ""
 	}}
@@ -130,13 +130,13 @@ func readURL(text string) (*url.URL, string) {
 	case err != nil:
 		return nil, "is not a URL"
 	case u.User != nil || strings.Contains(text, "@"):
-		return nil, "holds credentials"
+		return nil, "contains credentials"
 	case strings.ContainsAny(text, "?#"):
-		return nil, "holds a query or fragment"
+		return nil, "contains a query or fragment"
 	case u.Scheme == "" || u.Hostname() == "":
 		return nil, quote(text) + " has no scheme or no host"
 	case u.Port() != "" && !port(u.Port()):
-		return nil, quote(text) + " has an impossible port"
+		return nil, quote(text) + " has an invalid port"
 	}
 	return u, ""
 }
@@ -156,7 +156,7 @@ func readPrefix(text string) (string, string) {
 	clean := strings.TrimSuffix(text, "/")
 	first, _, _ := strings.Cut(strings.TrimPrefix(clean, "/"), "/")
 	if path.Clean(clean) != clean || !prefix.MatchString(clean) || first == "callbacks" || first == "healthz" {
-		return "", quote(text) + " is no such path"
+		return "", quote(text) + " is not a valid path"
 	}
 	return clean, ""
 }
@@ -164,7 +164,7 @@ func readPrefix(text string) (string, string) {
 func readHeader(text string) (string, string) {
 	for _, c := range []byte(text) {
 		if c <= ' ' || c > '~' {
-			return "", "holds a space, a control character or a byte beyond ASCII"
+			return "", "contains a space, a control character or a non-ASCII byte"
 		}
 	}
 	return text, ""

@@ -25,7 +25,7 @@ type PublicTLS struct {
 type ACME struct {
 	// Names are what the certificate is for.
 	Names []string `key:"names" form:"host"`
-	// Email is whom the authority tells of trouble; empty is nobody.
+	// Email is the address to which the authority reports trouble; empty for none.
 	Email string `key:"email" form:"email"`
 	// Directory is the URL that the authority gives for ACME.
 	Directory string `key:"directory" default:"https://acme-v02.api.letsencrypt.org/directory" form:"https"`
@@ -71,16 +71,16 @@ const longestSocket = 80
 
 var socketName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-func readDoor(text string) (string, string) {
+func readAddress(text string) (string, string) {
 	if file, ok := strings.CutPrefix(text, UnixPrefix); ok {
 		if !path.IsAbs(file) || path.Clean(file) != file || file == "/" || len(file) > longestSocket || strings.ContainsRune(file, 0) {
-			return "", quote(text) + " names no absolute path of at most " + strconv.Itoa(longestSocket) + " bytes"
+			return "", quote(text) + " is not an absolute path of at most " + strconv.Itoa(longestSocket) + " bytes"
 		}
 		return text, ""
 	}
 	if name, ok := strings.CutPrefix(text, SystemdPrefix); ok {
 		if !socketName.MatchString(name) {
-			return "", quote(text) + " names no socket of systemd"
+			return "", quote(text) + " is not the name of a systemd socket"
 		}
 		return text, ""
 	}
@@ -89,7 +89,7 @@ func readDoor(text string) (string, string) {
 
 func readMode(text string) (string, string) {
 	if n, err := strconv.ParseUint(text, 8, 9); err != nil || n&0o600 != 0o600 {
-		return "", quote(text) + " are no permissions by which its owner can use it"
+		return "", quote(text) + " does not let the owner use the socket"
 	}
 	return text, ""
 }
@@ -119,7 +119,8 @@ func (p Public) Trusted() (networks []netip.Prefix, unix bool) {
 	return networks, unix
 }
 
-// guarded says whether only who is on this machine, or may open the socket, gets to an address.
+// guarded reports whether only processes on this machine, or those that may open the socket, reach
+// an address.
 func guarded(address string) bool {
 	return onLoopback(address) || strings.HasPrefix(address, UnixPrefix)
 }
@@ -135,20 +136,20 @@ func (l *loader) checkListenerTLS(c *Config) {
 	l.checkPair(c, "private.tls.", TLS{CertFile: t.CertFile, KeyFile: t.KeyFile})
 	l.checkAuthorities(c, "private.tls.client_ca_file", t.ClientCAFile)
 	if t.ClientCAFile != "" && t.CertFile == "" {
-		l.fault("private.tls.client_ca_file", "asks for certificates of clients, but the listener has none of its own", "cert_file and key_file too")
+		l.fault("private.tls.client_ca_file", "requires client certificates, but the listener has no certificate", "also cert_file and key_file")
 	}
 	if len(t.ClientNames) > 0 && t.ClientCAFile == "" {
-		l.fault("private.tls.client_names", "is given without client_ca_file, so that no certificate is asked for", "client_ca_file too")
+		l.fault("private.tls.client_names", "is set without client_ca_file, so no client certificate is requested", "also client_ca_file")
 	}
 }
 
 // mostNames is how many names Let's Encrypt puts into one certificate.
 const mostNames = 100
 
-// checkNoACME looks for who wants ACME and says not for what.
+// checkNoACME finds settings of ACME without the names of the certificate.
 func (l *loader) checkNoACME(a ACME) {
 	if a.Email != "" || a.CAFile != "" || a.TermsAgreed {
-		l.fault("public.tls.acme.names", "is empty, so no certificate is ordered", "the DNS names by which the platform calls, such as [hooks.example.com]; or no acme at all")
+		l.fault("public.tls.acme.names", "is empty, so no certificate is ordered", "the DNS names that the platform calls, such as [hooks.example.com]; or remove acme")
 	}
 }
 
@@ -157,23 +158,23 @@ func (l *loader) checkACME(c *Config) {
 	a := c.Public.TLS.ACME
 	l.checkAuthorities(c, at+"ca_file", a.CAFile)
 	if c.Public.TLS.CertFile != "" || c.Public.TLS.KeyFile != "" {
-		l.fault(at+"names", "is given beside public.tls.cert_file or key_file", "one of the two ways to a certificate")
+		l.fault(at+"names", "is set together with public.tls.cert_file or key_file", "only one source of certificates")
 	}
 	if !a.TermsAgreed {
-		l.fault(at+"terms_agreed", "is not true: the authority gives certificates only to who agrees to its terms, whose address is termsOfService in "+a.Directory, "true, when you have read them and agree")
+		l.fault(at+"terms_agreed", "is not true: the authority issues certificates only if you agree to its terms, see termsOfService in "+a.Directory, "true, after you have read the terms and agree")
 	}
 	if len(a.Names) > mostNames {
-		l.fault(at+"names", "are more than fit into one certificate", "at most "+strconv.Itoa(mostNames))
+		l.fault(at+"names", "are too many for one certificate", "at most "+strconv.Itoa(mostNames))
 	}
 	seen := map[string]bool{}
 	for i, name := range a.Names {
 		if seen[name] {
-			l.fault(at+"names["+strconv.Itoa(i)+"]", "was given already", "each name once")
+			l.fault(at+"names["+strconv.Itoa(i)+"]", "is a duplicate", "each name once")
 		}
 		seen[name] = true
 	}
 	if info, err := os.Stat(c.Abs(a.Folder)); err == nil && !info.IsDir() {
-		l.fault(at+"folder", quote(string(a.Folder))+" is no folder", "a folder of the receiver's own, which it makes")
+		l.fault(at+"folder", quote(string(a.Folder))+" is not a folder", "a folder for the receiver only; the receiver makes it")
 	}
 }
 
@@ -185,9 +186,9 @@ func readHost(text string) (string, string) {
 	_, number := netip.ParseAddr(name)
 	switch {
 	case strings.HasPrefix(name, "*."):
-		return "", quote(text) + " stands for many names, which cannot be proved by the listener itself"
+		return "", quote(text) + " is a wildcard, which the listener cannot prove to the authority"
 	case number == nil || len(name) > 253 || !hostLabels.MatchString(name):
-		return "", quote(text) + " is no DNS name"
+		return "", quote(text) + " is not a DNS name"
 	}
 	return name, ""
 }

@@ -25,9 +25,9 @@ type Options struct {
 	// key. Of its faults it gives Path, Wrong and Allowed; Load says where that is. Nil
 	// means that there is nothing more to look at.
 	Check func(*Config) []Fault
-	// Before is what a running program has in force; nil at a start. What is wrong with the content of
-	// a file that only a start reads, or that the program reads again on its own, is then a
-	// warning: it must not hold up the keys.
+	// Before is the configuration that a running program has in force; nil at a start. A fault in
+	// the content of a file that only a start reads, or that the program reads again on its own, is
+	// then a warning: it must not delay the keys.
 	Before *Config
 }
 
@@ -48,11 +48,10 @@ type loader struct {
 	looked     []string // absolute, of all that is only looked at
 }
 
-// Load reads the file, lays the environment over it, follows secret references
-// and checks the whole. Its error joins every [Fault] it found, in the order of
-// the file's lines, those of the environment last; then there is no Config, and
-// [FilesOf] tells where the faults may be mended. A file that is no YAML ends the
-// search with that one fault.
+// Load reads the file, lays the environment over it, follows secret references and checks the
+// whole. Its error joins every [Fault] it found, in the order of the file's lines, those of the
+// environment last; then there is no Config, and [FilesOf] returns the files in which the faults
+// can be fixed. A file that is no YAML ends the search with that one fault.
 func Load(o Options) (*Config, error) {
 	l, err := newLoader(o)
 	if err != nil {
@@ -94,7 +93,7 @@ func (l *loader) load(o Options) (*Config, error) {
 		return nil, err
 	}
 	c.File, c.Dir, c.Files = o.Path, l.dir, l.files
-	settle(c)
+	addDefaults(c)
 	l.check(c)
 	if o.Check != nil {
 		for _, f := range o.Check(c) {
@@ -115,7 +114,7 @@ func (l *loader) load(o Options) (*Config, error) {
 func Default() Config {
 	l := loader{parts: map[string]*part{}}
 	c, _ := l.decode() // Nothing from outside is in it: a test holds that nothing fails.
-	settle(c)
+	addDefaults(c)
 	return *c
 }
 
@@ -232,14 +231,14 @@ func sourceNames(layer map[string]any) []string {
 	return slices.Sorted(maps.Keys(sources))
 }
 
-// What an anchor in a NATS account has if nothing else is said.
+// The defaults of an anchor in a NATS account.
 const (
 	anchorStream  = "CHECKPOINTS"
 	anchorSubject = "checkpoints"
 )
 
-// settle fills in the defaults that depend on something else.
-func settle(c *Config) {
+// addDefaults fills in the defaults that depend on something else.
+func addDefaults(c *Config) {
 	if c.NATS.Embeds() && c.NATS.Sync == "" {
 		c.NATS.Sync = SyncAlways
 	}

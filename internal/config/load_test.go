@@ -46,7 +46,7 @@ func TestLoadWithoutFileIsDefault(t *testing.T) {
 	if c.File != "" || c.Dir != here {
 		t.Errorf("File, Dir = %q, %q, want \"\", %q", c.File, c.Dir, here)
 	}
-	if want := "there is no source"; len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], want) {
+	if want := "no source is configured"; len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], want) {
 		t.Errorf("Warnings = %q, want one with %q", c.Warnings, want)
 	}
 	c.Dir, c.Warnings = "", nil
@@ -55,7 +55,7 @@ func TestLoadWithoutFileIsDefault(t *testing.T) {
 	}
 }
 
-func TestDefaultIsWhatTheIssueAsksFor(t *testing.T) {
+func TestDefault(t *testing.T) {
 	c := config.Default()
 	got := []any{
 		c.Public.Address, len(c.Public.TrustedProxies), c.Private.Address, c.Private.Token.Empty(),
@@ -233,7 +233,7 @@ func TestByteSize(t *testing.T) {
 	}
 }
 
-// What could not be read is what somebody will mend.
+// The files that could not be read are the ones to fix.
 func TestFilesOfFaults(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "config.yaml")

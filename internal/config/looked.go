@@ -18,7 +18,7 @@ func (l *loader) fileFault(c *Config, path, wrong, allowed string) {
 		l.fault(path, wrong, allowed)
 		return
 	}
-	l.warn(path, wrong+"; what was read before stays in use, and no receiver starts with this; allowed: "+allowed)
+	l.warn(path, wrong+"; the previous file stays in use, but no receiver starts with this one; allowed: "+allowed)
 }
 
 // kept returns the authorities of a source that were read of the same file before.
@@ -29,11 +29,11 @@ func (l *loader) kept(c *Config, name string) []byte {
 	return l.before.Sources[name].TLS.Authorities
 }
 
-// checkAuthorities returns what a file of certificates holds, and nothing of one that is no such file.
+// checkAuthorities returns the contents of a file of certificates, and nothing of any other file.
 func (l *loader) checkAuthorities(c *Config, path string, file Path) []byte {
 	text, ok := l.checkReadable(c, path, file)
 	if ok && !x509.NewCertPool().AppendCertsFromPEM(text) {
-		l.fileFault(c, path, "holds no certificate", "a PEM file, with -----BEGIN CERTIFICATE----- in it")
+		l.fileFault(c, path, "contains no certificate", "a PEM file with -----BEGIN CERTIFICATE-----")
 		return nil
 	}
 	return text
@@ -44,10 +44,10 @@ func (l *loader) checkPair(c *Config, at string, t TLS) {
 	case t.CertFile == "" && t.KeyFile == "":
 		return
 	case t.KeyFile == "":
-		l.fault(at+"key_file", "is empty, but "+at+"cert_file is given", "both or neither")
+		l.fault(at+"key_file", "is empty, but "+at+"cert_file is set", "both or neither")
 		return
 	case t.CertFile == "":
-		l.fault(at+"cert_file", "is empty, but "+at+"key_file is given", "both or neither")
+		l.fault(at+"cert_file", "is empty, but "+at+"key_file is set", "both or neither")
 		return
 	}
 	_, cert := l.checkReadable(c, at+"cert_file", t.CertFile)
@@ -56,11 +56,11 @@ func (l *loader) checkPair(c *Config, at string, t TLS) {
 		return
 	}
 	if bytes.Contains(text, []byte("ENCRYPTED")) {
-		l.fileFault(c, at+"key_file", "is encrypted with a passphrase, which nobody could enter", "the key in clear, as `openssl pkey` writes it, in a file for its owner only")
+		l.fileFault(c, at+"key_file", "is encrypted with a passphrase", "the unencrypted key, as written by `openssl pkey`, in a file that only its owner can read")
 		return
 	}
 	if _, err := tls.LoadX509KeyPair(c.Abs(t.CertFile), c.Abs(t.KeyFile)); err != nil {
-		l.fileFault(c, at+"cert_file", "does not work with "+at+"key_file: "+err.Error(), "a PEM certificate, before those of its authorities, and its private key")
+		l.fileFault(c, at+"cert_file", "does not work with "+at+"key_file: "+err.Error(), "a PEM certificate, followed by those of its authorities, and its private key")
 	}
 }
 
@@ -73,11 +73,11 @@ func (l *loader) checkReadable(c *Config, path string, file Path) ([]byte, bool)
 	text, err := readBounded(c.Abs(file), maxFile)
 	if err != nil {
 		l.fileFault(c, path, fmt.Sprintf("%q cannot be read: %v", string(file), err),
-			"a readable file; a relative path starts at the configuration's folder")
+			"a readable file; a relative path starts at the folder of the configuration")
 		return nil, false
 	}
 	if f := flawOf(string(text)); f.wrong != "" && (!utf8.Valid(text) || bytes.Contains(text, []byte{0})) {
-		l.fileFault(c, path, fmt.Sprintf("%q %s", string(file), f.wrong), "the file as it was made, byte for byte, in ASCII or UTF-8; certificates in PEM, not in DER")
+		l.fileFault(c, path, fmt.Sprintf("%q %s", string(file), f.wrong), "the unchanged file, in ASCII or UTF-8; certificates in PEM, not in DER")
 		return nil, false
 	}
 	return text, true

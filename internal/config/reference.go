@@ -47,11 +47,11 @@ func (l *loader) secret(text string, ours bool) (Secret, *problem) {
 	case strings.TrimSpace(value) == "":
 		return Secret{}, &problem{"the secret is only white space", secretAllowed}
 	case fingerprint.MatchString(value):
-		return Secret{}, &problem{"this is the fingerprint of a secret, as config print shows it", secretAllowed}
+		return Secret{}, &problem{"this is the fingerprint of a secret, as printed by config print", secretAllowed}
 	case found.wrong != "" && !ours && !(found.quotes && quoted):
 		return Secret{}, &problem{placeOf(reference) + " " + found.wrong, found.allowed()}
 	case quoted && !found.quotes:
-		return Secret{}, &problem{quotedMark + " says that quotes belong to the secret, and it has none around it", secretAllowed}
+		return Secret{}, &problem{quotedMark + " says that quotes are part of the secret, but it has no quotes around it", secretAllowed}
 	}
 	return NewSecret(value), nil
 }
@@ -79,8 +79,8 @@ func (l *loader) follow(text string) (string, *problem) {
 
 func (l *loader) fromEnv(name string) (string, *problem) {
 	if !variable.MatchString(name) {
-		// Not quoted: who writes this may have put the secret itself here.
-		return "", &problem{"what follows env: is not the name of a variable", "env:NAME"}
+		// Not quoted: the text may be the secret itself.
+		return "", &problem{"the text after env: is not the name of a variable", "env:NAME"}
 	}
 	value, ok := l.env[name]
 	if !ok {
@@ -91,13 +91,13 @@ func (l *loader) fromEnv(name string) (string, *problem) {
 
 func (l *loader) fromFile(path string) (string, *problem) {
 	if path == "" {
-		return "", &problem{"file: names no file", "file:PATH"}
+		return "", &problem{"file: has no file name", "file:PATH"}
 	}
 	l.files = append(l.files, resolve(l.dir, path))
 	value, err := readBounded(resolve(l.dir, path), maxSecret)
 	if err != nil {
 		return "", &problem{fmt.Sprintf("secret file %q cannot be read: %v", path, err),
-			"file:PATH of a readable file; a relative path starts at the configuration's folder"}
+			"file:PATH of a readable file; a relative path starts at the folder of the configuration"}
 	}
 	return trimNewline(string(value)), nil
 }

@@ -103,5 +103,5 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// ours reports whether a secret is one that nobody else dictates.
+// ours reports whether a secret is one that no other system dictates.
 func (p *part) ours() bool { return p.tag.Get("ours") != "" }

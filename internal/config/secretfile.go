@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// ErrFlawed is returned by ReadSecretFile, beside the secret, for one whose file holds what
-// nobody means to be in a secret, such as a byte order mark. A configuration with it is not
-// loaded. The error's text says what is there and how to write the file.
+// ErrFlawed is returned by ReadSecretFile, beside the secret, for one whose file contains bytes
+// that are not intended, such as a byte order mark. A configuration with it is not loaded. The
+// error's text says what is there and how to write the file.
 var ErrFlawed = errors.New("not usable as a secret")
 
 // ReadSecretFile reads a secret from a file as a file: reference would: whole, but

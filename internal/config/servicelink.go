@@ -106,6 +106,6 @@ func (l *loader) warnOfServiceLinks(ignored []string) {
 	if more := len(ignored) - mostNamed; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	l.warnings = append(l.warnings, Fault{File: "environment", Wrong: "ignored, because Kubernetes sets them for Services whose names begin with receiver: " +
-		named + "; enableServiceLinks: false in the pod's spec removes them"})
+	l.warnings = append(l.warnings, Fault{File: "environment", Wrong: "these variables are ignored, because Kubernetes sets them for Services whose names begin with receiver: " +
+		named + "; to remove them, set enableServiceLinks: false in the pod spec"})
 }

@@ -61,7 +61,7 @@ func TestVariablesOfKubernetesServicesAreIgnoredWithOneWarning(t *testing.T) {
 
 func TestOneVariableOfAServiceIsIgnored(t *testing.T) {
 	for _, v := range slices.Concat(serviceVariables("receiver", "10.0.0.11", "http", "tcp", 8080), serviceVariables("receiver-nats", "10.0.0.11", "", "tcp", 4222)) {
-		if c := load(t, crm, v); len(c.Warnings) != 1 || !strings.HasPrefix(c.Warnings[0], "environment: ignored, because Kubernetes sets") {
+		if c := load(t, crm, v); len(c.Warnings) != 1 || !strings.HasPrefix(c.Warnings[0], "environment: these variables are ignored, because Kubernetes sets") {
 			t.Errorf("%s: warnings = %q, want the one of Kubernetes", v, c.Warnings)
 		}
 	}
@@ -89,14 +89,14 @@ func TestAMistakeIsNotTakenForAService(t *testing.T) {
 	} {
 		name, _, _ := strings.Cut(v, "=")
 		_, err := config.Load(config.Options{Path: write(t, "config.yaml", crm), Env: []string{v}})
-		if want := "environment " + name + ": sets nothing"; err == nil || !strings.HasPrefix(err.Error(), want) {
+		if want := "environment " + name + ": is not the name of a setting"; err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("Load with %s = %v, want %s", v, err, want)
 		}
 	}
 }
 
-// What looks like a Service's port is a setting as long as nothing else of that Service is
-// there, and a variable that the configuration names is its own.
+// A variable like a Service's port is a setting as long as no other variable of that Service
+// exists, and a variable that the configuration names is its own.
 func TestASettingIsNotTakenForAService(t *testing.T) {
 	c := load(t, crm, "RECEIVER_SOURCES_X_SERVICE_PORT_HUB=80", "RECEIVER_SOURCES_X_SERVICE_PORT_SIGNATURE_KEYS=env:RECEIVER_SERVICE_PORT",
 		"RECEIVER_SERVICE_PORT=8080")

@@ -14,14 +14,14 @@ func (l *loader) checkKey(path string, key Secret, used map[string]string) {
 	}
 	switch n := len(value); {
 	case n < leastKey:
-		l.fault(path, fmt.Sprintf("has %d bytes only: whoever has one signed callback can guess it", n),
-			fmt.Sprintf("a key of at least %d bytes, better %d and more: make one as `openssl rand -hex 32` does, and change it here and at the platform, as docs/keys.md says", leastKey, safeKey))
+		l.fault(path, fmt.Sprintf("has only %d bytes: anyone with one signed callback can guess it", n),
+			fmt.Sprintf("a key of at least %d bytes, better %d or more: make one with `openssl rand -hex 32`, and change it here and at the platform, as described in docs/keys.md", leastKey, safeKey))
 	case n < safeKey:
-		l.warn(path, fmt.Sprintf("the key has %d bytes, and can be guessed by whoever has one signed callback: change it for one of %d and more, as docs/keys.md says",
+		l.warn(path, fmt.Sprintf("the key has %d bytes, and anyone with one signed callback can guess it: replace it by a key of %d bytes or more, as described in docs/keys.md",
 			n, safeKey))
 	}
 	if len(value) > maxPlatformKey {
-		l.warn(path, fmt.Sprintf("the key has %d bytes, and the platform cannot store more than %d", len(value), maxPlatformKey))
+		l.warn(path, fmt.Sprintf("the key has %d bytes, but the platform stores at most %d", len(value), maxPlatformKey))
 	}
 	if first, shared := used[value]; shared {
 		l.warn(path, fmt.Sprintf("is the same key as %s (%s)", first, key.Fingerprint()))

@@ -17,16 +17,16 @@ func TestAShortKeyIsNotForSignatures(t *testing.T) {
 		name, value, file string
 		fault, warning    string
 	}{
-		{"one byte", "x", "", "has 1 bytes only", ""},
-		{"seven", "seven77", "", "has 7 bytes only", ""},
+		{"one byte", "x", "", "has only 1 bytes", ""},
+		{"seven", "seven77", "", "has only 7 bytes", ""},
 		{"eight", "eight888", "", "", "has 8 bytes"},
 		{"fifteen", "fifteen-bytes15", "", "", "has 15 bytes"},
 		{"sixteen", "sixteen-bytes-16", "", "", ""},
-		{"seven and a newline", "file:k", "seven77\n", "has 7 bytes only", ""},
+		{"seven and a newline", "file:k", "seven77\n", "has only 7 bytes", ""},
 		{"fifteen and a newline", "file:k", "fifteen-bytes15\n", "", "has 15 bytes"},
 		{"sixteen and a newline", "file:k", "sixteen-bytes-16\n", "", ""},
-		{"in quotes", `"quoted:'short'"`, "", "has 7 bytes only", ""},
-		{"from the environment", "env:KEY", "", "has 6 bytes only", ""},
+		{"in quotes", `"quoted:'short'"`, "", "has only 7 bytes", ""},
+		{"from the environment", "env:KEY", "", "has only 6 bytes", ""},
 		{"few characters of several bytes", "éééé", "", "", "has 8 bytes"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

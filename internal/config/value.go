@@ -24,7 +24,7 @@ func (l *loader) parse(p *part, text string) (any, *problem) {
 		return bounded(p, text, "a whole number", strconv.Atoi, strconv.Itoa)
 	case reflect.TypeFor[bool]():
 		if text != "true" && text != "false" {
-			return false, &problem{quote(text) + " is neither", "true or false"}
+			return false, &problem{quote(text) + " is not a boolean", "true or false"}
 		}
 		return text == "true", nil
 	case reflect.TypeFor[time.Time]():
@@ -62,7 +62,7 @@ func parseText(p *part, text string) (any, *problem) {
 	case text == "":
 		return "", nil
 	case oneof != "" && !contains(oneof, text):
-		return "", &problem{quote(text) + " is not known" + meant(nearest(text, strings.Split(oneof, ","))), choices(oneof)}
+		return "", &problem{quote(text) + " is unknown" + meant(nearest(text, strings.Split(oneof, ","))), choices(oneof)}
 	case !formed:
 		return text, nil
 	}
@@ -86,7 +86,7 @@ func bounded[T cmp.Ordered](p *part, text, what string, parse func(string) (T, e
 	most, err2 := parse(high)
 	switch {
 	case err1 != nil || err2 != nil:
-		return zero, &problem{"the schema's bounds for it do not parse: please report this", ""}
+		return zero, &problem{"the bounds of this setting are invalid: this is a bug, please report it", ""}
 	case v < least:
 		return zero, &problem{show(v) + " is too small", allowed}
 	case v > most:

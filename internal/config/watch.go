@@ -30,15 +30,15 @@ const (
 type Watching struct {
 	// Files are the absolute paths of what is watched until Changed names others.
 	Files []string
-	// Changed is told that the files may have changed, or, with asked, that somebody asks
-	// for it. It returns the files to watch from then on, among them those that it could
-	// not read, and whether it is done. If not, it is called again: when the content of
-	// one of them is another, and from time to time.
+	// Changed is called if the files may have changed, or, with asked, if a user requests it. It
+	// returns the files to watch from then on, among them those that it could not read, and whether
+	// it is done. If not, it is called again: when the content of one of them has changed, and from
+	// time to time.
 	Changed func(asked bool) (files []string, done bool)
-	// Asked has Changed called without a change; nil means that nobody asks.
+	// Asked has Changed called without a change; nil for none.
 	Asked <-chan os.Signal
-	// Blind is told when the system does not tell of changes in the folders of all files,
-	// and why, and with nil when it does again. Meanwhile changes are noticed later.
+	// Blind is called with the reason if the system does not report changes in the folders of all
+	// files, and with nil if it does again. Until then changes are noticed later.
 	Blind func(error)
 }
 
@@ -58,7 +58,7 @@ type watch struct {
 	Watching
 	open   func() (*fsnotify.Watcher, error)
 	system *fsnotify.Watcher // nil while the system tells of nothing
-	blind  string            // what Blind was told last
+	blind  string            // the last argument of Blind
 
 	seen  digest        // of the last look
 	known digest        // of the last look that was followed by a call
@@ -113,7 +113,7 @@ func (w *watch) turn() time.Duration {
 	return settleTime
 }
 
-// call calls Changed. What changes meanwhile, or is watched since, is looked at again.
+// call calls Changed. Files that change during the call, or are watched since, are checked again.
 func (w *watch) call(asked bool) {
 	w.known = w.seen
 	files, done := w.Changed(asked)

@@ -11,8 +11,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// Where the system has no more watches to give away, that is said, and files are looked at
-// all the same.
+// If the system has no more watches, that is logged, and files are checked at intervals all the
+// same.
 func TestWatchWithoutTheSystem(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "config.yaml")

@@ -24,8 +24,8 @@ type watching struct {
 	blind chan error
 }
 
-// call is a call of Changed: what it found in the files, whether somebody had asked for it,
-// and whether it said that it was done.
+// call is a call of Changed: what it found in the files, whether it was requested, and whether it
+// reported success.
 type call struct {
 	found       string
 	asked, done bool
@@ -158,7 +158,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// What failed is called again, though nothing changes, until it is done.
+// After a failure Changed is called again, without a change, until it is done.
 func TestWatchTriesAgain(t *testing.T) {
 	t.Parallel()
 	w := watchFiles(t, t.TempDir(), []string{"config.yaml"})
@@ -261,7 +261,7 @@ func TestWatchHearsThroughNoise(t *testing.T) {
 	w.await("the file is written", "two")
 }
 
-func TestWatchIsAsked(t *testing.T) {
+func TestWatchReportsASignal(t *testing.T) {
 	t.Parallel()
 	w := watchFiles(t, t.TempDir(), []string{"config.yaml"})
 	w.asked <- os.Interrupt

@@ -25,7 +25,7 @@ func (r *runner) replays() []probe {
 		r.kept.First = s.String()
 		return ""
 	}
-	again := r.signed("the same once more: an answer, and no fault", either, body)
+	again := r.signed("the same callback again: a response, no error", either, body)
 	again.check = func(s seen) string {
 		r.kept.Again = s.String()
 		return ""
@@ -36,13 +36,13 @@ func (r *runner) replays() []probe {
 		r.swap("its signature for another status", body, bytes.Replace(body, []byte("COMPLETED"), []byte("ABORTED"), 1)),
 		r.swap("its signature for other counts", body, bytes.Replace(body, []byte(":3"), []byte(":9"), 1)),
 		r.swap("its signature for an empty body", body, nil),
-		r.swap("its signature for half of the body", body, body[:len(body)/2]),
+		r.swap("its signature for the first half of the body", body, body[:len(body)/2]),
 		r.swap("its signature for the body twice", body, bytes.Repeat(body, 2)),
 		r.swap("the signature of an empty body", nil, body),
 	}
 	folder, last := r.to.parts()
 	if last == "" {
-		return append(probes, probe{name: "its signature at another source's address", expect: refused, skip: "the address has no path"})
+		return append(probes, probe{name: "its signature at another source's address", expect: refused, skip: "the URL has no path"})
 	}
 	for _, source := range []string{last + "x", "other", url.PathEscape(last + "/../" + last)} {
 		q := r.post(body, r.right(body))
@@ -62,23 +62,23 @@ func (r *runner) reencoding() []probe {
 		r.swap("keys in another order", body, fmt.Appendf(nil, `{"status":"COMPLETED","id":"%s","recordsCount":3,"note":"ünï","path":"a/b"}`, id)),
 		r.swap("letters as \\u escapes", body, change("ünï", `\u00fcn\u00ef`)),
 		r.swap("slashes escaped", body, change("a/b", `a\/b`)),
-		r.swap("a space behind colons", body, change(`":`, `": `)),
+		r.swap("a space after colons", body, change(`":`, `": `)),
 		r.swap("a space before it", body, append([]byte(" "), body...)),
-		r.swap("a newline behind it", body, append(bytes.Clone(body), '\n')),
-		r.swap("a carriage return and a newline behind it", body, append(bytes.Clone(body), "\r\n"...)),
+		r.swap("a newline after it", body, append(bytes.Clone(body), '\n')),
+		r.swap("a carriage return and a newline after it", body, append(bytes.Clone(body), "\r\n"...)),
 		r.swap("a byte order mark before it", body, append([]byte("\ufeff"), body...)),
-		r.swap("a NUL behind it", body, append(bytes.Clone(body), 0)),
+		r.swap("a NUL after it", body, append(bytes.Clone(body), 0)),
 		r.swap("a number written 3.0", body, change(":3", ":3.0")),
 		r.swap("a number as text", body, change(":3", `:"3"`)),
 		r.swap("in Latin-1", body, change("ünï", "\xfcn\xef"), "Content-Type: application/json; charset=iso-8859-1"),
 		r.swap("in UTF-16", body, utf16(body), "Content-Type: application/json; charset=utf-16"),
-		r.swap("accents apart from their letters", body, change("ünï", "u\u0308ni\u0308")),
-		r.swap("as a form's field", body, []byte("payload="+url.QueryEscape(string(body))), "Content-Type: application/x-www-form-urlencoded"),
+		r.swap("accents as combining characters", body, change("ünï", "u\u0308ni\u0308")),
+		r.swap("as a form field", body, []byte("payload="+url.QueryEscape(string(body))), "Content-Type: application/x-www-form-urlencoded"),
 		r.swap("as an array", body, []byte("["+string(body)+"]")),
-		r.swap("a key more", body, change("{", `{"x":1,`)),
-		r.swap("a key twice", body, change("{", `{"status":"ABORTED",`)),
+		r.swap("an additional key", body, change("{", `{"x":1,`)),
+		r.swap("a duplicate key", body, change("{", `{"status":"ABORTED",`)),
 	}
-	// What is signed as it is sent counts, however it is written.
+	// A body counts if it is signed as it is sent, in any notation.
 	for _, odd := range []struct{ name, body string }{
 		{"spaces and newlines", "{ \"id\" :\t\"%s\",\r\n \"status\":\"COMPLETED\" }\n"},
 		{"keys not sorted", `{"status":"COMPLETED","recordsCount":1,"id":"%s"}`},
@@ -99,26 +99,26 @@ func utf16(text []byte) []byte {
 	return out
 }
 
-// json are bodies that parsers read in different ways, rightly signed. What a receiver makes of
-// them is its business; that it does not fall over is judged, and that a signature is asked for.
+// json are bodies that parsers read in different ways, rightly signed. Their interpretation is not
+// judged; the suite checks that the receiver survives them and requires a signature.
 func (r *runner) json() []probe {
 	deep := strings.Repeat("[", 100_000)
 	var probes []probe
 	for _, c := range []struct{ name, body string }{
-		{"a key twice", `{"id":"%s","id":"other","status":"COMPLETED","status":"ABORTED"}`},
-		{"a key in capitals too", `{"id":"%s","ID":"other","status":"COMPLETED","Status":"ABORTED"}`},
+		{"a duplicate key", `{"id":"%s","id":"other","status":"COMPLETED","status":"ABORTED"}`},
+		{"a key in lower and upper case", `{"id":"%s","ID":"other","status":"COMPLETED","Status":"ABORTED"}`},
 		{"a number beyond 64 bits", `{"id":"%s","status":"COMPLETED","recordsCount":184467440737095516160}`},
 		{"a number beyond any float", `{"id":"%s","status":"COMPLETED","recordsCount":1e999}`},
 		{"a negative number", `{"id":"%s","status":"COMPLETED","recordsCount":-1}`},
-		{"an id that floats round", `{"note":"%s","id":9007199254740993,"status":"COMPLETED"}`},
+		{"an id that a float rounds", `{"note":"%s","id":9007199254740993,"status":"COMPLETED"}`},
 		{"NaN", `{"id":"%s","status":"COMPLETED","recordsCount":NaN}`},
 		{"comments", `{"id":"%s",/* x */"status":"COMPLETED"} // x`},
 		{"a comma at the end", `{"id":"%s","status":"COMPLETED",}`},
-		{"data behind it", `{"id":"%s","status":"COMPLETED"}{"id":"other"}`},
-		{"cut in the middle", `{"id":"%s","status":"COMP`},
-		{"100,000 arrays in each other", `{"id":"%s","status":"COMPLETED","x":` + deep},
-		{"100,000 objects in each other", `{"id":"%s","x":` + strings.Repeat(`{"a":`, 100_000)},
-		{"no UTF-8", "{\"id\":\"%s\",\"status\":\"COMPLETED\",\"note\":\"\xff\xfe\"}"},
+		{"data after it", `{"id":"%s","status":"COMPLETED"}{"id":"other"}`},
+		{"truncated in the middle", `{"id":"%s","status":"COMP`},
+		{"100,000 nested arrays", `{"id":"%s","status":"COMPLETED","x":` + deep},
+		{"100,000 nested objects", `{"id":"%s","x":` + strings.Repeat(`{"a":`, 100_000)},
+		{"invalid UTF-8", "{\"id\":\"%s\",\"status\":\"COMPLETED\",\"note\":\"\xff\xfe\"}"},
 		{"NUL", "{\"id\":\"%s\",\"status\":\"COMPLETED\",\"note\":\"\x00\"}"},
 		{"half a surrogate", `{"id":"%s","status":"COMPLETED","note":"\ud800"}`},
 		{"__proto__", `{"id":"%s","status":"COMPLETED","__proto__":{"x":1}}`},
@@ -130,7 +130,7 @@ func (r *runner) json() []probe {
 		probes = append(probes, r.signed("the body "+strconv.Quote(body), either, []byte(body)))
 	}
 	for _, c := range []struct{ name, body string }{
-		{"unsigned: 100,000 arrays", deep}, {"unsigned: no JSON", "{"}, {"unsigned: an empty body", ""},
+		{"unsigned: 100,000 arrays", deep}, {"unsigned: invalid JSON", "{"}, {"unsigned: an empty body", ""},
 	} {
 		probes = append(probes, r.probe(c.name, refused, "POST, unsigned", r.post([]byte(c.body))))
 	}
@@ -142,11 +142,11 @@ func (r *runner) subjects() []probe {
 	var probes []probe
 	clean := func(s seen) string {
 		if len(s.answers) != 1 {
-			return "not exactly one answer"
+			return "not exactly one response"
 		}
 		for name := range s.answers[0].header {
 			if strings.HasPrefix(name, "X-Injected") {
-				return "a header of the sender's in the answer"
+				return "the response has a header from the request"
 			}
 		}
 		return ""
@@ -171,25 +171,17 @@ func (r *runner) subjects() []probe {
 		p := r.probe("name: "+short(name), refused, "POST, signed, at another name", q)
 		p.check = clean
 		if last == "" {
-			p.skip = "the address has no path"
+			p.skip = "the URL has no path"
 		}
 		probes = append(probes, p)
 	}
 	return probes
 }
 
-// Kept is what a run leaves for one after a restart. It holds no key and no signature.
-type Kept struct {
-	URL   string `json:"url"`
-	Body  string `json:"body"`
-	First string `json:"first"`
-	Again string `json:"again"`
-}
-
 // restarts restarts the receiver, if something can, and repeats what it has seen.
 func (r *runner) restarts() []probe {
 	if r.Restart == nil {
-		return []probe{{name: "a replay after a restart", expect: either, skip: "without --restart-command or --resume nothing restarts the receiver"}}
+		return []probe{{name: "a replay after a restart", expect: either, skip: "needs --restart-command or --resume"}}
 	}
 	return append([]probe{{name: "the receiver restarts", want: "an accepted callback", request: "--restart-command", run: func(ctx context.Context) (string, string) {
 		if err := r.Restart(ctx); err != nil {
@@ -208,7 +200,7 @@ func (r *runner) await(ctx context.Context) (string, string) {
 			return got.String(), ""
 		}
 		if !pause(ctx, pollTime) {
-			return got.String(), "it does not come back"
+			return got.String(), "no callback is accepted after the restart"
 		}
 	}
 }
@@ -217,11 +209,11 @@ func (r *runner) resumed() []probe { return r.afterRestart(r.Earlier) }
 
 func (r *runner) afterRestart(k *Kept) []probe {
 	body := []byte(k.Body)
-	replay := r.signed("a replay after a restart is answered as a replay before it", either, body)
-	replay.want = "as before: " + k.Again
+	replay := r.signed("a replay after a restart gets the same response as before it", either, body)
+	replay.want = "the same response: " + k.Again
 	replay.check = func(s seen) string {
 		if k.First != k.Again && s.String() != k.Again {
-			return "not the answer to a replay"
+			return "another response than to a replay"
 		}
 		return ""
 	}

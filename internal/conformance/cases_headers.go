@@ -26,21 +26,21 @@ func (r *runner) headers() []probe {
 		with("folded in the MAC", refused, name+": "+value[:20]+"\r\n "+value[20:]),
 		// RFC 9112, section 5.2: refused, or read as a space.
 		with("folded before the value", either, name+":\r\n "+value),
-		with("folded behind another header", refused, "X-Other: x\r\n "+name+": "+value),
-		with("the name with a space behind it", refused, name+" : "+value),
+		with("folded after another header", refused, "X-Other: x\r\n "+name+": "+value),
+		with("the name with a space after it", refused, name+" : "+value),
 		with("the name with a tab before it", refused, "\t"+name+": "+value),
-		with("the name with _ for -", refused, strings.ReplaceAll(name, "-", "_")+": "+value),
+		with("the name with _ instead of -", refused, strings.ReplaceAll(name, "-", "_")+": "+value),
 		with("the name with HTTP_ before it", refused, "HTTP_"+name+": "+value),
-		with("the name with a letter more", refused, name+"s: "+value),
+		with("the name with an additional letter", refused, name+"s: "+value),
 		with("a name without X-, or with it", refused, otherName(name)+": "+value),
 		with("in Authorization", refused, "Authorization: "+value),
 		with("in Authorization, as HMAC", refused, "Authorization: HMAC "+value),
 		with("in a cookie", refused, "Cookie: "+name+"="+value),
 		with("in X-Original-Headers", refused, "X-Original-Headers: "+name+": "+value),
-		with("in another header, behind a carriage return", refused, "X-Other: x\r"+name+": "+value),
-		with("a NUL behind it", refused, name+": "+value+"\x00"),
+		with("in another header, after a carriage return", refused, "X-Other: x\r"+name+": "+value),
+		with("a NUL after it", refused, name+": "+value+"\x00"),
 		with("a vertical tab before it", refused, name+": \v"+value),
-		with("the name in capitals", accepted, strings.ToUpper(name)+": "+value),
+		with("the name in upper case", accepted, strings.ToUpper(name)+": "+value),
 		with("white space around it", accepted, name+":  \t"+value+" \t"),
 		r.trailer(body, value),
 	}
@@ -82,7 +82,7 @@ func (r *runner) trailer(body []byte, value string) probe {
 	return p
 }
 
-// identity claims to be somebody who need not sign.
+// identity claims to be a caller that need not sign.
 func (r *runner) identity() []probe {
 	var probes []probe
 	for _, line := range []string{
@@ -102,7 +102,7 @@ func (r *runner) identity() []probe {
 	for _, line := range []string{"X-Forwarded-For: 127.0.0.1", "X-Real-IP: 127.0.0.1", "Forwarded: for=127.0.0.1", "X-Forwarded-User: admin"} {
 		body := r.fresh()
 		wrong := r.line(r.Scheme.sign([]byte("not the key"), body))
-		probes = append(probes, r.probe("wrongly signed, with "+line, refused, "POST, wrongly signed", r.post(body, line, wrong)))
+		probes = append(probes, r.probe("wrongly signed, with "+line, refused, "POST, wrong signature", r.post(body, line, wrong)))
 	}
 	body := r.fresh()
 	for _, line := range []string{"X-Original-URL: ", "X-Rewrite-URL: ", "X-Forwarded-Uri: "} {
@@ -110,7 +110,7 @@ func (r *runner) identity() []probe {
 		q.target = "/nowhere-" + r.id
 		p := r.probe("the right path in "+strings.TrimSuffix(line, ": "), refused, "POST /nowhere, signed", q)
 		if r.to.url.Path == "" || r.to.url.Path == "/" {
-			p.skip = "the address has no path"
+			p.skip = "the URL has no path"
 		}
 		probes = append(probes, p)
 	}
@@ -119,5 +119,5 @@ func (r *runner) identity() []probe {
 		q.method = "GET"
 		probes = append(probes, r.probe("GET, with "+line, refused, "GET, signed", q))
 	}
-	return append(probes, r.signed("signed, with an address in X-Forwarded-For that is none", accepted, r.fresh(), "X-Forwarded-For: \"><script>, ::::, 999.1.1.1"))
+	return append(probes, r.signed("signed, with an invalid address in X-Forwarded-For", accepted, r.fresh(), "X-Forwarded-For: \"><script>, ::::, 999.1.1.1"))
 }

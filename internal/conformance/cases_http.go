@@ -31,10 +31,10 @@ func (r *runner) smuggling() []probe {
 	const te, end = "Transfer-Encoding: chunked", "0\r\n\r\n"
 	all := len(end) + len(inner)
 	probes := []probe{
-		hide("a length over all, and chunks that end before", end, size(all), te),
-		hide("chunks that end before, and a length over all", end, te, size(all)),
-		hide("a length that ends before, and chunks over all", fmt.Sprintf("%x\r\n", len(inner)), size(len(fmt.Sprintf("%x\r\n", len(inner)))), te),
-		hide("HTTP/1.0 chunks that end before", end, size(all), te, "Connection: keep-alive"),
+		hide("a length over everything, and chunks that end before it", end, size(all), te),
+		hide("chunks that end early, and a length over everything", end, te, size(all)),
+		hide("a length that ends early, and chunks over everything", fmt.Sprintf("%x\r\n", len(inner)), size(len(fmt.Sprintf("%x\r\n", len(inner)))), te),
+		hide("HTTP/1.0 chunks that end early", end, size(all), te, "Connection: keep-alive"),
 		hide("chunks twice", end, size(all), te, te),
 		hide("chunks and identity", end, size(all), te, "Transfer-Encoding: identity"),
 	}
@@ -57,9 +57,9 @@ func (r *runner) heads(body []byte) []probe {
 		return p
 	}
 	line := "POST " + r.to.path + " HTTP/1.1\r\n"
-	feeds := change("line feeds alone", either, "", "")
+	feeds := change("only line feeds", either, "", "")
 	feeds.raw = bytes.ReplaceAll(feeds.raw, []byte("\r\n"), []byte("\n"))
-	returns := change("carriage returns alone", refused, "", "")
+	returns := change("only carriage returns", refused, "", "")
 	returns.raw = bytes.ReplaceAll(returns.raw, []byte("\r\n"), []byte("\r"))
 	returns.half = true
 	many := r.post(body, r.right(body))
@@ -76,13 +76,13 @@ func (r *runner) heads(body []byte) []probe {
 		change("no Host", refused, "Host: "+r.to.url.Host+"\r\n", ""),
 		change("two Hosts", refused, "Host: ", "Host: a\r\nHost: "),
 		change("a Host with a path", refused, "Host: ", "Host: a/../b"),
-		change("HTTP/1.1 in small letters", refused, "HTTP/1.1", "http/1.1"),
+		change("HTTP/1.1 in lower case", refused, "HTTP/1.1", "http/1.1"),
 		change("HTTP/9.9", refused, "HTTP/1.1", "HTTP/9.9"),
 		change("HTTP/0.9", refused, " HTTP/1.1", ""),
 		change("HTTP/1.10", refused, "HTTP/1.1", "HTTP/1.10"),
 		change("two spaces in the first line", refused, line, strings.Replace(line, " HTTP", "  HTTP", 1)),
 		change("a tab in the first line", refused, line, strings.Replace(line, "POST ", "POST\t", 1)),
-		change("a word more in the first line", refused, line, strings.Replace(line, " HTTP", " x HTTP", 1)),
+		change("an additional word in the first line", refused, line, strings.Replace(line, " HTTP", " x HTTP", 1)),
 		r.probe("2 MB of headers", refused, "POST, signed, 2,000 headers", many),
 		r.pipeline(),
 	}
@@ -95,7 +95,7 @@ func (r *runner) pipeline() probe {
 	q1.keep, q2.keep = true, true
 	p := r.probe("three at once: signed, unsigned, signed", either, "POST, POST, POST", q1)
 	p.raw = append(append(p.raw, q2.bytes(r.to)...), q3.bytes(r.to)...)
-	p.want = "the unsigned one is refused, whatever becomes of the others"
+	p.want = "the unsigned one is refused; any response to the others"
 	p.check = func(s seen) string {
 		if len(s.answers) > 1 && s.answers[1].ok() {
 			return "the unsigned one was accepted"
@@ -121,25 +121,25 @@ func (r *runner) encodings() []probe {
 	bomb := pack(io.LimitReader(&repeated{piece: make([]byte, 64<<10)}, most))
 	nested := pack(bomb)
 	probes := []probe{
-		with("gzip, the signature of what is in it", refused, body, packed, "gzip"),
-		with("gzip, the signature of the bytes", either, packed, packed, "gzip"),
-		with("deflate, the signature of what is in it", refused, body, flat.Bytes(), "deflate"),
-		with("gzip twice, the signature of what is in it", refused, body, pack(packed), "gzip, gzip"),
-		with("x-gzip, the signature of what is in it", refused, body, packed, "x-gzip"),
-		with("a bomb of 33 MiB, signed", either, bomb, bomb, "gzip"),
-		with("a bomb in a bomb, signed", either, nested, nested, "gzip, gzip"),
-		with("br that is none", either, body, body, "br"),
-		with("gzip that is none", either, body, body, "gzip"),
-		with("gzip cut in the middle", either, packed[:len(packed)/2], packed[:len(packed)/2], "gzip"),
+		with("gzip, signature of the uncompressed body", refused, body, packed, "gzip"),
+		with("gzip, signature of the sent bytes", either, packed, packed, "gzip"),
+		with("deflate, signature of the uncompressed body", refused, body, flat.Bytes(), "deflate"),
+		with("gzip twice, signature of the uncompressed body", refused, body, pack(packed), "gzip, gzip"),
+		with("x-gzip, signature of the uncompressed body", refused, body, packed, "x-gzip"),
+		with("a compression bomb of 33 MiB, signed", either, bomb, bomb, "gzip"),
+		with("a nested compression bomb, signed", either, nested, nested, "gzip, gzip"),
+		with("a body that is not br", either, body, body, "br"),
+		with("a body that is not gzip", either, body, body, "gzip"),
+		with("gzip truncated in the middle", either, packed[:len(packed)/2], packed[:len(packed)/2], "gzip"),
 		with("identity", either, body, body, "identity"),
-		with("a word that is none", either, body, body, "xyz"),
-		r.swap("gzip without a word of it, the signature of what is in it", body, packed),
-		r.swap("Content-Transfer-Encoding, the signature of what is in it", body, []byte("e30="), "Content-Transfer-Encoding: base64"),
+		with("an unknown coding", either, body, body, "xyz"),
+		r.swap("gzip without Content-Encoding, signature of the uncompressed body", body, packed),
+		r.swap("Content-Transfer-Encoding, signature of the uncompressed body", body, []byte("e30="), "Content-Transfer-Encoding: base64"),
 	}
 	for _, b := range []struct {
 		name string
 		body []byte
-	}{{"a bomb of 33 MiB, unsigned", bomb}, {"a bomb in a bomb, unsigned", nested}} {
+	}{{"a compression bomb of 33 MiB, unsigned", bomb}, {"a nested compression bomb, unsigned", nested}} {
 		p := r.probe(b.name, refused, "POST, Content-Encoding: gzip", r.post(b.body, "Content-Encoding: gzip"))
 		probes = append(probes, p)
 	}
@@ -171,35 +171,35 @@ func (r *runner) paths() []probe {
 	}
 	var probes []probe
 	if folder, last := r.to.parts(); last == "" {
-		probes = append(probes, probe{name: "other spellings of the path", expect: refused, skip: "the address has no path"})
+		probes = append(probes, probe{name: "other spellings of the path", expect: refused, skip: "the URL has no path"})
 	} else {
 		path := folder + last
 		for _, c := range []struct{ name, path string }{
 			{"/./", folder + "./" + last}, {"/x/../", folder + "x/../" + last}, {"/%2e/", folder + "%2e/" + last}, {"/x/%2e%2e/", folder + "x/%2e%2e/" + last},
 			{"two slashes", folder + "/" + last}, {"two slashes in front", "/" + path}, {"an escaped slash", strings.TrimSuffix(folder, "/") + "%2F" + last},
-			{"an escaped slash behind it", path + "%2f"}, {"a backslash", strings.TrimSuffix(folder, "/") + `\` + last}, {"an escaped backslash", folder + "x%5c..%5c" + last},
-			{"in capitals", strings.ToUpper(path)}, {"a parameter", path + ";x=1"}, {"NUL behind it", path + "%00"}, {"a dot behind it", path + "."},
-			{"a suffix", path + ".json"}, {"a part more", path + "/../x"}, {"two slashes behind it", path + "//"}, {"a space behind it", path + "%20"},
-			{"a newline behind it", path + "%0a"}, {"escaped twice", strings.ReplaceAll(path, "/", "%252f")}, {"no slash in front", path[1:]},
-			{"UTF-8 longer than it must be", folder + "%c0%ae/" + last}, {"a fragment", path + "#x"},
+			{"an escaped slash after it", path + "%2f"}, {"a backslash", strings.TrimSuffix(folder, "/") + `\` + last}, {"an escaped backslash", folder + "x%5c..%5c" + last},
+			{"in upper case", strings.ToUpper(path)}, {"a parameter", path + ";x=1"}, {"NUL after it", path + "%00"}, {"a dot after it", path + "."},
+			{"a suffix", path + ".json"}, {"an additional part", path + "/../x"}, {"two slashes after it", path + "//"}, {"a space after it", path + "%20"},
+			{"a newline after it", path + "%0a"}, {"escaped twice", strings.ReplaceAll(path, "/", "%252f")}, {"no slash in front", path[1:]},
+			{"overlong UTF-8", folder + "%c0%ae/" + last}, {"a fragment", path + "#x"},
 		} {
 			if c.path != path {
 				probes = append(probes, at(c.name, refused, r.to.with(c.path)))
 			}
 		}
-		probes = append(probes, at("a slash behind it", either, r.to.with(path+"/")))
+		probes = append(probes, at("a slash after it", either, r.to.with(path+"/")))
 	}
 	probes = append(probes,
 		at("a whole URL", either, r.to.url.String()),
 		at("the URL of another host", either, "http://example.com"+r.to.path),
-		at("*", refused, "*"), at("a query more", either, r.to.path+"?id=other"))
+		at("*", refused, "*"), at("an additional query", either, r.to.path+"?id=other"))
 	for _, verb := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "post", "Post", "POSTS", "XPOST", "PO\tST", ""} {
 		q := r.post(body, r.right(body))
 		q.method = verb
 		p := r.probe("by "+plain(verb), refused, plain(verb)+", signed", q)
 		p.check = func(s seen) string {
 			if len(s.answers) > 0 && bytes.Contains(s.answers[0].body, []byte(r.Scheme.Header+": ")) {
-				return "the answer repeats the request's headers"
+				return "the response repeats the request's headers"
 			}
 			return ""
 		}

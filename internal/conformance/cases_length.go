@@ -22,13 +22,13 @@ func (r *runner) lengths() []probe {
 	}
 	n := len(body)
 	length := func(text string) string { return "Content-Length: " + text }
-	more := with("longer than what comes, then the end", refused, body, length(itoa(n+10)))
+	more := with("longer than the body, then the end", refused, body, length(itoa(n+10)))
 	more.half = true
-	one := with("one more than what comes, then the end", refused, body, length(itoa(n+1)))
+	one := with("one byte longer than the body, then the end", refused, body, length(itoa(n+1)))
 	one.half = true
 	probes := []probe{
 		more, one,
-		with("shorter than what comes", refused, body, length(itoa(n-10))),
+		with("shorter than the body", refused, body, length(itoa(n-10))),
 		with("0, and a body", refused, body, length("0")),
 		with("two that differ", refused, body, length(itoa(n)), length(itoa(n-1))),
 		with("two that differ, the right one last", refused, body, length("0"), length(itoa(n))),
@@ -54,7 +54,7 @@ func (r *runner) lengths() []probe {
 		p.half = true
 		probes = append(probes, p)
 	}
-	return append(probes, r.flood("33 MiB sent, unsigned", false, r.post(nil)), r.flood("33 MiB sent, a signature of nothing", false, r.post(nil, r.right(nil))))
+	return append(probes, r.flood("33 MiB sent, unsigned", false, r.post(nil)), r.flood("33 MiB sent, the signature of an empty body", false, r.post(nil, r.right(nil))))
 }
 
 // flood sends a body without an end that is worth waiting for, with a length or in chunks.
@@ -68,7 +68,7 @@ func (r *runner) flood(name string, chunked bool, q request) probe {
 		q.lines = append(q.lines, "Content-Length: "+itoa(most))
 	}
 	p := r.probe(name, refused, "POST, "+q.lines[len(q.lines)-1], q)
-	p.want = "refused or closed before all of it is taken"
+	p.want = "refused or closed before all of it is read"
 	p.run = r.stream(p, piece, most/len(piece))
 	return p
 }
@@ -100,7 +100,7 @@ func (r *runner) stream(p probe, piece []byte, times int) func(context.Context) 
 		s := <-done
 		s.took = time.Since(began)
 		_ = c.Close()
-		text := fmt.Sprintf("%s; %.1f MiB were taken", r.redact(p, s.String()), float64(<-sent)/(1<<20))
+		text := fmt.Sprintf("%s; %.1f MiB were read", r.redact(p, s.String()), float64(<-sent)/(1<<20))
 		return text, refused.wrong(s)
 	}
 }
@@ -133,7 +133,7 @@ func (r *runner) chunks() []probe {
 	one := fmt.Sprintf("%x\r\n%s\r\n", n, body)
 	cut := with("no last chunk", refused, one)
 	cut.half = true
-	half := with("cut within a chunk", refused, one[:n/2])
+	half := with("truncated within a chunk", refused, one[:n/2])
 	half.half = true
 	size := func(name, size string) probe {
 		return with("a size written "+name, refused, size+"\r\n"+string(body)+"\r\n"+end)
@@ -149,12 +149,12 @@ func (r *runner) chunks() []probe {
 		size("with 17 digits", fmt.Sprintf("1%016x", n)), size("with 300 zeros", strings.Repeat("0", 300)+fmt.Sprintf("%x", n)),
 		size("with a g", fmt.Sprintf("%xg", n)), size("empty", ""), size("with an underscore", fmt.Sprintf("%x_", n)),
 		size("too small", fmt.Sprintf("%x", n-1)), size("with NUL", fmt.Sprintf("%x\x00", n)),
-		with("no line end behind a chunk", refused, fmt.Sprintf("%x\r\n%s", n, body)+end),
+		with("no line end after a chunk", refused, fmt.Sprintf("%x\r\n%s", n, body)+end),
 		with("bare line feeds in an extension", refused, fmt.Sprintf("%x;a\nb\r\n%s\r\n", n, body)+end),
 		with("1 MiB of an extension", refused, fmt.Sprintf("%x;", n)+strings.Repeat("a", 1<<20)+"\r\n"+string(body)+"\r\n"+end),
 		with("1 MiB of trailers", refused, one+"0\r\n"+strings.Repeat("X-Other: "+strings.Repeat("x", 1000)+"\r\n", 1000)+"\r\n"),
 		r.flood("chunks without an end, unsigned", true, r.post(nil)),
-		r.flood("chunks without an end, a signature of nothing", true, r.post(nil, r.right(nil))),
+		r.flood("chunks without an end, the signature of an empty body", true, r.post(nil, r.right(nil))),
 		r.extensions(),
 	}
 }
@@ -164,7 +164,7 @@ func (r *runner) extensions() probe {
 	q := r.post(nil, "Transfer-Encoding: chunked")
 	q.noLength = true
 	p := r.probe("chunks of a byte with extensions of 1 KiB, without an end", refused, "POST, 1;xxx…", q)
-	p.want = "refused or closed before 33 MiB of it are taken"
+	p.want = "refused or closed before 33 MiB of it are read"
 	piece := []byte("1;" + strings.Repeat("x", 1<<10) + "\r\na\r\n")
 	p.run = r.stream(p, piece, most/len(piece))
 	return p

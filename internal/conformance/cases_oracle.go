@@ -17,7 +17,7 @@ var reasons = []string{
 	"signature", "hmac", "sha256", "sha-256", "base64", "digest", "mismatch", "malformed", "missing", "expected", "algorithm", "header", "unknown", "length", "key",
 }
 
-// oracles hold all refusals against each other: whoever forges must learn nothing from them.
+// oracles compare all refusals with each other: a forger must learn nothing from them.
 func (r *runner) oracles() []probe {
 	body := r.fresh()
 	wrong := r.Scheme.sign([]byte("not the key"), body)
@@ -27,7 +27,7 @@ func (r *runner) oracles() []probe {
 	var first *answer
 	same := func(s seen) string {
 		if len(s.answers) != 1 {
-			return "not exactly one answer"
+			return "not exactly one response"
 		}
 		a := s.answers[0]
 		if first == nil {
@@ -40,38 +40,38 @@ func (r *runner) oracles() []probe {
 			text := strings.ToLower(string(s.answers[0].body))
 			for _, word := range reasons {
 				if strings.Contains(text, word) {
-					return fmt.Sprintf("it tells why: %q", word)
+					return fmt.Sprintf("the response gives a reason: %q", word)
 				}
 			}
 		}
 		return ""
 	}
-	probes := []probe{r.valued("a wrong signature: no reason is told", refused, body, wrong)}
+	probes := []probe{r.valued("a wrong signature: no reason in the response", refused, body, wrong)}
 	probes[0].check = func(s seen) string { return same(s) + silent(s) }
 	add := func(p probe) {
-		p.want, p.check = "the same answer, but for Date", same
+		p.want, p.check = "the same response except for Date", same
 		probes = append(probes, p)
 	}
 	add(r.probe("no header", refused, "POST, unsigned", r.post(body)))
 	for _, c := range []struct{ name, value string }{
 		{"an empty header", ""}, {"no MAC", r.Scheme.value(r.Scheme.Label, "")}, {"another algorithm", r.Scheme.value("sha1", r.Scheme.encode(right[:20]))},
-		{"an unknown algorithm", "xyz=1"}, {"no base64 and no hexadecimal", r.Scheme.value(r.Scheme.Label, "!!!")}, {"a short MAC", r.Scheme.value(r.Scheme.Label, r.Scheme.encode(right[:16]))},
-		{"a long MAC", r.Scheme.value(r.Scheme.Label, r.Scheme.encode(append(bytes.Clone(right), right...)))}, {"a MAC that is right but for a bit", r.Scheme.value(r.Scheme.Label, r.Scheme.encode(near))},
+		{"an unknown algorithm", "xyz=1"}, {"neither base64 nor hexadecimal", r.Scheme.value(r.Scheme.Label, "!!!")}, {"a short MAC", r.Scheme.value(r.Scheme.Label, r.Scheme.encode(right[:16]))},
+		{"a long MAC", r.Scheme.value(r.Scheme.Label, r.Scheme.encode(append(bytes.Clone(right), right...)))}, {"a MAC with one wrong bit", r.Scheme.value(r.Scheme.Label, r.Scheme.encode(near))},
 		{"hexadecimal", r.Scheme.value(r.Scheme.Label, hex.EncodeToString(near))}, {"1,000 letters", strings.Repeat("a", 1000)},
 	} {
 		add(r.valued(c.name, refused, body, c.value))
 	}
 	add(r.probe("two headers", refused, "POST, wrong and wrong", r.post(body, r.line(wrong), r.line(wrong))))
-	add(r.probe("an empty body", refused, "POST, wrongly signed", r.post(nil, r.line(wrong))))
-	add(r.probe("a body that is no JSON", refused, "POST, wrongly signed", r.post([]byte("{"), r.line(wrong))))
-	add(r.probe("a job that is known", refused, "POST, wrongly signed", r.post([]byte(r.kept.Body), r.line(wrong))))
-	add(r.probe("another media type", refused, "POST, wrongly signed", r.post(body, r.line(wrong), "Accept: text/html")))
+	add(r.probe("an empty body", refused, "POST, wrong signature", r.post(nil, r.line(wrong))))
+	add(r.probe("a body that is not JSON", refused, "POST, wrong signature", r.post([]byte("{"), r.line(wrong))))
+	add(r.probe("a known job", refused, "POST, wrong signature", r.post([]byte(r.kept.Body), r.line(wrong))))
+	add(r.probe("another media type", refused, "POST, wrong signature", r.post(body, r.line(wrong), "Accept: text/html")))
 	folder, last := r.to.parts()
 	unknown := r.post(body, r.line(wrong))
 	unknown.target = r.to.with(folder + "no-such-source")
-	p := r.probe("a source that there is not", refused, "POST, wrongly signed", unknown)
+	p := r.probe("an unknown source", refused, "POST, wrong signature", unknown)
 	if !r.Scheme.Sources || last == "" {
-		p.skip = "the scheme does not say that addresses name sources"
+		p.skip = "in this scheme the address does not name a source"
 	}
 	add(p)
 	return probes
@@ -80,14 +80,14 @@ func (r *runner) oracles() []probe {
 // differs says in what two answers differ, Date left out.
 func differs(a, b answer) string {
 	if a.code != b.code {
-		return fmt.Sprintf("status %d, where a wrong signature has %d", b.code, a.code)
+		return fmt.Sprintf("status %d, but %d for a wrong signature", b.code, a.code)
 	}
 	if !bytes.Equal(a.body, b.body) {
-		return "another body than that of a wrong signature"
+		return "the response body differs from that to a wrong signature"
 	}
 	for _, name := range slices.Sorted(maps.Keys(union(a.header, b.header))) {
 		if name != "Date" && !slices.Equal(a.header[name], b.header[name]) {
-			return "another header than that of a wrong signature: " + plain(name)
+			return "a response header differs from that to a wrong signature: " + plain(name)
 		}
 	}
 	return ""
@@ -146,23 +146,23 @@ func (r *runner) dedup() []probe {
 		q.check = p
 		return q
 	}
-	probes := []probe{{name: "answers tell a repeat from a first callback", want: "either", request: "POST, signed, twice", run: r.learn}}
+	probes := []probe{{name: "responses distinguish a repeat from a first callback", want: "either", request: "POST, signed, twice", run: r.learn}}
 	other := func(name, first, second string) {
-		p := probe{name: name, request: "POST, POST, signed", want: "the second is no repeat of the first", run: func(ctx context.Context) (string, string) {
+		p := probe{name: name, request: "POST, POST, signed", want: "the second is not a repeat of the first", run: func(ctx context.Context) (string, string) {
 			return r.pair(ctx, first, second)
 		}}
 		probes = append(probes, p)
 	}
 	body := func(id string) string { return fmt.Sprintf(`{"id":"%s","status":"COMPLETED"}`, id) }
-	other("ids that differ in capitals", body(id+"-ab"), body(id+"-AB"))
+	other("ids that differ in case", body(id+"-ab"), body(id+"-AB"))
 	other("ids that differ in a dot", body(id+"-c.d"), body(id+"-c_d"))
 	other("ids that differ in a dash", body(id+"-e-f"), body(id+"-ef"))
 	number := fmt.Sprintf("%d", len(id)) + digits(r.id)
 	other("ids that differ in a leading zero", body(number), body("0"+number))
 	other("ids that differ in an accent", body(id+"-gé"), body(id+"-ge"))
-	other("ids of which one is the beginning of the other", body(id+"-1"), body(id+"-10"))
+	other("an id that is a prefix of the other", body(id+"-1"), body(id+"-10"))
 	other("ids that differ after 300 letters", body(id+strings.Repeat("x", 300)+"a"), body(id+strings.Repeat("x", 300)+"b"))
-	other("large numbers that are one number as a float", fmt.Sprintf(`{"id":9007199254%s2,"status":"COMPLETED"}`, digits(r.id)), fmt.Sprintf(`{"id":9007199254%s3,"status":"COMPLETED"}`, digits(r.id)))
+	other("large numbers that are equal as a float", fmt.Sprintf(`{"id":9007199254%s2,"status":"COMPLETED"}`, digits(r.id)), fmt.Sprintf(`{"id":9007199254%s3,"status":"COMPLETED"}`, digits(r.id)))
 	return append(probes,
 		known("one job, in progress", either, fmt.Sprintf(`{"id":"%s","status":"RUNNING"}`, id), nil),
 		known("one job, completed", either, body(id), nil),
@@ -188,18 +188,18 @@ func (r *runner) learn(ctx context.Context) (string, string) {
 	p := r.signed("", either, r.fresh())
 	first, err := r.exchange(ctx, p)
 	if err != nil {
-		return plain(err.Error()), "no answer"
+		return plain(err.Error()), "no response"
 	}
 	again, err := r.exchange(ctx, p)
 	if err != nil {
-		return plain(err.Error()), "no answer"
+		return plain(err.Error()), "no response"
 	}
 	if wrong := accepted.wrong(first) + either.wrong(again); wrong != "" {
 		return first.String() + "; then " + again.String(), wrong
 	}
 	if !r.mark.learn(first.answers[0], again.answers[0]) {
 		r.mark = marker{}
-		return "", skipped + "the answers are the same, so that repeats cannot be seen from outside"
+		return "", skipped + "the responses are equal, so repeats cannot be detected from outside"
 	}
 	return fmt.Sprintf("%s; then %s", first, again), ""
 }
@@ -207,22 +207,22 @@ func (r *runner) learn(ctx context.Context) (string, string) {
 // pair sends two callbacks of which the second must not pass for a repeat.
 func (r *runner) pair(ctx context.Context, first, second string) (string, string) {
 	if r.mark == (marker{}) {
-		return "", skipped + "answers do not tell repeats"
+		return "", skipped + "responses do not distinguish repeats"
 	}
 	one, err := r.exchange(ctx, r.signed("", either, []byte(first)))
 	if err != nil {
-		return plain(err.Error()), "no answer"
+		return plain(err.Error()), "no response"
 	}
 	two, err := r.exchange(ctx, r.signed("", either, []byte(second)))
 	if err != nil {
-		return plain(err.Error()), "no answer"
+		return plain(err.Error()), "no response"
 	}
 	text := one.String() + "; then " + two.String()
 	if wrong := either.wrong(one) + either.wrong(two); wrong != "" || len(two.answers) == 0 {
 		return text, wrong
 	}
 	if r.mark.repeat(two.answers[0]) {
-		return text, "the second was taken for a repeat"
+		return text, "the second was treated as a repeat"
 	}
 	return text, ""
 }
@@ -230,7 +230,7 @@ func (r *runner) pair(ctx context.Context, first, second string) (string, string
 // tenants mix up two sources.
 func (r *runner) tenants() []probe {
 	if r.other == nil {
-		return []probe{{name: "the signature of one source at another", expect: refused, skip: "without --other-url and --other-key-file there is one source only"}}
+		return []probe{{name: "the signature of one source at another", expect: refused, skip: "needs --other-url and --other-key-file"}}
 	}
 	send := func(name string, expect expectation, to *target, body []byte, value string) probe {
 		q := r.post(body, r.line(value))
@@ -240,10 +240,10 @@ func (r *runner) tenants() []probe {
 	first, second := r.fresh(), r.fresh()
 	sign := r.Scheme.sign
 	return []probe{
-		send("the other source, rightly signed", accepted, r.other, first, sign(r.OtherKey, first)),
+		send("the other source, correctly signed", accepted, r.other, first, sign(r.OtherKey, first)),
 		send("this source's signature at the other", refused, r.other, second, sign(r.Key, second)),
 		send("the other source's signature here", refused, r.to, second, sign(r.OtherKey, second)),
-		send("a callback of the other source once more, here", refused, r.to, first, sign(r.OtherKey, first)),
+		send("a callback of the other source, repeated at this source", refused, r.to, first, sign(r.OtherKey, first)),
 		send("both keys in one", refused, r.to, second, sign(append(bytes.Clone(r.Key), r.OtherKey...), second)),
 		send("the same job at this source", accepted, r.to, first, sign(r.Key, first)),
 	}

@@ -59,7 +59,7 @@ func (r *runner) keys() []probe {
 		{"the header's name", []byte(r.Scheme.Header)}, {"the address", []byte(r.to.url.String())},
 		{"first byte of the key", k[:1]}, {"first half of the key", k[:len(k)/2]}, {"the key without its last byte", k[:len(k)-1]},
 		{"the key twice", bytes.Repeat(k, 2)}, {"the key and a newline", append(bytes.Clone(k), '\n')},
-		{"the key and a space", append(bytes.Clone(k), ' ')}, {"the key in capitals", bytes.ToUpper(k)}, {"the key in small letters", bytes.ToLower(k)},
+		{"the key and a space", append(bytes.Clone(k), ' ')}, {"the key in upper case", bytes.ToUpper(k)}, {"the key in lower case", bytes.ToLower(k)},
 		{"the key's base64", []byte(base64.StdEncoding.EncodeToString(k))}, {"the key's hexadecimal", []byte(hex.EncodeToString(k))},
 		{"the key decoded as base64", decoded}, {"the key decoded as hexadecimal", unhexed}, {"the key in quotes", []byte(`"` + string(k) + `"`)},
 	} {
@@ -75,9 +75,9 @@ func (r *runner) keys() []probe {
 	q := r.post(body, r.line(r.Scheme.sign(nil, body)))
 	folder, last := r.to.parts()
 	q.target = r.to.with(folder + "no-such-source")
-	p := r.probe("signed with an empty key, at a source that there is not", refused, "POST, signed with an empty key", q)
+	p := r.probe("signed with an empty key, at an unknown source", refused, "POST, signed with an empty key", q)
 	if last == "" {
-		p.skip = "the address has no path"
+		p.skip = "the URL has no path"
 	}
 	return append(probes, p)
 }
@@ -114,7 +114,7 @@ func (r *runner) algorithms() []probe {
 	add("SHA-256 of the body, without a key", r.Scheme.Label, body, sum(body))
 	add("SHA-256 of key and body, which can be extended", r.Scheme.Label, body, sum(r.Key, body))
 	add("SHA-256 of body and key", r.Scheme.Label, body, sum(body, r.Key))
-	add("HMAC with key and body changed over", r.Scheme.Label, body, mac(sha256.New, body, r.Key))
+	add("HMAC with key and body swapped", r.Scheme.Label, body, mac(sha256.New, body, r.Key))
 	add("HMAC of an empty body", r.Scheme.Label, body, mac(sha256.New, r.Key, nil))
 	add("HMAC of the body's SHA-256", r.Scheme.Label, body, mac(sha256.New, r.Key, sum(body)))
 	add("HMAC of the MAC", r.Scheme.Label, body, mac(sha256.New, r.Key, mac(sha256.New, r.Key, body)))
@@ -145,7 +145,7 @@ func (r *runner) macs() []probe {
 	add("all zero", refused, r.Scheme.encode(make([]byte, 32)))
 	add("half of it zero", refused, r.Scheme.encode(append(bytes.Clone(right[:16]), make([]byte, 16)...)))
 	for _, n := range []int{1, 4, 8, 16, 20, 31} {
-		add("cut to its first "+itoa(n)+" bytes", refused, r.Scheme.encode(right[:n]))
+		add("truncated to its first "+itoa(n)+" bytes", refused, r.Scheme.encode(right[:n]))
 	}
 	add("first letter alone", refused, text[:1])
 	add("last letter missing", refused, text[:len(text)-1])
@@ -162,26 +162,26 @@ func (r *runner) macs() []probe {
 	add("between colons", refused, ":"+text+":")
 	add("its first letter escaped", refused, "%"+hex.EncodeToString([]byte(text[:1]))+text[1:])
 	add("escaped as in a URL", refused, url.QueryEscape(text))
-	add("a comma behind it", refused, text+",")
-	add("a semicolon and a time behind it", refused, text+";t=1")
-	add("another MAC behind a comma", refused, text+","+flip(0, 1))
+	add("a comma after it", refused, text+",")
+	add("a semicolon and a time after it", refused, text+";t=1")
+	add("another MAC after a comma", refused, text+","+flip(0, 1))
 	add("base64 of its text", refused, base64.StdEncoding.EncodeToString([]byte(text)))
 	add("hexadecimal of its text", refused, hex.EncodeToString([]byte(text)))
-	add("each % of a format", refused, "%s%n%x")
+	add("format verbs", refused, "%s%n%x")
 	if r.Scheme.Hex {
 		// The same bytes: no forgery, so either is right.
-		add("hexadecimal in capitals", either, strings.ToUpper(text))
+		add("hexadecimal in upper case", either, strings.ToUpper(text))
 		add("base64", refused, base64.StdEncoding.EncodeToString(right))
 		add("0x before it", refused, "0x"+text)
 		return append(probes, r.label(body, text)...)
 	}
-	add("in small letters", refused, strings.ToLower(text))
-	add("in capitals", refused, strings.ToUpper(text))
+	add("in lower case", refused, strings.ToLower(text))
+	add("in upper case", refused, strings.ToUpper(text))
 	add("without padding", refused, base64.RawStdEncoding.EncodeToString(right))
 	add("URL-safe", refused, base64.URLEncoding.EncodeToString(right))
 	add("URL-safe without padding", refused, base64.RawURLEncoding.EncodeToString(right))
 	add("hexadecimal", refused, hex.EncodeToString(right))
-	add("hexadecimal in capitals", refused, strings.ToUpper(hex.EncodeToString(right)))
+	add("hexadecimal in upper case", refused, strings.ToUpper(hex.EncodeToString(right)))
 	add("unused bits set", refused, trailing(text))
 	return append(probes, r.label(body, text)...)
 }
@@ -193,13 +193,13 @@ func (r *runner) label(body []byte, text string) []probe {
 	}
 	return []probe{
 		// Which algorithm is meant is clear.
-		r.valued("the label in capitals", either, body, strings.ToUpper(r.Scheme.Label)+"="+text),
+		r.valued("the label in upper case", either, body, strings.ToUpper(r.Scheme.Label)+"="+text),
 		r.valued("a space before =", refused, body, r.Scheme.Label+" ="+text),
-		r.valued("a colon for =", refused, body, r.Scheme.Label+":"+text),
+		r.valued("a colon instead of =", refused, body, r.Scheme.Label+":"+text),
 		r.valued("two =", refused, body, r.Scheme.Label+"=="+text),
 		r.valued("the label twice", refused, body, r.Scheme.Label+"="+r.Scheme.Label+"="+text),
 		r.valued("a letter before the label", refused, body, "x"+r.Scheme.Label+"="+text),
-		r.valued("the label cut", refused, body, r.Scheme.Label[:3]+"="+text),
+		r.valued("the label truncated", refused, body, r.Scheme.Label[:3]+"="+text),
 	}
 }
 

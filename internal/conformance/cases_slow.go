@@ -91,15 +91,15 @@ func (r *runner) drip(ctx context.Context, first, slow []byte) (string, string) 
 	s.took = time.Since(began)
 	if ctx.Err() != nil {
 		if outer.Err() != nil {
-			return fmt.Sprintf("open for %v", s.took.Round(100*time.Millisecond)), "the time is over; raise --time"
+			return fmt.Sprintf("open for %v", s.took.Round(100*time.Millisecond)), "timeout; raise --time"
 		}
-		return fmt.Sprintf("open for %v", s.took.Round(100*time.Millisecond)), "not cut off"
+		return fmt.Sprintf("open for %v", s.took.Round(100*time.Millisecond)), "the connection was not closed"
 	}
 	return fmt.Sprintf("%s, after %v", s, s.took.Round(100*time.Millisecond)), refused.wrong(s)
 }
 
-// crowds are many connections that keep places and do little, while a signed callback comes.
-func (r *runner) crowds() []probe {
+// connections sends a signed callback while many idle connections are open.
+func (r *runner) connections() []probe {
 	body := []byte(strings.Repeat("x", 4000))
 	whole := r.post(body).bytes(r.to)
 	keep := r.post(r.fresh())
@@ -113,7 +113,7 @@ func (r *runner) crowds() []probe {
 		{"connections that send nothing", nil, false},
 		{"connections with half a head", whole[:40], false},
 		{"connections with half a body", whole[:len(whole)-2000], false},
-		{"connections kept after an answer", keep.bytes(r.to), true},
+		{"connections kept open after a response", keep.bytes(r.to), true},
 	} {
 		probes = append(probes, probe{
 			name: fmt.Sprintf("%d %s", r.Idle, c.name), request: "POST, signed, among them", want: "2xx",
@@ -123,20 +123,20 @@ func (r *runner) crowds() []probe {
 	return probes
 }
 
-// among opens a crowd and sends a signed callback while it is there.
+// among sends a signed callback while many connections are open.
 func (r *runner) among(ctx context.Context, first []byte, reply bool) (string, string) {
-	var crowd []net.Conn
+	var open []net.Conn
 	defer func() {
-		for _, c := range crowd {
+		for _, c := range open {
 			_ = c.Close()
 		}
 	}()
 	for range r.Idle {
 		c, err := r.to.dial(ctx)
 		if err != nil {
-			break // the receiver, or this process, has no more: the crowd is as large as can be
+			break // the receiver, or this process, has no more
 		}
-		crowd = append(crowd, c)
+		open = append(open, c)
 		_ = c.SetDeadline(time.Now().Add(answerTime))
 		if _, err = c.Write(first); err == nil && reply {
 			_, _ = io.ReadAtLeast(c, make([]byte, 4<<10), 12) // a receiver may close it instead
@@ -145,7 +145,7 @@ func (r *runner) among(ctx context.Context, first []byte, reply bool) (string, s
 	p := r.signed("", accepted, r.fresh())
 	got, err := r.exchange(ctx, p)
 	if err != nil {
-		return plain(err.Error()), fmt.Sprintf("no answer among %d connections", len(crowd))
+		return plain(err.Error()), fmt.Sprintf("no response among %d connections", len(open))
 	}
-	return fmt.Sprintf("%s, among %d", r.redact(p, got.String()), len(crowd)), accepted.wrong(got)
+	return fmt.Sprintf("%s, among %d", r.redact(p, got.String()), len(open)), accepted.wrong(got)
 }

@@ -32,13 +32,13 @@ type Options struct {
 	Time time.Duration
 	// CutOff is how long the receiver may take to end a connection that sends too slowly.
 	CutOff time.Duration
-	// Idle is how many idle connections a crowd has.
+	// Idle is the number of idle connections in the class connections.
 	Idle int
 	// Only names the classes to run besides the control; none means all.
 	Only []string
 	// Restart restarts the receiver and returns when that is done; nil if nothing can.
 	Restart func(ctx context.Context) error
-	// Earlier is what a run before a restart returned in Card.Kept; nil for none. A run with it
+	// Earlier is what a run before a restart returned in Report.Kept; nil for none. A run with it
 	// judges the restart only.
 	Earlier *Kept
 }
@@ -60,15 +60,15 @@ type Result struct {
 	Verdict  string `json:"verdict"`
 }
 
-// Card is the outcome of a run.
-type Card struct {
+// Report is the outcome of a run.
+type Report struct {
 	Results []Result
 	// Kept is what Options.Earlier takes after a restart.
 	Kept *Kept
 }
 
 // Count returns how many results have a verdict.
-func (c Card) Count(verdict string) int {
+func (c Report) Count(verdict string) int {
 	n := 0
 	for _, r := range c.Results {
 		if r.Verdict == verdict {
@@ -80,10 +80,10 @@ func (c Card) Count(verdict string) int {
 
 // ErrControl is returned by Run when the receiver does not accept what is rightly signed: then
 // nothing else can be judged. The error says what to check.
-var ErrControl = errors.New("the receiver does not accept a rightly signed callback")
+var ErrControl = errors.New("the receiver does not accept a correctly signed callback")
 
 // ErrUse is returned by Run for options that make no sense; nothing was sent then.
-var ErrUse = errors.New("wrong use")
+var ErrUse = errors.New("wrong usage")
 
 // class is a kind of attack. Its probes are made when it is its turn.
 type class struct {
@@ -91,7 +91,7 @@ type class struct {
 	probes func(*runner) []probe
 }
 
-// classes are all kinds of attacks but slow ones, in the order of the card.
+// classes are all kinds of attacks but slow ones, in the order of the report.
 var classes = []class{
 	{"stripping", (*runner).stripping},
 	{"keys", (*runner).keys},
@@ -103,7 +103,7 @@ var classes = []class{
 	{"identity", (*runner).identity},
 	{"lengths", (*runner).lengths},
 	{"chunks", (*runner).chunks},
-	{"crowds", (*runner).crowds},
+	{"connections", (*runner).connections},
 	{"smuggling", (*runner).smuggling},
 	{"encodings", (*runner).encodings},
 	{"paths", (*runner).paths},
@@ -135,46 +135,46 @@ type runner struct {
 }
 
 // Run attacks the receiver. Its error wraps ErrUse or ErrControl, or is that of ctx; what was
-// judged until then is on the card.
-func Run(ctx context.Context, o Options) (Card, error) {
+// judged until then is on the report.
+func Run(ctx context.Context, o Options) (Report, error) {
 	r := &runner{Options: o, id: strings.ToLower(rand.Text()[:10])}
 	r.kept = &Kept{URL: o.URL, Body: string(r.fresh())}
 	for _, name := range o.Only {
 		if !slices.Contains(Classes(), name) {
-			return Card{}, fmt.Errorf("%w: there is no class %q; there are: %s", ErrUse, name, strings.Join(Classes(), ", "))
+			return Report{}, fmt.Errorf("%w: unknown class %q; the classes are: %s", ErrUse, name, strings.Join(Classes(), ", "))
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Time)
 	defer cancel()
 	var err error
 	if r.to, err = newTarget(ctx, o.URL); err != nil {
-		return Card{}, err
+		return Report{}, err
 	}
 	if o.OtherURL != "" {
 		if r.other, err = newTarget(ctx, o.OtherURL); err != nil {
-			return Card{}, err
+			return Report{}, err
 		}
 	}
-	var card Card
+	var report Report
 	result, err := r.control(ctx)
-	card.Results = append(card.Results, result)
+	report.Results = append(report.Results, result)
 	if err != nil {
-		return card, err
+		return report, err
 	}
 	if o.Earlier != nil {
-		card.Results = append(card.Results, r.class(ctx, class{"restart", (*runner).resumed})...)
-		return card, context.Cause(ctx)
+		report.Results = append(report.Results, r.class(ctx, class{"restart", (*runner).resumed})...)
+		return report, context.Cause(ctx)
 	}
 	slow := make(chan []Result, 1)
 	go func() { slow <- r.slow(ctx) }()
 	for _, c := range classes {
 		if r.wanted(c.name) {
-			card.Results = append(card.Results, r.class(ctx, c)...)
+			report.Results = append(report.Results, r.class(ctx, c)...)
 		}
 	}
-	card.Results = append(card.Results, <-slow...)
-	card.Kept = r.kept
-	return card, nil
+	report.Results = append(report.Results, <-slow...)
+	report.Kept = r.kept
+	return report, nil
 }
 
 func (r *runner) wanted(class string) bool { return len(r.Only) == 0 || slices.Contains(r.Only, class) }
@@ -209,25 +209,25 @@ func (r *runner) control(ctx context.Context) (Result, error) {
 // advice says what to check when the control fails.
 func (r *runner) advice(got seen, err error) string {
 	if err != nil {
-		return fmt.Sprintf("%v; check that it runs, and that --url names its address, port and scheme", err)
+		return fmt.Sprintf("%v; check that the receiver runs, and that --url has its address, port and scheme", err)
 	}
 	if len(got.answers) == 0 {
-		return fmt.Sprintf("it %s; check http or https in --url, and that the port is that of the receiver", got)
+		return fmt.Sprintf("the result is: %s; check http or https in --url, and the port", got)
 	}
 	code := got.answers[0].code
 	advice := "check --url"
 	switch {
 	case code == 401 || code == 403 || code == 400:
-		advice = fmt.Sprintf("check --key-file (one newline at its end is left out), --scheme (now %s) and --header (now %s); a receiver that "+
-			"asks for more than a signature, such as a token or a password, cannot be judged", r.Scheme.Name, r.Scheme.Header)
+		advice = fmt.Sprintf("check --key-file (one newline at its end is removed), --scheme (now %s) and --header (now %s); a receiver that "+
+			"requires more than a signature, such as a token or a password, cannot be tested", r.Scheme.Name, r.Scheme.Header)
 	case code == 404 || code == 405:
 		advice = "check the path in --url; callbacks are sent by POST"
 	case code >= 300 && code < 400:
-		advice = "redirects are not followed; give --url the address that it leads to"
+		advice = "redirects are not followed; give the final address in --url"
 	case code >= 500:
-		advice = "the receiver has trouble of its own; see its log"
+		advice = "the receiver has an internal error; see its log"
 	}
-	return fmt.Sprintf("it answers %s; %s", got, advice)
+	return fmt.Sprintf("it responds %s; %s", got, advice)
 }
 
 // job returns a new id of a job.

@@ -79,7 +79,7 @@ func (s seen) String() string {
 	case s.closed:
 		return fmt.Sprintf("closed after %v", s.took.Round(10*time.Millisecond))
 	}
-	return fmt.Sprintf("neither an answer nor closed after %v", s.took.Round(10*time.Millisecond))
+	return fmt.Sprintf("no response, and open after %v", s.took.Round(10*time.Millisecond))
 }
 
 // plain is a text of strangers as it may be printed, cut.
@@ -96,11 +96,11 @@ func plain(text string) string {
 // wrong says in what an outcome is not as expected; empty if it is.
 func (e expectation) wrong(s seen) string {
 	if len(s.answers) == 0 && !s.closed {
-		return "it neither answers nor closes"
+		return "no response, and the connection stays open"
 	}
 	for _, a := range s.answers {
 		if a.code == http.StatusInternalServerError {
-			return "a fault of its own"
+			return "internal server error"
 		}
 	}
 	switch {
@@ -115,7 +115,7 @@ func (e expectation) wrong(s seen) string {
 // judge sends a probe and judges what comes of it.
 func (r *runner) judge(ctx context.Context, class string, p probe) Result {
 	if p.skip == "" && ctx.Err() != nil {
-		return Result{class, p.name, p.request, string(p.expect), "not run: the time is over; raise --time", Fail}
+		return Result{class, p.name, p.request, string(p.expect), "not run: timeout; raise --time", Fail}
 	}
 	if p.skip != "" {
 		return Result{class, p.name, p.request, string(p.expect), p.skip, Skip}
@@ -166,11 +166,11 @@ func (r *runner) leak(p probe, s seen) string {
 	right := spellings(mac(sha256.New, r.Key, p.body))
 	for _, a := range s.answers {
 		if len(r.Key) >= 8 && bytes.Contains(a.body, r.Key) {
-			return "the answer holds the key"
+			return "the response contains the key"
 		}
 		for _, text := range right {
 			if bytes.Contains(a.body, []byte(text)) && !bytes.Contains(p.raw, []byte(text)) {
-				return "the answer holds the right signature"
+				return "the response contains the correct signature"
 			}
 		}
 	}
@@ -181,7 +181,7 @@ func (r *runner) leak(p probe, s seen) string {
 func (r *runner) redact(p probe, text string) string {
 	for _, secret := range append(spellings(mac(sha256.New, r.Key, p.body)), string(r.Key)) {
 		if len(secret) > 8 {
-			// What is printed of a body is cut, so that only its beginning may be there.
+			// Printed bodies are cut, so only the beginning of a secret may be there.
 			text = strings.ReplaceAll(text, secret[:9], "[secret]")
 		}
 	}

@@ -91,7 +91,7 @@ func (h *hook) proved(r *http.Request, key string, body []byte) bool {
 	return ok && len(text) == size && err == nil && hmac.Equal(got, hash(key, body))
 }
 
-// answer tells first callbacks from repeats, by the id as it is written.
+// answer distinguishes first callbacks from repeats, by the id as it is written.
 func (h *hook) answer(w http.ResponseWriter, path string, body []byte) {
 	var job struct {
 		ID json.RawMessage `json:"id"`
@@ -130,7 +130,7 @@ func (h *hook) reencoding() http.Handler {
 	})
 }
 
-// trusting takes who comes from where the platform is said to be for the platform.
+// trusting takes any caller that claims the platform's address for the platform.
 func (h *hook) trusting() http.Handler {
 	return h.behind(func(_ http.ResponseWriter, r *http.Request, body []byte) bool {
 		return strings.HasPrefix(r.Header.Get("X-Forwarded-For"), "127.") || r.Header.Get("X-Real-IP") == "127.0.0.1" || h.proved(r, key, body)

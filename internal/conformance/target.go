@@ -23,7 +23,7 @@ type target struct {
 func newTarget(ctx context.Context, address string) (*target, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the address cannot be read: %w", ErrUse, err)
+		return nil, fmt.Errorf("%w: invalid address: %w", ErrUse, err)
 	}
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
 		return nil, fmt.Errorf("%w: %q must be http://HOST:PORT/PATH or https://…, without a user", ErrUse, u.Redacted())
@@ -43,7 +43,7 @@ func newTarget(ctx context.Context, address string) (*target, error) {
 	t := &target{url: u, path: u.RequestURI()}
 	for _, ip := range ips {
 		if ip = ip.Unmap(); !ip.IsLoopback() {
-			return nil, fmt.Errorf("%w: %s is %v, which is not on loopback; the suite attacks this machine only, so run it beside the receiver", ErrUse, u.Hostname(), ip)
+			return nil, fmt.Errorf("%w: %s is %v, which is not a loopback address; run the suite on the machine of the receiver", ErrUse, u.Hostname(), ip)
 		}
 		t.addrs = append(t.addrs, netip.AddrPortFrom(ip, uint16(number)))
 	}

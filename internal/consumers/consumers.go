@@ -36,12 +36,12 @@ const (
 
 var (
 	// ErrExists means that there is a consumer of that name.
-	ErrExists = errors.New("there is a consumer of that name already")
+	ErrExists = errors.New("a consumer with this name exists")
 	// ErrUnknown means that there is none.
-	ErrUnknown = errors.New("there is no consumer of that name")
+	ErrUnknown = errors.New("no consumer has this name")
 )
 
-// Consumer is somebody who may read events.
+// Consumer is a program that may read events.
 type Consumer struct {
 	// Name is 1 to 32 of a-z 0-9 and -.
 	Name string `json:"name"`
@@ -64,14 +64,14 @@ var durableName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // Check returns an error if a consumer may not have that name or these durables.
 func Check(consumer string, durables []string) error {
 	if !name.MatchString(consumer) {
-		return fmt.Errorf("%q is not a name for a consumer: 1 to 32 of a-z 0-9 and -, not - at first", consumer)
+		return fmt.Errorf("%q is not a valid name of a consumer: 1 to 32 of a-z 0-9 -, not beginning with -", consumer)
 	}
 	if len(durables) == 0 || len(durables) > MostDurables {
 		return fmt.Errorf("a consumer has 1 to %d durables, not %d", MostDurables, len(durables))
 	}
 	for i, d := range durables {
 		if !durableName.MatchString(d) {
-			return fmt.Errorf("%q is not a name for a durable: 1 to 64 of A-Z a-z 0-9 _ and -", d)
+			return fmt.Errorf("%q is not a valid name of a durable: 1 to 64 of A-Z a-z 0-9 _ -", d)
 		}
 		if slices.Contains(durables[:i], d) {
 			return fmt.Errorf("durable %s is named twice", d)
@@ -84,8 +84,8 @@ func Check(consumer string, durables []string) error {
 // subscribe to.
 func Inbox(consumer string) string { return "_INBOX_" + consumer }
 
-// Free returns an error if Add would refuse the name or a durable. Two consumers never share one.
-func Free(folder, consumer string, durables []string) error {
+// free returns an error if Add would refuse the name or a durable. Two consumers never share one.
+func free(folder, consumer string, durables []string) error {
 	if err := Check(consumer, durables); err != nil {
 		return err
 	}
@@ -97,22 +97,22 @@ func Free(folder, consumer string, durables []string) error {
 		return fmt.Errorf("%s: %w", consumer, ErrExists)
 	}
 	if len(all) >= Most {
-		return fmt.Errorf("there are %d consumers, and no more may be; remove one", len(all))
+		return fmt.Errorf("there are %d consumers, which is the maximum; remove one", len(all))
 	}
 	for _, c := range all {
 		for _, d := range durables {
 			if slices.Contains(c.Durables, d) {
-				return fmt.Errorf("durable %s is that of consumer %s", d, c.Name)
+				return fmt.Errorf("durable %s belongs to consumer %s", d, c.Name)
 			}
 		}
 	}
 	return nil
 }
 
-// Add admits a consumer to the store in folder and returns its credentials, as NATS clients
-// read them from a .creds file. Nobody can make them again. Hold Lock where others may add, too.
+// Add admits a consumer to the store in folder and returns its credentials, as NATS clients read
+// them from a .creds file. They cannot be made again. Hold Lock where others may add, too.
 func Add(folder, consumer string, durables []string, now time.Time) (Consumer, []byte, error) {
-	if err := Free(folder, consumer, durables); err != nil {
+	if err := free(folder, consumer, durables); err != nil {
 		return Consumer{}, nil, err
 	}
 	c := Consumer{Name: consumer, Durables: durables, Made: now.UTC().Truncate(time.Second)}
@@ -186,7 +186,7 @@ func (c *Consumer) write(folder string) error {
 	return durable.SyncFolder(dir)
 }
 
-// Remove takes a consumer out of the store in folder. Its credentials are worth nothing from then on.
+// Remove removes a consumer from the store in folder. Its credentials are invalid from then on.
 func Remove(folder, consumer string) (Consumer, error) {
 	if !name.MatchString(consumer) {
 		return Consumer{}, fmt.Errorf("%q: %w", consumer, ErrUnknown)
@@ -196,7 +196,7 @@ func Remove(folder, consumer string) (Consumer, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return Consumer{}, fmt.Errorf("%s: %w", consumer, ErrUnknown)
 	}
-	// What cannot be read admits nobody, and can be removed all the same.
+	// An unreadable file admits no client, and can be removed all the same.
 	if err := os.Remove(path); err != nil {
 		return Consumer{}, fmt.Errorf("removing consumer %s: %w", consumer, err)
 	}
@@ -204,15 +204,9 @@ func Remove(folder, consumer string) (Consumer, error) {
 	return c, durable.SyncFolder(filepath.Dir(path))
 }
 
-// List returns the consumers of the store in folder, by name. A file that is none is an error.
+// List returns the consumers of the store in folder, by name, and what is wrong with the files
+// that are none: a server must not lock all out for the sake of one.
 func List(folder string) ([]Consumer, error) {
-	all, broken, err := list(folder)
-	return all, errors.Join(err, broken)
-}
-
-// Readable returns those of List whose files can be read, for a server that must not lock
-// all out for the sake of one, and what is wrong with the others.
-func Readable(folder string) ([]Consumer, error) {
 	all, broken, err := list(folder)
 	return all, errors.Join(err, broken)
 }
@@ -227,7 +221,7 @@ func list(folder string) (all []Consumer, broken, err error) {
 		return nil, nil, nil
 	}
 	if err == nil && info.Mode().Perm()&0o022 != 0 {
-		err = fmt.Errorf("others may write to %s, so that nobody is let in: chmod 700 it", dir)
+		err = fmt.Errorf("other users can write to %s, so every consumer is refused; run chmod 700 on it", dir)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("the store's consumers: %w", err)
@@ -256,11 +250,11 @@ func list(folder string) (all []Consumer, broken, err error) {
 }
 
 func refused(consumer string, err error) error {
-	return fmt.Errorf("consumer %q is not let in: %w; `receiver consumers remove` removes it", consumer, err)
+	return fmt.Errorf("consumer %q is refused: %w; remove it with `receiver consumers remove`", consumer, err)
 }
 
-// distinct leaves out who has the key or a durable of one that was added before, and who is one
-// too many.
+// distinct leaves out each consumer that has the key or a durable of an earlier one, or that
+// exceeds the limit.
 func distinct(all []Consumer) (kept []Consumer, twice error) {
 	slices.SortStableFunc(all, func(a, b Consumer) int { return a.Made.Compare(b.Made) })
 	whose := map[string]string{}
@@ -269,9 +263,9 @@ func distinct(all []Consumer) (kept []Consumer, twice error) {
 		taken := slices.IndexFunc(own, func(s string) bool { return whose[s] != "" })
 		switch {
 		case taken == 0:
-			twice = errors.Join(twice, refused(c.Name, fmt.Errorf("its key is that of %s", whose[c.Key])))
+			twice = errors.Join(twice, refused(c.Name, fmt.Errorf("its key belongs to %s", whose[c.Key])))
 		case taken > 0:
-			twice = errors.Join(twice, refused(c.Name, fmt.Errorf("durable %s is that of %s", own[taken], whose[own[taken]])))
+			twice = errors.Join(twice, refused(c.Name, fmt.Errorf("durable %s belongs to %s", own[taken], whose[own[taken]])))
 		case len(kept) == Most:
 			twice = errors.Join(twice, refused(c.Name, fmt.Errorf("there are %d others", Most)))
 		default:
@@ -285,7 +279,7 @@ func distinct(all []Consumer) (kept []Consumer, twice error) {
 	return kept, twice
 }
 
-var errForeign = errors.New("its file is not what `receiver consumers add` wrote")
+var errForeign = errors.New("its file was not written by `receiver consumers add`")
 
 // read reads the file of a consumer. Nothing but what write wrote, to the byte, is one.
 func read(path, consumer string) (Consumer, error) {
@@ -303,7 +297,7 @@ func read(path, consumer string) (Consumer, error) {
 		return Consumer{}, errForeign
 	}
 	if info.Mode().Perm()&0o022 != 0 {
-		return Consumer{}, errors.New("others may write to its file")
+		return Consumer{}, errors.New("other users can write to its file")
 	}
 	data, err := io.ReadAll(io.LimitReader(f, largest))
 	if err != nil {

@@ -100,8 +100,8 @@ func TestNamesThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestAForeignFileAdmitsNobody has in the folder, beside the file of a consumer, what nobody wrote there.
-func TestAForeignFileAdmitsNobody(t *testing.T) {
+// TestForeignFileAdmitsNoConsumer has a foreign file in the folder, beside the file of a consumer.
+func TestForeignFileAdmitsNoConsumer(t *testing.T) {
 	text := func(t *testing.T, dir, name string, change func(map[string]any)) []byte {
 		var c map[string]any
 		data, err := os.ReadFile(filepath.Join(dir, name+".json"))
@@ -141,26 +141,26 @@ func TestAForeignFileAdmitsNobody(t *testing.T) {
 		says  string
 		write func(t *testing.T, dir string)
 	}{
-		"nothing in it":         {"not what", put(nil, 0o600)},
-		"no JSON":               {"not what", put([]byte("key"), 0o600)},
-		"another JSON":          {"not what", put([]byte("{}\n"), 0o600)},
-		"a huge file":           {"not what", put(bytes.Repeat([]byte(" "), 1<<20), 0o600)},
-		"the name of another":   {"not what", second(func(c map[string]any) { c["name"] = "y" }, 0o600)},
-		"no key":                {"not what", second(func(c map[string]any) { c["key"] = "" }, 0o600)},
-		"the key of an account": {"not what", second(func(c map[string]any) { c["key"] = "A" + c["key"].(string)[1:] }, 0o600)},
-		"no token":              {"not what", second(func(c map[string]any) { c["jwt"] = "" }, 0o600)},
-		"a durable of all":      {"not a name", second(func(c map[string]any) { c["durable"] = ">" }, 0o600)},
-		"open to others":        {"others may write", second(func(map[string]any) {}, 0o666)},
-		"the key of the consumer": {"its key is that of orders", func(t *testing.T, dir string) {
+		"nothing in it":         {"not written by", put(nil, 0o600)},
+		"no JSON":               {"not written by", put([]byte("key"), 0o600)},
+		"another JSON":          {"not written by", put([]byte("{}\n"), 0o600)},
+		"a huge file":           {"not written by", put(bytes.Repeat([]byte(" "), 1<<20), 0o600)},
+		"the name of another":   {"not written by", second(func(c map[string]any) { c["name"] = "y" }, 0o600)},
+		"no key":                {"not written by", second(func(c map[string]any) { c["key"] = "" }, 0o600)},
+		"the key of an account": {"not written by", second(func(c map[string]any) { c["key"] = "A" + c["key"].(string)[1:] }, 0o600)},
+		"no token":              {"not written by", second(func(c map[string]any) { c["jwt"] = "" }, 0o600)},
+		"a durable of all":      {"not a valid name", second(func(c map[string]any) { c["durable"] = ">" }, 0o600)},
+		"open to others":        {"other users can write", second(func(map[string]any) {}, 0o666)},
+		"the key of the consumer": {"its key belongs to orders", func(t *testing.T, dir string) {
 			put(text(t, dir, "orders", func(c map[string]any) { c["name"], c["durable"] = "x", "x" }), 0o600)(t, dir)
 		}},
-		"the durable of the consumer": {"durable orders is that of orders", second(func(c map[string]any) { c["durable"] = "orders" }, 0o600)},
-		"a folder": {"not what", func(t *testing.T, dir string) {
+		"the durable of the consumer": {"durable orders belongs to orders", second(func(c map[string]any) { c["durable"] = "orders" }, 0o600)},
+		"a folder": {"not written by", func(t *testing.T, dir string) {
 			if err := os.Mkdir(filepath.Join(dir, "x.json"), 0o700); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		"a pipe": {"not what", func(t *testing.T, dir string) {
+		"a pipe": {"not written by", func(t *testing.T, dir string) {
 			if err := syscall.Mkfifo(filepath.Join(dir, "x.json"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -179,7 +179,7 @@ func TestAForeignFileAdmitsNobody(t *testing.T) {
 			dir := consumers.Folder(folder)
 			row.write(t, dir)
 			_ = os.Remove(filepath.Join(dir, "spare.json"))
-			all, err := consumers.Readable(folder)
+			all, err := consumers.List(folder)
 			if len(all) != 1 || all[0].Key != want.Key {
 				t.Errorf("%d are let in: %v", len(all), all)
 			}
@@ -198,13 +198,13 @@ func TestAForeignFileAdmitsNobody(t *testing.T) {
 	}
 }
 
-func TestAFolderThatOthersMayWriteToAdmitsNobody(t *testing.T) {
+func TestFolderWritableByOthersAdmitsNoConsumer(t *testing.T) {
 	folder := t.TempDir()
 	add(t, folder, "orders", "orders")
 	if err := os.Chmod(consumers.Folder(folder), 0o770); err != nil {
 		t.Fatal(err)
 	}
-	if all, err := consumers.Readable(folder); err == nil || len(all) != 0 {
+	if all, err := consumers.List(folder); err == nil || len(all) != 0 {
 		t.Errorf("Readable = %v, %v", all, err)
 	}
 	if _, _, err := consumers.Add(folder, "other", []string{"other"}, made); err == nil {
@@ -233,7 +233,7 @@ func FuzzAFile(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		all, err := consumers.Readable(folder)
+		all, err := consumers.List(folder)
 		if (len(all) == 0) == (err == nil) {
 			t.Fatalf("Readable = %v, %v", all, err)
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Lock keeps others from adding and removing consumers of a store until unlock is called, so
-// that whoever adds one finds what Free said true at the end. It waits for others until ctx is done.
+// Lock prevents others from adding and removing consumers of a store until unlock is called, so
+// that the answer of free stays true while one is added. It waits for others until ctx is done.
 func Lock(ctx context.Context, folder string) (unlock func(), err error) {
 	dir := Folder(folder)
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {

@@ -13,7 +13,7 @@ type Anchor struct {
 	Err error
 	// Ours is true if the account is that of the streams themselves.
 	Ours bool
-	// Weak are the settings that let the stream lose what it is told.
+	// Weak are the settings that let the stream lose checkpoints.
 	Weak []string
 	// MayRewrite is true if the receiver's credentials may remove the stream or change its
 	// limits; Known is false if the server does not tell.
@@ -26,8 +26,8 @@ type Anchor struct {
 func (a Anchor) Findings() []Finding {
 	if a.Err != nil {
 		return []Finding{{
-			Severity: Error, What: fmt.Sprintf("the anchor %s cannot be asked: %v", a.Where, a.Err),
-			Why: "it is told nothing, and audit verify reports it", Setting: a.Setting, Change: "see docs/audit.md for the stream and the credentials",
+			Severity: Error, What: fmt.Sprintf("the anchor %s does not answer: %v", a.Where, a.Err),
+			Why: "it gets no checkpoints, and audit verify reports that", Setting: a.Setting, Change: "see docs/audit.md for the stream and the credentials",
 		}}
 	}
 	var found []Finding
@@ -36,12 +36,12 @@ func (a Anchor) Findings() []Finding {
 			found = append(found, Finding{Severity: severity, What: "the anchor " + a.Where + " " + what, Why: why, Setting: a.Setting, Change: change})
 		}
 	}
-	add(a.Ours, Error, "is in the account of the streams themselves", "who rolls them back can roll it back too", "urls and credentials_file: those of an account that others own")
-	add(len(a.Weak) > 0, Error, "does not keep what it is told: "+strings.Join(a.Weak, ", "), "so it is told nothing", "have the owner of the account change the stream as docs/audit.md tells")
-	add(a.Removed > 0, Error, fmt.Sprintf("has lost %d messages", a.Removed), "an append-only stream never does", "find out who removed them, and run `receiver audit verify`")
-	add(a.MayRewrite, Warning, "may be removed with the receiver's credentials", "who takes over the receiver can then remove what contradicts a rollback",
-		"have the owner of the account allow only the subjects that docs/audit.md lists")
-	add(!a.Known, Note, "does not tell what the receiver's credentials may", "they could allow to remove it", "let them publish on $SYS.REQ.USER.INFO, so that this can be looked at")
+	add(a.Ours, Error, "is in the account of the streams themselves", "an attacker who rolls back the streams can roll back the anchor too", "urls and credentials_file: those of an account with another owner")
+	add(len(a.Weak) > 0, Error, "does not keep its checkpoints: "+strings.Join(a.Weak, ", "), "the receiver sends it no checkpoints", "ask the owner of the account to change the stream as described in docs/audit.md")
+	add(a.Removed > 0, Error, fmt.Sprintf("has lost %d messages", a.Removed), "an append-only stream never loses messages", "find out who removed them, and run `receiver audit verify`")
+	add(a.MayRewrite, Warning, "may be removed with the receiver's credentials", "an attacker on the receiver could remove the checkpoints that contradict a rollback",
+		"ask the owner of the account to allow only the subjects listed in docs/audit.md")
+	add(!a.Known, Note, "does not report the permissions of the receiver's credentials", "they might allow the receiver to remove the stream", "allow them to publish on $SYS.REQ.USER.INFO, so that doctor can check this")
 	if len(found) == 0 {
 		found = []Finding{{What: "the anchor " + a.Where + " is append-only, and the receiver cannot remove it"}}
 	}

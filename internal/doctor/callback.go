@@ -51,20 +51,20 @@ func (c Callback) finding(s Severity, what, why, change string) []Finding {
 // Look asks the address for /healthz, as the platform would reach it, without a token.
 func (c Callback) Look(ctx context.Context) []Finding {
 	if c.BaseURL == "" {
-		return c.finding(Note, "it has no callback_base_url", "jobs cannot be submitted here: the platform would not know where to call back",
+		return c.finding(Note, "callback_base_url is not set", "jobs cannot be submitted here: the platform needs an address to call back",
 			"callback_base_url: https://…")
 	}
 	base, err := url.Parse(c.BaseURL)
 	if err != nil {
-		return c.finding(Error, "its callback_base_url is no URL", "the platform could not call it", "callback_base_url: https://…")
+		return c.finding(Error, "callback_base_url is not a URL", "the platform cannot call it", "callback_base_url: https://…")
 	}
 	if here, private := reach(base.Hostname()); (here || private) && !local(c.PlatformURL) {
 		return c.finding(Error, c.BaseURL+" cannot be reached from the internet",
-			"the platform is elsewhere, and no callback would ever arrive", "callback_base_url: https://, and the public name of the proxy in front of public.address")
+			"the platform is on the internet, so no callback would arrive", "callback_base_url: https://, and the public name of the proxy in front of public.address")
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.BaseURL+"/healthz", nil)
 	if err != nil {
-		return c.finding(Error, "its callback_base_url is no URL", "the platform could not call it", "callback_base_url: https://…")
+		return c.finding(Error, "callback_base_url is not a URL", "the platform cannot call it", "callback_base_url: https://…")
 	}
 	answer, err := c.client().Do(request)
 	if err != nil {
@@ -112,7 +112,7 @@ func local(address string) bool {
 	return here || private
 }
 
-const fromHere = "asked from this machine; the platform's way may be another"
+const fromHere = "checked from this machine; the platform may use another route"
 
 // failed judges that there is no answer.
 func (c Callback) failed(err error) []Finding {
@@ -126,18 +126,18 @@ func (c Callback) failed(err error) []Finding {
 	switch {
 	case errors.As(err, &invalid):
 		return c.finding(Error, fmt.Sprintf("the certificate of %s is not valid: %v", address, invalid.Err),
-			"a platform that checks certificates does not call, and every callback is lost after its retries",
+			"a platform that verifies certificates does not call, and every callback is lost after its retries",
 			mend(invalid.Err))
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return c.finding(Error, address+" does not speak TLS", "the platform cannot connect",
-			"callback_base_url: the right port; or put a proxy with a certificate in front of public.address")
+			"callback_base_url: the correct port; or put a proxy with a certificate in front of public.address")
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return c.finding(Error, "there is no host "+dns.Name, "the platform cannot find it either, unless its DNS is another",
-			"callback_base_url: the right name; or add it to the DNS")
+		return c.finding(Error, "there is no host "+dns.Name, "the platform cannot find it either, unless it uses another DNS",
+			"callback_base_url: the correct name; or add the name to the DNS")
 	}
-	severity, change := Error, "let what is in front pass "+address+" on to public.address, and open the firewall"
+	severity, change := Error, "let the proxy in front pass "+address+" on to public.address, and open the firewall"
 	if !c.Running {
-		severity, change = Note, "ask again while `receiver serve` runs"
+		severity, change = Note, "run doctor again while `receiver serve` runs"
 	}
 	return c.finding(severity, fmt.Sprintf("%s does not answer: %v", address, err),
 		"the platform cannot call back ("+fromHere+")", change)
@@ -152,9 +152,9 @@ func mend(err error) string {
 	case errors.As(err, &name):
 		return "a certificate for this name, or the name of the certificate in callback_base_url"
 	case errors.As(err, &unknown):
-		return "serve the whole chain (fullchain.pem), from an authority that everybody knows"
+		return "serve the whole chain (fullchain.pem), from a public authority"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "renew the certificate, or set this machine's clock"
+		return "renew the certificate, or set the clock of this machine"
 	}
 	return "a valid certificate in the proxy in front of public.address"
 }
@@ -172,30 +172,30 @@ func (c Callback) answered(answer *http.Response, body []byte) []Finding {
 	case code == http.StatusOK && isOurs:
 		return []Finding{{What: "source " + c.Source + ": a receiver answers at " + address}}
 	case code == http.StatusOK:
-		return c.finding(Error, address+" is answered by something that is no receiver",
-			"callbacks go to another program", "callback_base_url: the right address; or let the proxy pass it on to public.address")
+		return c.finding(Error, address+" is answered by another program",
+			"callbacks go to another program", "callback_base_url: the correct address; or let the proxy pass requests on to public.address")
 	case code == http.StatusNotFound && isJSON && ours.Message == http.StatusText(code) && base != "":
-		change := "prefix: " + base + ", if the proxy is meant to leave it there; or let it take it off"
+		change := "prefix: " + base + ", if the proxy keeps the prefix; or let the proxy remove it"
 		if c.Prefix != "" && strings.HasSuffix(base, c.Prefix) {
-			change = "restart the receiver, which reads public.prefix when it starts"
+			change = "restart the receiver: it reads public.prefix only at the start"
 		}
-		return c.finding(Error, said+", as a receiver does that is asked with a prefix it does not expect",
+		return c.finding(Error, said+", as a receiver does for a prefix that it does not expect",
 			"callbacks are answered 404 too, as wrong_path", change)
 	case code/100 == 3:
 		return c.finding(Error, fmt.Sprintf("%s is redirected (%s) to %s", address, answer.Status, target(answer)),
-			"whoever follows a redirect may turn the POST into a GET and drop the body; the platform may not follow at all",
-			"callback_base_url: the address that it leads to")
+			"a redirect may turn the POST into a GET without a body; the platform may not follow it at all",
+			"callback_base_url: the address that it redirects to")
 	case code == http.StatusUnauthorized || code == http.StatusForbidden || code == http.StatusProxyAuthRequired:
-		return c.finding(Error, said, "something in front asks for credentials that the platform does not have",
-			"let /callbacks/ and /healthz pass without them: the signature is what counts")
+		return c.finding(Error, said, "a proxy in front requires credentials that the platform does not have",
+			"let /callbacks/ and /healthz pass without credentials: the receiver verifies the signature")
 	case slices.Contains(down, code) && !c.Running:
-		return c.finding(Note, said, "no receiver runs here now", "ask again while `receiver serve` runs")
+		return c.finding(Note, said, "no receiver runs here now", "run doctor again while `receiver serve` runs")
 	case slices.Contains(down, code):
-		return c.finding(Error, said, "a proxy answers, and does not reach the receiver that runs here",
-			"let the proxy pass on to public.address")
+		return c.finding(Error, said, "a proxy answers, but does not reach the running receiver",
+			"let the proxy pass requests on to public.address")
 	}
-	return c.finding(Error, said, "a receiver answers 200: something else is in its place, or in front of it",
-		"callback_base_url: the right address; or let the proxy pass /callbacks/ and /healthz on to public.address")
+	return c.finding(Error, said, "a receiver answers 200: another program is at this address, or in front of it",
+		"callback_base_url: the correct address; or let the proxy pass /callbacks/ and /healthz on to public.address")
 }
 
 // target is where an answer redirects to, without what may be secret in it.
@@ -217,5 +217,5 @@ func (c Callback) certificate(state *tls.ConnectionState) []Finding {
 		return nil
 	}
 	return c.finding(Warning, fmt.Sprintf("the certificate of %s ends in %s", c.BaseURL, span(left)),
-		"from then on no callback arrives", "renew it now, and see why it was not renewed by itself")
+		"after that no callback arrives", "renew it now, and find out why the automatic renewal failed")
 }

@@ -25,26 +25,26 @@ type Certificate struct {
 
 // Findings judges whether clients believe it, today and in two weeks.
 func (c Certificate) Findings() []Finding {
-	setting, another := c.Listener+".tls.cert_file", "cert_file: a certificate for this name too"
+	setting, another := c.Listener+".tls.cert_file", "cert_file: a certificate that includes this name"
 	var found []Finding
 	if c.Ordered {
-		setting, another = c.Listener+".tls.acme", "names: this name too"
+		setting, another = c.Listener+".tls.acme", "names: add this name"
 		if _, port, err := net.SplitHostPort(c.Address); err == nil && port != "443" {
 			found = []Finding{{
-				Severity: Note, What: "the authority looks after the certificate's names at port 443, and the " + c.Listener + " listener is at " + c.Address,
-				Why: "without a way from there to here no certificate is ordered", Setting: c.Listener + ".address",
-				Change: "a forwarding of port 443 that leaves TLS as it is, or port 443 itself",
+				Severity: Note, What: "the ACME authority connects to the certificate's names at port 443, but the " + c.Listener + " listener is at " + c.Address,
+				Why: "unless port 443 leads to the listener, no certificate can be ordered", Setting: c.Listener + ".address",
+				Change: "forward port 443 without ending TLS, or listen on port 443",
 			}}
 		}
 	}
 	if c.Err != nil && c.Ordered {
 		return append(found, Finding{
-			Severity: Error, What: "there is no certificate of the " + c.Listener + " listener: " + c.Err.Error(), Why: "nobody connects until one is ordered", Setting: setting,
-			Change: "run serve, whose log says why an order fails",
+			Severity: Error, What: "the " + c.Listener + " listener has no certificate: " + c.Err.Error(), Why: "no client can connect until one is issued", Setting: setting,
+			Change: "run `receiver serve`: its log says why an order fails",
 		})
 	}
 	if c.Err != nil {
-		return []Finding{{Severity: Error, What: c.Err.Error(), Why: "serve does not start with it", Setting: setting, Change: "cert_file: a certificate in PEM, and key_file: its key"}}
+		return []Finding{{Severity: Error, What: c.Err.Error(), Why: "serve does not start with this certificate", Setting: setting, Change: "cert_file: a certificate in PEM, and key_file: its key"}}
 	}
 	of := "the certificate of the " + c.Listener + " listener"
 	left, soon := time.Until(c.Leaf.NotAfter), certificateSoon
@@ -54,11 +54,11 @@ func (c Certificate) Findings() []Finding {
 	f := Finding{What: fmt.Sprintf("%s ends in %d days", of, int(left/(24*time.Hour)))}
 	switch {
 	case left <= 0:
-		f = Finding{Severity: Error, What: of + " has ended on " + c.Leaf.NotAfter.Format(time.DateOnly), Why: "nobody who checks it connects", Setting: setting, Change: "renew it; it is read again without a restart"}
+		f = Finding{Severity: Error, What: of + " expired on " + c.Leaf.NotAfter.Format(time.DateOnly), Why: "clients that verify certificates cannot connect", Setting: setting, Change: "renew it; the receiver reads it without a restart"}
 	case time.Now().Before(c.Leaf.NotBefore):
-		f = Finding{Severity: Error, What: of + " is not valid before " + c.Leaf.NotBefore.Format(time.RFC3339), Why: "nobody who checks it connects", Setting: setting, Change: "the one before it, or set this machine's clock"}
+		f = Finding{Severity: Error, What: of + " is not valid before " + c.Leaf.NotBefore.Format(time.RFC3339), Why: "clients that verify certificates cannot connect", Setting: setting, Change: "use the previous certificate, or set the clock of this machine"}
 	case left <= soon:
-		f.Severity, f.Why, f.Setting, f.Change = Warning, "from then on nobody who checks it connects", setting, "renew it now, and see why it was not renewed by itself"
+		f.Severity, f.Why, f.Setting, f.Change = Warning, "after that, clients that verify certificates cannot connect", setting, "renew it now, and find out why the automatic renewal failed"
 	}
 	found = append(found, f)
 	for _, address := range c.Callbacks {
@@ -67,8 +67,8 @@ func (c Certificate) Findings() []Finding {
 			continue
 		}
 		found = append(found, Finding{
-			Severity: Warning, What: of + " is not for " + u.Hostname() + ", which the platform is given",
-			Why: "a platform that checks certificates does not call, unless a proxy in front has another one", Setting: setting,
+			Severity: Warning, What: of + " does not include " + u.Hostname() + ", the name in callback_base_url",
+			Why: "a platform that verifies certificates does not call, unless a proxy in front has another certificate", Setting: setting,
 			Change: another,
 		})
 	}

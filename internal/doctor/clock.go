@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Clock is what somebody else's clock showed at a moment between two of ours.
+// Clock is a reading of another clock between two readings of the own one.
 type Clock struct {
 	// Whose it is, as in "the clock of …".
 	Whose string
@@ -40,20 +40,20 @@ func (c Clock) Findings() []Finding {
 	skew := c.Skew()
 	f := Finding{
 		Severity: Warning,
-		Why: "times in events, windows of keys, watching of overdue jobs and the age at which NATS drops events " +
-			"go by different clocks; one of the two is wrong",
-		Change: "start time synchronisation here or there: `timedatectl set-ntp true`",
+		Why: "times in events, validity of keys, detection of overdue jobs and the age limit of NATS streams " +
+			"depend on different clocks; one of the two is wrong",
+		Change: "start time synchronisation on the machine with the wrong clock: `timedatectl set-ntp true`",
 	}
 	switch abs := skew.Abs(); {
 	case abs > clockWrong:
 		f.Severity = Error
 	case abs <= clockOff:
-		return []Finding{{What: fmt.Sprintf("our clock and that of %s agree", c.Whose)}}
+		return []Finding{{What: fmt.Sprintf("the clocks of this machine and of %s agree", c.Whose)}}
 	}
 	way := "ahead of"
 	if skew < 0 {
 		way = "behind"
 	}
-	f.What = fmt.Sprintf("the clock of %s is %v %s ours", c.Whose, skew.Abs().Round(time.Second), way)
+	f.What = fmt.Sprintf("the clock of %s is %v %s the clock of this machine", c.Whose, skew.Abs().Round(time.Second), way)
 	return []Finding{f}
 }

@@ -16,7 +16,7 @@ type Disk struct {
 	Kind string
 }
 
-// The kinds of file systems that are told apart.
+// The kinds of file systems that are distinguished.
 const (
 	inMemory  = "memory"
 	onNetwork = "network"
@@ -50,13 +50,13 @@ func (d Disk) kind() []Finding {
 	switch d.Kind {
 	case inMemory:
 		f.Severity, f.What = Error, "the store is in memory: "+d.Folder
-		f.Why = "every event is gone when the machine restarts, whatever was answered"
+		f.Why = "every event is lost when the machine restarts, although its callback was answered 200"
 	case inLayer:
-		f.Severity, f.What = Warning, "the store is in a container's own layer: "+d.Folder
-		f.Why, f.Change = "it goes when the container is replaced", "folder: a volume that outlives the container"
+		f.Severity, f.What = Warning, "the store is in the writable layer of a container: "+d.Folder
+		f.Why, f.Change = "it is deleted with the container", "folder: a path on a volume"
 	case onNetwork:
 		f.Severity, f.What = Warning, "the store is on a network file system: "+d.Folder
-		f.Why = "file locks and fsync mean less there: two receivers might open it at once, and what is on disk is another machine's word"
+		f.Why = "file locks and fsync are less reliable there: two receivers might open the store at once, and an acknowledged event may not be on disk"
 	default:
 		return nil
 	}
@@ -67,19 +67,19 @@ func (d Disk) room(g Growth) Finding {
 	attempts := max(g.AttemptsMax-g.Attempts, 0)
 	events := g.growth()
 	f := Finding{
-		What:   fmt.Sprintf("%s are free for the store in %s", size(d.Free), d.Folder),
+		What:   fmt.Sprintf("%s of disk space are free for the store in %s", size(d.Free), d.Folder),
 		Why:    "when the disk is full, every callback is answered 503, and the platform gives up after some hours",
-		Change: "make room, or keep less: nats.jobs_max_age, nats.attempts_max_bytes",
+		Change: "free disk space, or keep less: nats.jobs_max_age, nats.attempts_max_bytes",
 	}
 	switch {
 	case d.Free < leastFree:
 		f.Severity = Error
 	case d.Free < attempts+leastFree:
 		f.Severity = Warning
-		f.What += fmt.Sprintf(", and refused callbacks alone may take %s more", size(attempts))
+		f.What += fmt.Sprintf(", and records of refused callbacks may take %s more", size(attempts))
 	case events > 0 && d.Free < events+attempts+leastFree:
 		f.Severity = Warning
-		f.What += fmt.Sprintf(", and at the pace until now events will take %s more", size(events))
+		f.What += fmt.Sprintf(", and at the current rate events will take %s more", size(events))
 	default:
 		f.Why, f.Change = "", ""
 	}

@@ -16,7 +16,7 @@ var kinds = map[int64]string{
 func MeasureDisk(folder string) (Disk, error) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(folder, &s); err != nil {
-		return Disk{}, fmt.Errorf("looking at the file system of %s: %w", folder, err)
+		return Disk{}, fmt.Errorf("reading the file system of %s: %w", folder, err)
 	}
 	return Disk{Folder: folder, Free: int64(s.Bavail) * int64(s.Bsize), Kind: kinds[int64(s.Type)&0xffffffff]}, nil //nolint:unconvert // the types differ by architecture
 }

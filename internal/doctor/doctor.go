@@ -1,10 +1,10 @@
-// Package doctor judges what an installation is like before it matters: it takes plain
-// facts, and functions that find some out, and returns findings, each with what is so, why
-// it matters and the line to change.
+// Package doctor checks an installation before a problem matters: it takes plain facts, and
+// functions that find some facts, and returns findings, each with the fact, why it matters and the
+// line to change.
 //
-// It knows no configuration, no NATS and no secret, changes nothing but a file that it
-// makes and removes again to measure a disk, and repairs nothing. What it cannot look at it
-// says.
+// It knows no configuration, no NATS and no secret, changes nothing but a file that it makes and
+// removes again to measure a disk, and repairs nothing. It reports each check that it could not
+// make.
 package doctor
 
 import (
@@ -24,7 +24,7 @@ const (
 	OK Severity = iota
 	// Note is worth knowing, and right for some.
 	Note
-	// Warning is a risk that somebody should have chosen.
+	// Warning is a risk that should be a decision of the operator.
 	Warning
 	// Error will lose or refuse something, or does already.
 	Error
@@ -41,7 +41,7 @@ type Finding struct {
 	// Check is what was looked at: one word that does not change.
 	Check    string   `json:"check"`
 	Severity Severity `json:"severity"`
-	// What is so; Why it matters, which an OK may leave out.
+	// The fact; Why it matters, which an OK may leave out.
 	What string `json:"what"`
 	Why  string `json:"why,omitempty"`
 	// Setting is the path in the configuration of what to change; empty if it is elsewhere.
@@ -96,13 +96,13 @@ func answer(late context.Context, said <-chan []Finding, timeout time.Duration) 
 	default:
 	}
 	return []Finding{{
-		Severity: Warning, What: fmt.Sprintf("not looked at: it took longer than %v", timeout),
-		Why: "what hangs for the doctor may hang for the receiver", Change: "receiver doctor --timeout 1m",
+		Severity: Warning, What: fmt.Sprintf("not checked: it took longer than %v", timeout),
+		Why: "the receiver may hang at the same place", Change: "receiver doctor --timeout 1m",
 	}}
 }
 
 // Unseen is the finding that something could not be looked at.
-func Unseen(why string) []Finding { return []Finding{{Severity: Note, What: "not looked at: " + why}} }
+func Unseen(why string) []Finding { return []Finding{{Severity: Note, What: "not checked: " + why}} }
 
 // Worst returns the severity of the worst finding, OK if there is none.
 func Worst(findings []Finding) Severity {

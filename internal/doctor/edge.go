@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"receiver/internal/publish/schema"
 )
 
 // Edge is how an edge stands to its hub.
@@ -13,7 +15,7 @@ type Edge struct {
 	// Err is why the hub cannot be asked; nil if it was.
 	Err error
 	// Hub are the streams there.
-	Hub []Stream
+	Hub []schema.StreamFacts
 	// Behind is what the hub does not have yet.
 	Behind []Behind
 }
@@ -32,25 +34,25 @@ const lateAfter = time.Minute
 // Findings judges whether what is received here comes to the hub.
 func (e Edge) Findings(now time.Time) []Finding {
 	if e.Stopped {
-		return Unseen("no receiver runs here, and the line to the hub is its")
+		return Unseen("no receiver runs here, so there is no link to the hub")
 	}
 	found := e.hub()
-	waits := "everything is at the hub"
+	waits := "all records are at the hub"
 	late := false
 	var parts []string
 	for _, b := range e.Behind {
 		if b.Records > 0 {
 			age := now.Sub(b.Oldest)
-			parts = append(parts, fmt.Sprintf("%d records of %s, the oldest for %s", b.Records, b.Stream, span(max(age, time.Second))))
+			parts = append(parts, fmt.Sprintf("%d records of %s, the oldest waiting for %s", b.Records, b.Stream, span(max(age, time.Second))))
 			late = late || age > lateAfter
 		}
 	}
 	if len(parts) > 0 {
-		waits = "the hub does not have yet " + strings.Join(parts, ", ")
+		waits = "not at the hub yet: " + strings.Join(parts, ", ")
 	}
 	f := Finding{What: waits}
 	if e.Err == nil && late {
-		f.Severity, f.Why, f.Change = Warning, "the line is up, so they should be there", "see the log of `receiver serve` for what the hub says"
+		f.Severity, f.Why, f.Change = Warning, "the link is up, so they should be there", "see the log of `receiver serve` for the errors of the hub"
 	}
 	return append(found, f)
 }
@@ -60,8 +62,8 @@ func (e Edge) hub() []Finding {
 	if e.Err != nil {
 		return []Finding{{
 			Severity: Warning, What: fmt.Sprintf("the hub does not answer: %v", e.Err),
-			Why:     "callbacks are stored here and wait; consumers at the hub see nothing new",
-			Setting: "nats.urls", Change: "urls: where the hub listens for leaf nodes, with credentials_file, tls and domain as it asks for",
+			Why:     "callbacks are stored here and wait; consumers at the hub get no new events",
+			Setting: "nats.urls", Change: "urls: the leaf node addresses of the hub, with its credentials_file, tls and domain",
 		}}
 	}
 	var found []Finding
@@ -69,23 +71,23 @@ func (e Edge) hub() []Finding {
 		switch {
 		case s.Missing:
 			found = append(found, Finding{
-				Severity: Warning, What: "the hub has no stream " + s.Name, Why: "nothing is forwarded to it until it is there",
-				Change: "start a receiver with nats.mode external at the hub, or let the edge's credentials make it: docs/edge.md",
+				Severity: Warning, What: "the hub has no stream " + s.Name, Why: "nothing is forwarded until the stream exists",
+				Change: "start a receiver with nats.mode external at the hub, or allow the edge's credentials to make it: docs/edge.md",
 			})
 		case len(s.Breaking) > 0:
 			found = append(found, Finding{
 				Severity: Error, What: fmt.Sprintf("nothing is forwarded to the hub's stream %s: %s", s.Name, strings.Join(s.Breaking, ", ")),
-				Why: "uniqueness or keeping could not be promised on it", Change: "receiver streams plan, by a receiver at the hub",
+				Why: "it cannot guarantee that events are unique and kept", Change: "run `receiver streams plan` at the hub",
 			})
 		case len(s.Other) > 0:
 			found = append(found, Finding{
-				Severity: Note, What: fmt.Sprintf("the hub's stream %s is not as configured here: %s", s.Name, strings.Join(s.Other, ", ")),
-				Why: "an edge uses it as it is; what counts is the configuration at the hub",
+				Severity: Note, What: fmt.Sprintf("the hub's stream %s differs from the configuration here: %s", s.Name, strings.Join(s.Other, ", ")),
+				Why: "an edge uses the stream unchanged; the configuration at the hub applies",
 			})
 		}
 	}
 	if len(found) == 0 {
-		found = []Finding{{What: "the hub answers, and its streams can take everything"}}
+		found = []Finding{{What: "the hub answers, and its streams accept all records"}}
 	}
 	return found
 }

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"receiver/internal/doctor"
+	"receiver/internal/publish/schema"
 )
 
-func TestTheLineToTheHubIsJudged(t *testing.T) {
+func TestLinkToTheHub(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	whole := []doctor.Stream{{Name: "JOBS"}, {Name: "ATTEMPTS"}}
+	whole := []schema.StreamFacts{{Name: "JOBS"}, {Name: "ATTEMPTS"}}
 	waiting := []doctor.Behind{{Stream: "JOBS", Records: 7, Oldest: now.Add(-2 * time.Hour)}, {Stream: "ATTEMPTS"}}
 	for _, tt := range []struct {
 		name string
@@ -19,14 +20,14 @@ func TestTheLineToTheHubIsJudged(t *testing.T) {
 		want doctor.Severity
 		says string
 	}{
-		{"well", doctor.Edge{Hub: whole, Behind: []doctor.Behind{{Stream: "JOBS"}}}, doctor.OK, "everything is at the hub"},
+		{"well", doctor.Edge{Hub: whole, Behind: []doctor.Behind{{Stream: "JOBS"}}}, doctor.OK, "all records are at the hub"},
 		{"busy", doctor.Edge{Hub: whole, Behind: []doctor.Behind{{Stream: "JOBS", Records: 1, Oldest: now}}}, doctor.OK, "1 records of JOBS"},
 		{"cut", doctor.Edge{Err: errors.New("no responders"), Behind: waiting}, doctor.Warning, "the hub does not answer: no responders"},
-		{"cut, what waits", doctor.Edge{Err: errors.New("no responders"), Behind: waiting}, doctor.Warning, "7 records of JOBS, the oldest for 2.0 h"},
+		{"cut, what waits", doctor.Edge{Err: errors.New("no responders"), Behind: waiting}, doctor.Warning, "7 records of JOBS, the oldest waiting for 2.0 h"},
 		{"stuck", doctor.Edge{Hub: whole, Behind: waiting}, doctor.Warning, "7 records of JOBS"},
-		{"no stream", doctor.Edge{Hub: []doctor.Stream{{Name: "JOBS", Missing: true}}}, doctor.Warning, "no stream JOBS"},
-		{"a stream that drops", doctor.Edge{Hub: []doctor.Stream{{Name: "JOBS", Breaking: []string{"max_msgs is 10"}}}}, doctor.Error, "max_msgs is 10"},
-		{"other limits", doctor.Edge{Hub: []doctor.Stream{{Name: "JOBS", Other: []string{"num_replicas is 3"}}}}, doctor.Note, "num_replicas is 3"},
+		{"no stream", doctor.Edge{Hub: []schema.StreamFacts{{Name: "JOBS", Missing: true}}}, doctor.Warning, "no stream JOBS"},
+		{"a stream that drops", doctor.Edge{Hub: []schema.StreamFacts{{Name: "JOBS", Breaking: []string{"max_msgs is 10"}}}}, doctor.Error, "max_msgs is 10"},
+		{"other limits", doctor.Edge{Hub: []schema.StreamFacts{{Name: "JOBS", Other: []string{"num_replicas is 3"}}}}, doctor.Note, "num_replicas is 3"},
 		{"stopped", doctor.Edge{Stopped: true}, doctor.Note, "no receiver runs here"},
 	} {
 		found := tt.edge.Findings(now)

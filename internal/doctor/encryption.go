@@ -8,7 +8,7 @@ type Encryption struct {
 	// to read them with, and Readable whether it is one of the recipients'.
 	Recipients         int
 	Identity, Readable bool
-	// Aside are sources that put callbacks aside.
+	// Aside are sources that quarantine callbacks.
 	Aside []string
 }
 
@@ -18,9 +18,9 @@ func (e Encryption) Findings() []Finding {
 	switch {
 	case e.Recipients == 0 && e.Identity:
 		return []Finding{{
-			Severity: Note, What: "bodies are stored in clear, though there is an identity to decrypt them with",
-			Why:     "it reads what was encrypted before; what comes now is not",
-			Setting: "encryption.recipients", Change: "recipients: [the public key of the identity]; or remove the identity when nothing encrypted is left",
+			Severity: Note, What: "bodies are stored without encryption, although an identity is configured",
+			Why:     "the identity decrypts earlier bodies; new bodies are not encrypted",
+			Setting: "encryption.recipients", Change: "recipients: [the public key of the identity]; or remove the identity when no encrypted body is left",
 		}}
 	case e.Recipients == 0:
 		return nil
@@ -28,34 +28,34 @@ func (e Encryption) Findings() []Finding {
 	var found []Finding
 	if e.Recipients == 1 {
 		found = append(found, Finding{
-			Severity: Note, What: "bodies are encrypted to one key only",
-			Why:     "with its identity lost, every body is",
-			Setting: "encryption.recipients", Change: "recipients: a second one, whose identity is kept in a safe",
+			Severity: Note, What: "bodies are encrypted to only one key",
+			Why:     "if its identity is lost, all bodies are lost",
+			Setting: "encryption.recipients", Change: "recipients: add a second one, and keep its identity in a safe place",
 		})
 	}
 	switch {
 	case !e.Identity:
 		found = append(found, Finding{
-			Severity: Note, What: fmt.Sprintf("bodies are encrypted to %s, and nothing here can read them", keys(e.Recipients)),
-			Why: "so who takes this machine gets none; `audit verify` leaves their signatures unchecked, and `audit show`, `audit reverify`, " +
-				"`jobs release` and `jobs errors` have nothing to read",
-			Change: "--identity-file with these commands, from where the identity is kept",
+			Severity: Note, What: fmt.Sprintf("bodies are encrypted to %s, and cannot be decrypted here", keys(e.Recipients)),
+			Why: "an attacker on this machine cannot read them; but `audit verify` does not check their signatures, and `audit show`, " +
+				"`audit reverify`, `jobs release` and `jobs errors` cannot read them",
+			Change: "give these commands --identity-file",
 		})
 		for _, source := range e.Aside {
 			found = append(found, Finding{
-				Severity: Warning, What: fmt.Sprintf("source %s puts callbacks aside, and their bodies cannot be read again here", source),
-				Why:     "one that overtook the answer to its submission is not released when that comes; its job ends when the platform is asked after it",
+				Severity: Warning, What: fmt.Sprintf("source %s quarantines callbacks, and their bodies cannot be decrypted here", source),
+				Why:     "a callback that arrives before the response to its submission is not released; its job is finished by polling the platform",
 				Setting: identity, Change: "identity: file:identity.txt, or unexpected_jobs: accept at the source",
 			})
 		}
 	case !e.Readable:
 		found = append(found, Finding{
-			Severity: Warning, What: "bodies are encrypted to other keys than that of the identity",
-			Why:     "what is stored from now on cannot be read here",
-			Setting: identity, Change: "identity: that of one of the recipients, or add its public key to them",
+			Severity: Warning, What: "the identity belongs to none of the recipients",
+			Why:     "new bodies cannot be decrypted here",
+			Setting: identity, Change: "identity: that of one of the recipients; or add its public key to the recipients",
 		})
 	default:
-		found = append(found, Finding{What: fmt.Sprintf("bodies are encrypted to %s, and can be read here", keys(e.Recipients))})
+		found = append(found, Finding{What: fmt.Sprintf("bodies are encrypted to %s, and can be decrypted here", keys(e.Recipients))})
 	}
 	return found
 }

@@ -10,7 +10,7 @@ import (
 // File is a file or folder that not everybody may read or change.
 type File struct {
 	Path string
-	// What it is, as in "the secret file …".
+	// The kind of file, as in "the secret file …".
 	What string
 	// Secret is false for what everybody may read, but not change.
 	Secret bool
@@ -51,7 +51,7 @@ func Files(files []File) []Finding {
 		}
 	}
 	if len(found) == 0 {
-		return []Finding{{What: fmt.Sprintf("%d files and folders are for their owner alone", there)}}
+		return []Finding{{What: fmt.Sprintf("%d files and folders are accessible only to their owner", there)}}
 	}
 	return found
 }
@@ -70,14 +70,14 @@ func (f File) finding() (Finding, bool) {
 	case errors.Is(f.Err, fs.ErrNotExist):
 		return Finding{}, false
 	case f.Err != nil:
-		found.What, found.Why = fmt.Sprintf("%s cannot be looked at: %v", name, f.Err), "the receiver could not use it either"
+		found.What, found.Why = fmt.Sprintf("%s cannot be checked: %v", name, f.Err), "the receiver cannot use it either"
 	case f.Mode&othersWrite != 0:
 		found.Severity = Error
-		found.What, found.Why = name+" can be changed by everybody on this machine", "who changes it decides what the receiver believes"
+		found.What, found.Why = name+" can be changed by every user of this machine", "a changed file decides what the receiver trusts"
 	case f.Mode&groupWrite != 0:
-		found.What, found.Why = name+" can be changed by its group", "who changes it decides what the receiver believes"
+		found.What, found.Why = name+" can be changed by its group", "a changed file decides what the receiver trusts"
 	case f.Secret && f.Mode&anybodyRead != 0:
-		found.What, found.Why = fmt.Sprintf("%s can be read by others (mode %04o)", name, f.Mode.Perm()), "who reads a signature key or a token can do what it is for"
+		found.What, found.Why = fmt.Sprintf("%s can be read by others (mode %04o)", name, f.Mode.Perm()), "a user who reads a key or a token can use it"
 	default:
 		return Finding{}, false
 	}

@@ -96,11 +96,11 @@ func (f Fsync) Findings(always bool) []Finding {
 		found.What += "; callbacks do not wait for it"
 		return []Finding{found}
 	}
-	found.What += fmt.Sprintf(": about %d callbacks a second one after the other, %d when %d come at once", alone, together, crowd)
+	found.What += fmt.Sprintf(": about %d callbacks a second one after another, %d with %d at the same time", alone, together, crowd)
 	slow := Finding{
 		Severity: Warning, What: found.What,
 		Why:     "each callback waits for the disk, and is answered 503 when that takes longer than limits.publish_timeout",
-		Setting: "nats.embedded.folder", Change: "folder: a faster disk, best one with a write cache that survives the loss of power",
+		Setting: "nats.embedded.folder", Change: "folder: a path on a faster disk, best with a write cache that survives a power failure",
 	}
 	switch {
 	case f.Median > fsyncTooSlow:
@@ -110,11 +110,11 @@ func (f Fsync) Findings(always bool) []Finding {
 		return []Finding{slow}
 	case f.Median < fsyncUnreal:
 		found.Severity = Note
-		found.Why = "no disk is that fast: memory or a cache answers, and what it holds must survive the loss of power for a 200 to mean anything"
+		found.Why = "no disk is this fast: memory or a cache answers. Unless it survives a power failure, events whose callbacks were answered 200 can be lost"
 	case !f.Staged:
 		found.Severity = Note
-		found.Why = "there is no file system in memory where many callbacks at once could be staged, so that each batch of them has four fsyncs instead of one"
-		found.Change = "where it can be had, a tmpfs on /dev/shm of 64 MiB; it keeps nothing that was acknowledged"
+		found.Why = "no file system in memory is available for staging, so each batch of callbacks needs four fsyncs instead of one"
+		found.Change = "provide a tmpfs on /dev/shm of 64 MiB if possible; no acknowledged event is kept only there"
 	}
 	return []Finding{found}
 }

@@ -40,15 +40,15 @@ func Keys(keys []Key) []Finding {
 	for i, k := range keys {
 		if k.Bytes > longestKey {
 			found = append(found, k.finding(fmt.Sprintf("has %d bytes", k.Bytes),
-				"the platform can store 128 characters: what it signs with is another key", "a key of 128 characters at most, here and at the platform"))
+				"the platform stores at most 128 characters, so it signs with another key", "use a key of at most 128 characters, here and at the platform"))
 		}
 		if k.Bytes < shortestKey {
-			found = append(found, k.finding(fmt.Sprintf("has %d bytes only", k.Bytes),
-				"whoever sees one signed callback can try out short keys, and then forge any", "32 random characters, such as `openssl rand -hex 16` prints, here and at the platform"))
+			found = append(found, k.finding(fmt.Sprintf("has only %d bytes", k.Bytes),
+				"an attacker with one signed callback can find a short key by trial, and then forge callbacks", "use 32 random characters, such as the output of `openssl rand -hex 16`, here and at the platform"))
 		}
 		if k.Spaced {
-			found = append(found, k.finding("has white space around it", "it counts as part of the key, and the platform's field may have lost it",
-				"the key as the platform has it: of a file, exactly one line end is removed"))
+			found = append(found, k.finding("has white space around it", "it is part of the key here, but the platform may have removed it",
+				"use the key as the platform has it; exactly one line end is removed from a key file"))
 		}
 		same := slices.IndexFunc(keys[:i], func(other Key) bool { return other.Same == k.Same })
 		if same < 0 {
@@ -56,14 +56,14 @@ func Keys(keys []Key) []Finding {
 		}
 		other := keys[same]
 		if other.Source == k.Source {
-			found = append(found, k.finding("is the same as "+other.Name, "removing one of them changes nothing", "remove one of the two"))
+			found = append(found, k.finding("is the same as "+other.Name, "removing one of them has no effect", "remove one of the two"))
 		} else {
 			found = append(found, k.finding("is also that of source "+other.Source,
-				"a callback signed for one of them verifies at the other's address", "a key of its own for each source, here and at the platform"))
+				"a callback signed for one source is accepted at the other", "use a different key for each source, here and at the platform"))
 		}
 	}
 	if len(found) == 0 {
-		return []Finding{{What: fmt.Sprintf("%d signature keys are of a length that the platform can store, and all different", len(keys))}}
+		return []Finding{{What: fmt.Sprintf("%d signature keys have a length that the platform can store, and are all different", len(keys))}}
 	}
 	return found
 }
@@ -83,19 +83,19 @@ func Windows(keys []Key, now time.Time) []Finding {
 		switch {
 		case k.NotAfter.IsZero():
 		case left <= 0:
-			found = append(found, k.finding("ended "+k.NotAfter.UTC().Format(time.RFC3339),
-				"it verifies all the same until it is removed, also for whoever else has it",
-				"remove it once `receiver keys list` shows no use: `receiver keys retire`"))
+			found = append(found, k.finding("expired at "+k.NotAfter.UTC().Format(time.RFC3339),
+				"it is still accepted until it is removed, also from anyone else who has it",
+				"remove it when `receiver keys retire` says that it is safe"))
 		case left <= windowSoon && !followed(k, keys):
-			found = append(found, k.finding(fmt.Sprintf("ends in %s, and no other key goes on after it", span(left)),
-				"if the platform changes its key then, no callback verifies", "add the next key now, as docs/keys.md says"))
+			found = append(found, k.finding(fmt.Sprintf("expires in %s, and no other key is valid after it", span(left)),
+				"if the platform changes its key then, every callback is refused", "add the next key now, as described in docs/keys.md"))
 		}
 	}
 	for _, source := range sources {
 		if !open[source] {
 			found = append(found, Finding{
-				Severity: Warning, What: "source " + source + " has no key whose time is now",
-				Why:     "its keys verify all the same, but one of the dates is wrong, or a key is missing",
+				Severity: Warning, What: "source " + source + " has no key that is valid now by its dates",
+				Why:     "its keys are still accepted, but one of the dates is wrong, or a key is missing",
 				Setting: "sources." + source + ".signature_keys", Change: "correct not_before and not_after, or add the key in use",
 			})
 		}

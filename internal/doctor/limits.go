@@ -11,8 +11,8 @@ const (
 // FileLimit judges how many files and connections a process may have open at once.
 func FileLimit(limit uint64) Finding {
 	f := Finding{
-		Severity: Warning, What: fmt.Sprintf("a process of this shell may have %d files open", limit),
-		Why:    "each connection takes one, and the store some hundred: at the limit callbacks find no listener",
+		Severity: Warning, What: fmt.Sprintf("a process of this shell may open %d files", limit),
+		Why:    "each connection needs one, and the store about a hundred; at the limit no callback can connect",
 		Change: "LimitNOFILE=65536 in the service's unit, or `ulimit -n 65536` before `receiver serve`",
 	}
 	switch {

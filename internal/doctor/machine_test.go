@@ -17,11 +17,11 @@ func TestDisk(t *testing.T) {
 	growth := doctor.Growth{AttemptsMax: gib, Attempts: gib / 2, Events: gib, Over: 10 * 24 * time.Hour, EventsAge: 90 * 24 * time.Hour}
 	disk := func(free int64) []doctor.Finding { return doctor.Disk{Folder: "/d", Free: free}.Findings(growth) }
 	hold(t, []row{
-		{"room for all", disk(9 * gib), doctor.OK, "9 GiB are free", ""},
+		{"room for all", disk(9 * gib), doctor.OK, "9 GiB of disk space are free", ""},
 		{"events will not fit", disk(8 * gib), doctor.Warning, "events will take 8 GiB more", ""},
-		{"attempts do not fit", disk(gib / 2), doctor.Warning, "refused callbacks alone may take 512 MiB more", ""},
-		{"full", disk(255 << 20), doctor.Error, "255 MiB are free", ""},
-		{"nothing known", doctor.Disk{Free: gib}.Findings(doctor.Growth{}), doctor.OK, "1 GiB are free", ""},
+		{"attempts do not fit", disk(gib / 2), doctor.Warning, "records of refused callbacks may take 512 MiB more", ""},
+		{"full", disk(255 << 20), doctor.Error, "255 MiB of disk space are free", ""},
+		{"nothing known", doctor.Disk{Free: gib}.Findings(doctor.Growth{}), doctor.OK, "1 GiB of disk space are free", ""},
 		{"too early to tell", doctor.Disk{Free: gib}.Findings(doctor.Growth{Events: gib, Over: time.Hour, EventsAge: 2160 * time.Hour}), doctor.OK, "free", ""},
 		{"memory", doctor.Disk{Free: gib, Kind: "memory"}.Findings(doctor.Growth{}), doctor.Error, "in memory", "nats.embedded.folder"},
 		{"network", doctor.Disk{Free: gib, Kind: "network"}.Findings(doctor.Growth{}), doctor.Warning, "network", "nats.embedded.folder"},
@@ -70,9 +70,9 @@ func TestFsync(t *testing.T) {
 	}
 	onDisk := doctor.Fsync{Median: 10 * time.Millisecond, Times: 40}
 	hold(t, []row{
-		{"an SSD", always(500 * time.Microsecond), doctor.OK, "fsync takes 500µs here (median of 40; the worst 1ms): about 2000 callbacks a second one after the other, 25000 when 64 come at once", ""},
-		{"a disk", always(10 * time.Millisecond), doctor.OK, "about 100 callbacks a second one after the other, 6400 when", ""},
-		{"no memory to stage in", onDisk.Findings(true), doctor.Note, "about 100 callbacks a second one after the other, 1600 when", ""},
+		{"an SSD", always(500 * time.Microsecond), doctor.OK, "fsync takes 500µs here (median of 40; the worst 1ms): about 2000 callbacks a second one after another, 25000 with 64 at the same time", ""},
+		{"a disk", always(10 * time.Millisecond), doctor.OK, "about 100 callbacks a second one after another, 6400 with", ""},
+		{"no memory to stage in", onDisk.Findings(true), doctor.Note, "about 100 callbacks a second one after another, 1600 with", ""},
 		{"no memory, and none wanted", onDisk.Findings(false), doctor.OK, "callbacks do not wait for it", ""},
 		{"a slow disk", always(60 * time.Millisecond), doctor.Warning, "about 16 callbacks", "nats.embedded.folder"},
 		{"a hopeless disk", always(2 * time.Second), doctor.Error, "fsync takes 2s", "nats.embedded.folder"},
@@ -85,9 +85,9 @@ func TestFsync(t *testing.T) {
 func TestFileLimit(t *testing.T) {
 	one := func(n uint64) []doctor.Finding { return []doctor.Finding{doctor.FileLimit(n)} }
 	hold(t, []row{
-		{"usual", one(1 << 20), doctor.OK, "1048576 files open", ""},
-		{"tight", one(4095), doctor.Warning, "4095 files open", ""},
-		{"few", one(1023), doctor.Error, "1023 files open", ""},
+		{"usual", one(1 << 20), doctor.OK, "open 1048576 files", ""},
+		{"tight", one(4095), doctor.Warning, "open 4095 files", ""},
+		{"few", one(1023), doctor.Error, "open 1023 files", ""},
 	})
 	if n, err := doctor.MaxFiles(); err != nil || n == 0 {
 		t.Errorf("MaxFiles = %d, %v", n, err)
@@ -123,13 +123,13 @@ func TestFiles(t *testing.T) {
 	hold(t, []row{
 		{"private", judge(put("private.key", 0o600), true), doctor.OK, "1 files and folders", ""},
 		{"readable", judge(open, true), doctor.Warning, "open.key can be read by others (mode 0644)", ""},
-		{"readable and no secret", judge(open, false), doctor.OK, "for their owner alone", ""},
+		{"readable and no secret", judge(open, false), doctor.OK, "accessible only to their owner", ""},
 		{"writable by the group", judge(put("group.key", 0o620), true), doctor.Warning, "changed by its group", ""},
-		{"writable by all", judge(put("all.key", 0o602), false), doctor.Error, "changed by everybody", ""},
-		{"a folder", judge(dir("store", 0o700), true), doctor.OK, "for their owner alone", ""},
+		{"writable by all", judge(put("all.key", 0o602), false), doctor.Error, "changed by every user", ""},
+		{"a folder", judge(dir("store", 0o700), true), doctor.OK, "accessible only to their owner", ""},
 		{"an open folder", judge(dir("open", 0o755), true), doctor.Warning, "open can be read by others (mode 0755)", ""},
-		{"not there", judge(filepath.Join(folder, "none"), true), doctor.OK, "for their owner alone", ""},
-		{"not to be looked at", judge(filepath.Join(open, "below"), true), doctor.Warning, "cannot be looked at", ""},
+		{"not there", judge(filepath.Join(folder, "none"), true), doctor.OK, "accessible only to their owner", ""},
+		{"not to be looked at", judge(filepath.Join(open, "below"), true), doctor.Warning, "cannot be checked", ""},
 	})
 	if f := judge(open, true)[0]; f.Change != "chmod 600 "+open {
 		t.Errorf("the change is %q, want the exact command", f.Change)

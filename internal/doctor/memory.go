@@ -11,7 +11,7 @@ type Memory struct {
 	Bodies, Used int64
 }
 
-// What a receiver takes at its peak: so many times the bodies that come in, and so much besides.
+// The peak memory of a receiver: a multiple of the bodies under way, and a constant.
 const (
 	memoryTimes  = 3
 	memoryBeside = 100 << 20
@@ -23,18 +23,18 @@ func (m Memory) Findings() []Finding {
 	mib := func(n int64) int64 { return n >> 20 }
 	switch {
 	case m.Total == 0:
-		return []Finding{{What: fmt.Sprintf("how much memory there is cannot be told here; limits.bodies wants %d MiB at its peak", mib(needed))}}
+		return []Finding{{What: fmt.Sprintf("the available memory is unknown; limits.bodies needs %d MiB at its peak", mib(needed))}}
 	case m.Total >= needed:
-		return []Finding{{What: fmt.Sprintf("%d MiB of memory (by %s) are enough for limits.bodies, which wants %d at its peak", mib(m.Total), m.By, mib(needed))}}
+		return []Finding{{What: fmt.Sprintf("%d MiB of memory (by %s) are enough for limits.bodies, which needs %d MiB at its peak", mib(m.Total), m.By, mib(needed))}}
 	}
 	f := Finding{
 		Severity: Warning, Setting: "limits.bodies",
-		What:   fmt.Sprintf("limits.bodies of %d MiB wants %d MiB of memory at its peak, and there are %d (by %s)", mib(m.Bodies), mib(needed), mib(m.Total), m.By),
-		Why:    fmt.Sprintf("only %d MiB of bodies are taken at once; more are answered 503, so that the process is not killed", mib(m.Used)),
+		What:   fmt.Sprintf("limits.bodies of %d MiB needs %d MiB of memory at its peak, but only %d MiB are available (by %s)", mib(m.Bodies), mib(needed), mib(m.Total), m.By),
+		Why:    fmt.Sprintf("the receiver uses only %d MiB for bodies at once and answers 503 beyond that, so that the process is not killed", mib(m.Used)),
 		Change: fmt.Sprintf("give the process %d MiB of memory, or limits.bodies: %dMiB", mib(needed), max(mib(m.Used), 1)),
 	}
 	if m.Used == m.Bodies {
-		f.Why = "with many large bodies at once the process may be killed for its memory"
+		f.Why = "many large bodies at once may exceed the memory, and the process may be killed"
 	}
 	return []Finding{f}
 }

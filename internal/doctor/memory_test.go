@@ -12,8 +12,8 @@ func TestMemory(t *testing.T) {
 	}
 	hold(t, []row{
 		{"enough", of(868, 256, 217), doctor.OK, "868 MiB of memory (by the cgroup) are enough", ""},
-		{"a container that is too small", of(512, 256, 128), doctor.Warning, "wants 868 MiB of memory at its peak, and there are 512", "limits.bodies"},
-		{"one for a single body", of(64, 32, 32), doctor.Warning, "wants 196 MiB", "limits.bodies"},
-		{"not known", of(0, 256, 256), doctor.OK, "cannot be told here", ""},
+		{"a container that is too small", of(512, 256, 128), doctor.Warning, "needs 868 MiB of memory at its peak, but only 512 MiB", "limits.bodies"},
+		{"one for a single body", of(64, 32, 32), doctor.Warning, "needs 196 MiB", "limits.bodies"},
+		{"not known", of(0, 256, 256), doctor.OK, "memory is unknown", ""},
 	})
 }

@@ -19,7 +19,7 @@ type Platform struct {
 }
 
 // away is why it matters that the platform cannot be asked.
-const away = "no job can be submitted, and none that does not call back can be asked after; callbacks are received all the same"
+const away = "jobs can be neither submitted nor polled; callbacks are still received"
 
 // Look asks the platform with the source's secrets.
 func (p Platform) Look(ctx context.Context) []Finding {
@@ -27,28 +27,28 @@ func (p Platform) Look(ctx context.Context) []Finding {
 	if !p.Secrets {
 		return []Finding{{
 			Severity: Note, What: "source " + p.Source + " has no element_token or no user_secret",
-			Why:     "it receives callbacks, but submits no job and asks after none that did not call back",
+			Why:     "it receives callbacks, but can neither submit nor poll jobs",
 			Setting: setting + ".element_token", Change: "element_token: env:ELEMENT_TOKEN",
 		}}
 	}
 	n, err := p.Objects(ctx)
 	switch {
 	case err == nil:
-		return []Finding{{What: fmt.Sprintf("source %s: the platform takes its secrets and knows %d objects", p.Source, n)}}
+		return []Finding{{What: fmt.Sprintf("source %s: the platform accepts the secrets and lists %d objects", p.Source, n)}}
 	case p.Refused(err):
 		return []Finding{{
-			Severity: Error, What: fmt.Sprintf("source %s: the platform does not take its secrets: %v", p.Source, err),
-			Why:     "no job can be submitted, and none that does not call back can be asked after",
+			Severity: Error, What: fmt.Sprintf("source %s: the platform refuses the secrets: %v", p.Source, err),
+			Why:     "jobs can be neither submitted nor polled",
 			Setting: setting + ".element_token", Change: "element_token and user_secret as the platform shows them for this instance",
 		}}
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return []Finding{{
-			Severity: Error, What: fmt.Sprintf("source %s: the certificate of %s is not believed: %v", p.Source, p.BaseURL, err), Why: away,
-			Setting: setting + ".tls.ca_file", Change: "ca_file: a PEM file with the authority that made the certificate, if it is yours or your proxy's",
+			Severity: Error, What: fmt.Sprintf("source %s: the certificate of %s is not trusted: %v", p.Source, p.BaseURL, err), Why: away,
+			Setting: setting + ".tls.ca_file", Change: "ca_file: a PEM file with the authority of the certificate, if it is your own or that of your proxy",
 		}}
 	}
 	return []Finding{{
-		Severity: Error, What: fmt.Sprintf("source %s: %s cannot be asked: %v", p.Source, p.BaseURL, err), Why: away,
-		Setting: setting + ".base_url", Change: "base_url: the address of your region, or let this machine out to it",
+		Severity: Error, What: fmt.Sprintf("source %s: %s does not answer: %v", p.Source, p.BaseURL, err), Why: away,
+		Setting: setting + ".base_url", Change: "base_url: the address of your region; or allow this machine to connect to it",
 	}}
 }

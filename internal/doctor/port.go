@@ -30,14 +30,14 @@ const portSoon = 14 * 24 * time.Hour
 // Findings judges who reaches the port, and as whom.
 func (p Port) Findings(now time.Time) []Finding {
 	if p.Address == "" {
-		return []Finding{{What: "no port leads to the streams: this process alone reaches them"}}
+		return []Finding{{What: "no NATS port is open: only this process reaches the streams"}}
 	}
 	found := []Finding{p.reached()}
 	if p.Strangers {
 		f := Finding{
-			Severity: Warning, What: "the NATS port lets in clients without credentials",
-			Why:    "whoever reaches it can read every event: the receiver that runs is an older one",
-			Change: "start this version in its place, and give each consumer credentials: `receiver consumers add NAME`",
+			Severity: Warning, What: "the NATS port accepts clients without credentials",
+			Why:    "every client that reaches it can read all events: the running receiver is an older version",
+			Change: "start this version instead, and give each consumer credentials: `receiver consumers add NAME`",
 		}
 		if !loopback(p.Address) {
 			f.Severity = Error
@@ -46,8 +46,8 @@ func (p Port) Findings(now time.Time) []Finding {
 	}
 	if p.Unreadable != nil {
 		found = append(found, Finding{
-			Severity: Warning, What: "a consumer is not let in: " + p.Unreadable.Error(),
-			Why: "it gets no events until it is removed and added again", Change: "`receiver consumers remove NAME`, then `receiver consumers add NAME`",
+			Severity: Warning, What: "a consumer is refused: " + p.Unreadable.Error(),
+			Why: "it gets no events until you remove it and add it again", Change: "`receiver consumers remove NAME`, then `receiver consumers add NAME`",
 		})
 	}
 	return append(found, p.certificate(now)...)
@@ -56,29 +56,29 @@ func (p Port) Findings(now time.Time) []Finding {
 func (p Port) reached() Finding {
 	who := "any machine that reaches " + p.Address
 	if host, _, err := net.SplitHostPort(p.Address); err == nil && (host == "" || everyAddress(host)) {
-		who = "any machine, on every address of this one (" + p.Address + ")"
+		who = "any machine, at every address of this machine (" + p.Address + ")"
 	}
 	if loopback(p.Address) {
-		who = "every program of this machine, and no other one (" + p.Address + ")"
+		who = "any program on this machine, and no other machine (" + p.Address + ")"
 	}
-	how := "in clear text"
+	how := "without TLS"
 	if p.TLS {
-		how = "by TLS"
+		how = "through TLS"
 	}
 	if p.Certificates {
-		how += " and with a certificate of its own"
+		how += " and with a client certificate"
 	}
-	let := fmt.Sprintf("%d named consumers have credentials, and nobody else gets in", p.Consumers)
+	let := fmt.Sprintf("consumers with credentials: %d; no other client is accepted", p.Consumers)
 	if p.Consumers == 0 {
-		let = "nobody gets in, since no consumer has credentials yet (`receiver consumers add NAME`)"
+		let = "no client is accepted, since no consumer has credentials yet (`receiver consumers add NAME`)"
 	}
 	if p.Connections > 0 {
 		let += fmt.Sprintf("; %d connections may be open at once", p.Connections)
 	}
-	f := Finding{What: "the NATS port is reached by " + who + ", " + how + "; " + let}
+	f := Finding{What: "the NATS port can be reached by " + who + ", " + how + "; " + let}
 	if !p.TLS && !loopback(p.Address) {
-		f.Severity, f.Why = Error, "whoever is on the way reads every event"
-		f.Setting, f.Change = "nats.embedded.tls", "cert_file and key_file, or an address on loopback"
+		f.Severity, f.Why = Error, "an attacker on the network can read every event"
+		f.Setting, f.Change = "nats.embedded.tls", "cert_file and key_file; or a loopback address"
 	}
 	return f
 }
@@ -93,12 +93,12 @@ func (p Port) certificate(now time.Time) []Finding {
 		return nil
 	}
 	f := Finding{
-		Severity: Warning, What: "the certificate of the NATS port ends at " + p.Expires.UTC().Format(time.RFC3339),
-		Why:     "consumers cannot connect from then on; callbacks are accepted all the same",
-		Setting: "nats.embedded.tls.cert_file", Change: "renew the certificate in its place: a receiver that runs reads it again by itself",
+		Severity: Warning, What: "the certificate of the NATS port expires at " + p.Expires.UTC().Format(time.RFC3339),
+		Why:     "after that, consumers cannot connect; callbacks are still accepted",
+		Setting: "nats.embedded.tls.cert_file", Change: "renew the certificate file; a running receiver reads it again",
 	}
 	if !now.Before(p.Expires) {
-		f.Severity, f.What, f.Why = Error, "the certificate of the NATS port has ended at "+p.Expires.UTC().Format(time.RFC3339), "consumers cannot connect; callbacks are accepted all the same"
+		f.Severity, f.What, f.Why = Error, "the certificate of the NATS port expired at "+p.Expires.UTC().Format(time.RFC3339), "consumers cannot connect; callbacks are still accepted"
 	}
 	return []Finding{f}
 }

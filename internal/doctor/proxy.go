@@ -16,8 +16,8 @@ func Proxy(source, baseURL string, find func(*http.Request) (*url.URL, error)) [
 	switch {
 	case err != nil:
 		return []Finding{{
-			Severity: Error, What: "source " + source + ": HTTPS_PROXY or HTTP_PROXY is no address of a proxy", // err repeats its credentials
-			Why: "no call to the platform gets through", Change: "HTTPS_PROXY=http://host:port in the environment of the receiver",
+			Severity: Error, What: "source " + source + ": HTTPS_PROXY or HTTP_PROXY is not the address of a proxy", // err repeats its credentials
+			Why: "the platform cannot be called", Change: "HTTPS_PROXY=http://host:port in the environment of the receiver",
 		}}
 	case proxy == nil:
 		return nil

@@ -19,7 +19,7 @@ func TestProxyIsNamedWithoutItsCredentials(t *testing.T) {
 	}{
 		{"", nil, ""},
 		{"http://user:hunter2@proxy.example.com:3128/x?hunter2", nil, "through the proxy http://proxy.example.com:3128 of"},
-		{"", errors.New("invalid proxy address http://user:hunter2@:x"), "is no address of a proxy"},
+		{"", errors.New("invalid proxy address http://user:hunter2@:x"), "is not the address of a proxy"},
 	} {
 		found := doctor.Proxy("crm", "https://api.example.com/v2", func(r *http.Request) (*url.URL, error) {
 			if r.URL.Host != "api.example.com" || tt.proxy == "" {

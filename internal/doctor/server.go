@@ -39,13 +39,13 @@ func (s Server) version() Finding {
 	case before(s.Version, 2, 10, 23):
 		return Finding{
 			Severity: Error, What: fmt.Sprintf("NATS %s at %s can lose a stream when its process is killed", s.Version, s.URL),
-			Why:    "Jepsen saw 2.10.22 lose whole streams after crashes of processes alone; 2.10.23 mended it",
+			Why:    "in tests by Jepsen, 2.10.22 lost whole streams when only processes crashed; 2.10.23 has the fix",
 			Change: "update nats-server to 2.12 or newer, one server after the other",
 		}
 	case s.APILevel < atomicLevel:
 		return Finding{
-			Severity: Note, What: fmt.Sprintf("NATS %s at %s takes no atomic batches", s.Version, s.URL),
-			Why:    "callbacks that come together are stored one by one, each at the cost of an fsync where there is one",
+			Severity: Note, What: fmt.Sprintf("NATS %s at %s does not support atomic batches", s.Version, s.URL),
+			Why:    "concurrent callbacks are stored one by one, each with its own fsync",
 			Change: "update nats-server to 2.12 or newer, then `receiver streams apply`",
 		}
 	}
@@ -64,7 +64,7 @@ func (s Server) room() (Finding, bool) {
 	}
 	share := float64(s.StoreUsed) / float64(s.StoreLimit)
 	f := Finding{
-		What:   fmt.Sprintf("the NATS account uses %s of the %s it may have on disk", size(s.StoreUsed), size(s.StoreLimit)),
+		What:   fmt.Sprintf("the NATS account uses %s of its limit of %s on disk", size(s.StoreUsed), size(s.StoreLimit)),
 		Why:    "when it is full, every callback is answered 503, and the platform gives up after some hours",
 		Change: "raise max_file of the account's JetStream limits, or keep less: nats.jobs_max_age, nats.attempts_max_bytes",
 	}
@@ -101,24 +101,24 @@ func before(version string, than ...int) bool {
 // headerRoom is what an event's headers may need in a message beside its body.
 const headerRoom = 64 << 10
 
-// Payload judges whether the largest body fits into a message of the server, both in
-// bytes. What does not fit goes to the object store.
+// Payload judges whether the largest body fits into a message of the server, both in bytes. A body
+// that does not fit goes to the object store.
 func Payload(maxPayload, body int64, embedded bool) []Finding {
 	switch {
 	case maxPayload < headerRoom:
 		return []Finding{{
-			Severity: Error, What: fmt.Sprintf("NATS takes messages of %s at most", size(maxPayload)),
-			Why:    "the headers of an event alone may need " + size(headerRoom) + ": it would be answered 503 for ever",
+			Severity: Error, What: fmt.Sprintf("NATS accepts messages of at most %s", size(maxPayload)),
+			Why:    "the headers of an event alone may need " + size(headerRoom) + "; its callback would always be answered 503",
 			Change: fmt.Sprintf("max_payload: %d in nats-server.conf", body+headerRoom),
 		}}
 	case maxPayload < body+headerRoom && !embedded:
 		return []Finding{{
-			Severity: Note, What: fmt.Sprintf("NATS takes messages of %s, and callbacks may have %s", size(maxPayload), size(body)),
-			Why:    "larger bodies go to the object store PAYLOADS first: nothing is lost, but consumers must fetch them",
+			Severity: Note, What: fmt.Sprintf("NATS accepts messages of %s, but callbacks may have %s", size(maxPayload), size(body)),
+			Why:    "larger bodies are stored in the object store PAYLOADS: no data is lost, but consumers must fetch them from there",
 			Change: fmt.Sprintf("max_payload: %d in nats-server.conf", body+headerRoom),
 		}}
 	}
-	return []Finding{{What: fmt.Sprintf("messages of %s and bodies of %s go together", size(maxPayload), size(body))}}
+	return []Finding{{What: fmt.Sprintf("messages may have %s, and bodies %s", size(maxPayload), size(body))}}
 }
 
 // size shows bytes as a person reads them.

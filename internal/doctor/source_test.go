@@ -38,18 +38,18 @@ func TestCallback(t *testing.T) {
 	nobody := serve(t, nil)
 	hold(t, []row{
 		{"ours", look(answer(200, ours), true), doctor.OK, "a receiver answers at", ""},
-		{"another's 200", look(answer(200, "<html>welcome</html>"), true), doctor.Error, "is no receiver", setting},
-		{"other JSON", look(answer(200, `{"message":"OK","x":1}`), true), doctor.Error, "is no receiver", setting},
+		{"another's 200", look(answer(200, "<html>welcome</html>"), true), doctor.Error, "answered by another program", setting},
+		{"other JSON", look(answer(200, `{"message":"OK","x":1}`), true), doctor.Error, "answered by another program", setting},
 		{"redirected", look(answer(301, ""), true), doctor.Error, "is redirected (301 Moved Permanently) to https://www.example.com/base", setting},
 		{"credentials", look(answer(401, ""), true), doctor.Error, "answers 401", ""},
 		{"not found", look(answer(404, ours), true), doctor.Error, "answers 404", setting},
-		{"a prefix that nobody expects", look(answer(404, `{"message":"Not Found"}`), true), doctor.Error, "asked with a prefix", "public.prefix"},
+		{"a prefix that nobody expects", look(answer(404, `{"message":"Not Found"}`), true), doctor.Error, "for a prefix", "public.prefix"},
 		{"bad gateway", look(answer(502, ""), true), doctor.Error, "answers 502", ""},
 		{"bad gateway, as nothing runs", look(answer(502, ""), false), doctor.Note, "answers 502", ""},
 		{"not found, as nothing runs", look(answer(404, ""), false), doctor.Error, "answers 404", setting},
 		{"closed", look(nobody, true), doctor.Error, "does not answer", ""},
 		{"closed, as nothing runs", look(nobody, false), doctor.Note, "does not answer", ""},
-		{"none", doctor.Callback{Source: "crm", PlatformURL: remote}.Look(t.Context()), doctor.Note, "has no callback_base_url", setting},
+		{"none", doctor.Callback{Source: "crm", PlatformURL: remote}.Look(t.Context()), doctor.Note, "callback_base_url is not set", setting},
 		{"this machine", doctor.Callback{Source: "crm", BaseURL: "https://localhost", PlatformURL: remote}.Look(t.Context()), doctor.Error, "cannot be reached from the internet", setting},
 		{"a private network", doctor.Callback{Source: "crm", BaseURL: "https://[fd00::1]:8443", PlatformURL: remote}.Look(t.Context()), doctor.Error, "cannot be reached from the internet", setting},
 	})
@@ -68,7 +68,7 @@ func TestCallback(t *testing.T) {
 
 const setting = "sources.crm.callback_base_url"
 
-// serve serves until the end of the test; without a handler nobody does.
+// serve serves until the end of the test; without a handler no server runs.
 func serve(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -86,7 +86,7 @@ func TestCallbackOverTLS(t *testing.T) {
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	port := s.Listener.Addr().(*net.TCPAddr).Port
-	// The test's certificate is for example.com, and from nobody's authority.
+	// The test's certificate is for example.com, and of no known authority.
 	knowing := func(at time.Time) http.RoundTripper {
 		roots := x509.NewCertPool()
 		roots.AddCert(s.Certificate())
@@ -129,10 +129,10 @@ func TestPlatform(t *testing.T) {
 		}.Look(t.Context())
 	}
 	hold(t, []row{
-		{"known", look(true, nil), doctor.OK, "knows 7 objects", ""},
-		{"refused", look(true, wrong), doctor.Error, "does not take its secrets", "sources.crm.element_token"},
-		{"away", look(true, errors.New("no route")), doctor.Error, "cannot be asked: no route", "sources.crm.base_url"},
-		{"not believed", look(true, fmt.Errorf("asking: %w", x509.UnknownAuthorityError{})), doctor.Error, "is not believed: asking: x509: ", "sources.crm.tls.ca_file"},
+		{"known", look(true, nil), doctor.OK, "lists 7 objects", ""},
+		{"refused", look(true, wrong), doctor.Error, "refuses the secrets", "sources.crm.element_token"},
+		{"away", look(true, errors.New("no route")), doctor.Error, "does not answer: no route", "sources.crm.base_url"},
+		{"not believed", look(true, fmt.Errorf("asking: %w", x509.UnknownAuthorityError{})), doctor.Error, "is not trusted: asking: x509: ", "sources.crm.tls.ca_file"},
 		{"receiving only", look(false, nil), doctor.Note, "has no element_token", "sources.crm.element_token"},
 	})
 }
@@ -146,7 +146,7 @@ func TestKeys(t *testing.T) {
 	hold(t, []row{
 		{"good", doctor.Keys([]doctor.Key{key("crm", "a", "1", 16), key("crm", "b", "2", 128)}), doctor.OK, "2 signature keys", ""},
 		{"too long", doctor.Keys([]doctor.Key{key("crm", "a", "1", 129)}), doctor.Warning, "has 129 bytes", "at.a"},
-		{"too short", doctor.Keys([]doctor.Key{key("crm", "a", "1", 15)}), doctor.Warning, "has 15 bytes only", "at.a"},
+		{"too short", doctor.Keys([]doctor.Key{key("crm", "a", "1", 15)}), doctor.Warning, "has only 15 bytes", "at.a"},
 		{"white space", doctor.Keys([]doctor.Key{spaced}), doctor.Warning, "has white space", "at.a"},
 		{"of two sources", doctor.Keys([]doctor.Key{key("crm", "a", "1", 20), key("erp", "b", "1", 20)}), doctor.Warning, "key b of source erp (sha256:00) is also that of source crm", "at.b"},
 		{"twice in one", doctor.Keys([]doctor.Key{key("crm", "a", "1", 20), key("crm", "b", "1", 20)}), doctor.Warning, "is the same as a", "at.b"},
@@ -164,36 +164,36 @@ func TestWindows(t *testing.T) {
 	hold(t, []row{
 		{"no windows", windows(key("a", never, never)), doctor.OK, "", ""},
 		{"far ends", windows(key("a", day(-1), day(15))), doctor.OK, "", ""},
-		{"ends soon", windows(key("a", never, day(13))), doctor.Warning, "ends in 13 days", "at.a"},
+		{"ends soon", windows(key("a", never, day(13))), doctor.Warning, "expires in 13 days", "at.a"},
 		{"ends soon, and another goes on", windows(key("a", never, day(13)), key("b", day(13), never)), doctor.OK, "", ""},
-		{"ends soon, and another begins later", windows(key("a", never, day(13)), key("b", day(14), never)), doctor.Warning, "ends in 13 days", "at.a"},
+		{"ends soon, and another begins later", windows(key("a", never, day(13)), key("b", day(14), never)), doctor.Warning, "expires in 13 days", "at.a"},
 		{"ends soon, and another with it", windows(key("a", never, day(13)), key("b", never, day(13))), doctor.Warning, "no other key", "at.a"},
-		{"ended", windows(key("a", never, day(-1)), key("b", never, never)), doctor.Warning, "ended 2025-12-31", "at.a"},
-		{"not begun", windows(key("a", day(1), never)), doctor.Warning, "no key whose time is now", "sources.crm.signature_keys"},
+		{"ended", windows(key("a", never, day(-1)), key("b", never, never)), doctor.Warning, "expired at 2025-12-31", "at.a"},
+		{"not begun", windows(key("a", day(1), never)), doctor.Warning, "no key that is valid now", "sources.crm.signature_keys"},
 		{"one begun", windows(key("a", day(1), never), key("b", never, never)), doctor.OK, "", ""},
 	})
 }
 
-func TestDoors(t *testing.T) {
-	doors := func(change func(*doctor.Doors)) []doctor.Finding {
-		d := doctor.Doors{Public: "127.0.0.1:8080", Private: "127.0.0.1:8081", Proxies: 1, Callbacks: []string{"https://hooks.example.com"}}
+func TestListeners(t *testing.T) {
+	listeners := func(change func(*doctor.Listeners)) []doctor.Finding {
+		d := doctor.Listeners{Public: "127.0.0.1:8080", Private: "127.0.0.1:8081", Proxies: 1, Callbacks: []string{"https://hooks.example.com"}}
 		change(&d)
 		return d.Findings()
 	}
 	hold(t, []row{
-		{"as shipped, behind a proxy", doors(func(*doctor.Doors) {}), doctor.OK, "on loopback", ""},
-		{"by name", doors(func(d *doctor.Doors) { d.Private = "localhost:8081" }), doctor.OK, "on loopback", ""},
-		{"without a token", doors(func(*doctor.Doors) {}), doctor.OK, "requests to localhost and loopback addresses only", ""},
-		{"open", doors(func(d *doctor.Doors) { d.Private, d.Token = ":8081", 32 }), doctor.Warning, "from other machines: :8081", "private.address"},
-		{"any address", doors(func(d *doctor.Doors) { d.Private, d.Token = "0.0.0.0:8081", 32 }), doctor.Warning, "from other machines", "private.address"},
-		{"a proxy nobody trusts", doors(func(d *doctor.Doors) { d.Proxies = 0 }), doctor.Note, "a proxy on this machine", "public.trusted_proxies"},
-		{"no proxy", doors(func(d *doctor.Doors) { d.Proxies, d.Public = 0, ":443" }), doctor.OK, "on loopback", ""},
-		{"a trial", doors(func(d *doctor.Doors) { d.Proxies, d.Callbacks = 0, []string{"http://127.0.0.1:8080"} }), doctor.OK, "on loopback", ""},
+		{"as shipped, behind a proxy", listeners(func(*doctor.Listeners) {}), doctor.OK, "on loopback", ""},
+		{"by name", listeners(func(d *doctor.Listeners) { d.Private = "localhost:8081" }), doctor.OK, "on loopback", ""},
+		{"without a token", listeners(func(*doctor.Listeners) {}), doctor.OK, "only requests for localhost and loopback addresses", ""},
+		{"open", listeners(func(d *doctor.Listeners) { d.Private, d.Token = ":8081", 32 }), doctor.Warning, "without TLS: :8081", "private.address"},
+		{"any address", listeners(func(d *doctor.Listeners) { d.Private, d.Token = "0.0.0.0:8081", 32 }), doctor.Warning, "other machines can reach", "private.address"},
+		{"a proxy nobody trusts", listeners(func(d *doctor.Listeners) { d.Proxies = 0 }), doctor.Note, "a proxy on this machine", "public.trusted_proxies"},
+		{"no proxy", listeners(func(d *doctor.Listeners) { d.Proxies, d.Public = 0, ":443" }), doctor.OK, "on loopback", ""},
+		{"a trial", listeners(func(d *doctor.Listeners) { d.Proxies, d.Callbacks = 0, []string{"http://127.0.0.1:8080"} }), doctor.OK, "on loopback", ""},
 	})
-	if got := doors(func(d *doctor.Doors) { d.Token = 32 }); len(got) != 1 || strings.Contains(got[0].What, "only") {
+	if got := listeners(func(d *doctor.Listeners) { d.Token = 32 }); len(got) != 1 || strings.Contains(got[0].What, "only") {
 		t.Errorf("on loopback with a token: found %+v, want nothing but that", got)
 	}
-	if got := doors(func(d *doctor.Doors) { d.Private, d.Token = ":8081", 15 }); len(got) != 2 || got[1].Setting != "private.token" {
+	if got := listeners(func(d *doctor.Listeners) { d.Private, d.Token = ":8081", 15 }); len(got) != 2 || got[1].Setting != "private.token" {
 		t.Errorf("an open listener with a short token: found %+v, want that too", got)
 	}
 }
@@ -206,19 +206,19 @@ func TestAnchor(t *testing.T) {
 	}
 	hold(t, []row{
 		{"all is well", anchor(func(*doctor.Anchor) {}), doctor.OK, "is append-only", ""},
-		{"no answer", anchor(func(a *doctor.Anchor) { a.Err = errors.New("no servers") }), doctor.Error, "cannot be asked: no servers", "audit.anchors[0].nats"},
+		{"no answer", anchor(func(a *doctor.Anchor) { a.Err = errors.New("no servers") }), doctor.Error, "does not answer: no servers", "audit.anchors[0].nats"},
 		{"our account", anchor(func(a *doctor.Anchor) { a.Ours = true }), doctor.Error, "account of the streams themselves", "audit.anchors[0].nats"},
 		{"not append-only", anchor(func(a *doctor.Anchor) { a.Weak = []string{"deny_purge must be true"} }), doctor.Error, "deny_purge must be true", "audit.anchors[0].nats"},
 		{"something was removed", anchor(func(a *doctor.Anchor) { a.Removed = 2 }), doctor.Error, "has lost 2 messages", "audit.anchors[0].nats"},
 		{"wide credentials", anchor(func(a *doctor.Anchor) { a.MayRewrite = true }), doctor.Warning, "may be removed", "audit.anchors[0].nats"},
-		{"unknown credentials", anchor(func(a *doctor.Anchor) { a.Known = false }), doctor.Note, "does not tell", "audit.anchors[0].nats"},
+		{"unknown credentials", anchor(func(a *doctor.Anchor) { a.Known = false }), doctor.Note, "does not report the permissions", "audit.anchors[0].nats"},
 	})
 }
 
 func TestSealing(t *testing.T) {
 	hold(t, []row{
 		{"no key", doctor.Sealing(false, 1), doctor.Warning, "not sealed", "audit.key"},
-		{"no anchor", doctor.Sealing(true, 0), doctor.Note, "nobody else is told", "audit.anchors"},
+		{"no anchor", doctor.Sealing(true, 0), doctor.Note, "no anchor gets the checkpoints", "audit.anchors"},
 		{"both", doctor.Sealing(true, 2), doctor.OK, "2 anchors", ""},
 	})
 }

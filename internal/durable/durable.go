@@ -6,14 +6,19 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 )
+
+// unfinished begins the name of a file that WriteFile has not renamed yet.
+const unfinished = ".new-"
 
 // WriteFile makes a file appear at path, whole and for its owner alone (mode 0600), in place of
 // one that is there. It is on disk when WriteFile returns; after an error the one before is there.
-// A process that is killed meanwhile leaves a file .new-* beside it, which may be removed.
+// A process that is killed meanwhile leaves a file .new-* beside it; see RemoveUnfinished.
 func WriteFile(path string, data []byte) error {
 	folder := filepath.Dir(path)
-	f, err := os.CreateTemp(folder, ".new-*") // mode 0600
+	f, err := os.CreateTemp(folder, unfinished+"*") // mode 0600
 	if err != nil {
 		return err
 	}
@@ -25,6 +30,18 @@ func WriteFile(path string, data []byte) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return SyncFolder(folder)
+}
+
+// RemoveUnfinished removes from a folder what killed calls of WriteFile left there: files that
+// nobody has written to for a minute. The others may be of a call that still runs.
+func RemoveUnfinished(folder string) error {
+	entries, err := os.ReadDir(folder)
+	for _, e := range entries {
+		if info, gone := e.Info(); gone == nil && strings.HasPrefix(e.Name(), unfinished) && time.Since(info.ModTime()) > time.Minute {
+			err = errors.Join(err, os.Remove(filepath.Join(folder, e.Name())))
+		}
+	}
+	return err
 }
 
 // SyncFolder brings to disk which files are in a folder.

@@ -37,7 +37,7 @@ func TestAFailureLeavesWhatIsThere(t *testing.T) {
 	}
 }
 
-// onlyEntry fails the test if something stands beside a file.
+// onlyEntry fails the test if the folder of a file has another entry.
 func onlyEntry(t *testing.T, path string) {
 	t.Helper()
 	if beside, err := os.ReadDir(filepath.Dir(path)); err != nil || len(beside) != 1 {

@@ -295,7 +295,7 @@ func TestUnixSocketReplacesOnlyAStaleOne(t *testing.T) {
 	}
 }
 
-// What has been put in its place since is not removed.
+// A socket that another process has put in its place since is not removed.
 func TestUnixSocketLeavesItsSuccessor(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(folder(t), "s")

@@ -20,7 +20,7 @@ const (
 	systemdPrefix = "systemd:"
 )
 
-// Unix is the address of whoever calls through a Unix socket: it has no other.
+// Unix is the address of a client of a Unix socket: it has no other.
 const Unix = "unix"
 
 // Listen opens a listener at host:port, unix:/path or systemd:name. A socket at a path gets
@@ -41,7 +41,7 @@ func Dial(address string) (network, at string, err error) {
 		return "unix", path, nil
 	}
 	if strings.HasPrefix(address, systemdPrefix) {
-		return "", "", errors.New(address + " is known to systemd alone")
+		return "", "", errors.New(address + " is known only to systemd")
 	}
 	return "tcp", address, nil
 }
@@ -54,7 +54,7 @@ func listenUnix(path string, mode fs.FileMode) (_ net.Listener, err error) {
 	}
 	folder, err := os.MkdirTemp(filepath.Dir(path), ".s")
 	if err != nil {
-		return nil, fmt.Errorf("the folder of the socket must exist, and the receiver may write there: %w", err)
+		return nil, fmt.Errorf("the folder of the socket must exist, and the receiver must be able to write there: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 	fresh := filepath.Join(folder, "s")
@@ -90,11 +90,11 @@ func vacant(path string) error {
 	case err != nil:
 		return err
 	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s is there, and is no socket: it stays as it is; move it away", path)
+		return fmt.Errorf("%s exists and is not a socket; move it away", path)
 	}
 	conn, err := net.Dial("unix", path) //nolint:noctx // a local socket answers at once
 	if err == nil {
-		return errors.Join(fmt.Errorf("%s: another program listens there", path), conn.Close())
+		return errors.Join(fmt.Errorf("%s: another program listens on this socket", path), conn.Close())
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("%s may have a listener: %w", path, err)
@@ -159,13 +159,13 @@ var handedOut sync.Map // names of sockets that are in use
 func inherited(name string) (net.Listener, error) {
 	all, err := handed()
 	if err != nil {
-		return nil, fmt.Errorf("reading what systemd handed over: %w", err)
+		return nil, fmt.Errorf("reading the sockets of systemd: %w", err)
 	}
 	if len(all[name]) != 1 {
-		return nil, fmt.Errorf("systemd handed over %d sockets named %s, and not one: a .socket unit with FileDescriptorName=%s starts the service", len(all[name]), name, name)
+		return nil, fmt.Errorf("systemd passed %d sockets named %s, want one: use a .socket unit with FileDescriptorName=%s", len(all[name]), name, name)
 	}
 	if _, twice := handedOut.LoadOrStore(name, true); twice {
-		return nil, fmt.Errorf("the socket %s is another listener's", name)
+		return nil, fmt.Errorf("another listener uses the socket %s", name)
 	}
 	if u, ok := all[name][0].(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false) // it is systemd's

@@ -36,7 +36,7 @@ func (s Security) Config() (*tls.Config, error) {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(s.Authorities) {
-		return nil, errors.New("the file of the clients' authorities holds no certificate")
+		return nil, errors.New("the file of client authorities contains no certificate")
 	}
 	// Verified below: the program's own commands show the listener's own certificate.
 	c.ClientAuth, c.ClientCAs = tls.RequireAnyClientCert, roots
@@ -62,7 +62,7 @@ func base(tls12 bool) *tls.Config {
 // admit decides on the certificate of a client, which has shown that it holds the key.
 func (s Security) admit(roots *x509.CertPool, shown []*x509.Certificate) error {
 	if len(shown) == 0 {
-		return errors.New("the client shows no certificate")
+		return errors.New("the client sent no certificate")
 	}
 	if own := s.Certificate.Certificate(); own != nil && bytes.Equal(shown[0].Raw, own.Leaf.Raw) {
 		return nil
@@ -78,7 +78,7 @@ func (s Security) admit(roots *x509.CertPool, shown []*x509.Certificate) error {
 		return name == shown[0].Subject.CommonName || slices.Contains(shown[0].DNSNames, name)
 	}
 	if len(s.Names) > 0 && !slices.ContainsFunc(s.Names, holds) {
-		return errors.New("the client's certificate holds none of the names that are let in")
+		return errors.New("the client's certificate has none of the accepted names")
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func Own(certificate *certs.Reloader) *tls.Config {
 		InsecureSkipVerify: true,
 		VerifyConnection: func(state tls.ConnectionState) error {
 			if len(state.PeerCertificates) == 0 || !bytes.Equal(state.PeerCertificates[0].Raw, own.Leaf.Raw) {
-				return errors.New("the listener shows another certificate than the one configured")
+				return errors.New("the listener sent a certificate other than the configured one")
 			}
 			return nil
 		},

@@ -5,8 +5,9 @@ package growth
 import (
 	"runtime"
 	"runtime/debug"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TimesThreads reports whether CPU time is measured.
@@ -23,11 +24,12 @@ func cpu(input string, do func(string)) time.Duration {
 	return threadTime() - began
 }
 
+// threadTime is the CPU time that the calling thread has used. Getrusage is too coarse for it: on
+// some machines its times are multiples of 4 ms.
 func threadTime() time.Duration {
-	const ofThread = 1 // RUSAGE_THREAD
-	var u syscall.Rusage
-	if err := syscall.Getrusage(ofThread, &u); err != nil {
-		panic(err) // every Linux tells
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		panic(err) // every Linux has this clock
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return time.Duration(t.Nano())
 }

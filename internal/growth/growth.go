@@ -1,10 +1,10 @@
-// Package growth measures in tests how the work of a function grows with its input. It is for
-// every function that reads bytes from outside: one whose work grows faster than its input lets
-// a stranger hold up the process with one body. The program never uses it.
+// Package growth measures in tests how the work of a function grows with its input. It is for every
+// function that reads bytes from outside: one whose work grows faster than its input lets any
+// sender block the process with one body. The program never uses it.
 //
 // Work is counted as allocated bytes and as the CPU time of the one thread that does it. Neither
-// depends on how busy the machine is: a thread that waits uses no CPU time. Under the race detector,
-// and on other systems than Linux, allocations are counted only.
+// depends on the load of the machine: a thread that waits uses no CPU time. Under the race
+// detector, and on other systems than Linux, allocations are counted only.
 package growth
 
 import (

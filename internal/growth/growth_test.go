@@ -7,12 +7,12 @@ import (
 	"receiver/internal/growth"
 )
 
-// What reads each byte once is linear, whatever the bytes are.
+// A function that reads each byte once is linear for any bytes.
 func TestLinearPasses(t *testing.T) {
 	growth.Linear(t, 16<<10, growth.Bytes(), func(s string) { _ = strings.ToUpper(strings.ReplaceAll(s, "a", "b")) })
 }
 
-// What is quadratic is found out by its allocations, or by the CPU time of its thread.
+// A quadratic function is found by its allocations, or by the CPU time of its thread.
 func TestQuadraticIsFound(t *testing.T) {
 	run := map[string]growth.Shape{"run": growth.Repeat("a")}
 	if found := growth.Faults(1<<10, run, func(s string) {

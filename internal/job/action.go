@@ -13,7 +13,7 @@ import (
 // was received by it. It is one message of the stream ACTIONS, on `actions.<what>`; its
 // JSON is the message's data.
 type Action struct {
-	// What was done: one of the constants below, or another word of ours.
+	// The action: one of the constants below, or another word of this program.
 	What string `json:"what"`
 	// Time is when it was about to be done, by the clock of who did it.
 	Time time.Time `json:"time"`
@@ -26,7 +26,7 @@ type Action struct {
 	Details json.RawMessage `json:"details,omitempty"`
 }
 
-// What can be done.
+// The actions.
 const (
 	// ActionStart: a receiver started, with the configuration that its details tell.
 	ActionStart = "start"
@@ -34,9 +34,9 @@ const (
 	ActionReload = "reload"
 	// ActionCancel: the platform was asked to cancel a job.
 	ActionCancel = "cancel"
-	// ActionRelease: a callback that was put aside was made an event.
+	// ActionRelease: the event of a quarantined callback was stored.
 	ActionRelease = "release"
-	// ActionReverify: callbacks refused for a wrong key were let in after it was mended.
+	// ActionReverify: callbacks refused for a wrong key were accepted after the key was corrected.
 	ActionReverify = "reverify"
 	// ActionExport: records were written into an archive.
 	ActionExport = "export"
@@ -59,7 +59,7 @@ const (
 var actionWord = regexp.MustCompile(`^[a-z_]{1,32}$`)
 
 // Subject returns `actions.<what>`.
-func (a Action) Subject() string { return "actions." + a.What }
+func (a Action) Subject() string { return ActionsPrefix + a.What }
 
 // Data returns the payload of the action's message. It is an error if What is no word of
 // lower case letters and underscores, or Details are no JSON object.
@@ -68,7 +68,7 @@ func (a Action) Data() ([]byte, error) {
 		return nil, fmt.Errorf("action %q is not one word of a-z and _", a.What)
 	}
 	if len(a.Details) > 0 && !bytes.HasPrefix(bytes.TrimSpace(a.Details), []byte("{")) {
-		return nil, fmt.Errorf("the details of action %s are no JSON object", a.What)
+		return nil, fmt.Errorf("the details of action %s are not a JSON object", a.What)
 	}
 	a.Time = a.Time.UTC()
 	data, err := json.Marshal(a)
@@ -81,7 +81,7 @@ func (a Action) Data() ([]byte, error) {
 // ParseAction undoes Subject and Data. It returns an error for a message that this program
 // did not write.
 func ParseAction(subject string, data []byte) (Action, error) {
-	what, ok := strings.CutPrefix(subject, "actions.")
+	what, ok := strings.CutPrefix(subject, ActionsPrefix)
 	if !ok || !actionWord.MatchString(what) {
 		return Action{}, fmt.Errorf("subject %q is not actions.<what>", subject)
 	}
@@ -90,7 +90,7 @@ func ParseAction(subject string, data []byte) (Action, error) {
 		return Action{}, fmt.Errorf("message on %q: %w", subject, err)
 	}
 	if a.What != what {
-		return Action{}, fmt.Errorf("message on %q tells of action %q", subject, a.What)
+		return Action{}, fmt.Errorf("message on %q is about action %q", subject, a.What)
 	}
 	return a, nil
 }

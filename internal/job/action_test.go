@@ -14,13 +14,16 @@ func TestAnActionComesBackAsItWas(t *testing.T) {
 		What: job.ActionReverify, Time: time.Date(2026, 11, 23, 12, 30, 0, 1, time.UTC), Operator: "müller",
 		Reason: "the key had a newline", Details: json.RawMessage(`{"accepted":2}`),
 	}
-	data, err := want.Data()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := job.ParseAction(want.Subject(), data)
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("ParseAction(%s, %s) = %+v, %v, want %+v", want.Subject(), data, got, err, want)
+	for _, details := range []json.RawMessage{want.Details, nil} {
+		want.Details = details
+		data, err := want.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := job.ParseAction(want.Subject(), data)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("ParseAction(%s, %s) = %+v, %v, want %+v", want.Subject(), data, got, err, want)
+		}
 	}
 }
 
@@ -38,7 +41,8 @@ func TestActionsThatAreNone(t *testing.T) {
 	}
 	for name, m := range map[string][2]string{
 		"event's subject": {"jobs.demo.1.finished", `{"what":"start"}`},
-		"long subject":    {"actions.start.now", `{"what":"start"}`},
+		"no stream":       {"start", `{"what":"start"}`},
+		"long subject":    {"actions.start.now", `{"what":"start.now"}`},
 		"another action":  {"actions.start", `{"what":"cancel"}`},
 		"no JSON":         {"actions.start", `start`},
 	} {

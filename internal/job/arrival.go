@@ -38,13 +38,13 @@ func (a Arrival) Accepted() bool {
 // ReadArrival reads the headers of a message, and reports false for one that came by no
 // callback or that this program did not write.
 func ReadArrival(subject string, header map[string][]string) (Arrival, bool) {
-	get := getter(header)
+	get := LookupIn(header)
 	received, err := time.Parse(time.RFC3339Nano, get(headerReceived))
 	if err != nil {
 		return Arrival{}, false
 	}
-	a := Arrival{Key: get(headerKey), Fingerprint: get(headerFingerprint), Body: get(headerBody), Received: received}
-	if rest, ok := strings.CutPrefix(subject, "attempts."); ok {
+	a := Arrival{Key: get(headerKey), Fingerprint: get(HeaderFingerprint), Body: get(HeaderBody), Received: received}
+	if rest, ok := strings.CutPrefix(subject, AttemptsPrefix); ok {
 		a.Source, a.Verdict, ok = strings.Cut(rest, ".")
 		// The id of the event that was there already begins with the job's token.
 		if token, _, found := strings.Cut(get(headerEvent), "."); found && token != string(Unrecognised) {

@@ -21,16 +21,16 @@ type Attempt struct {
 	// lower case and underscores.
 	Verdict string
 	Receipt Receipt
-	// Body is the raw body, or nil if it was over the bound for refused bodies;
-	// Size and SHA256 (hexadecimal) are those of the whole body all the same.
+	// Body is the raw body, or nil if it was over the bound for refused bodies; Size and SHA256
+	// (hexadecimal) are always those of the whole body.
 	Body   []byte
 	Size   int64
 	SHA256 string
 	// Event is the id of the event that was there already; empty if there is none.
 	Event string
-	// Repeats is how many callbacks with this body, source and verdict the attempt stands for
-	// that have no record of their own, the one of the Receipt being the last; 0 means that it
-	// stands for that one.
+	// Repeats is how many callbacks with this body, source and verdict the attempt represents that
+	// have no record of their own, the one of the Receipt being the last; 0 means that it stands
+	// for that one.
 	Repeats int
 	// Redacted is as that of an event: Body is an answer of the platform's, redacted.
 	Redacted bool
@@ -39,8 +39,8 @@ type Attempt struct {
 	Hidden bool
 }
 
-// NoSource stands for the source in the subject of attempts at unknown sources. It
-// is no valid source name, so nothing from outside can choose a subject.
+// NoSource replaces the source in the subject of attempts at unknown sources. It is no valid source
+// name, so nothing from outside can choose a subject.
 const NoSource = "_"
 
 // The verdicts on attempts that are not reasons of verify.
@@ -56,7 +56,7 @@ const (
 	// Encoded: the sender says that the body is compressed, or in another coding that changes
 	// its bytes. It is answered 415, whatever its signature is.
 	Encoded = "encoded"
-	// Duplicate: authentic, and its event is there already.
+	// Duplicate: authentic, and its event is already there.
 	Duplicate = "duplicate"
 	// Late: as Duplicate, but of the callback and our own question to the platform one
 	// told the end of the job first, and this is the other.
@@ -70,14 +70,14 @@ const (
 )
 
 // Subject returns `attempts.<source>.<verdict>`.
-func (a Attempt) Subject() string { return "attempts." + a.Source + "." + a.Verdict }
+func (a Attempt) Subject() string { return AttemptsPrefix + a.Source + "." + a.Verdict }
 
 // Header returns the headers of the attempt's message.
 func (a Attempt) Header() Header {
 	h := a.Receipt.appendTo(make(Header, 0, usualHeader))
-	h = h.Set(headerBody, a.SHA256)
+	h = h.Set(HeaderBody, a.SHA256)
 	h = h.Set(headerSize, strconv.FormatInt(a.Size, 10))
-	h = h.Set(headerClaimed, cut(a.Claimed, MaxText))
+	h = h.Set(HeaderClaimed, cut(a.Claimed, MaxText))
 	h = h.Set(headerEvent, a.Event)
 	if a.Repeats > 0 {
 		h = h.Set(headerRepeats, strconv.Itoa(a.Repeats))
@@ -95,11 +95,11 @@ func (a Attempt) EncryptedHeader() Header { return a.Header().Set(headerEncrypti
 // ATTEMPTS. It returns an error for a message that this program did not write. A body that
 // is encrypted is given decrypted, or nil: then the attempt is Hidden.
 func ParseAttempt(subject string, header map[string][]string, data []byte) (Attempt, error) {
-	parts := strings.Split(subject, ".")
-	if len(parts) != 3 || parts[0] != "attempts" || !ValidSource(parts[1]) && parts[1] != NoSource || parts[2] == "" {
-		return Attempt{}, fmt.Errorf("subject %q is not attempts.<source>.<verdict>", subject)
+	source, verdict, err := parseAttemptSubject(subject)
+	if err != nil {
+		return Attempt{}, err
 	}
-	get := getter(header)
+	get := LookupIn(header)
 	receipt := parseReceipt(get)
 	if receipt == nil {
 		return Attempt{}, fmt.Errorf("message on %q has no %s of the form %s", subject, headerReceived, time.RFC3339)
@@ -109,8 +109,8 @@ func ParseAttempt(subject string, header map[string][]string, data []byte) (Atte
 		return Attempt{}, fmt.Errorf("message on %q: %s %q is not the size of the body", subject, headerSize, get(headerSize))
 	}
 	a := Attempt{
-		Source: parts[1], Verdict: parts[2], Receipt: *receipt, Claimed: get(headerClaimed),
-		SHA256: get(headerBody), Event: get(headerEvent), Size: size,
+		Source: source, Verdict: verdict, Receipt: *receipt, Claimed: get(HeaderClaimed),
+		SHA256: get(HeaderBody), Event: get(headerEvent), Size: size,
 		Redacted: get(headerRedacted) != "",
 	}
 	a.Repeats, _ = strconv.Atoi(get(headerRepeats))
@@ -119,4 +119,14 @@ func ParseAttempt(subject string, header map[string][]string, data []byte) (Atte
 	}
 	a.Hidden = Encrypted(header) && data == nil
 	return a, nil
+}
+
+// parseAttemptSubject undoes Attempt.Subject.
+func parseAttemptSubject(subject string) (source, verdict string, err error) {
+	rest, attempt := strings.CutPrefix(subject, AttemptsPrefix)
+	source, verdict, _ = strings.Cut(rest, ".")
+	if !attempt || !ValidSource(source) && source != NoSource || verdict == "" || strings.Contains(verdict, ".") {
+		return source, verdict, fmt.Errorf("subject %q is not attempts.<source>.<verdict>", subject)
+	}
+	return source, verdict, nil
 }

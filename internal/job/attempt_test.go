@@ -28,6 +28,9 @@ func TestAttemptRoundTrip(t *testing.T) {
 			Source: "demo", Verdict: job.Duplicate, Receipt: receipt,
 			Body: body, Size: int64(len(body)), SHA256: job.BodySHA256(body), Event: "42114492.finished",
 		}, "attempts.demo.duplicate"},
+		{"one that stands for three", job.Attempt{
+			Source: "demo", Verdict: job.Duplicate, Receipt: receipt, Size: 3, SHA256: job.BodySHA256(body), Repeats: 3,
+		}, "attempts.demo.duplicate"},
 		{"a source that there is not", job.Attempt{
 			Source: job.NoSource, Claimed: "nobody", Verdict: job.UnknownSource, Receipt: receipt,
 			Body: body, Size: int64(len(body)), SHA256: job.BodySHA256(body),
@@ -43,6 +46,9 @@ func TestAttemptRoundTrip(t *testing.T) {
 			if got := tt.attempt.Subject(); got != tt.subject {
 				t.Errorf("Subject = %s, want %s", got, tt.subject)
 			}
+			if _, told := tt.attempt.Header().Map()["receiver-repeats"]; told != (tt.attempt.Repeats > 0) {
+				t.Errorf("receiver-repeats is there: %v, of %d repeats", told, tt.attempt.Repeats)
+			}
 			data := append([]byte{}, tt.attempt.Body...) // a message has a payload, if an empty one
 			got, err := job.ParseAttempt(tt.attempt.Subject(), tt.attempt.Header().Map(), data)
 			if err != nil || !reflect.DeepEqual(got, tt.attempt) {
@@ -54,11 +60,11 @@ func TestAttemptRoundTrip(t *testing.T) {
 
 func TestAttemptHeaderIsPrintable(t *testing.T) {
 	h := job.Attempt{
-		Source: job.NoSource, Verdict: job.UnknownSource, Claimed: "é\r\nce-result: succeeded",
+		Source: job.NoSource, Verdict: job.UnknownSource, Claimed: "~é\r\nce-result: succeeded",
 		Receipt: job.Receipt{Signature: "\x00\xff\n", Remote: "\u2028", Request: "\x7f"},
 	}.Header().Map()
 	checkPrintable(t, h)
-	if got, want := h["receiver-claimed-source"][0], "???ce-result: succeeded"; got != want {
+	if got, want := h["receiver-claimed-source"][0], "~???ce-result: succeeded"; got != want {
 		t.Errorf("receiver-claimed-source = %q, want %q", got, want)
 	}
 }
@@ -69,6 +75,8 @@ func TestParseAttemptRefuses(t *testing.T) {
 		name, subject, header, value, data string
 	}{
 		{"another stream", "jobs.demo." + job.BodySHA256(nil) + ".unrecognised", "", "", "body"},
+		{"no stream", "demo.mismatch", "", "", "body"},
+		{"a source alone", "attempts.demo", "", "", "body"},
 		{"too long", "attempts.demo.mis.match", "", "", "body"},
 		{"no verdict", "attempts.demo.", "", "", "body"},
 		{"no source", "attempts..mismatch", "", "", "body"},

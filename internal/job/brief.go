@@ -49,51 +49,35 @@ func (s Stored) Brief() Brief {
 // ReadBrief reads the headers of a message of the stream JOBS. It returns an error for
 // a message that this program did not write, and for an unrecognised event, which
 // belongs to no job.
-func ReadBrief(subject string, header map[string][]string) (Brief, error) {
-	return readBrief(subject, getter(header))
-}
-
-// ReadBriefLines is ReadBrief of headers that stand in lines: names and values.
-func ReadBriefLines(subject string, lines [][2]string) (Brief, error) {
-	return readBrief(subject, func(name string) string {
-		for _, l := range lines {
-			if l[0] == name {
-				return l[1]
-			}
-		}
-		return ""
-	})
-}
-
-func readBrief(subject string, get func(string) string) (Brief, error) {
-	rest, ok := strings.CutPrefix(subject, "jobs.")
-	source, rest, ok2 := strings.Cut(rest, ".")
-	token, kind, ok3 := strings.Cut(rest, ".")
+func ReadBrief(subject string, get Lookup) (Brief, error) {
+	rest, ok := strings.CutPrefix(subject, JobsPrefix)
+	source, rest, _ := strings.Cut(rest, ".")
+	token, kind, _ := strings.Cut(rest, ".")
 	id, err := parseToken(token)
 	b := Brief{Source: source, ID: id, Kind: Kind(kind), Records: -1, Failed: -1}
-	if !ok || !ok2 || !ok3 || err != nil || !b.Kind.valid() || b.Kind == Unrecognised {
+	if !ok || err != nil || !b.Kind.valid() || b.Kind == Unrecognised {
 		return Brief{}, fmt.Errorf("subject %q is not jobs.<source>.<job>.<kind>", subject)
 	}
-	if b.Time, err = time.Parse(time.RFC3339Nano, get("ce-time")); err != nil {
+	if b.Time, err = time.Parse(time.RFC3339Nano, get(headerTime)); err != nil {
 		return Brief{}, fmt.Errorf("message on %q: ce-time: %w", subject, err)
 	}
-	b.Status, b.Result, b.Evidence = get("ce-status"), Result(get("ce-result")), Evidence(get("ce-evidence"))
+	b.Status, b.Result, b.Evidence = get(headerStatus), Result(get(HeaderResult)), Evidence(get(HeaderEvidence))
 	if strings.IndexByte(b.Status, '%') >= 0 {
 		if b.Status, err = url.PathUnescape(b.Status); err != nil {
 			return Brief{}, fmt.Errorf("message on %q: ce-status: %w", subject, err)
 		}
 	}
-	b.view(get(headerJob))
+	b.view(get(HeaderJob))
 	return b, nil
 }
 
-// view takes what is needed out of a view's JSON. It was written by View.header, so it
-// is well formed, its members stand in the order of the struct, and none of those that
-// are needed comes after the first text of the platform's own.
+// view takes what is needed out of a view's JSON. It was written by View.header, so it is well
+// formed, its members have the order of the struct, and none of those that are needed comes after
+// the first text of the platform's own.
 func (b *Brief) view(text string) {
-	for text != "" && text != "}" {
-		name, rest, ok := strings.Cut(text[1:], `":`) // after { or ,
-		if !ok || name == "" {
+	for text != "" {
+		name, rest, _ := strings.Cut(text[1:], `":`) // after { or ,
+		if name == "" {
 			return
 		}
 		value, after := member(rest)
@@ -132,7 +116,7 @@ func member(s string) (value, rest string) {
 }
 
 func unquoted(value string) string {
-	if strings.IndexByte(value, '\\') < 0 {
+	if !strings.Contains(value, `\`) {
 		return strings.Trim(value, `"`)
 	}
 	var s string

@@ -29,26 +29,24 @@ type Claim struct {
 // ReadClaim reads the headers of a message. It returns an error for one that this program
 // did not write.
 func ReadClaim(subject string, header map[string][]string) (Claim, error) {
-	get := getter(header)
+	get := LookupIn(header)
 	c := Claim{
-		Signature: get(headerSignature), Key: get(headerKey), Fingerprint: get(headerFingerprint), Body: get(headerBody), Size: -1,
+		Signature: get(HeaderSignature), Key: get(headerKey), Fingerprint: get(HeaderFingerprint), Body: get(HeaderBody), Size: -1,
 	}
-	rest, attempt := strings.CutPrefix(subject, "attempts.")
-	if !attempt {
-		var err error
+	var err error
+	if !strings.HasPrefix(subject, AttemptsPrefix) {
 		c.Source, _, _, err = ParseSubject(subject)
-		c.Evidence = Evidence(get("ce-evidence"))
+		c.Evidence = Evidence(get(HeaderEvidence))
 		if err == nil && c.Evidence == "" {
-			err = fmt.Errorf("message on %q does not say how it is known", subject)
+			err = fmt.Errorf("message on %q does not say how its origin is known", subject)
 		}
 		if size, wrong := strconv.ParseInt(get(headerSize), 10, 64); wrong == nil && size >= 0 {
 			c.Size = size // only where the data is encrypted
 		}
 		return c, err
 	}
-	c.Source, c.Verdict, attempt = strings.Cut(rest, ".")
-	if !attempt || !ValidSource(c.Source) && c.Source != NoSource || c.Verdict == "" || strings.Contains(c.Verdict, ".") {
-		return c, fmt.Errorf("subject %q is not attempts.<source>.<verdict>", subject)
+	if c.Source, c.Verdict, err = parseAttemptSubject(subject); err != nil {
+		return c, err
 	}
 	size, err := strconv.ParseInt(get(headerSize), 10, 64)
 	if err != nil || size < 0 {

@@ -11,6 +11,7 @@ func TestAClaimIsReadFromHeaders(t *testing.T) {
 	receipt := job.Receipt{Signature: "sha256=abc", Key: "2026", Fingerprint: "sha256:fdef0e6f", Received: time.Now()}
 	event := job.Event{Kind: job.Finished, Source: "demo", Job: job.View{ID: "1"}, Time: time.Now(), Evidence: job.ByCallback, Receipt: &receipt, Data: []byte("{}")}
 	attempt := job.Attempt{Source: job.NoSource, Verdict: job.UnknownSource, Receipt: receipt, Size: 3, SHA256: "aa"}
+	empty := job.Attempt{Source: "demo", Verdict: "missing", Receipt: receipt, SHA256: "aa"}
 	for name, row := range map[string]struct {
 		subject string
 		header  map[string][]string
@@ -22,6 +23,9 @@ func TestAClaimIsReadFromHeaders(t *testing.T) {
 		}},
 		"attempt": {attempt.Subject(), attempt.Header().Map(), job.Claim{
 			Source: job.NoSource, Verdict: job.UnknownSource, Signature: "sha256=abc", Key: "2026", Fingerprint: "sha256:fdef0e6f", Body: "aa", Size: 3,
+		}},
+		"attempt of an empty body": {empty.Subject(), empty.Header().Map(), job.Claim{
+			Source: "demo", Verdict: "missing", Signature: "sha256=abc", Key: "2026", Fingerprint: "sha256:fdef0e6f", Body: "aa", Size: 0,
 		}},
 	} {
 		if got, err := job.ReadClaim(row.subject, row.header); err != nil || got != row.want {

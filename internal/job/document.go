@@ -31,8 +31,8 @@ func parse(body []byte, room Fields) (Fields, error) {
 	return split(text, room)
 }
 
-// WithoutMark returns a text of the platform's without the byte order mark that may stand
-// before it, as some writers of UTF-8 have it.
+// WithoutMark returns a text of the platform's without the byte order mark that may be before it,
+// as some writers of UTF-8 have it.
 func WithoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte(mark)) }
 
 const mark = "\ufeff"
@@ -107,7 +107,7 @@ func plainValue(text string, i int) int {
 	return end
 }
 
-// repeatsName reports whether a name stands twice.
+// repeatsName reports whether a name occurs twice.
 func repeatsName(f Fields) bool {
 	for i := range f {
 		if f[:i].get(f[i].name) != "" {
@@ -151,13 +151,12 @@ func split(text string, top Fields) (Fields, error) {
 			end := stringEnd(text, i)
 			key, colon := text[i:end], skipSpace(text, end)
 			i = end - 1
-			if colon == len(text) || text[colon] != ':' {
-				break
-			}
-			keys = append(keys, unquote(key))
-			if depth == 1 {
-				top = append(top, field{name: keys[len(keys)-1]})
-				value = colon + 1
+			if text[colon] == ':' {
+				keys = append(keys, unquote(key))
+				if depth == 1 {
+					top = append(top, field{name: keys[len(keys)-1]})
+					value = colon + 1
+				}
 			}
 		case '}', ']':
 			depth--
@@ -177,7 +176,7 @@ func split(text string, top Fields) (Fields, error) {
 	return top, nil
 }
 
-// repeats reports whether a key stands twice among keys, which it may put in order.
+// repeats reports whether a key occurs twice in keys, which it may sort.
 func repeats(keys []string) bool {
 	if len(keys) <= 16 { // as all of the platform's own; sorting them would cost more
 		for i, key := range keys {

@@ -50,7 +50,7 @@ func (e Edge) ID() string {
 // ParseEdge undoes Mark. It returns false for a message that came through no edge, and an
 // error for headers that Mark did not write.
 func ParseEdge(header map[string][]string) (Edge, bool, error) {
-	get := getter(header)
+	get := LookupIn(header)
 	record := get(headerEdgeRecord)
 	if record == "" {
 		return Edge{}, false, nil
@@ -73,9 +73,9 @@ func ParseEdge(header map[string][]string) (Edge, bool, error) {
 // another one told the same before: there is that one's id. The event must have come by a
 // callback; header and body are as they are stored, the body encrypted or not.
 func (e Event) Repeated(verdict, there string, header map[string][]string, body []byte) (subject string, attempt map[string][]string) {
-	get := getter(header)
+	get := LookupIn(header)
 	a := Attempt{
-		Source: e.Source, Verdict: verdict, Receipt: *e.Receipt, SHA256: get(headerBody), Size: int64(len(body)), Event: there,
+		Source: e.Source, Verdict: verdict, Receipt: *e.Receipt, SHA256: get(HeaderBody), Size: int64(len(body)), Event: there,
 	}
 	if !Encrypted(header) {
 		return a.Subject(), a.Header().Map()

@@ -26,7 +26,7 @@ func TestAnEdgeIsReadAsItWasMarked(t *testing.T) {
 	}
 }
 
-func TestRecordsOfEdgesAreToldApart(t *testing.T) {
+func TestRecordsOfEdgesAreDistinct(t *testing.T) {
 	base := job.Edge{Name: "rim-1", Store: "UABC", Stream: "JOBS", Sequence: 17, Stored: time.Unix(1, 0).UTC()}
 	for name, change := range map[string]func(*job.Edge){
 		"another folder":                   func(e *job.Edge) { e.Store = "UDEF" },

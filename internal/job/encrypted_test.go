@@ -11,7 +11,7 @@ import (
 	"receiver/internal/job"
 )
 
-// personal is what must stand in no header of an event whose data is encrypted.
+// personal must be in no header of an event whose data is encrypted.
 const personal = "Zoe Personal"
 
 // proved is a receipt that says all it can.
@@ -90,7 +90,7 @@ func TestEncryptedEventKeepsWhatPeopleWroteOutOfItsHeaders(t *testing.T) {
 	}
 }
 
-func TestWhatWasLeftOutIsNamed(t *testing.T) {
+func TestOmittedFieldsAreNamed(t *testing.T) {
 	e := encryptedEvents(t)["finished"]
 	hidden, err := job.ParseEvent(e.Subject(), e.EncryptedHeader().Map(), nil)
 	if err != nil {
@@ -131,5 +131,10 @@ func TestClaimOfAnEncryptedRecordIsOfWhatItIsDecrypted(t *testing.T) {
 	}
 	if claim, err = job.ReadClaim(e.Subject(), e.Header().Map()); err != nil || claim.Size != -1 {
 		t.Errorf("ReadClaim of a record in clear = %+v, %v, want no size", claim, err)
+	}
+	e = encryptedEvents(t)["unrecognised"]
+	e.Data = []byte{}
+	if claim, err = job.ReadClaim(e.Subject(), e.EncryptedHeader().Map()); err != nil || claim.Size != 0 {
+		t.Errorf("ReadClaim of an encrypted record of nothing = %+v, %v, want the size 0", claim, err)
 	}
 }

@@ -25,8 +25,8 @@ const (
 	// ByVendorQueue: a callback that the platform had given up to send, read from its
 	// queue by our own authenticated question. It carries no signature.
 	ByVendorQueue Evidence = "vendor-queue"
-	// ByReverify: the platform's signed callback, as ByCallback, but refused when it came,
-	// for a wrong key of ours, and let in by an operator after the key was mended.
+	// ByReverify: the platform's signed callback, as ByCallback, but refused when it came, because
+	// a key was wrong here, and accepted by an operator after the key was corrected.
 	ByReverify Evidence = "late"
 	// ByUs: our own doing or observation.
 	ByUs Evidence = "receiver"
@@ -60,8 +60,8 @@ type Event struct {
 	// Data is the raw body of the callback or of the platform's answer, or our own JSON. Of
 	// an event that was read it is nil when only its headers were.
 	Data []byte
-	// Hidden is true of an event that was read whose data is encrypted and was not
-	// decrypted: what stands in the data alone is missing from Job, which names it in Cut.
+	// Hidden is true of an event that was read whose data is encrypted and was not decrypted: parts
+	// that are only in the data are missing from Job, which names it in Cut.
 	Hidden bool
 	// Lost is true of an event that was read whose data was kept apart from it and is not
 	// there any more: Data is nil, and Job lacks what it names in Cut.
@@ -129,7 +129,7 @@ func (e Event) EncryptedHeader() Header {
 	h = h.Set(headerEncryption, ByAge)
 	h = h.Set(headerSize, strconv.Itoa(len(e.Data)))
 	if e.Receipt == nil { // those that came by a callback have it anyway
-		h = h.Set(headerBody, e.dataSHA256())
+		h = h.Set(HeaderBody, e.dataSHA256())
 	}
 	return h
 }
@@ -140,24 +140,24 @@ const usualHeader = 1 << 10
 func (e *Event) header(view func(View, Header) Header) Header {
 	room := usualHeader
 	if e.Receipt != nil {
-		room += len(e.Receipt.Request)
+		room = usualHeader + len(e.Receipt.Request)
 	}
 	h := make(Header, 0, room)
-	h = h.Set("ce-specversion", "1.0")
-	h = append(append(append(h.name("ce-type"), TypePrefix...), e.Kind...), "\r\n"...)
-	h = h.Set("ce-source", e.Source)
-	h = h.Set("ce-id", e.ID())
-	h = h.time("ce-time", e.Time, time.RFC3339Nano)
-	h = h.Set("ce-subject", percentEncode(e.Job.ID))
-	h = h.Set("ce-evidence", string(e.Evidence))
-	h = h.Set("ce-result", string(e.Job.Result))
-	h = h.Set("ce-status", percentEncode(e.Job.Status))
-	h = h.Set("ce-reason", e.Reason)
+	h = h.Set(headerVersion, "1.0")
+	h = append(append(append(h.name(HeaderType), TypePrefix...), e.Kind...), "\r\n"...)
+	h = h.Set(headerSource, e.Source)
+	h = h.Set(HeaderID, e.ID())
+	h = h.time(headerTime, e.Time, time.RFC3339Nano)
+	h = h.Set(headerSubject, percentEncode(e.Job.ID))
+	h = h.Set(HeaderEvidence, string(e.Evidence))
+	h = h.Set(HeaderResult, string(e.Job.Result))
+	h = h.Set(headerStatus, percentEncode(e.Job.Status))
+	h = h.Set(HeaderReason, e.Reason)
 	if e.Unexpected {
-		h = h.Set("ce-expected", "false")
+		h = h.Set(headerExpected, "false")
 	}
 	if until := e.FilesUntil(); !until.IsZero() {
-		h = h.time("ce-filesuntil", until, time.RFC3339)
+		h = h.time(HeaderFilesUntil, until, time.RFC3339)
 	}
 	if e.Redacted {
 		h = h.Set(headerRedacted, redactedAddress)
@@ -166,12 +166,12 @@ func (e *Event) header(view func(View, Header) Header) Header {
 	if contentType == "" {
 		contentType = "application/json"
 	}
-	h = h.Set("ce-datacontenttype", percentEncode(cut(contentType, MaxText)))
+	h = h.Set(headerContentType, percentEncode(cut(contentType, MaxText)))
 	if e.Job.ID != "" {
-		h = append(view(e.Job, h.name(headerJob)), "\r\n"...)
+		h = append(view(e.Job, h.name(HeaderJob)), "\r\n"...)
 	}
 	if e.Receipt != nil {
-		h = e.Receipt.appendTo(h).Set(headerBody, e.dataSHA256())
+		h = e.Receipt.appendTo(h).Set(HeaderBody, e.dataSHA256())
 	}
 	return h
 }
@@ -234,29 +234,29 @@ func ParseEvent(subject string, header map[string][]string, data []byte) (Event,
 	if err != nil {
 		return Event{}, err
 	}
-	get := getter(header)
+	get := LookupIn(header)
 	e := Event{
 		Kind: kind, Source: source,
-		Evidence: Evidence(get("ce-evidence")), Reason: get("ce-reason"),
-		Receipt: parseReceipt(get), Data: data, Unexpected: get("ce-expected") == "false",
+		Evidence: Evidence(get(HeaderEvidence)), Reason: get(HeaderReason),
+		Receipt: parseReceipt(get), Data: data, Unexpected: get(headerExpected) == "false",
 		Redacted: get(headerRedacted) != "",
 	}
 	if data == nil {
-		e.Hidden, e.digest = Encrypted(header), get(headerBody)
+		e.Hidden, e.digest = Encrypted(header), get(HeaderBody)
 	}
-	if e.ContentType, err = url.PathUnescape(get("ce-datacontenttype")); err != nil {
+	if e.ContentType, err = url.PathUnescape(get(headerContentType)); err != nil {
 		return Event{}, fmt.Errorf("message on %q: ce-datacontenttype: %w", subject, err)
 	}
-	if e.Time, err = time.Parse(time.RFC3339Nano, get("ce-time")); err != nil {
+	if e.Time, err = time.Parse(time.RFC3339Nano, get(headerTime)); err != nil {
 		return Event{}, fmt.Errorf("message on %q: ce-time: %w", subject, err)
 	}
 	if e.Receipt == nil && get(headerReceived) != "" {
 		return Event{}, fmt.Errorf("message on %q has a %s that is not of the form %s", subject, headerReceived, time.RFC3339)
 	}
-	switch said := get(headerBody); {
+	switch said := get(HeaderBody); {
 	case kind != Unrecognised:
-		if err := json.Unmarshal([]byte(get(headerJob)), &e.Job); err != nil {
-			return Event{}, fmt.Errorf("message on %q: %s: %w", subject, headerJob, err)
+		if err := json.Unmarshal([]byte(get(HeaderJob)), &e.Job); err != nil {
+			return Event{}, fmt.Errorf("message on %q: %s: %w", subject, HeaderJob, err)
 		}
 		if e.Job.ID != id {
 			return Event{}, fmt.Errorf("message on %q is about job %q", subject, e.Job.ID)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/quick"
@@ -170,7 +171,7 @@ func TestNoValueSpellsAHeaderOfTheServer(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got.Job, e.Job) || got.ContentType != word || !sameJSON(t, json.RawMessage(got.Receipt.Request), json.RawMessage(request)) {
 		t.Errorf("ParseEvent = %s, %v, want what was told", dump(t, got), err)
 	}
-	if brief, err := job.ReadBrief(e.Subject(), e.Header().Map()); err != nil || brief.ID != word || brief.Status != word || brief.Object != word {
+	if brief, err := job.ReadBrief(e.Subject(), job.LookupIn(e.Header().Map())); err != nil || brief.ID != word || brief.Status != word || brief.Object != word {
 		t.Errorf("ReadBrief = %+v, %v", brief, err)
 	}
 	checkPrintable(t, job.Attempt{Source: "demo", Verdict: "mismatch", Claimed: word, Receipt: *receipt, SHA256: "0", Event: e.ID()}.Header().Map())
@@ -278,9 +279,94 @@ func TestParseEventRefuses(t *testing.T) {
 	}
 }
 
+// White space, quotes, percent signs and what is not ASCII are percent-encoded in attributes of
+// CloudEvents.
+func TestAttributesAreEncoded(t *testing.T) {
+	for in, want := range map[string]string{
+		"!~": "!~", "~é": "~%C3%A9", "Half Done": "Half%20Done", `a"b`: "a%22b", "5%": "5%25", "\x7f": "%7F", "\xff": "%EF%BF%BD",
+	} {
+		h := job.Event{Kind: job.Progress, Source: "demo", Job: job.View{ID: in, Status: in}}.Header().Map()
+		for _, name := range []string{"ce-subject", "ce-status"} {
+			if got := h[name]; len(got) != 1 || got[0] != want {
+				t.Errorf("%s of %q = %q, want %q", name, in, got, want)
+			}
+		}
+	}
+}
+
+// The request's headers are recorded up to 24 KiB, or not at all.
+func TestTheRequestsHeadersAreBounded(t *testing.T) {
+	for length, want := range map[int]int{24 << 10: 24 << 10, 24<<10 + 1: 0} {
+		e := job.Event{Kind: job.Unrecognised, Source: "demo", Receipt: &job.Receipt{Request: strings.Repeat("x", length)}}
+		if got := len(strings.Join(e.Header().Map()["receiver-request"], "")); got != want {
+			t.Errorf("of %d bytes of headers %d are recorded, want %d", length, got, want)
+		}
+	}
+}
+
+// The view is in a header of up to 32 KiB. Texts that do not fit are named there, and read from the
+// data.
+func TestTheViewIsBounded(t *testing.T) {
+	const room = 32 << 10
+	view := func(v job.View) (header string, cut []string) {
+		e := job.Event{Kind: job.Finished, Source: "demo", Job: v, Time: time.Unix(1, 0)}
+		h := e.Header().Map()
+		got, err := job.ParseEvent(e.Subject(), h, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h["receiver-job"][0], got.Job.Cut
+	}
+	v := job.View{ID: "1", Error: "x"}
+	short, _ := view(v)
+	v.Error = strings.Repeat("x", room-len(short)+1)
+	if header, cut := view(v); len(header) != room || cut != nil {
+		t.Errorf("a view of 32 KiB takes %d bytes without %q, want all of it", len(header), cut)
+	}
+	v.Error += "x"
+	if header, cut := view(v); len(header) > room || !slices.Equal(cut, []string{"error"}) {
+		t.Errorf("a view of more takes %d bytes without %q, want it without its error", len(header), cut)
+	}
+	v = job.View{ID: "1", Payload: json.RawMessage(`[1,` + strings.Repeat(" ", room) + `2]`)}
+	if header, cut := view(v); header != `{"id":"1","payload":[1,2]}` || cut != nil {
+		t.Errorf("a payload of white space: %.100s without %q, want it without the white space", header, cut)
+	}
+}
+
+// Texts that were cut are read from data about the same job and status alone.
+func TestCutTextsAreReadFromTheirOwnData(t *testing.T) {
+	e := encryptedEvents(t)["asked for"]
+	own := encryptedEvents(t)["submitted"]
+	for _, tt := range []struct {
+		name, data string
+		event      job.Event
+		want       bool
+	}{
+		{"its own", string(e.Data), e, true},
+		{"another job's", `{"id":"8","status":"COMPLETED","error":"x"}`, e, false},
+		{"another status", `{"id":"7","status":"RUNNING","error":"x"}`, e, false},
+		{"no JSON", `x`, e, false},
+		{"our own", string(own.Data), own, true},
+		{"our own without a payload", `{"submission":"s-1"}`, own, false},
+		{"our own, and no JSON", `x`, own, false},
+	} {
+		got, err := job.ParseEvent(tt.event.Subject(), tt.event.EncryptedHeader().Map(), []byte(tt.data))
+		if err != nil || (got.Job.Cut == nil) != tt.want || (got.Job.Error != "" || got.Job.Payload != nil) != tt.want {
+			t.Errorf("%s: ParseEvent = %s, %v, want it whole: %v", tt.name, dump(t, got.Job), err, tt.want)
+		}
+	}
+}
+
+func TestTheSubjectOfNoBytes(t *testing.T) {
+	e := job.Event{Kind: job.Unrecognised, Source: "demo"}
+	if got, want := e.Subject(), "jobs.demo."+job.BodySHA256(nil)+".unrecognised"; got != want {
+		t.Errorf("Subject = %s, want %s", got, want)
+	}
+}
+
 func TestASCIIJSON(t *testing.T) {
-	in := "{\n\t\"é\": \"😀 \u2028 \x7f ok\"}"
-	want := `{  "\u00e9": "\ud83d\ude00 \u2028 \u007f ok"}`
+	in := "{\n\t\"é\": \"😀 \U00010000 \u2028 \x7f ~ok\"}"
+	want := `{  "\u00e9": "\ud83d\ude00 \ud800\udc00 \u2028 \u007f ~ok"}`
 	got := job.ASCIIJSON([]byte(in))
 	if got != want {
 		t.Errorf("ASCIIJSON(%q) = %q, want %q", in, got, want)
@@ -338,6 +424,20 @@ var seeds = []string{
 	"\ufeff" + notification, "\ufeff\ufeff{}", "\ufeff {} \ufeff", `{"id":"1","status":"COMPLETED","jobStatus":"ABORTED"}`,
 	`{"id":"1","status":"COMPLETED","numOfRowsFailed":" 3.0 ","native":{"error_count":1e2},"numOfRowsWithWarning":"x"}`,
 	`{"ID":"1","STATUS":"COMPLETED","Errors":[1],"recordsFailedCount":{"errorCount":"","b":{"failedRows":[]}}}`,
+}
+
+// A string with any ASCII character is written as encoding/json writes it, in printable characters.
+func TestAppendString(t *testing.T) {
+	for c := range 128 {
+		s := "a" + string(rune(c)) + "z"
+		want, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := job.AppendString([]byte("x"), s); string(got) != "x"+job.ASCIIJSON(want) {
+			t.Errorf("AppendString(%q) = %s, want x%s", s, got, job.ASCIIJSON(want))
+		}
+	}
 }
 
 // The view in a header is what encoding/json makes of it, whatever the platform says.

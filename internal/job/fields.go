@@ -17,11 +17,11 @@ import (
 // what the platform says.
 type Fields []field
 
-// ReadFields reads a JSON object; a byte order mark may stand before it. Its errors are
-// ErrNotJSON, ErrTrailing, ErrDuplicateKey and ErrTooDeep.
+// ReadFields reads a JSON object; it may begin with a byte order mark. Its errors are ErrNotJSON,
+// ErrTrailing, ErrDuplicateKey and ErrTooDeep.
 func ReadFields(body []byte) (Fields, error) { return parse(body, nil) }
 
-// field is one member: its name unescaped, its value as it stands, and what understand adds.
+// field is one member: its name unescaped, its raw value, and what understand adds.
 type field struct {
 	name, value string
 	spelling
@@ -87,17 +87,17 @@ func asID(value string) (string, bool) {
 	return asInteger(value)
 }
 
-// usable reports whether s can be an id: of at most MaxID bytes and without control
-// characters, which CloudEvents forbids in an attribute. What JSON could not decode
-// has become U+FFFD: two such ids could be one afterwards, so it is none.
+// usable reports whether s can be an id: of at most MaxID bytes and without control characters,
+// which CloudEvents forbids in an attribute. JSON decoding replaces invalid bytes by U+FFFD, so two
+// different ids could become one: such a string is no id.
 func usable(s string) bool {
 	return s != "" && len(s) <= MaxID && !strings.ContainsFunc(s, func(r rune) bool {
 		return r == utf8.RuneError || unicode.IsControl(r)
 	})
 }
 
-// Text returns the first of the named members that says something: a string as it is, other
-// JSON as it stands.
+// Text returns the first of the named members that says something: a string as it is, other raw
+// JSON.
 func (f Fields) Text(names ...string) string { return first(f, names, asText) }
 
 func asText(value string) (string, bool) {
@@ -143,14 +143,14 @@ func (f Fields) Count(names ...string) *int64 {
 // is negative.
 type counts struct {
 	records, failed, warned int64
-	// readable is true if each that is there could be read, and none within speaks against the
-	// status. What is null is not there; empty text is, and cannot be read.
+	// readable is true if each present member could be read, and no nested member contradicts the
+	// status. A null member is absent; empty text is present, and cannot be read.
 	readable bool
 }
 
-// counts takes the largest of each. What a member holds may say once more how many rows failed,
-// such as the vendor's own object (`native`), unless the submitter gave it: the payload and the
-// metadata. A status there that says failure is none that can be counted on.
+// counts takes the largest of each. Nested members, such as the vendor's own object (`native`), may
+// repeat how many rows failed; the payload and the metadata, which come from the submitter, do not
+// count. A failure status in a nested member means that the status is not reliable.
 //
 // OC: section 5.1 `native`.
 func (f Fields) counts() counts {
@@ -203,7 +203,7 @@ func rowsOf(n int64) *int64 {
 	return &there
 }
 
-// asCount returns a number of rows, be it a JSON number or text; -1 if it is none.
+// asCount returns a number of rows, from a JSON number or text; -1 if it is none.
 func asCount(value string) (int64, bool) {
 	digits, ok := asString(value)
 	if ok {
@@ -289,10 +289,12 @@ func asString(value string) (string, bool) {
 // worth exact arithmetic.
 var number = regexp.MustCompile(`^-?[0-9.]{1,40}(?:[eE][+-]?[0-9]{1,2})?$`)
 
+var numeric = setOf("0123456789")
+
 // asInteger returns the digits of a value that is an integer, however it is written.
 func asInteger(value string) (string, bool) {
-	if isDigits(value) {
-		return value, true
+	if len(value) <= 40 && numeric.holds(value) {
+		return value, true // as almost every number: without the expression and the arithmetic
 	}
 	if !number.MatchString(value) {
 		return "", false
@@ -302,14 +304,4 @@ func asInteger(value string) (string, bool) {
 		return "", false
 	}
 	return r.Num().String(), true
-}
-
-// isDigits spares what is almost every number the expression and the arithmetic.
-func isDigits(value string) bool {
-	for _, c := range []byte(value) {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return value != "" && len(value) <= 40
 }

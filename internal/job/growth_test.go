@@ -12,7 +12,7 @@ import (
 	"receiver/internal/job"
 )
 
-// answers are answers of the platform that ask much of whoever looks for addresses in them.
+// answers are answers of the platform that are expensive to search for addresses.
 func answers() map[string]growth.Shape {
 	numbered := func(before, format, after string) growth.Shape {
 		return func(n int) string {
@@ -91,8 +91,8 @@ func (e *ending) Err() error {
 	return nil
 }
 
-// What one body may cost at most, in bytes allocated for each of its own.
-func TestWhatABodyCosts(t *testing.T) {
+// The highest cost of one body, in bytes allocated for each of its own.
+func TestMemoryOfABodyIsBounded(t *testing.T) {
 	const mib = 1 << 20
 	growth.Bounded(t, mib, 1, map[string]growth.Shape{"a long error": func(n int) string { return strings.Repeat("\u00e9", n/2) }}, func(s string) {
 		job.Event{Kind: job.Finished, Source: "crm", Job: job.View{ID: "7", Status: "FAILED", Error: s}}.Header()
@@ -115,7 +115,7 @@ func TestABodyGrows(t *testing.T) {
 	growth.Linear(t, 16<<10, answers(), func(s string) { event([]byte(s)).Header() })
 }
 
-// Subjects, ids and headers may come from whoever writes to the streams.
+// Subjects, ids and headers may come from any client that can write to the streams.
 func TestSubjectsAndHeadersGrow(t *testing.T) {
 	growth.Linear(t, 16<<10, growth.Bytes(), func(s string) {
 		_, _, _, _ = job.ParseSubject(job.Subject("crm", s, job.Finished))
@@ -126,7 +126,7 @@ func TestSubjectsAndHeadersGrow(t *testing.T) {
 			header[name] = []string{s}
 		}
 		header["receiver-received"] = []string{"2026-11-23T12:30:00Z"}
-		_, _ = job.ReadBrief("jobs.crm.7.finished", header)
+		_, _ = job.ReadBrief("jobs.crm.7.finished", job.LookupIn(header))
 		_, _ = job.ReadClaim("attempts.crm.mismatch", header)
 		_, _ = job.ParseAttempt("attempts.crm.mismatch", header, nil)
 		_, _ = job.ParseEvent("jobs.crm.7.finished", header, []byte(s))

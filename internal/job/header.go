@@ -5,25 +5,51 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf16"
 )
 
-// The headers that are ours. They say how we know; the `ce-` headers say what happened.
+// The headers of CloudEvents, which say what happened. A name that begins with a capital letter is
+// read elsewhere, too; no header is spelt anywhere else.
 const (
-	headerJob         = "receiver-job"
-	headerSignature   = "receiver-signature"
+	headerVersion     = "ce-specversion"
+	HeaderType        = "ce-type"
+	headerSource      = "ce-source"
+	HeaderID          = "ce-id"
+	headerTime        = "ce-time"
+	headerSubject     = "ce-subject"
+	HeaderEvidence    = "ce-evidence"
+	HeaderResult      = "ce-result"
+	headerStatus      = "ce-status"
+	HeaderReason      = "ce-reason"
+	headerExpected    = "ce-expected"
+	HeaderFilesUntil  = "ce-filesuntil"
+	headerContentType = "ce-datacontenttype"
+)
+
+// The headers that are ours. They say how we know.
+const (
+	HeaderJob         = "receiver-job"
+	HeaderSignature   = "receiver-signature"
 	headerKey         = "receiver-key"
-	headerFingerprint = "receiver-key-fingerprint"
-	headerBody        = "receiver-body-sha256"
-	headerRemote      = "receiver-remote"
+	HeaderFingerprint = "receiver-key-fingerprint"
+	HeaderBody        = "receiver-body-sha256"
+	HeaderRemote      = "receiver-remote"
 	headerReceived    = "receiver-received"
-	headerRequest     = "receiver-request"
+	HeaderRequest     = "receiver-request"
 	headerSize        = "receiver-body-size"
-	headerClaimed     = "receiver-claimed-source"
+	HeaderClaimed     = "receiver-claimed-source"
 	headerEvent       = "receiver-event"
 	headerRepeats     = "receiver-repeats"
 	headerRedacted    = "receiver-redacted"
 	headerEncryption  = "receiver-encryption"
+	// HeaderDataRef refers to a body kept in the object store: the bucket and the object's name.
+	HeaderDataRef = "receiver-data-ref"
+	// HeaderChunk numbers the chunks of an object that an edge uploads, from 0.
+	HeaderChunk = "receiver-chunk"
 )
+
+// HeaderLeftOut is how many bytes of data the NATS server left out of a message.
+const HeaderLeftOut = ServerPrefix + "Msg-Size"
 
 // redactedAddress is the value of headerRedacted: what was redacted.
 const redactedAddress = "callback-address"
@@ -31,12 +57,12 @@ const redactedAddress = "callback-address"
 // ByAge is the value of the header `receiver-encryption`: the data is an age v1 file.
 const ByAge = "age"
 
-// Encrypted reports whether the data of a message with these headers is encrypted as it
-// stands. The other headers then speak of what it is decrypted: digest, size, media type.
+// Encrypted reports whether the data of a message with these headers is encrypted. The other
+// headers then describe the decrypted data: digest, size, media type.
 func Encrypted(header map[string][]string) bool { return len(header[headerEncryption]) > 0 }
 
-// Header is the headers of a message as they stand on the wire: a line `name: value` for
-// each, ended by CR LF. Names are ASCII, values printable ASCII.
+// Header is the headers of a message in their wire format: a line `name: value` for each, ended by
+// CR LF. Names are ASCII, values printable ASCII.
 //
 // NATS ADR-4, "Message Headers", without its first line and the empty last one.
 type Header []byte
@@ -70,7 +96,7 @@ func (h Header) own(name, value string) Header {
 // Digest returns the SHA-256 of the body as the headers of an event tell it; empty if they
 // do not.
 func (h Header) Digest() []byte {
-	_, rest, found := bytes.Cut(h, []byte("\r\n"+headerBody+": "))
+	_, rest, found := bytes.Cut(h, []byte("\r\n"+HeaderBody+": "))
 	if !found {
 		return nil
 	}
@@ -78,28 +104,28 @@ func (h Header) Digest() []byte {
 	return digest
 }
 
-// serverPrefix begins the names of all headers that a NATS server acts on. The server looks
-// for such a name anywhere in the headers, and if it stands twice in a row in some value,
-// the server takes the header itself for absent (nats-server 2.15.2, getHeaderKeyIndex; 2.11.6
-// and older even if it stands there once). Among them is the condition that an event is
-// stored once, so that no value from outside may spell one.
-const serverPrefix = "Nats-"
+// ServerPrefix begins the names of all headers that a NATS server acts on. The server searches for
+// such a name anywhere in the headers. If a value contains the name twice in a row, the server
+// takes the header itself for absent (nats-server 2.15.2, getHeaderKeyIndex; 2.11.6 and older even
+// if it contains it once). One of these headers is the condition that an event is stored once, so
+// no value from outside may contain such a name.
+const ServerPrefix = "Nats-"
 
-// harmless returns the value of a header without the serverPrefix. In our JSON and in the
-// attributes of CloudEvents it says the same as before; elsewhere a question mark stands for
-// the letter, as for any that may not stand there.
+// harmless returns the value of a header without the ServerPrefix. In JSON and in the attributes of
+// CloudEvents the escaped value means the same; elsewhere a question mark replaces the letter, as
+// it does every character that is not allowed there.
 func harmless(name, value string) string {
-	if !strings.Contains(value, serverPrefix) {
+	if !strings.Contains(value, ServerPrefix) {
 		return value
 	}
 	letter := "?"
 	switch {
-	case name == headerJob || name == headerRequest:
+	case name == HeaderJob || name == HeaderRequest:
 		letter = `\u004e`
 	case strings.HasPrefix(name, "ce-"):
 		letter = "%4E"
 	}
-	return strings.ReplaceAll(value, serverPrefix, letter+serverPrefix[1:])
+	return strings.ReplaceAll(value, ServerPrefix, letter+ServerPrefix[1:])
 }
 
 // name begins a line.
@@ -110,7 +136,11 @@ func (h Header) time(name string, t time.Time, layout string) Header {
 	return append(t.UTC().AppendFormat(h.name(name), layout), "\r\n"...)
 }
 
-func getter(header map[string][]string) func(string) string {
+// Lookup is how the headers of a message are read: the first value of a name, "" without one.
+type Lookup func(name string) string
+
+// LookupIn returns the headers of a message as NATS delivers it.
+func LookupIn(header map[string][]string) Lookup {
 	return func(name string) string {
 		if v := header[name]; len(v) > 0 {
 			return v[0]
@@ -129,25 +159,25 @@ const maxRequest = 24 << 10
 
 // appendTo adds the headers of a receipt.
 func (r *Receipt) appendTo(h Header) Header {
-	h = h.Set(headerSignature, cut(r.Signature, MaxSignature))
+	h = h.Set(HeaderSignature, cut(r.Signature, MaxSignature))
 	h = h.Set(headerKey, cut(r.Key, MaxText))
-	h = h.Set(headerFingerprint, r.Fingerprint)
-	h = h.Set(headerRemote, cut(r.Remote, MaxText))
+	h = h.Set(HeaderFingerprint, r.Fingerprint)
+	h = h.Set(HeaderRemote, cut(r.Remote, MaxText))
 	h = h.time(headerReceived, r.Received, time.RFC3339Nano)
-	if request := harmless(headerRequest, visible(r.Request)); len(request) <= maxRequest {
-		h = h.own(headerRequest, request)
+	if request := harmless(HeaderRequest, visible(r.Request)); len(request) <= maxRequest {
+		h = h.own(HeaderRequest, request)
 	}
 	return h
 }
 
-func parseReceipt(get func(string) string) *Receipt {
+func parseReceipt(get Lookup) *Receipt {
 	received, err := time.Parse(time.RFC3339Nano, get(headerReceived))
 	if err != nil {
 		return nil // not every event came by a callback
 	}
 	return &Receipt{
-		Signature: get(headerSignature), Key: get(headerKey), Fingerprint: get(headerFingerprint),
-		Remote: get(headerRemote), Received: received, Request: get(headerRequest),
+		Signature: get(HeaderSignature), Key: get(headerKey), Fingerprint: get(HeaderFingerprint),
+		Remote: get(HeaderRemote), Received: received, Request: get(HeaderRequest),
 	}
 }
 
@@ -168,15 +198,16 @@ func ASCIIJSON(data []byte) string {
 		case r < 0x10000:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
-			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
 		}
 	}
 	return b.String()
 }
 
-// percentEncode encodes what may not stand in a CloudEvents header value: all but
-// printable ASCII, and space, double quote and percent sign. What is not UTF-8 is
-// replaced first, since a reader must refuse it.
+// percentEncode encodes the characters that a CloudEvents header value must not contain: all but
+// printable ASCII, and space, double quote and percent sign. Invalid UTF-8 is replaced first, since
+// a reader must refuse it.
 //
 // CloudEvents NATS protocol binding 1.0.3-wip, section 3.1.3.2.
 func percentEncode(s string) string {
@@ -185,7 +216,7 @@ func percentEncode(s string) string {
 	}
 	var b strings.Builder
 	for _, c := range []byte(strings.ToValidUTF8(s, "\ufffd")) {
-		if c <= ' ' || c > '~' || c == '"' || c == '%' {
+		if isEncoded(c) {
 			fmt.Fprintf(&b, "%%%02X", c)
 		} else {
 			b.WriteByte(c)
@@ -194,10 +225,32 @@ func percentEncode(s string) string {
 	return b.String()
 }
 
-// isAttribute reports whether s may stand in a CloudEvents header as it is.
+// isAttribute reports whether a CloudEvents header may contain s unencoded.
 func isAttribute(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '%' {
+	for _, c := range []byte(s) {
+		if isEncoded(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func isEncoded(c byte) bool { return c <= ' ' || c > '~' || c == '"' || c == '%' }
+
+// set is a set of bytes. A look at a table costs less than the comparisons that it stands for.
+type set [256]bool
+
+func setOf(bytes string) (s set) {
+	for i := range len(bytes) {
+		s[bytes[i]] = true
+	}
+	return s
+}
+
+// holds reports whether every byte of a text is in the set.
+func (s *set) holds(text string) bool {
+	for i := range len(text) {
+		if !s[text[i]] {
 			return false
 		}
 	}

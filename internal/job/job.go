@@ -72,7 +72,7 @@ const (
 	Unknown Class = iota
 	// Running: the job is not over.
 	Running
-	// Success: the job ran to its end; rows may have failed all the same.
+	// Success: the job ran to its end; rows may still have failed.
 	Success
 	// Warning: the job ran to its end with reservations.
 	Warning
@@ -85,8 +85,7 @@ const (
 // Terminal reports whether the job is over.
 func (c Class) Terminal() bool { return c >= Success }
 
-// statuses holds every word of the vendor's vocabulary with the one word that
-// stands for it and its spellings.
+// statuses holds every word of the vendor's vocabulary with the one word for it and its spellings.
 //
 // OC: section 5.2, (a) rows 11 to 14, (b) row 26.
 var statuses = map[string]struct {

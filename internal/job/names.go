@@ -27,8 +27,8 @@ const (
 // preference. A member is known by its name in any case, and with or without underscores and
 // hyphens: `records_failed_count` is `recordsFailedCount`.
 //
-// OC: sections 5.1, 5.4 and 6.2, (b) rows 1 and 2. Of failed rows, the names after the first
-// four stand in no table; they can mean nothing else.
+// OC: sections 5.1, 5.4 and 6.2, (b) rows 1 and 2. Of failed rows, the names after the first four
+// are in no table; they can mean nothing else.
 var names = map[meaning][]string{
 	isID:         {"id", "jobId", "job_id"},
 	isStatus:     {"status", "jobStatus", "job_status", "bulk_status"},
@@ -52,7 +52,7 @@ var names = map[meaning][]string{
 	isMetadata:  {"metadata", "metaData"},
 }
 
-// known is what names mean, and their places: each as it stands, and folded.
+// known is what names mean, and their places: each as it is, and folded.
 var known = func() map[string]spelling {
 	m := map[string]spelling{}
 	for means, all := range names {
@@ -66,8 +66,8 @@ var known = func() map[string]spelling {
 	return m
 }()
 
-// spelling is one of the names of a meaning: its place among them, behind inOtherCase if it
-// stands in another form.
+// spelling is one of the names of a meaning: its place among them, behind inOtherCase if it has
+// another form.
 type spelling struct {
 	means meaning
 	place uint8
@@ -99,6 +99,6 @@ func spelt(name string) spelling {
 		return spelling{}
 	}
 	s := known[string(fold(room[:0], name))]
-	s.place += inOtherCase
+	s.place |= inOtherCase
 	return s
 }

@@ -141,8 +141,8 @@ type status struct {
 	end, readable bool
 }
 
-// status reads every member that may hold one, the best name first. What is null or blank says
-// nothing.
+// status reads every member that may hold one, the best name first. Null and blank members are
+// ignored.
 func (f Fields) status() status {
 	s := status{readable: true}
 	for place := range uint8(len(names[isStatus])) {

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"receiver/internal/job"
 )
@@ -53,6 +54,14 @@ func TestReadBothGenerations(t *testing.T) {
 		{"a name in its own case comes before others", `{"ID":"2","id":"1","status":"RUNNING","OBJECT_NAME":"b","objectName":"a"}`, job.View{
 			ID: "1", Status: "RUNNING", Object: "a",
 		}},
+		{"other cases in the order of the names, too", `{"JOB_ID":"2","ID":"1","status":"RUNNING"}`, job.View{ID: "1", Status: "RUNNING"}},
+		{"of two in other cases the first", `{"id":"1","status":"RUNNING","OBJECT_NAME":"a","Object_Name":"b"}`, job.View{
+			ID: "1", Status: "RUNNING", Object: "a",
+		}},
+		{"a name of 64 bytes", `{"id":"1","` + strings.Repeat("_", 58) + `status":"RUNNING"}`, job.View{ID: "1", Status: "RUNNING"}},
+		{"an empty text yields to one that is not", `{"id":"1","status":"RUNNING","message":"","infoMessage":"quota"}`, job.View{
+			ID: "1", Status: "RUNNING", Message: "quota",
+		}},
 		{"an unknown status stays as it is", `{"id":"1","status":" Half-Done "}`, job.View{ID: "1", Status: " Half-Done "}},
 		{"text is left alone", `{"id":"1","status":"RUNNING","object_name":"R&amp;D &lt;x&gt;","error":"caf\u00e9 \ud83d\ude00"}`, job.View{
 			ID: "1", Status: "RUNNING", Object: "R&amp;D &lt;x&gt;", Error: "café 😀",
@@ -82,8 +91,8 @@ func TestReadBothGenerations(t *testing.T) {
 func TestReadBoundsShortTexts(t *testing.T) {
 	long, short := strings.Repeat("x", job.MaxText+1), strings.Repeat("y", job.MaxText)
 	got := read(t, `{"id":"1","status":"`+long+`","jobStatus":"`+short+`","object_name":"`+long+`","objectName":"`+short+`",
-		"job_direction":"`+long+`","fileFormat":"`+long+`","bulk_start_time":"`+long+`","error":"`+long+`","message":"`+long+`"}`)
-	want := job.View{ID: "1", Status: short, Object: short, Error: long, Message: long}
+		"job_direction":"`+long+`","fileFormat":"`+long+`","bulk_start_time":"`+long+`","bulk_finish_time":"`+short+`","error":"`+long+`","message":"`+long+`"}`)
+	want := job.View{ID: "1", Status: short, Object: short, Ended: short, Error: long, Message: long}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Read = %s\nwant   %s", dump(t, got), dump(t, want))
 	}
@@ -194,6 +203,45 @@ func TestReadPayload(t *testing.T) {
 	}
 }
 
+// Other readers name the members themselves.
+func TestFields(t *testing.T) {
+	f, err := job.ReadFields([]byte(`{"Job_ID":1234.0,"id":"x","note":"","ZONE":{"a":1},"n":"many","count":"7",
+		"start":0,"first":1,"last":253402300799999,"beyond":253402300800000,"text":"1527501600000",
+		"rfc":"2026-11-23T13:00:00+01:00","day":"yesterday"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, names := range []struct {
+		names []string
+		want  string
+	}{
+		{[]string{"jobId"}, "1234"},
+		{[]string{"note", "none", "id"}, "x"},
+		{[]string{"none"}, ""},
+	} {
+		if got := f.ID(names.names...); got != names.want {
+			t.Errorf("ID(%q) = %q, want %q", names.names, got, names.want)
+		}
+	}
+	if got, want := f.Text("note", "zone"), `{"a":1}`; got != want {
+		t.Errorf("Text = %q, want %q", got, want)
+	}
+	if got := f.Count("n", "count"); !reflect.DeepEqual(got, rows(7)) {
+		t.Errorf("Count = %s, want 7", dump(t, got))
+	}
+	if got := f.Count("n", "none"); got != nil {
+		t.Errorf("Count of what is no number = %d, want none", *got)
+	}
+	for name, want := range map[string]time.Time{
+		"start": {}, "first": time.UnixMilli(1), "last": time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC), "beyond": {},
+		"text": time.UnixMilli(1527501600000), "rfc": time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), "day": {}, "none": {},
+	} {
+		if got := f.Time(name); !got.Equal(want) {
+			t.Errorf("Time(%q) = %v, want %v", name, got, want)
+		}
+	}
+}
+
 // A view outlives the request whose buffer held the body.
 func TestReadKeepsNothingOfTheBody(t *testing.T) {
 	body := []byte(`{"id":"1","status":"RUNNING","error":[1],"callback-payload":{"a":1}}`)
@@ -233,6 +281,7 @@ func TestReadRefuses(t *testing.T) {
 		{"cut short", `{"id":"1","status":"COMPL`, job.ErrNotJSON},
 		{"cut short in a list", `{"id":"1","status":"COMPLETED","x":[`, job.ErrNotJSON},
 		{"the wrong bracket", `{"id":"1","status":"COMPLETED","x":[1}}`, job.ErrNotJSON},
+		{"cut short in a number", `{"id":"1","status":"COMPLETED","x":1`, job.ErrNotJSON},
 		{"a comma too many", `{"id":"1","status":"COMPLETED",}`, job.ErrNotJSON},
 		{"a comma too few", `{"id":"1" "status":"COMPLETED"}`, job.ErrNotJSON},
 		{"single quotes", `{'id':'1'}`, job.ErrNotJSON},

@@ -2,6 +2,7 @@ package job
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,18 +14,17 @@ import (
 	"unicode/utf8"
 )
 
-// Redact returns an answer of the platform's to our own question as it may be kept: the
-// same bytes, but for the strings that hold a callback address, in which whatever grants
-// something is replaced by its fingerprint, `sha256:` and 8 hexadecimal digits. That are
-// the token in an address of ours, wherever it stands, and in the address that the answer
-// names as its job's, whoever made it: every part of the path of 16 bytes and more, the
-// query and the credentials. It reports whether it replaced anything; then the event says
-// so (Event.Redacted).
+// Redact returns the platform's answer to a poll without secrets: the same bytes, but in strings
+// with a callback address each secret is replaced by its fingerprint, `sha256:` and 8 hexadecimal
+// digits. Secrets are the token in an address of this program, anywhere in the answer, and in the
+// address that the answer names as its job's: every part of the path of 16 bytes and more, the
+// query and the credentials. It reports whether it replaced anything; then the event says so
+// (Event.Redacted).
 //
-// Its work grows as the body does, whatever that says. It ends early, with the error of ctx,
-// when that is done: then nothing of the body may be kept.
+// Its work is linear in the size of the body, for any contents. It ends early, with the error of
+// ctx, when ctx is done: then nothing of the body may be kept.
 //
-// Callbacks are never redacted: their bytes are what is signed.
+// Callbacks are never redacted: their bytes are signed.
 //
 // OC: sections 5.1 (`notificationUrl`) and 5.4 (`notification_url`).
 func Redact(ctx context.Context, body []byte) (clean []byte, redacted bool, err error) {
@@ -116,12 +116,12 @@ func eachString(text string, do func(from, to int, key, s string) bool) {
 					return
 				}
 				key, i = s, colon
-				continue
+			} else {
+				if !do(i, end, key, s) {
+					return
+				}
+				key, i = "", end-1
 			}
-			if !do(i, end, key, s) {
-				return
-			}
-			key, i = "", end-1
 		case ',', '{':
 			key = ""
 		}
@@ -146,8 +146,8 @@ const (
 	// minToken is the length from which a part of a foreign address is no name, and from which
 	// a foreign address is looked for in other strings. Our tokens are longer.
 	minToken = 16
-	// mostAddresses and mostAddress bound the addresses that are told from what follows them in
-	// other strings. An answer is about one job, which has one address.
+	// mostAddresses and mostAddress limit the addresses that are recognised in other strings. An
+	// answer is about one job, which has one address.
 	mostAddresses = 4
 	mostAddress   = 2 << 10
 )
@@ -170,7 +170,7 @@ func newAddresses(r *redaction, text string) *addresses {
 	}
 	if few && len(long) <= mostAddresses {
 		// Of two that begin alike, the longer one is meant.
-		slices.SortFunc(long, func(a, b string) int { return len(b) - len(a) })
+		slices.SortFunc(long, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 		for _, s := range long {
 			clean := redactAddress(s)
 			a.few = append(a.few, quotation{s, clean}, quotation{strings.ReplaceAll(s, "/", `\/`), clean},
@@ -312,7 +312,15 @@ func fingerprint(s string) string {
 	if s == "" || isFingerprint(s) {
 		return s
 	}
-	sum := sha256.Sum256([]byte(s))
+	return Fingerprint([]byte(s))
+}
+
+// Fingerprint returns `sha256:` and the first eight hexadecimal digits of the SHA-256 of a
+// secret. It tells secrets apart without showing them; a short secret can be guessed from it.
+//
+// Packages verify and config, which import nothing of ours, have the same function.
+func Fingerprint(secret []byte) string {
+	sum := sha256.Sum256(secret)
 	return "sha256:" + hex.EncodeToString(sum[:4])
 }
 

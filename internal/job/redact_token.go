@@ -6,8 +6,8 @@ import (
 )
 
 // redactTokens replaces the tokens in addresses of ours, in whatever they are embedded: what
-// follows the last slash of `/callbacks/{source}/{token}`, if it is of 20 letters, digits, `_`
-// and `-` or more. Case does not matter, and a slash may stand escaped, as `\/` or `%2f`.
+// follows the last slash of `/callbacks/{source}/{token}`, if it is of 20 letters, digits, `_` and
+// `-` or more. Case does not matter, and a slash may be escaped, as `\/` or `%2f`.
 func redactTokens(s string) (clean string, changed bool) {
 	const word = "callbac" // in Unicode, k and s have other capitals too
 	var b strings.Builder
@@ -45,18 +45,18 @@ func tokenAfter(s string, i int) (from, to int, ok bool) {
 	if i, ok = slash(s, i); !ok {
 		return 0, 0, false
 	}
-	end, n := letters(s, i, 33, false)
+	end, n := letters(s, i, false)
 	if from, ok = slash(s, end); !ok || n == 0 || n > 32 {
 		return 0, 0, false
 	}
-	to, n = letters(s, from, len(s), true)
+	to, n = letters(s, from, true)
 	return from, to, n >= 20
 }
 
 // letter passes over one of these letters.
 func letter(s string, i int, these string) (end int, ok bool) {
 	r, size := utf8.DecodeRuneInString(s[i:])
-	return i + size, size > 0 && strings.ContainsRune(these, r)
+	return i + size, strings.ContainsRune(these, r)
 }
 
 // slash passes over a slash.
@@ -69,9 +69,9 @@ func slash(s string, i int) (end int, ok bool) {
 	return i, false
 }
 
-// letters passes over at most so many letters, digits and hyphens, and underscores in a token.
-func letters(s string, i, most int, inToken bool) (end, n int) {
-	for ; n < most; n++ {
+// letters passes over letters, digits and hyphens, and underscores in a token.
+func letters(s string, i int, inToken bool) (end, n int) {
+	for ; ; n++ {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '\u017f', r == '\u212a':
@@ -81,5 +81,4 @@ func letters(s string, i, most int, inToken bool) (end, n int) {
 		}
 		i += size
 	}
-	return i, n
 }

@@ -11,10 +11,10 @@ type Stored struct {
 	Existed bool
 }
 
-// Tell stores an event by publish, which does what Bus.Publish of package publish promises.
-// The first word on the end of a job stands; another is stored as a Conflict, being evidence
-// of its own and no duplicate.
-func Tell(ctx context.Context, publish func(context.Context, Event) (Stored, error), e Event) (Stored, error) {
+// PublishResolvingConflict stores an event by publish, which does what Store.Publish of package
+// publish promises. The first outcome of a job stays; another one is stored as a Conflict, because
+// it is evidence of its own and no duplicate.
+func PublishResolvingConflict(ctx context.Context, publish func(context.Context, Event) (Stored, error), e Event) (Stored, error) {
 	stored, err := publish(ctx, e)
 	if err == nil && stored.Existed && e.Kind == Finished && !stored.Job.SameOutcome(e.Job) {
 		e.Kind = Conflict

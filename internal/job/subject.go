@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"regexp"
@@ -11,29 +12,63 @@ import (
 // known from the platform and would make subjects that NATS is not made for.
 const MaxID = 256
 
-// ValidSource reports whether name can be the name of a source: one to 32 of the
-// characters a to z, 0 to 9 and dash. Such a name is a subject token as it stands.
+// ValidSource reports whether name can be the name of a source: one to 32 of the characters a to z,
+// 0 to 9 and dash. Such a name is a subject token without encoding.
 func ValidSource(name string) bool { return sourceName.MatchString(name) }
 
 var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 var sourceName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
 
+// The beginnings of the subjects of each stream.
+const (
+	JobsPrefix        = "jobs."
+	AttemptsPrefix    = "attempts."
+	ActionsPrefix     = "actions."
+	watchPrefix       = "watch."
+	checkpointsPrefix = "checkpoints."
+)
+
+// The patterns that match all subjects of a stream.
+const (
+	AllJobs        = JobsPrefix + ">"
+	AllAttempts    = AttemptsPrefix + ">"
+	AllActions     = ActionsPrefix + ">"
+	AllWatches     = watchPrefix + ">"
+	AllCheckpoints = checkpointsPrefix + ">"
+)
+
+// Pattern returns the pattern of the subjects of a source, a job and a kind of event; each
+// that is empty may be any.
+func Pattern(source, id string, k Kind) string {
+	token := "*"
+	if id != "" {
+		token = Token(id)
+	}
+	return JobsPrefix + cmp.Or(source, "*") + "." + token + "." + cmp.Or(string(k), "*")
+}
+
+// AttemptPattern returns the pattern of the subjects of all attempts with a verdict.
+func AttemptPattern(verdict string) string { return AttemptsPrefix + "*." + verdict }
+
+// CheckpointSubject returns `checkpoints.<name>.<stream>`.
+func CheckpointSubject(name, stream string) string { return checkpointsPrefix + name + "." + stream }
+
 // Subject returns `jobs.<source>.<job>.<kind>`. For the kind Unrecognised, which belongs to
 // no job, the id is the SHA-256 of the body in hexadecimal, as BodySHA256 gives it. Without
 // one it is `jobs.<source>.unrecognised`, on which earlier versions stored all of that kind.
 func Subject(source, id string, k Kind) string {
 	if k == Unrecognised && id == "" {
-		return "jobs." + source + "." + string(k)
+		return JobsPrefix + source + "." + string(k)
 	}
-	return "jobs." + source + "." + Token(id) + "." + string(k)
+	return JobsPrefix + source + "." + Token(id) + "." + string(k)
 }
 
 // ParseSubject undoes Subject. Its error says what is wrong with a subject that Subject
 // cannot have made.
 func ParseSubject(subject string) (source, id string, k Kind, err error) {
 	parts := strings.Split(subject, ".")
-	if len(parts) < 3 || len(parts) > 4 || parts[0] != "jobs" || !ValidSource(parts[1]) {
+	if len(parts) < 3 || len(parts) > 4 || parts[0]+"." != JobsPrefix || !ValidSource(parts[1]) {
 		return "", "", "", fmt.Errorf("subject %q is not jobs.<source>.<job>.<kind>", subject)
 	}
 	source, k = parts[1], Kind(parts[len(parts)-1])
@@ -53,10 +88,10 @@ func ParseSubject(subject string) (source, id string, k Kind, err error) {
 	return source, id, k, nil
 }
 
-// Token returns the id as one subject token: as it stands if it is of letters,
-// digits, `_` and `-` only and without `Nats-`, else `~` and the unpadded base64url of its
-// bytes. So no id from outside can add a token, a wildcard or a space to a subject, or the
-// name of a header that the server acts on to a header, and no two ids share a token.
+// Token returns the id as one subject token: unchanged if it consists of letters, digits, `_` and
+// `-` only and without `Nats-`, else `~` and the unpadded base64url of its bytes. So no id from
+// outside can add a token, a wildcard or a space to a subject, or the name of a header that the
+// server acts on to a header, and no two ids share a token.
 func Token(id string) string {
 	if plain(id) {
 		return id
@@ -80,7 +115,7 @@ func parseToken(token string) (string, error) {
 }
 
 func plain(id string) bool {
-	if id == "" || strings.Contains(id, serverPrefix) {
+	if id == "" || strings.Contains(id, ServerPrefix) {
 		return false
 	}
 	for _, c := range []byte(id) {

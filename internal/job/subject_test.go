@@ -14,7 +14,7 @@ func TestSubject(t *testing.T) {
 		want     string
 	}{
 		{"a number", "42114492", job.Finished, "jobs.demo.42114492.finished"},
-		{"letters, dash and underscore", "aZ_-9", job.Submitted, "jobs.demo.aZ_-9.submitted"},
+		{"letters, digits, dash and underscore", "azAZ09_-", job.Submitted, "jobs.demo.azAZ09_-.submitted"},
 		{"a dot", "1.2", job.Progress, "jobs.demo.~MS4y.progress"},
 		{"the wildcards", "*", job.Overdue, "jobs.demo.~Kg.overdue"},
 		{"the tail wildcard", ">", job.Conflict, "jobs.demo.~Pg.conflict"},
@@ -120,4 +120,23 @@ func FuzzSubject(f *testing.F) {
 // isPrintable reports whether s is of printable ASCII only, as a NATS header must be.
 func isPrintable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// A pattern matches the subjects that Subject makes.
+func TestPatterns(t *testing.T) {
+	for got, want := range map[string]string{
+		job.Pattern("", "", ""):                "jobs.*.*.*",
+		job.Pattern("", "", job.Submitted):     "jobs.*.*.submitted",
+		job.Pattern("crm", "", job.Finished):   "jobs.crm.*.finished",
+		job.Pattern("crm", "7", ""):            "jobs.crm.7.*",
+		job.Pattern("crm", "7", job.Finished):  job.Subject("crm", "7", job.Finished),
+		job.Pattern("crm", "a.b", job.Overdue): job.Subject("crm", "a.b", job.Overdue),
+		job.AttemptPattern(job.Late):           "attempts.*.late",
+		job.CheckpointSubject("log", "JOBS"):   "checkpoints.log.JOBS",
+		job.AllCheckpoints:                     "checkpoints.>",
+	} {
+		if got != want {
+			t.Errorf("pattern %q, want %q", got, want)
+		}
+	}
 }

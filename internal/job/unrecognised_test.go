@@ -7,8 +7,8 @@ import (
 	"receiver/internal/job"
 )
 
-// What a stream holds of unrecognised bodies is read from its subject of today and from that
-// of earlier versions, with its body and without.
+// Unrecognised bodies in a stream are read from the current subject and from that of earlier
+// versions, with the body and without.
 func TestUnrecognisedBodiesAreRead(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 30, 0, 1, time.UTC)
 	for name, body := range map[string]string{"a body": "<html>", "an empty one": ""} {

@@ -137,10 +137,10 @@ func (v *View) leaveOut(name string) {
 func (v *View) appendHarmless(h Header) Header {
 	began := len(h)
 	h = v.appendJSON(h)
-	if !bytes.Contains(h[began:], []byte(serverPrefix)) {
+	if !bytes.Contains(h[began:], []byte(ServerPrefix)) {
 		return h
 	}
-	return append(h[:began], harmless(headerJob, string(h[began:]))...)
+	return append(h[:began], harmless(HeaderJob, string(h[began:]))...)
 }
 
 // appendJSON appends what encoding/json makes of the view, in ASCII. It is written by hand:
@@ -192,15 +192,16 @@ func appendCount(h Header, name string, n *int64) Header {
 	return strconv.AppendInt(appendMember(h, name), *n, 10)
 }
 
-// AppendString appends s as a JSON string in ASCII, as encoding/json writes it.
+// verbatim are the characters that encoding/json writes as they are.
+var verbatim = setOf(" !#$%'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~")
+
+// AppendString appends s as a JSON string in printable ASCII, otherwise as encoding/json writes it.
 func AppendString[T ~[]byte](to T, s string) T {
-	for _, c := range []byte(s) {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			quoted, _ := json.Marshal(s) // a string is always marshalled
-			return append(to, ASCIIJSON(quoted)...)
-		}
+	if verbatim.holds(s) {
+		return append(append(append(to, '"'), s...), '"')
 	}
-	return append(append(append(to, '"'), s...), '"')
+	quoted, _ := json.Marshal(s) // a string is always marshalled
+	return append(to, ASCIIJSON(quoted)...)
 }
 
 // whole returns the view with what was cut from it, if data is the platform's word

@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// Watch is the state of our asking the platform about one job that has not ended. It is
-// one message of the stream WATCH, on the subject `watch.<source>.<job>`, and its JSON is
-// the message's data: whoever looks there sees what the last question brought. Each
-// question puts a new message in the place of the old.
+// Watch is the state of polling the platform for one job that has not ended. It is one message of
+// the stream WATCH, on the subject `watch.<source>.<job>`, and its JSON is the message's data,
+// which shows the result of the last poll. Each poll replaces the message.
 type Watch struct {
 	Source string `json:"source"`
 	Job    string `json:"job"`
@@ -44,7 +43,7 @@ type Watch struct {
 }
 
 // WatchSubject returns `watch.<source>.<job>`.
-func WatchSubject(source, id string) string { return "watch." + source + "." + Token(id) }
+func WatchSubject(source, id string) string { return watchPrefix + source + "." + Token(id) }
 
 // Data returns the data of the watch's message.
 func (w Watch) Data() []byte {
@@ -61,7 +60,7 @@ func (w Watch) Data() []byte {
 // program did not write.
 func ParseWatch(subject string, data []byte) (Watch, error) {
 	parts := strings.Split(subject, ".")
-	if len(parts) != 3 || parts[0] != "watch" || !ValidSource(parts[1]) {
+	if len(parts) != 3 || parts[0]+"." != watchPrefix || !ValidSource(parts[1]) {
 		return Watch{}, fmt.Errorf("subject %q is not watch.<source>.<job>", subject)
 	}
 	id, err := parseToken(parts[2])

@@ -9,8 +9,8 @@ import (
 	"receiver/internal/job"
 )
 
-// OC: sections 5.1, 5.2, 5.4 and 6.2, (a) rows 12, 13 and 20, (b) rows 2 and 22. What says that
-// rows failed, or says something that nobody can read, is never success.
+// OC: sections 5.1, 5.2, 5.4 and 6.2, (a) rows 12, 13 and 20, (b) rows 2 and 22. A body that
+// reports failed rows, or that cannot be read, is never success.
 func TestReadDoesNotTakeForSuccess(t *testing.T) {
 	for _, tt := range []struct {
 		name, members string
@@ -111,7 +111,7 @@ func TestReadDoesNotTakeForSuccess(t *testing.T) {
 	}
 }
 
-// What a job failed by, or was cancelled by, no count makes less clear.
+// A failure or a cancellation stays one, whatever the counts.
 func TestCountsDoNotBlurAFailure(t *testing.T) {
 	for status, want := range map[string]job.Result{"ABORTED": job.Failed, "ERROR": job.Failed, "CANCELLED": job.Cancelled, "RUNNING": "", "WARNING": job.Undecided} {
 		if got := read(t, `{"id":"1","status":"`+status+`","recordsFailedCount":"some"}`).Result; got != want {
@@ -120,7 +120,7 @@ func TestCountsDoNotBlurAFailure(t *testing.T) {
 	}
 }
 
-func TestStatusesThatDisagreeAreBothTold(t *testing.T) {
+func TestDisagreeingStatusesAreBothNamed(t *testing.T) {
 	for _, tt := range []struct{ members, status, result string }{
 		{`"status":"COMPLETED","jobStatus":"ABORTED"`, "COMPLETED/ABORTED", "unknown"},
 		{`"jobStatus":"ABORTED","status":"COMPLETED"`, "COMPLETED/ABORTED", "unknown"},
@@ -210,8 +210,8 @@ func TestReadAnswer(t *testing.T) {
 	}
 }
 
-// A view that was stored says what its reader made of the bytes then: the texts that its header
-// had no room for come back, and nothing is judged anew.
+// A stored view has the result that its reader computed then: texts that did not fit into the
+// header are read from the data, and the result is not computed again.
 func TestStoredEventsKeepTheirResult(t *testing.T) {
 	body := []byte(`{"id":"7","status":"COMPLETED","numOfRowsFailed":3,"error":"gone","callback-payload":{"a":1}}`)
 	e := finished(t, body)
@@ -226,7 +226,7 @@ func TestStoredEventsKeepTheirResult(t *testing.T) {
 	if !reflect.DeepEqual(got.Job, want) {
 		t.Errorf("ParseEvent gives %s\nwant %s", dump(t, got.Job), dump(t, want))
 	}
-	if brief, err := job.ReadBrief(e.Subject(), finished(t, []byte(`{"id":"7","status":"COMPLETED","errorCount":"x"}`)).Header().Map()); err != nil || brief.Result != job.Undecided {
+	if brief, err := job.ReadBrief(e.Subject(), job.LookupIn(finished(t, []byte(`{"id":"7","status":"COMPLETED","errorCount":"x"}`)).Header().Map())); err != nil || brief.Result != job.Undecided {
 		t.Errorf("ReadBrief = %+v, %v, want the result %s", brief, err, job.Undecided)
 	}
 }

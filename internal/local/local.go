@@ -1,6 +1,6 @@
-// Package local leads from one process to another of the same owner, by a socket in a folder
-// that only the owner can enter. Who can connect, and who listens, the file system decides: a
-// secret is neither sent nor needed. It knows nothing of what is said.
+// Package local connects two processes of the same user, by a socket in a folder that only this
+// user can enter. The file system decides which processes can connect and listen: a secret is
+// neither sent nor needed. The package does not interpret the data.
 package local
 
 import (

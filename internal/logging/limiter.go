@@ -9,15 +9,15 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// How many lines are written in a second. What strangers send, and what an outage does to every
-// job and callback, can ask for any number.
+// The number of lines written in a second. Unauthenticated requests, and an outage that affects
+// every job and callback, could cause any number.
 const (
 	// PerKind bounds the lines of one kind: of one message, source and reason.
 	PerKind = 10
 	// PerMessage bounds the lines of one message, whatever their sources and reasons.
 	PerMessage = 5 * PerKind
 
-	mostKinds = 256 // that are told apart in a second
+	mostKinds = 256 // that are distinguished in a second
 	mostText  = 80  // bytes of a message that tell it apart from others
 )
 
@@ -110,7 +110,7 @@ func (l *Limiter) Report() {
 	}
 	for message, s := range all {
 		l.log.WithLevel(s.level).Str("of", message).Int("lines", s.lines).Dict("by", s.by).
-			Msg("lines of the log came too fast and were counted instead")
+			Msg("log lines over the rate limit were counted, not written")
 	}
 }
 

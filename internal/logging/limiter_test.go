@@ -22,7 +22,7 @@ type line struct {
 	By                       map[string]int
 }
 
-const summary = "lines of the log came too fast and were counted instead"
+const summary = "log lines over the rate limit were counted, not written"
 
 // record logs what write writes through a limiter, and returns the lines.
 func record(t *testing.T, write func(log zerolog.Logger, l *logging.Limiter)) (all []line, held uint64) {
@@ -62,7 +62,7 @@ func second() {
 	synctest.Wait()
 }
 
-// Whatever is logged how often: few lines are written, and all of them are told of.
+// However often a line is logged, few are written, and all are counted.
 func TestLinesKeepToARate(t *testing.T) {
 	for _, row := range []struct {
 		name                       string

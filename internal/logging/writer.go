@@ -1,8 +1,8 @@
-// Package logging carries the lines of a log from many goroutines to standard error, and keeps
-// them to a rate. It promises that a log that nobody reads, that is full or that is gone holds
-// up nobody and ends nothing, and that every line which is not written is counted and reported.
+// Package logging carries the lines of a log from many goroutines to standard error, and keeps them
+// to a rate. It promises that an unread, full or missing log blocks no goroutine and ends no
+// process, and that every line that is not written is counted and reported.
 //
-// It knows nothing about what the lines say.
+// It does not interpret the lines.
 package logging
 
 import (
@@ -60,7 +60,7 @@ func NewWriter(w io.Writer, note func(lines uint64) []byte) *Writer {
 	return l
 }
 
-// Write takes one line over and never waits. What becomes of the line is not known then.
+// Write takes one line over and never waits. It returns before the line is written.
 func (l *Writer) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	if len(l.lines)+len(line) > mostLines {

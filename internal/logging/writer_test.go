@@ -79,9 +79,9 @@ func TestALogLineAloneIsWrittenAtOnce(t *testing.T) {
 	l.Close()
 }
 
-// The reader of our log may hang: no line waits for it, we can end, and it is told what is
-// missing once it reads again.
-func TestALogThatIsNotReadHoldsUpNothing(t *testing.T) {
+// The reader of the log may hang: no line waits for it, the process can end, and the reader gets
+// the number of missing lines once it reads again.
+func TestUnreadLogDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
 		l := logging.NewWriter(w, note)

@@ -94,7 +94,7 @@ func (m *module) texts() ([]string, error) {
 		}
 	}
 	if len(texts) == 0 {
-		return nil, fmt.Errorf("%s %s has no file with a licence: find out under which one it is, and whether it may be used", m.name, m.version)
+		return nil, fmt.Errorf("%s %s has no file with a licence: find its licence, and whether the program may use it", m.name, m.version)
 	}
 	return texts, nil
 }

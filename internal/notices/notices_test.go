@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write NOTICE")
 
 const root = "../.."
 
-// NOTICE is what the modules in go.mod say, whoever changed them.
+// NOTICE has the licences of the modules in go.mod.
 func TestNoticeIsThatOfTheModules(t *testing.T) {
 	want, err := notices.Generate(t.Context(), root, "./cmd/receiver")
 	if err != nil {

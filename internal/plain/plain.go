@@ -1,7 +1,7 @@
-// Package plain makes text from outside fit to be read: on a terminal, in a line of the log, in
-// a cell of a spreadsheet. What a reader's program could obey, or would not show, comes out as an
-// escape: control characters of both sets, marks of direction, line separators, byte order marks,
-// characters without a width, and bytes that are no UTF-8. It knows nothing about what it escapes.
+// Package plain makes text from outside fit to be read: on a terminal, in a line of the log, in a
+// cell of a spreadsheet. It escapes all characters that the reader's program could obey or would
+// not show: control characters of both sets, marks of direction, line separators, byte order marks,
+// characters without a width, and bytes that are no UTF-8. It does not interpret the text.
 package plain
 
 import (
@@ -19,8 +19,7 @@ func Text(s string) string {
 	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
-// Lines returns s as it may stand on a terminal, in lines and with tabs. What Text returned
-// stays as it is.
+// Lines returns s fit for a terminal, in lines and with tabs. The result of Text stays as it is.
 func Lines(s string) string {
 	if isPlain(s) {
 		return s

@@ -1,6 +1,16 @@
 package plain
 
-import "io"
+import (
+	"io"
+
+	"golang.org/x/term"
+)
+
+// IsTerminal reports whether w is a terminal, which obeys some of what is written to it.
+func IsTerminal(w any) bool {
+	f, ok := w.(interface{ Fd() uintptr })
+	return ok && term.IsTerminal(int(f.Fd()))
+}
 
 // Writer writes what comes as Lines returns it, however it is cut into pieces.
 type Writer struct {

@@ -8,28 +8,29 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/publish/conn"
 )
 
-// Record stores an attempt and waits for the acknowledgement. A body too large for a
-// message is left out, its size and digest stay: attempts, which anyone can repeat, are
-// bounded by their stream and must not grow anything else. Its error is ErrUnavailable.
-func (b *Bus) Record(ctx context.Context, a job.Attempt) error {
+// Record stores an attempt and waits for the acknowledgement. A body that is too large for a
+// message is left out; its size and digest stay. Anyone can repeat attempts, so only their stream,
+// which is bounded, may grow with them. The error is ErrUnavailable.
+func (b *Store) Record(ctx context.Context, a job.Attempt) error {
 	if err := b.enter(); err != nil {
 		return fmt.Errorf("recording an attempt: %w", err)
 	}
 	defer b.leave()
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	if _, err := b.records.publish(ctx, b.attempt(a)); err != nil {
+	if _, err := b.records.add(ctx, b.attempt(a)); err != nil {
 		return fmt.Errorf("recording an attempt: %w", err)
 	}
 	return nil
 }
 
-func (b *Bus) attempt(a job.Attempt) *message {
+func (b *Store) attempt(a job.Attempt) *message {
 	msg := &message{a.Subject(), a.Header(), a.Body}
-	if b.opts.Hide != nil {
-		msg = b.hiddenAttempt(a)
+	if b.opts.Encrypt != nil {
+		msg = b.encryptedAttempt(a)
 	}
 	if !b.fits(b.attempts, msg) {
 		msg.header, msg.data = a.Header(), nil // nor is anything encrypted there
@@ -37,20 +38,20 @@ func (b *Bus) attempt(a job.Attempt) *message {
 	return msg
 }
 
-// Offer hands over a refused attempt to be stored when there is time. It never
-// waits; it reports false, and counts, when the queue is full: a flood of refusals
-// costs records of refusals and nothing else. The attempt is made only if there is room.
-func (b *Bus) Offer(make func() job.Attempt) bool { return b.queue.offer(make) }
+// Offer queues a refused attempt to be stored later. It never waits; it reports false, and counts,
+// when the queue is full. So a flood of refusals loses records of refusals and nothing else. The
+// attempt is made only if there is space in the queue.
+func (b *Store) Offer(make func() job.Attempt) bool { return b.queue.offer(make) }
 
 // Dropped returns how many attempts could not be stored since the start.
-func (b *Bus) Dropped() uint64 { return b.queue.dropped.Load() }
+func (b *Store) Dropped() uint64 { return b.queue.dropped.Load() }
 
-// AttemptsAtOnce is how many refused attempts are on their way to the server at a time.
+// AttemptsAtOnce is how many refused attempts are sent to the server at a time.
 const AttemptsAtOnce = 64
 
-// attemptQueue is a bounded queue with one writer behind it that keeps to a rate. Anybody
-// can make any number of refusals. A record of one costs about as much as its answer, and
-// pushes an older one out of the stream, so what a flood leaves on record is bounded.
+// attemptQueue is a bounded queue with one rate-limited writer. Anyone can cause any number of
+// refusals. Recording one costs about as much as answering it, and pushes an older record out of
+// the stream, so the rate limits what a flood can change there.
 type attemptQueue struct {
 	mu       sync.RWMutex // guards closed against a send
 	closed   bool
@@ -63,11 +64,11 @@ type attemptQueue struct {
 	bytes    atomic.Int64 // of the bodies that wait
 }
 
-// mostWaiting is how many bytes of bodies may wait to be recorded: their number bounds nothing
-// where limits.attempt_body is large.
-const mostWaiting = 32 << 20
+// maxWaitingBytes is how many bytes of bodies may wait to be recorded. A limit of their number is
+// not enough if limits.attempt_body is large.
+const maxWaitingBytes = 32 << 20
 
-func startAttemptQueue(b *Bus) *attemptQueue {
+func startAttemptQueue(b *Store) *attemptQueue {
 	ctx, cancel := context.WithCancel(context.Background())
 	q := &attemptQueue{
 		waiting: make(chan job.Attempt, b.opts.AttemptQueue), interval: time.Second / time.Duration(b.opts.AttemptRate),
@@ -78,7 +79,7 @@ func startAttemptQueue(b *Bus) *attemptQueue {
 		batch := make([]job.Attempt, 0, AttemptsAtOnce)
 		for a := range q.waiting {
 			began := time.Now()
-			batch = q.gather(append(batch[:0], a))
+			batch = q.addWaiting(append(batch[:0], a))
 			q.store(ctx, b, batch)
 			select {
 			case <-time.After(time.Until(began.Add(time.Duration(len(batch)) * q.interval))):
@@ -89,11 +90,11 @@ func startAttemptQueue(b *Bus) *attemptQueue {
 	return q
 }
 
-// gather adds what waits already, and no more than the server takes in quickly: callbacks
-// wait behind it.
-func (q *attemptQueue) gather(batch []job.Attempt) []job.Attempt {
+// addWaiting adds the attempts that are queued, but no more than the server stores quickly:
+// callbacks wait behind them.
+func (q *attemptQueue) addWaiting(batch []job.Attempt) []job.Attempt {
 	size := len(batch[0].Body)
-	for len(batch) < AttemptsAtOnce && size < maxBatchBytes {
+	for len(batch) < AttemptsAtOnce && size < conn.MaxBatchBytes {
 		select {
 		case a, open := <-q.waiting:
 			if !open {
@@ -109,7 +110,7 @@ func (q *attemptQueue) gather(batch []job.Attempt) []job.Attempt {
 }
 
 // store stores a batch and waits until each attempt is acknowledged, or has failed.
-func (q *attemptQueue) store(ctx context.Context, b *Bus, batch []job.Attempt) {
+func (q *attemptQueue) store(ctx context.Context, b *Store, batch []job.Attempt) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	all := make([]*pending, len(batch))
@@ -130,14 +131,14 @@ func (q *attemptQueue) store(ctx context.Context, b *Bus, batch []job.Attempt) {
 	}
 	if lost > 0 {
 		q.dropped.Add(lost)
-		b.opts.Log.Warn().Err(failed).Uint64("attempts", lost).Msg("refused attempts not recorded")
+		b.opts.Log.Warn().Err(failed).Uint64("records", lost).Msg("refused callbacks were not recorded")
 	}
 }
 
 func (q *attemptQueue) offer(make func() job.Attempt) bool {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
-	if !q.closed && len(q.waiting) < cap(q.waiting) && q.bytes.Load() < mostWaiting {
+	if !q.closed && len(q.waiting) < cap(q.waiting) && q.bytes.Load() < maxWaitingBytes {
 		a := make()
 		q.bytes.Add(int64(len(a.Body)))
 		select {
@@ -151,7 +152,7 @@ func (q *attemptQueue) offer(make func() job.Attempt) bool {
 	return false
 }
 
-// stop takes no more and waits until what was taken is stored; when ctx is done, the
+// stop accepts no more attempts and waits until the queued ones are stored; when ctx is done, the
 // rest is dropped.
 func (q *attemptQueue) stop(ctx context.Context) error {
 	q.mu.Lock()
@@ -171,3 +172,8 @@ func (q *attemptQueue) stop(ctx context.Context) error {
 		return fmt.Errorf("storing the attempts that wait: %w", ctx.Err())
 	}
 }
+
+// DrainAttempts accepts no more refused attempts and returns when the queued ones are stored, or
+// dropped because ctx is done. Close does so too; between the two calls the streams can be read
+// completely.
+func (b *Store) DrainAttempts(ctx context.Context) error { return b.queue.stop(ctx) }

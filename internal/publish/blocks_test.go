@@ -13,24 +13,27 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-// stored makes a folder with three events and three attempts, and returns the files of
-// their messages.
+// stored creates a folder with three events and three attempts, and returns the files of their
+// messages.
 func stored(t *testing.T) (folder, jobs, attempts string) {
 	t.Helper()
 	folder = t.TempDir()
-	s, err := publish.Start(embedded(folder))
+	s, err := natsserver.Start(natstest.Embedded(folder))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := s.Open(t.Context(), publish.Options{})
+	b, err := publish.Open(t.Context(), s, conn.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		if _, err := b.Publish(t.Context(), event(job.Finished, fmt.Sprint(i), "COMPLETED")); err != nil {
+		if _, err := b.Publish(t.Context(), natstest.Event(job.Finished, fmt.Sprint(i), "COMPLETED")); err != nil {
 			t.Fatal(err)
 		}
 		a := job.Attempt{Source: "demo", Verdict: "missing", Receipt: job.Receipt{Received: time.Now()}, Body: []byte("{}"), Size: 2}
@@ -46,16 +49,16 @@ func stored(t *testing.T) (folder, jobs, attempts string) {
 	return folder, filepath.Join(streams, "JOBS", "msgs", "1.blk"), filepath.Join(streams, "ATTEMPTS", "msgs", "1.blk")
 }
 
-// inspect returns the damage in a folder, and the sequences that are left of JOBS.
+// inspect returns the damage in a folder, and the remaining sequences of JOBS.
 func inspect(t *testing.T, folder string) (damage []string, left []uint64) {
 	t.Helper()
-	s, err := publish.Inspect(folder, zerolog.Nop())
+	s, err := natsserver.Inspect(folder, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Stop()
-	b := openWith(t, s, publish.Options{ReadOnly: true})
-	err = b.Range(t.Context(), publish.JobsStream, 1, 10, func(m publish.Message) error {
+	b := natstest.OpenWith(t, s, conn.Options{ReadOnly: true})
+	err = b.Range(t.Context(), conn.JobsStream, 1, 10, func(m publish.Message) error {
 		left = append(left, m.Sequence)
 		return nil
 	})
@@ -65,8 +68,10 @@ func inspect(t *testing.T, folder string) (damage []string, left []uint64) {
 	return s.Damage(), left
 }
 
-// This fails when nats-server changes how it keeps messages: then blocks.go must follow.
-func TestWhatTheServerWroteIsSound(t *testing.T) {
+// This test fails when nats-server changes the format of its files: change
+// internal/natsserver/blockfile then.
+func TestFilesOfTheServerHaveNoDamage(t *testing.T) {
+	t.Parallel()
 	folder, _, _ := stored(t)
 	if damage, left := inspect(t, folder); len(damage) != 0 || len(left) != 3 {
 		t.Errorf("damage %q, sequences %v, want none and 3", damage, left)
@@ -74,13 +79,14 @@ func TestWhatTheServerWroteIsSound(t *testing.T) {
 }
 
 func TestDamagedMessagesAreNamedAndLeftOut(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name   string
 		change func(file []byte, second int) []byte // second is where the second message begins
-		want   string                               // of one line of damage; empty if the server must see it
+		want   string                               // in one line of damage; empty if the server must find it
 		left   string
 	}{
-		{"length", flip(0), "after sequence 1: no message with a right checksum", "[1 3]"},
+		{"length", flip(0), "after sequence 1: no message with a correct checksum", "[1 3]"},
 		{"flag for headers", flip(3), "after sequence 1", "[1 3]"},
 		{"sequence", flip(4), "after sequence 1", "[1 3]"},
 		{"sequence, by billions", flip(8), "after sequence 1", "[1 3]"},
@@ -135,6 +141,7 @@ func flip(offset int) func([]byte, int) []byte {
 }
 
 func TestDamageIsFoundInEveryStreamOfTheEvidence(t *testing.T) {
+	t.Parallel()
 	folder, _, attempts := stored(t)
 	file, err := os.ReadFile(attempts)
 	if err != nil {

@@ -10,15 +10,16 @@ import (
 	"testing"
 	"time"
 
-	"receiver/internal/publish"
+	"receiver/internal/natstest"
+	"receiver/internal/publish/conn"
 )
 
-// A page in a browser of this machine can have it send any request to the port, with a body of
-// the page's choice: the server hangs up before it reads one.
-func TestAPageOfABrowserReachesNothing(t *testing.T) {
+// A page in a browser on this machine can send any request, with any body, to the port. The server
+// closes the connection before it reads a command.
+func TestBrowserRequestsAreRefused(t *testing.T) {
 	t.Parallel()
-	s := start(t, t.TempDir())
-	b := open(t, s)
+	s := natstest.Start(t, t.TempDir())
+	b := natstest.Open(t, s)
 	const words = "CONNECT {\"verbose\":true}\r\nSUB jobs.> 1\r\nPUB jobs.demo.9.finished 2\r\n{}\r\nPING\r\n"
 	address := strings.TrimPrefix(s.URL(), "nats://")
 	for name, request := range map[string]string{
@@ -44,7 +45,7 @@ func TestAPageOfABrowserReachesNothing(t *testing.T) {
 		}
 		must(t, c.Close())
 	}
-	if n := count(t, b, publish.JobsStream); n != 0 {
+	if n := natstest.Count(t, b, conn.JobsStream); n != 0 {
 		t.Errorf("JOBS holds %d events, which a page made", n)
 	}
 }

@@ -8,25 +8,30 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-// The server writes down until when a message waits. A clock that was a day ahead then makes
-// that a day too long, so the server in this process is not believed when it was started again.
-func TestWhatWaitsIsHandedOutAfterARestart(t *testing.T) {
+// The server stores the time until which a message is delayed. A clock that was a day ahead makes
+// the delay a day too long, so the embedded server hands out delayed messages when it has been
+// restarted.
+func TestDelayedWorkIsHandedOutAfterARestart(t *testing.T) {
+	t.Parallel()
 	const tooLong = 25 * time.Hour
 	folder := t.TempDir()
-	s, err := publish.Start(publish.Embedded{Folder: folder, Address: "127.0.0.1:0"})
+	s, err := natsserver.Start(natsserver.Embedded{Folder: folder, Address: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := s.Open(t.Context(), publish.Options{})
+	b, err := publish.Open(t.Context(), s, conn.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 {
 		put(t, b, fmt.Sprint(i))
-		if _, err := b.Publish(t.Context(), event(job.Submitted, fmt.Sprint(i), "CREATED")); err != nil {
+		if _, err := b.Publish(t.Context(), natstest.Event(job.Submitted, fmt.Sprint(i), "CREATED")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -35,13 +40,13 @@ func TestWhatWaitsIsHandedOutAfterARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Stop()
-	b = open(t, start(t, folder))
+	b = natstest.Open(t, natstest.Start(t, folder))
 	handOut(t, b, tooLong, 3)
 }
 
-// handOut waits, longer than the library needs to find out that a pull was lost, until so many watches and submissions have been handed out to one who wants them
-// again after so long.
-func handOut(t *testing.T, b *publish.Bus, again time.Duration, want int) {
+// handOut waits until so many watches and submissions have been handed out to a caller that
+// postpones each of them. It waits for longer than the library needs to notice a lost pull.
+func handOut(t *testing.T, b *publish.Store, again time.Duration, want int) {
 	t.Helper()
 	watches, submissions := make(chan string, 100), make(chan string, 100)
 	stop := watch(t, b, func(_ context.Context, w job.Watch) time.Duration {

@@ -13,16 +13,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
+	"receiver/internal/publish/durables"
 )
 
-// another is another client of the receiver's account, with all its rights.
+// another is another client of the receiver's account, with all permissions.
 type another struct {
 	jetstream.JetStream
-	c *jetstream.ConsumerInfo // of ours
+	c *jetstream.ConsumerInfo // of the receiver's consumer
 }
 
-// ask sends a request as it goes over the line, and returns what the server says against it.
+// ask sends a request, and returns the error in the server's answer.
 func (a another) ask(ctx context.Context, subject string, body any) error {
 	var text []byte
 	if body != nil {
@@ -42,7 +45,8 @@ func (a another) ask(ctx context.Context, subject string, body any) error {
 	return said.Error
 }
 
-// deaf asks for a consumer of the name of ours, with a filter that lets nothing through.
+// deaf is the request for a consumer with the name of the receiver's and a filter that matches no
+// message.
 func (a another) deaf(durable string) any {
 	cfg := a.c.Config
 	cfg.Durable, cfg.Name, cfg.FilterSubject, cfg.FilterSubjects = durable, a.c.Name, "jobs.none", nil
@@ -56,7 +60,8 @@ func (a another) update(ctx context.Context, change func(*jetstream.ConsumerConf
 	return err
 }
 
-// alterations are what others who share the account can do to a consumer of ours.
+// alterations are the changes that another client of the account can make to the receiver's
+// consumer.
 var alterations = map[string]func(context.Context, another) error{
 	"removed": func(ctx context.Context, a another) error {
 		return a.ask(ctx, "CONSUMER.DELETE.JOBS."+a.c.Name, nil)
@@ -114,7 +119,7 @@ var alterations = map[string]func(context.Context, another) error{
 	},
 }
 
-// anew makes another consumer in the place of ours, as often as we are faster.
+// anew replaces the receiver's consumer. It repeats that for as long as the receiver is faster.
 func (a another) anew(ctx context.Context, create func() error) error {
 	const pullStaysPull jetstream.ErrorCode = 10012
 	for {
@@ -129,8 +134,8 @@ func (a another) anew(ctx context.Context, create func() error) error {
 	}
 }
 
-// trifles are requests about a consumer that take nothing from us, whatever the server says.
-var trifles = map[string]func(context.Context, another) error{
+// harmless are requests about a consumer that take no message from it, whatever the server answers.
+var harmless = map[string]func(context.Context, another) error{
 	"unpinned": func(ctx context.Context, a another) error {
 		return a.ask(ctx, "CONSUMER.UNPIN.JOBS."+a.c.Name, map[string]any{"group": "mine"})
 	},
@@ -148,23 +153,23 @@ var trifles = map[string]func(context.Context, another) error{
 	},
 }
 
-// shared is a receiver on somebody's server, which another user of its account reaches, too.
+// shared is a receiver on a foreign server, whose account has another user, too.
 type shared struct {
-	*publish.Bus
-	said  *logs
+	*publish.Store
+	said  *natstest.Logs
 	look  func()
 	other jetstream.JetStream
 }
 
 func inSharedAccount(t *testing.T) shared {
 	t.Helper()
-	s := somebodysServerWith(t, server.Options{Users: []*server.User{
+	s := natstest.NewServerWith(t, server.Options{Users: []*server.User{
 		{Username: "receiver", Password: "correct-horse"}, {Username: "other", Password: "battery-staple"},
 	}})
-	said := &logs{}
-	address := strings.TrimPrefix(s.ns.ClientURL(), "nats://")
-	b := dial(t, publish.External{URLs: []string{"nats://receiver:correct-horse@" + address}},
-		publish.Options{Log: said.logger(), Timeout: time.Minute})
+	said := &natstest.Logs{}
+	address := strings.TrimPrefix(s.NATS.ClientURL(), "nats://")
+	b := natstest.Dial(t, conn.External{URLs: []string{"nats://receiver:correct-horse@" + address}},
+		conn.Options{Log: said.Logger(), Timeout: time.Minute})
 	nc, err := nats.Connect("nats://other:battery-staple@" + address)
 	must(t, err)
 	t.Cleanup(nc.Close)
@@ -174,16 +179,16 @@ func inSharedAccount(t *testing.T) shared {
 	return shared{b, said, func() { once(t.Context()) }, other}
 }
 
-// consumer is that of ours, as the other user sees it.
+// consumer returns the receiver's consumer, as the other user sees it.
 func (s shared) consumer(t *testing.T) another {
 	t.Helper()
-	c, err := s.other.Consumer(t.Context(), publish.JobsStream, publish.ReactConsumer)
+	c, err := s.other.Consumer(t.Context(), conn.JobsStream, durables.ReactConsumer)
 	must(t, err)
 	return another{s.other, c.CachedInfo()}
 }
 
 // reactTo hands submissions to got until the test ends.
-func reactTo(t *testing.T, b *publish.Bus, got chan<- string) (stop func()) {
+func reactTo(t *testing.T, b *publish.Store, got chan<- string) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -205,7 +210,7 @@ func reactTo(t *testing.T, b *publish.Bus, got chan<- string) (stop func()) {
 	return stop
 }
 
-// await returns when that job has come.
+// await returns when that job was handed out.
 func await(t *testing.T, got <-chan string, want string) {
 	t.Helper()
 	late := time.After(time.Minute)
@@ -221,9 +226,9 @@ func await(t *testing.T, got <-chan string, want string) {
 	}
 }
 
-// An altered consumer of ours is seen at the next look, said, counted, shown, and made anew; what
-// was submitted meanwhile is handed out.
-func TestAnAlteredConsumerIsMadeAnew(t *testing.T) {
+// The next check finds an altered consumer of the receiver, logs, counts and reports it, and
+// creates it anew. Jobs that were submitted meanwhile are handed out.
+func TestAlteredConsumerIsRestored(t *testing.T) {
 	t.Parallel()
 	for what, alter := range alterations {
 		t.Run(what, func(t *testing.T) {
@@ -231,49 +236,49 @@ func TestAnAlteredConsumerIsMadeAnew(t *testing.T) {
 			ctx := t.Context()
 			s := inSharedAccount(t)
 			got := make(chan string, 1000)
-			reactTo(t, s.Bus, got)
-			store(t, s.Bus, event(job.Submitted, "1", "CREATED"))
+			reactTo(t, s.Store, got)
+			natstest.Store(t, s.Store, natstest.Event(job.Submitted, "1", "CREATED"))
 			await(t, got, "1")
 			s.look()
 			must(t, s.Ready(ctx))
 			must(t, alter(ctx, s.consumer(t)))
-			store(t, s.Bus, event(job.Submitted, "2", "CREATED"))
-			eventually(t, "Ready to name the consumer", func() bool {
+			natstest.Store(t, s.Store, natstest.Event(job.Submitted, "2", "CREATED"))
+			natstest.Eventually(t, "Ready to name the consumer", func() bool {
 				s.look()
 				err := s.Ready(ctx)
-				return err != nil && strings.Contains(err.Error(), publish.ReactConsumer)
+				return err != nil && strings.Contains(err.Error(), durables.ReactConsumer)
 			})
 			await(t, got, "2")
-			eventually(t, "all to be well", func() bool {
+			natstest.Eventually(t, "all to be well", func() bool {
 				s.look()
 				return s.Ready(ctx) == nil
 			})
-			if s.Restored() == 0 || !strings.Contains(s.said.String(), `"level":"error","stream":"JOBS","consumer":"receiver-react","what":`) {
+			if s.Restored() == 0 || !strings.Contains(s.said.String(), `"level":"error","stream":"JOBS","consumer":"receiver-react","difference":`) {
 				t.Errorf("restored %d consumers, and said %s", s.Restored(), s.said)
 			}
 			if info := s.consumer(t).c; info.Paused || info.Config.MaxAckPending != -1 || info.Config.DeliverPolicy != jetstream.DeliverAllPolicy {
 				t.Errorf("the consumer is %+v", info.Config)
 			}
-			store(t, s.Bus, event(job.Submitted, "3", "CREATED"))
+			natstest.Store(t, s.Store, natstest.Event(job.Submitted, "3", "CREATED"))
 			await(t, got, "3")
 		})
 	}
 }
 
-// What takes nothing from us is no alteration.
-func TestNoAlarmWhereNothingIsTakenFromAConsumer(t *testing.T) {
+// A request that takes no message from the consumer is no alteration.
+func TestHarmlessRequestsRaiseNoAlarm(t *testing.T) {
 	t.Parallel()
-	for what, ask := range trifles {
+	for what, ask := range harmless {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			s := inSharedAccount(t)
 			got := make(chan string, 1000)
-			reactTo(t, s.Bus, got)
-			store(t, s.Bus, event(job.Submitted, "1", "CREATED"))
+			reactTo(t, s.Store, got)
+			natstest.Store(t, s.Store, natstest.Event(job.Submitted, "1", "CREATED"))
 			await(t, got, "1")
 			s.look()
 			t.Logf("the server says %v", ask(t.Context(), s.consumer(t)))
-			store(t, s.Bus, event(job.Submitted, "2", "CREATED"))
+			natstest.Store(t, s.Store, natstest.Event(job.Submitted, "2", "CREATED"))
 			await(t, got, "2")
 			s.look()
 			if err := s.Ready(t.Context()); err != nil || s.Restored() != 0 {
@@ -283,24 +288,24 @@ func TestNoAlarmWhereNothingIsTakenFromAConsumer(t *testing.T) {
 	}
 }
 
-// What was altered while no receiver ran keeps none from its work.
-func TestAConsumerThatWasAlteredBeforeIsMadeAnew(t *testing.T) {
+// A consumer that was altered while no receiver ran hands out work again when one starts.
+func TestConsumerAlteredWhileStoppedIsRestored(t *testing.T) {
 	t.Parallel()
 	for what, alter := range alterations {
 		if what == "put past what comes next" {
-			continue // as if somebody had taken it, which is not known
+			continue // as if the message had been handled; the receiver cannot know that
 		}
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			s := inSharedAccount(t)
 			got := make(chan string, 1000)
-			stop := reactTo(t, s.Bus, got)
-			store(t, s.Bus, event(job.Submitted, "1", "CREATED"))
+			stop := reactTo(t, s.Store, got)
+			natstest.Store(t, s.Store, natstest.Event(job.Submitted, "1", "CREATED"))
 			await(t, got, "1")
 			stop()
 			must(t, alter(t.Context(), s.consumer(t)))
-			store(t, s.Bus, event(job.Submitted, "2", "CREATED"))
-			reactTo(t, s.Bus, got)
+			natstest.Store(t, s.Store, natstest.Event(job.Submitted, "2", "CREATED"))
+			reactTo(t, s.Store, got)
 			await(t, got, "2")
 		})
 	}

@@ -4,26 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
+	"receiver/internal/publish/conn"
+	"receiver/internal/publish/sender"
 )
 
-// Publish stores e and returns it with its sequence, or, with Existed, the event
-// that was there already:
+// Publish stores e and returns it with its sequence, or, with Existed set, the event that was
+// there already:
 //
-//   - of a kind that exists once for a job, and Unrecognised, once for a body, whatever is
-//     on the subject; if it is from memory, it is known by source, job, kind, status, result,
-//     evidence and digest alone;
-//   - Progress and Conflict, the one with the same id.
+//   - of a kind that exists once for a job, and Unrecognised, once for a body: the event on the
+//     subject; from the cache it has source, job, kind, status, result, evidence and digest only;
+//   - Progress and Conflict: the event with the same id.
 //
-// An event that was there is Hidden if it is encrypted: nothing is decrypted for that.
+// An event that was there is Hidden if it is encrypted: it is not decrypted here.
 //
-// Any number of callers and replicas may publish the same at once; one wins. An
-// error is ErrUnavailable, and nothing is known to be stored.
-func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
+// Any number of callers and replicas may publish the same event at once; one of them stores it.
+// The error is ErrUnavailable; the event may be stored all the same.
+func (b *Store) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 	if err := b.enter(); err != nil {
 		return job.Stored{}, err
 	}
@@ -31,53 +29,55 @@ func (b *Bus) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	subject := e.Subject()
-	if there, ok := b.recent.on(subject); ok {
+	if there, ok := b.recent.get(subject); ok {
 		return there, nil
 	}
 	msg, err := b.message(subject, e)
 	if err != nil {
 		return job.Stored{}, err
 	}
-	stored, err := b.store(ctx, e, msg)
+	stored, err := b.storeEvent(ctx, e, msg)
 	switch {
 	case err == nil && !stored.Existed:
-		b.feed.tell(stored)
-	case err != nil && !errors.Is(err, ErrUnavailable):
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		b.feed.publish(stored)
+	case err != nil && !errors.Is(err, conn.ErrUnavailable):
+		err = fmt.Errorf("%w: %w", conn.ErrUnavailable, err)
 	}
 	return stored, err
 }
 
-func (b *Bus) store(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
+// storeEvent stores an event under the condition of its kind. A body that is too large for a
+// message goes to the object store.
+func (b *Store) storeEvent(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
 	object := ""
 	if len(msg.data) > 0 && !b.fits(b.jobs, msg) {
-		// A repeat would bring its body in vain, as often as somebody sends it.
+		// A repeat would upload its body for nothing, each time that it is sent.
 		there, _, err := b.earlier(ctx, e, msg.subject)
 		if err != nil || there.Existed {
 			return there, err
 		}
-		if object, err = b.setAside(ctx, msg); err != nil {
+		if object, err = b.moveToObjectStore(ctx, msg); err != nil {
 			return job.Stored{}, err
 		}
 	}
-	publish := b.publishOnce
+	store := b.storeOnePerSubject
 	if distinct(e.Kind) {
-		publish = b.publishDistinct
+		store = b.storeOnePerID
 	}
-	stored, err := publish(ctx, e, msg)
+	stored, err := store(ctx, e, msg)
 	if err == nil && stored.Existed && object != "" {
-		b.removeSpare(ctx, object, stored.Sequence)
+		b.removeUnusedObject(ctx, object, stored.Sequence)
 	}
 	return stored, err
 }
 
-// distinct reports whether there may be several events of a kind on one subject, told apart
-// by their ids.
+// distinct reports whether one subject may hold several events of a kind, which differ by their
+// ids.
 func distinct(k job.Kind) bool { return k == job.Progress || k == job.Conflict }
 
-// earlier returns the event on a subject that e repeats, with Existed, if there is one, and
-// the last sequence that it has seen there.
-func (b *Bus) earlier(ctx context.Context, e job.Event, subject string) (_ job.Stored, last uint64, _ error) {
+// earlier returns the event on a subject that e repeats, with Existed set, if there is one, and the
+// last sequence on that subject.
+func (b *Store) earlier(ctx context.Context, e job.Event, subject string) (_ job.Stored, last uint64, _ error) {
 	for there, err := range b.on(ctx, subject, nil) {
 		if err != nil {
 			return job.Stored{}, 0, err
@@ -91,66 +91,53 @@ func (b *Bus) earlier(ctx context.Context, e job.Event, subject string) (_ job.S
 	return job.Stored{}, last, nil
 }
 
-func (b *Bus) publishOnce(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
-	seq, err := b.events.publish(ctx, msg)
+// storeOnePerSubject stores the one event of a subject, in a batch with others that are published
+// at the same time.
+func (b *Store) storeOnePerSubject(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
+	seq, err := b.events.add(ctx, msg)
 	switch {
 	case err == nil:
 		stored := job.Stored{Event: e, Sequence: seq}
-		b.recent.put(msg.subject, stored, msg.header.Digest())
+		b.recent.add(msg.subject, stored, msg.header.Digest())
 		return stored, nil
-	case !isTaken(err):
+	case !sender.Taken(err):
 		return job.Stored{}, err
 	}
 	there, err := b.last(ctx, msg.subject)
 	if err == nil {
-		b.recent.put(msg.subject, there, []byte(there.Digest()))
+		b.recent.add(msg.subject, there, []byte(there.Digest()))
 	}
 	there.Existed = true
 	return there, err
 }
 
-// publishDistinct stores one event for each id on a subject: it looks at what is
-// there, and publishes on the condition that nothing has come since.
-func (b *Bus) publishDistinct(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
+// storeOnePerID stores one event for each id on a subject: it reads the events there, and publishes
+// on the condition that none was added since.
+func (b *Store) storeOnePerID(ctx context.Context, e job.Event, msg *message) (job.Stored, error) {
 	for {
 		there, last, err := b.earlier(ctx, e, msg.subject)
 		if err != nil || there.Existed {
 			return there, err
 		}
-		ack, err := b.publish(ctx, msg, expect(last))
+		ack, err := b.sendAndWait(ctx, msg, expect(last))
 		if err == nil {
 			return job.Stored{Event: e, Sequence: ack.Sequence}, nil
 		}
-		if !isTaken(err) {
+		if !sender.Taken(err) {
 			return job.Stored{}, err
 		}
-		if err := pause(ctx, lagPause); err != nil {
-			return job.Stored{}, fmt.Errorf("%w: others publish on %s: %v", ErrUnavailable, msg.subject, err)
+		if err := conn.Sleep(ctx, conn.LagPause); err != nil {
+			return job.Stored{}, fmt.Errorf("%w: other clients publish on %s: %v", conn.ErrUnavailable, msg.subject, err)
 		}
 	}
 }
 
-// pause returns after d, or with an error as soon as ctx is done.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
+// PublishRaw stores bytes unchanged if the subject, which must be one of JOBS, is empty, by the
+// code and the settings for an event. Its error is that of JetStream, or ErrUnavailable. Readers of
+// events ignore such a message; benchmarks compare events with it.
+func (b *Store) PublishRaw(ctx context.Context, subject string, data []byte) error {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	_, err := b.events.add(ctx, &message{subject: subject, data: data})
+	return err
 }
-
-// isTaken reports whether JetStream refused a message because its subject holds
-// another last sequence than expected: somebody was there before.
-func isTaken(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.ErrorCode == errWrongLastSequence || api.ErrorCode == errBeingWritten)
-}
-
-// JetStream's codes for a failed expectation of the last sequence; nats.go has no
-// names for them. nats-server errors.json, JSStreamWrongLastSequenceErrF and, for a
-// subject whose message the replicas have not agreed on yet, …ConstantErr.
-const (
-	errWrongLastSequence jetstream.ErrorCode = 10071
-	errBeingWritten      jetstream.ErrorCode = 10164
-)

@@ -8,12 +8,15 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
 func TestTilesAreKeptByName(t *testing.T) {
-	s := start(t, t.TempDir())
-	b := open(t, s)
+	t.Parallel()
+	s := natstest.Start(t, t.TempDir())
+	b := natstest.Open(t, s)
 	tiles, err := b.Tiles(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -48,30 +51,32 @@ func TestTilesAreKeptByName(t *testing.T) {
 	if err := tiles.Delete(t.Context(), "tile/0/x001/067.p/12"); err != nil {
 		t.Fatal(err)
 	}
-	if got := extent(t, b, "OBJ_"+publish.TilesBucket); got.Messages != 0 {
+	if got := natstest.ExtentOf(t, b, "OBJ_"+conn.TilesBucket); got.Messages != 0 {
 		t.Errorf("a removed tile leaves %d messages behind, want none", got.Messages)
 	}
 }
 
-func TestReadersMakeNoTiles(t *testing.T) {
-	s := start(t, t.TempDir())
-	open(t, s)
-	reader := openWith(t, s, publish.Options{ReadOnly: true})
-	if _, err := reader.Tiles(t.Context()); !errors.Is(err, publish.ErrMissing) {
+func TestReadOnlyStoreCreatesNoTiles(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, t.TempDir())
+	natstest.Open(t, s)
+	reader := natstest.OpenWith(t, s, conn.Options{ReadOnly: true})
+	if _, err := reader.Tiles(t.Context()); !errors.Is(err, conn.ErrMissing) {
 		t.Errorf("Tiles of a reader = %v, want ErrMissing", err)
 	}
-	if _, err := reader.Checkpoints(t.Context(), "test", publish.JobsStream); !errors.Is(err, publish.ErrMissing) {
+	if _, err := reader.Checkpoints(t.Context(), "test", conn.JobsStream); !errors.Is(err, conn.ErrMissing) {
 		t.Errorf("Checkpoints of a reader = %v, want ErrMissing", err)
 	}
 }
 
 func TestCheckpointsAreStoredByCompareAndSet(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
-	jobs, err := b.Checkpoints(t.Context(), "test", publish.JobsStream)
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
+	jobs, err := b.Checkpoints(t.Context(), "test", conn.JobsStream)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := b.Checkpoints(t.Context(), "test", publish.AttemptsStream)
+	other, err := b.Checkpoints(t.Context(), "test", conn.AttemptsStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +110,9 @@ func TestCheckpointsAreStoredByCompareAndSet(t *testing.T) {
 }
 
 func TestActionsAreRecorded(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
-	if got := extent(t, b, publish.ActionsStream); got != (publish.Extent{First: 0, Last: 0}) && got != (publish.Extent{First: 1}) {
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
+	if got := natstest.ExtentOf(t, b, conn.ActionsStream); got != (publish.Extent{First: 0, Last: 0}) && got != (publish.Extent{First: 1}) {
 		t.Errorf("extent of nothing = %+v", got)
 	}
 	a := job.Action{What: job.ActionCancel, Time: time.Now(), Operator: "me"}
@@ -116,12 +122,12 @@ func TestActionsAreRecorded(t *testing.T) {
 	if _, err := b.Act(t.Context(), job.Action{What: "cancel.all"}); err == nil {
 		t.Error("Act took an action that no subject can name")
 	}
-	got := extent(t, b, publish.ActionsStream)
+	got := natstest.ExtentOf(t, b, conn.ActionsStream)
 	if got.First != 1 || got.Last != 1 || got.Messages != 1 || got.Bytes == 0 {
 		t.Errorf("extent = %+v, want one message", got)
 	}
 	var read []job.Action
-	err := b.Range(t.Context(), publish.ActionsStream, 1, got.Last, func(m publish.Message) error {
+	err := b.Range(t.Context(), conn.ActionsStream, 1, got.Last, func(m publish.Message) error {
 		r, err := job.ParseAction(m.Subject, m.Data)
 		read = append(read, r)
 		return err
@@ -129,45 +135,38 @@ func TestActionsAreRecorded(t *testing.T) {
 	if err != nil || len(read) != 1 || read[0].Operator != "me" {
 		t.Errorf("read back %+v, %v, want the action", read, err)
 	}
-	if _, err := b.Extent(t.Context(), "NOTHING"); !errors.Is(err, publish.ErrMissing) {
+	if _, err := b.Extent(t.Context(), "NOTHING"); !errors.Is(err, conn.ErrMissing) {
 		t.Errorf("Extent of no stream = %v, want ErrMissing", err)
 	}
 }
 
-// What waits in the queue of refusals is in the stream before the last sealing.
-func TestSettleStoresWhatWaits(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+// Queued refusals are in the stream before the last sealing.
+func TestDrainAttemptsStoresTheQueue(t *testing.T) {
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	const n = 50
 	for range n {
 		if !offer(b, job.Attempt{Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Received: time.Now()}}) {
 			t.Fatal("Offer = false on a queue with room")
 		}
 	}
-	if err := b.Settle(t.Context()); err != nil {
+	if err := b.DrainAttempts(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := extent(t, b, publish.AttemptsStream); got.Messages != n {
-		t.Errorf("%d attempts are stored after Settle, want %d", got.Messages, n)
+	if got := natstest.ExtentOf(t, b, conn.AttemptsStream); got.Messages != n {
+		t.Errorf("%d attempts are stored after DrainAttempts, want %d", got.Messages, n)
 	}
 	if offer(b, job.Attempt{Source: "demo", Verdict: "mismatch"}) {
-		t.Error("Offer = true after Settle")
+		t.Error("Offer = true after DrainAttempts")
 	}
-}
-
-func extent(t *testing.T, b *publish.Bus, stream string) publish.Extent {
-	t.Helper()
-	e, err := b.Extent(t.Context(), stream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
 }
 
 func TestFrom(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	read := func(from publish.Position, headersOnly bool, most int) (all []publish.Message) {
 		t.Helper()
-		for m, err := range b.From(t.Context(), publish.JobsStream, from, headersOnly) {
+		for m, err := range b.From(t.Context(), conn.JobsStream, from, headersOnly) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -181,7 +180,7 @@ func TestFrom(t *testing.T) {
 		t.Errorf("an empty stream gave %d messages", len(got))
 	}
 	for _, id := range []string{"1", "2", "3"} {
-		if _, err := b.Publish(t.Context(), event(job.Finished, id, "COMPLETED")); err != nil {
+		if _, err := b.Publish(t.Context(), natstest.Event(job.Finished, id, "COMPLETED")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,27 +11,28 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"receiver/internal/job"
+	"receiver/internal/publish/conn"
 )
 
-// feed tells those who follow JOBS what this process stores there itself. To have each
-// event handed back by the server would cost a good part of what storing it costs.
+// feed passes the events that this process stores in JOBS to its readers. To receive each event
+// from the server would cost a large part of what storing it costs.
 type feed struct {
 	mu   sync.Mutex
 	open map[*follower]struct{}
 }
 
-// follower holds what one reader has not read yet.
+// follower holds the events that one reader has not read yet.
 type follower struct {
-	mu        sync.Mutex
-	own       []job.Brief   // what this process has stored, as it was acknowledged
-	announced []job.Brief   // submissions that somebody is storing, without sequences
-	wake      chan struct{} // own has grown; of room for one
-	heard     chan struct{} // announced has; of room for one
-	changed   chan struct{} // what was read is not in the stream any more; of room for one
+	mu            sync.Mutex
+	own           []job.Brief   // events that this process stored, in the order of acknowledgement
+	announced     []job.Brief   // submissions that are being stored, without sequences
+	wake          chan struct{} // own has grown; with a buffer of one
+	wakeAnnounced chan struct{} // announced has grown; with a buffer of one
+	changed       chan struct{} // events that were read are no longer in the stream; with a buffer of one
 }
 
 func (f *feed) follow() (r *follower, stop func()) {
-	r = &follower{wake: make(chan struct{}, 1), heard: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
+	r = &follower{wake: make(chan struct{}, 1), wakeAnnounced: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.open == nil {
@@ -45,8 +46,8 @@ func (f *feed) follow() (r *follower, stop func()) {
 	}
 }
 
-// tell tells of an event that was stored just now.
-func (f *feed) tell(s job.Stored) {
+// publish passes on an event that was stored just now.
+func (f *feed) publish(s job.Stored) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for r := range f.open {
@@ -54,8 +55,8 @@ func (f *feed) tell(s job.Stored) {
 	}
 }
 
-// change ends the reading of all who follow, by job.ErrChanged.
-func (f *feed) change() {
+// invalidate ends all readers, with job.ErrChanged.
+func (f *feed) invalidate() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for r := range f.open {
@@ -73,7 +74,7 @@ func (r *follower) add(b job.Brief) {
 		r.own = append(r.own, b)
 	} else {
 		r.announced = append(r.announced, b)
-		wake = r.heard
+		wake = r.wakeAnnounced
 	}
 	r.mu.Unlock()
 	select {
@@ -82,22 +83,22 @@ func (r *follower) add(b job.Brief) {
 	}
 }
 
-// crowdPause is how long a follower waits, once something is stored, for what comes with it:
-// to be told of a thousand events one by one costs more than to be told of them a few
-// times. A submission that is announced ends the waiting, since its callback may follow soon.
-const crowdPause = time.Millisecond
+// batchDelay is how long a follower waits, once an event is stored, for further ones: to receive a
+// thousand events one by one costs more than to receive them in a few batches. An announced
+// submission ends the wait, since its callback may follow soon.
+const batchDelay = time.Millisecond
 
-// crowd returns when what is there may be taken.
-func (r *follower) crowd() {
+// waitForMore returns when the events may be taken.
+func (r *follower) waitForMore() {
 	select {
-	case <-r.heard:
-	case <-time.After(crowdPause):
+	case <-r.wakeAnnounced:
+	case <-time.After(batchDelay):
 	}
 }
 
-// take returns what is announced and the events from next on, as far as none is missing,
-// and the sequence to go on with. What comes after a gap is kept, and what was read
-// otherwise is dropped.
+// take returns the announced submissions and the events from next on, up to the first gap, and the
+// sequence to continue with. It keeps events behind the gap, and drops events that were read
+// otherwise.
 func (r *follower) take(next uint64) ([]job.Brief, uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,43 +121,43 @@ func (r *follower) take(next uint64) ([]job.Brief, uint64) {
 	return batch, next
 }
 
-// Pauses between two looks whether somebody else has stored something: short after a
-// submission, since its callback may follow soon, and longer with each look.
+// Intervals between two checks whether another process has stored something: short after a
+// submission, since its callback may follow soon, and longer with each check.
 const (
-	shortLook = 5 * time.Millisecond
-	longLook  = 250 * time.Millisecond
+	minPollInterval = 5 * time.Millisecond
+	maxPollInterval = 250 * time.Millisecond
 )
 
-// looks says when it is looked next.
-type looks struct {
+// pollTimer schedules the next check.
+type pollTimer struct {
 	timer *time.Timer
 	due   time.Time
 	pause time.Duration
 }
 
-func (l *looks) later() {
+func (l *pollTimer) reset() {
 	l.due = time.Now().Add(l.pause)
 	l.timer.Reset(l.pause)
-	l.pause = min(2*l.pause, longLook)
+	l.pause = min(2*l.pause, maxPollInterval)
 }
 
-// soon brings the next look forward, and never puts it off: submissions may come one after
-// the other for hours.
-func (l *looks) soon() {
-	l.pause = shortLook
-	if time.Until(l.due) > shortLook {
-		l.later()
+// hasten brings the next check forward, and never delays it: submissions may follow each other for
+// hours.
+func (l *pollTimer) hasten() {
+	l.pause = minPollInterval
+	if time.Until(l.due) > minPollInterval {
+		l.reset()
 	}
 }
 
-// follow gives the events from that sequence on, and goes on with what comes: what this
-// process stores, as it is acknowledged, and what others store, by looking. A submission
-// of others is announced before, by a brief of the sequence zero.
-func (b *Bus) follow(ctx context.Context, next uint64, yield func([]job.Brief, error) bool) error {
+// follow yields the events from a sequence on, and continues with new ones: those that this process
+// stores, when they are acknowledged, and those of other processes, by polling. A submission of
+// another process is announced before, by a brief of the sequence zero.
+func (b *Store) follow(ctx context.Context, next uint64, yield func([]job.Brief, error) bool) error {
 	own, stop := b.feed.follow()
 	defer stop()
-	submissions, err := b.nc.Subscribe("jobs.*.*."+string(job.Submitted), func(m *nats.Msg) {
-		if announced, err := job.ReadBrief(m.Subject, m.Header); err == nil {
+	submissions, err := b.nc.Subscribe(job.Pattern("", "", job.Submitted), func(m *nats.Msg) {
+		if announced, err := job.ReadBrief(m.Subject, job.LookupIn(m.Header)); err == nil {
 			own.add(announced)
 		}
 	})
@@ -165,28 +166,29 @@ func (b *Bus) follow(ctx context.Context, next uint64, yield func([]job.Brief, e
 	}
 	defer submissions.Unsubscribe() //nolint:errcheck // it fails only on a closed connection
 	next = max(next, 1)
-	stuck := next // what is missing since the last look; at first, all there is
-	look := looks{timer: time.NewTimer(0), pause: shortLook}
-	defer look.timer.Stop()
+	stuck := next // the sequence missing at the last check; at first, the first one
+	poll := pollTimer{timer: time.NewTimer(0), pause: minPollInterval}
+	defer poll.timer.Stop()
 	for more := true; more; {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-own.changed:
 			return job.ErrChanged
-		case <-look.timer.C:
-			// What was missing before and is missing now is not on its way to us.
+		case <-poll.timer.C:
+			// A sequence that was missing at the last check and still is was not stored by this
+			// process.
 			if stuck == next {
 				if next, more, err = b.readOn(ctx, next, yield); err != nil {
 					return err
 				}
 			}
 			stuck = next
-			look.later()
+			poll.reset()
 			continue
-		case <-own.heard:
+		case <-own.wakeAnnounced:
 		case <-own.wake:
-			own.crowd()
+			own.waitForMore()
 		}
 		var batch []job.Brief
 		batch, next = own.take(next)
@@ -194,21 +196,21 @@ func (b *Bus) follow(ctx context.Context, next uint64, yield func([]job.Brief, e
 			more = yield(batch, nil)
 		}
 		if len(batch) > 0 && batch[0].Sequence == 0 {
-			look.soon()
+			poll.hasten()
 		}
 	}
 	return nil
 }
 
-// readOn gives the events from that sequence on to the last there is, and returns the
-// sequence after it. It reports false if no more are wanted. The replica that is read may
-// not have yet what the leader has; the sequence returned is that of what was not read.
-func (b *Bus) readOn(ctx context.Context, next uint64, yield func([]job.Brief, error) bool) (uint64, bool, error) {
+// readOn yields the events from a sequence on to the last one, and returns the sequence after it.
+// It reports false if no more are wanted. It may read a replica that lags behind the leader; the
+// sequence returned is that of the first event that was not read.
+func (b *Store) readOn(ctx context.Context, next uint64, yield func([]job.Brief, error) bool) (uint64, bool, error) {
 	asking, cancel := b.bound(ctx)
 	defer cancel()
 	info, err := b.jobs.Info(asking)
 	if err != nil {
-		return next, false, fmt.Errorf("%w: asking for the end of stream %s: %v", ErrUnavailable, JobsStream, err)
+		return next, false, fmt.Errorf("%w: asking for the end of stream %s: %v", conn.ErrUnavailable, conn.JobsStream, err)
 	}
 	next = max(next, info.State.FirstSeq)
 	if info.State.LastSeq < next {

@@ -11,8 +11,8 @@ import (
 	"receiver/internal/job"
 )
 
-// elsewhere stores an event as another process does, whose word this one does not hear.
-func elsewhere(t *testing.T, b *Bus, id string) {
+// elsewhere stores an event as another process does: this process does not announce it.
+func elsewhere(t *testing.T, b *Store, id string) {
 	t.Helper()
 	e := job.Event{Kind: job.Finished, Source: "crm", Job: job.View{ID: id, Status: "COMPLETED"}, Time: time.Now(), Evidence: job.ByPoll}
 	if _, err := b.js.PublishMsg(t.Context(), &nats.Msg{Subject: e.Subject(), Header: e.Header().Map()}); err != nil {
@@ -20,8 +20,10 @@ func elsewhere(t *testing.T, b *Bus, id string) {
 	}
 }
 
-// Others may submit job after job for hours. What they store is read all the same.
-func TestAFloodOfAnnouncementsPutsNoLookOff(t *testing.T) {
+// A process may announce submissions for hours. Events that other processes store are read
+// meanwhile.
+func TestAnnouncementsDoNotDelayReadsOfTheStream(t *testing.T) {
+	t.Parallel()
 	_, b, _ := toServer(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -30,7 +32,7 @@ func TestAFloodOfAnnouncementsPutsNoLookOff(t *testing.T) {
 	go func() {
 		defer close(done)
 		for flooding.Err() == nil {
-			b.feed.tell(job.Stored{Event: job.Event{Kind: job.Submitted, Source: "crm", Job: job.View{ID: "1"}}})
+			b.feed.publish(job.Stored{Event: job.Event{Kind: job.Submitted, Source: "crm", Job: job.View{ID: "1"}}})
 		}
 	}()
 	stored := false
@@ -53,7 +55,7 @@ func TestAFloodOfAnnouncementsPutsNoLookOff(t *testing.T) {
 	<-done
 }
 
-// leading is a stream whose leader has one message more than the replica that is read.
+// leading is a stream whose leader has one more message than the replica that is read.
 type leading struct{ jetstream.Stream }
 
 func (l leading) Info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
@@ -64,7 +66,8 @@ func (l leading) Info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*je
 	return info, err
 }
 
-func TestWhatAReplicaDoesNotHaveYetIsReadLater(t *testing.T) {
+func TestRecordMissingOnAReplicaIsReadLater(t *testing.T) {
+	t.Parallel()
 	_, b, _ := toServer(t)
 	b.jobs = leading{b.jobs}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -2,10 +2,8 @@ package publish_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"net"
 	"os"
@@ -19,7 +17,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
+	"receiver/internal/natsserver/storefolder"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
 func TestInspectShowsAllAndChangesNothing(t *testing.T) {
@@ -27,17 +29,17 @@ func TestInspectShowsAllAndChangesNothing(t *testing.T) {
 	for _, left := range []string{"as serve leaves it", "without a lock file"} {
 		t.Run(left, func(t *testing.T) {
 			folder := t.TempDir()
-			s, err := publish.Start(embedded(folder))
+			s, err := natsserver.Start(natstest.Embedded(folder))
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := s.Open(t.Context(), publish.Options{})
+			b, err := publish.Open(t.Context(), s, conn.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			const events = 50
 			for i := range events {
-				store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+				natstest.Store(t, b, natstest.Event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 			}
 			if err := b.Close(t.Context()); err != nil {
 				t.Fatal(err)
@@ -48,43 +50,45 @@ func TestInspectShowsAllAndChangesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			before := tree(t, folder)
-			copied, err := publish.Inspect(folder, zerolog.Nop())
+			before := natstest.Digests(t, folder)
+			copied, err := natsserver.Inspect(folder, zerolog.Nop())
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := copied.Open(t.Context(), publish.Options{ReadOnly: true})
+			c, err := publish.Open(t.Context(), copied, conn.Options{ReadOnly: true})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := count(t, c, publish.JobsStream); got != events {
+			if got := natstest.Count(t, c, conn.JobsStream); got != events {
 				t.Errorf("the copy shows %d events, want %d", got, events)
 			}
-			store(t, c, event(job.Finished, "in the copy only", "COMPLETED"))
+			natstest.Store(t, c, natstest.Event(job.Finished, "in the copy only", "COMPLETED"))
 			if err := c.Close(t.Context()); err != nil {
 				t.Error(err)
 			}
 			copied.Stop()
-			if after := tree(t, folder); !maps.Equal(before, after) {
+			if after := natstest.Digests(t, folder); !maps.Equal(before, after) {
 				t.Errorf("the folder has changed from\n%v to\n%v", before, after)
 			}
 		})
 	}
 }
 
-func TestInspectOfNothing(t *testing.T) {
-	if _, err := publish.Inspect(t.TempDir(), zerolog.Nop()); !errors.Is(err, publish.ErrNoStore) {
+func TestInspectOfAnEmptyFolder(t *testing.T) {
+	t.Parallel()
+	if _, err := natsserver.Inspect(t.TempDir(), zerolog.Nop()); !errors.Is(err, natsserver.ErrNoStore) {
 		t.Errorf("Inspect = %v, want ErrNoStore", err)
 	}
 }
 
 func TestAttachNeedsARunningServer(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	for _, when := range []string{"never", "not any more"} {
-		if _, err := publish.Attach(t.Context(), folder, publish.Options{}); !errors.Is(err, publish.ErrNotRunning) {
+		if _, err := publish.Attach(t.Context(), folder, conn.Options{}); !errors.Is(err, storefolder.ErrNotRunning) {
 			t.Errorf("Attach to what runs %s = %v, want ErrNotRunning", when, err)
 		}
-		s, err := publish.Start(embedded(folder))
+		s, err := natsserver.Start(natstest.Embedded(folder))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,8 +96,8 @@ func TestAttachNeedsARunningServer(t *testing.T) {
 	}
 }
 
-// What a killed server left behind leads nobody to whoever has its port now, who
-// would be told that he speaks to the owner.
+// The address file of a killed server must not lead a command to the program that has its port now:
+// the command would take that program for the receiver's server.
 func TestAttachNeverFollowsAnOldAddress(t *testing.T) {
 	folder := t.TempDir()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -120,12 +124,12 @@ func TestAttachNeverFollowsAnOldAddress(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				if b, err := publish.Attach(ctx, folder, publish.Options{}); err == nil {
+				if b, err := publish.Attach(ctx, folder, conn.Options{}); err == nil {
 					_ = b.Close(context.Background())
 				}
 			}
 		})
-		s, err := publish.Start(embedded(folder))
+		s, err := natsserver.Start(natstest.Embedded(folder))
 		cancel()
 		wg.Wait()
 		if err != nil {
@@ -138,16 +142,16 @@ func TestAttachNeverFollowsAnOldAddress(t *testing.T) {
 	}
 }
 
-func TestABusyPortIsSaidAtOnce(t *testing.T) {
+func TestBusyPortIsReportedAtOnce(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	e := embedded(t.TempDir())
+	e := natstest.Embedded(t.TempDir())
 	e.Address = ln.Addr().String()
 	began := time.Now()
-	s, err := publish.Start(e)
+	s, err := natsserver.Start(e)
 	if err == nil {
 		s.Stop()
 		t.Fatal("Start = nil on a port in use")
@@ -159,27 +163,27 @@ func TestABusyPortIsSaidAtOnce(t *testing.T) {
 		t.Errorf("Start took %v to say so", took)
 	}
 	e.Address = "127.0.0.1:0"
-	if s, err = publish.Start(e); err != nil {
+	if s, err = natsserver.Start(e); err != nil {
 		t.Fatalf("Start on the same folder afterwards = %v", err)
 	}
 	s.Stop()
 }
 
-// The durability contract, as far as a process can test it: what was acknowledged is in
-// the files, whatever becomes of the process that wrote them.
-func TestWhatIsAcknowledgedIsInTheFiles(t *testing.T) {
+// This is the durability contract, as far as a process can test it: an acknowledged event is in the
+// files, however the process ends that wrote them.
+func TestAcknowledgedEventsAreInTheFiles(t *testing.T) {
 	t.Parallel()
 	for _, always := range []bool{true, false} {
 		t.Run(fmt.Sprintf("sync always %v", always), func(t *testing.T) {
 			folder, left := t.TempDir(), filepath.Join(t.TempDir(), "left")
-			e := embedded(folder)
+			e := natstest.Embedded(folder)
 			e.SyncAlways = always
-			s, err := publish.Start(e)
+			s, err := natsserver.Start(e)
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(s.Stop)
-			b := open(t, s)
+			b := natstest.Open(t, s)
 			ctx, cancel := context.WithCancel(t.Context())
 			var mu sync.Mutex
 			acknowledged := map[string]uint64{}
@@ -188,7 +192,7 @@ func TestWhatIsAcknowledgedIsInTheFiles(t *testing.T) {
 				wg.Go(func() {
 					for i := 0; ctx.Err() == nil; i++ {
 						id := fmt.Sprintf("%d-%d", w, i)
-						got, err := b.Publish(context.WithoutCancel(ctx), event(job.Finished, id, "COMPLETED"))
+						got, err := b.Publish(context.WithoutCancel(ctx), natstest.Event(job.Finished, id, "COMPLETED"))
 						if err != nil {
 							t.Error(err)
 							return
@@ -199,15 +203,15 @@ func TestWhatIsAcknowledgedIsInTheFiles(t *testing.T) {
 					}
 				})
 			}
-			eventually(t, "some events", func() bool { mu.Lock(); defer mu.Unlock(); return len(acknowledged) > 200 })
+			natstest.Eventually(t, "some events", func() bool { mu.Lock(); defer mu.Unlock(); return len(acknowledged) > 200 })
 			mu.Lock()
 			want := maps.Clone(acknowledged)
 			mu.Unlock()
-			copyLive(t, folder, left) // while they go on
+			natstest.CopyLive(t, folder, left) // while the callers go on
 			cancel()
 			wg.Wait()
 
-			b = open(t, start(t, left))
+			b = natstest.Open(t, natstest.Start(t, left))
 			got := map[string]uint64{}
 			for m, err := range b.Messages(t.Context(), publish.Watch{}) {
 				if err != nil {
@@ -228,60 +232,5 @@ func TestWhatIsAcknowledgedIsInTheFiles(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// tree returns the digest of every file below a folder.
-func tree(t *testing.T, folder string) map[string]string {
-	t.Helper()
-	sums := map[string]string{}
-	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		sums[path] = d.Type().String()
-		if d.Type().IsRegular() {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			sums[path] = fmt.Sprintf("%x", sha256.Sum256(data))
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sums
-}
-
-// copyLive copies a folder that is being written to, as it is when each file is read.
-func copyLive(t *testing.T, from, to string) {
-	t.Helper()
-	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, strings.TrimPrefix(path, from))
-		if d.IsDir() {
-			return os.MkdirAll(target, 0o700)
-		}
-		if !d.Type().IsRegular() {
-			return nil // a link into memory, where nothing stays when the power goes
-		}
-		data, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(target, data, 0o600)
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }

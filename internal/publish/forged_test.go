@@ -13,17 +13,21 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
+	"receiver/internal/natsserver/storefolder"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-// smuggled makes a folder with four attempts, the body of the second of which holds a
-// whole record, under the second's sequence, of an attempt that nobody made.
+// smuggled creates a folder with four attempts. The body of the second contains a whole forged
+// record, under the sequence of the second.
 func smuggled(t *testing.T) (folder, path string, records [][]byte) {
 	t.Helper()
 	record := func(folder string, bodies ...[]byte) {
-		s := start(t, folder)
+		s := natstest.Start(t, folder)
 		defer s.Stop()
-		b := open(t, s)
+		b := natstest.Open(t, s)
 		defer func() { _ = b.Close(context.Background()) }()
 		for _, body := range bodies {
 			a := job.Attempt{Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Received: time.Now()}, Body: body, Size: int64(len(body))}
@@ -55,17 +59,18 @@ func smuggled(t *testing.T) (folder, path string, records [][]byte) {
 }
 
 // attempts returns the sequences of ATTEMPTS.
-func attempts(t *testing.T, s *publish.Server) (left []uint64) {
+func attempts(t *testing.T, s *natsserver.Server) (left []uint64) {
 	t.Helper()
-	b := openWith(t, s, publish.Options{ReadOnly: true})
-	if err := b.Range(t.Context(), publish.AttemptsStream, 1, 100, func(m publish.Message) error { left = append(left, m.Sequence); return nil }); err != nil {
+	b := natstest.OpenWith(t, s, conn.Options{ReadOnly: true})
+	if err := b.Range(t.Context(), conn.AttemptsStream, 1, 100, func(m publish.Message) error { left = append(left, m.Sequence); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return left
 }
 
-// Who is refused chooses what is in the body, and knows how the server makes checksums.
+// The sender of a refused callback chooses its body, and knows how the server computes checksums.
 func TestNoBodyBecomesARecord(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name    string
 		change  func(records [][]byte) [][]byte
@@ -88,9 +93,9 @@ func TestNoBodyBecomesARecord(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			folder, path, records := smuggled(t)
-			again(t, path, bytes.Join(row.change(records), nil))
-			forget(t, folder)
-			copied, err := publish.Inspect(folder, zerolog.Nop())
+			natstest.WriteLater(t, path, bytes.Join(row.change(records), nil))
+			natstest.ForgetStop(t, folder)
+			copied, err := natsserver.Inspect(folder, zerolog.Nop())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,15 +103,15 @@ func TestNoBodyBecomesARecord(t *testing.T) {
 			if got := fmt.Sprint(attempts(t, copied)); got != row.left {
 				t.Errorf("in the copy %s are left, want %s; damage: %q", got, row.left, copied.Damage())
 			}
-			s, err := publish.Start(embedded(folder))
+			s, err := natsserver.Start(natstest.Embedded(folder))
 			if (err != nil) != row.refused {
 				t.Fatalf("Start = %v, want it refused: %v", err, row.refused)
 			}
 			if row.refused {
-				if done, err := publish.Mend(embedded(folder), false, job.Action{What: job.ActionMend}); err != nil || len(done.LeftOut) != 1 {
+				if done, err := storefolder.Mend(natstest.Embedded(folder).Store(), false, job.Action{What: job.ActionMend}); err != nil || len(done.LeftOut) != 1 {
 					t.Errorf("Mend = %v, %v, want one place", done, err)
 				}
-				s = start(t, folder)
+				s = natstest.Start(t, folder)
 			}
 			defer s.Stop()
 			if got := fmt.Sprint(attempts(t, s)); got != row.left {

@@ -10,20 +10,24 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
+	"receiver/internal/publish/durables"
 )
 
-// guarded returns a bus on a server in this process or another, what it logs, and what looks
-// after its streams.
-func guarded(t *testing.T, where string) (b *publish.Bus, said *logs, look func(times int)) {
+// guardedStream returns a store on a server in this process or another, its log, and a function
+// that checks its streams.
+func guardedStream(t *testing.T, where string) (b *publish.Store, said *natstest.Logs, look func(times int)) {
 	t.Helper()
-	said = &logs{}
-	o := publish.Options{Log: said.logger(), Timeout: 2 * time.Second}
+	said = &natstest.Logs{}
+	o := conn.Options{Log: said.Logger(), Timeout: 2 * time.Second}
 	if where == "external" {
-		b = dial(t, somebodysServer(t, 0).external(), o)
+		b = natstest.Dial(t, natstest.NewServer(t, 0).External(), o)
 	} else {
 		var err error
-		b, err = start(t, t.TempDir()).Open(t.Context(), o)
+		b, err = publish.Open(t.Context(), natstest.Start(t, t.TempDir()), o)
 		must(t, err)
 		t.Cleanup(func() { _ = b.Close(context.Background()) })
 	}
@@ -35,22 +39,22 @@ func guarded(t *testing.T, where string) (b *publish.Bus, said *logs, look func(
 	}
 }
 
-// A stream that an operator removes is made again where that loses nothing.
-func TestAStreamThatIsRemovedIsMadeAgain(t *testing.T) {
+// A stream that an operator removes is created again if that loses nothing.
+func TestRemovedStreamIsRecreated(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	for stream, write := range map[string]func(b *publish.Bus) error{
-		publish.WatchStream: func(b *publish.Bus) error {
+	for stream, write := range map[string]func(b *publish.Store) error{
+		conn.WatchStream: func(b *publish.Store) error {
 			_, err := b.PutWatch(ctx, job.Watch{Source: "demo", Job: "another", Since: time.Now(), Next: time.Now()})
 			return err
 		},
-		publish.AttemptsStream: func(b *publish.Bus) error { return b.Record(ctx, attempt("late")) },
-		publish.ActionsStream: func(b *publish.Bus) error {
+		conn.AttemptsStream: func(b *publish.Store) error { return b.Record(ctx, natstest.Attempt("late")) },
+		conn.ActionsStream: func(b *publish.Store) error {
 			_, err := b.Act(ctx, job.Action{What: job.ActionStart, Time: time.Now()})
 			return err
 		},
-		publish.CheckpointsStream: func(b *publish.Bus) error {
-			c, err := b.Checkpoints(ctx, "me", publish.JobsStream)
+		conn.CheckpointsStream: func(b *publish.Store) error {
+			c, err := b.Checkpoints(ctx, "me", conn.JobsStream)
 			if err == nil {
 				_, revision, _ := c.Load(ctx)
 				_, err = c.Store(ctx, []byte("checkpoint"), revision)
@@ -61,15 +65,15 @@ func TestAStreamThatIsRemovedIsMadeAgain(t *testing.T) {
 		for _, where := range []string{"embedded", "external"} {
 			t.Run(stream+" "+where, func(t *testing.T) {
 				t.Parallel()
-				b, said, look := guarded(t, where)
+				b, said, look := guardedStream(t, where)
 				for range 3 {
-					_ = write(b) // a watch is there once
+					_ = write(b) // the second fails: there is one watch for each job
 				}
 				look(1)
 				before := infoOf(t, b, stream)
-				must(t, publish.JetStream(b).DeleteStream(ctx, stream))
+				must(t, b.JetStream().DeleteStream(ctx, stream))
 				look(2)
-				if !strings.Contains(said.String(), "made again") {
+				if !strings.Contains(said.String(), "made it again") {
 					t.Error("the log does not say that the stream was made again")
 				}
 				must(t, write(b))
@@ -77,26 +81,26 @@ func TestAStreamThatIsRemovedIsMadeAgain(t *testing.T) {
 					t.Errorf("the sequences end at %d, want one more than %d: none stands for two messages", after.State.LastSeq, before.State.LastSeq)
 				}
 				look(1)
-				if err := b.Ready(ctx); err != nil || b.State() != publish.StateOK {
+				if err := b.Ready(ctx); err != nil || b.State() != natsserver.StateOK {
 					t.Errorf("Ready = %v, State = %s, want that all is well", err, b.State())
 				}
-				store(t, b, event(job.Finished, "1", "COMPLETED"))
+				natstest.Store(t, b, natstest.Event(job.Finished, "1", "COMPLETED"))
 			})
 		}
 	}
 }
 
-// What a bucket held cannot be made again, so it is named until the bucket is there again.
-// Callbacks are stored meanwhile.
-func TestABucketThatIsRemovedIsNamed(t *testing.T) {
+// The contents of a bucket cannot be created again, so a removed bucket is reported until it exists
+// again. Callbacks are stored meanwhile.
+func TestRemovedBucketIsReported(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	for _, bucket := range []string{publish.PayloadBucket, publish.TilesBucket} {
+	for _, bucket := range []string{conn.PayloadBucket, conn.TilesBucket} {
 		for _, where := range []string{"embedded", "external"} {
 			t.Run(bucket+" "+where, func(t *testing.T) {
 				t.Parallel()
-				b, _, look := guarded(t, where)
-				js := publish.JetStream(b)
+				b, _, look := guardedStream(t, where)
+				js := b.JetStream()
 				restore := func() {
 					_, err := js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: bucket})
 					must(t, err)
@@ -108,10 +112,10 @@ func TestABucketThatIsRemovedIsNamed(t *testing.T) {
 				if err := b.Ready(ctx); err == nil || !strings.Contains(err.Error(), "bucket "+bucket+" was removed") {
 					t.Errorf("Ready = %v, want an error that names the bucket", err)
 				}
-				store(t, b, event(job.Finished, "1", "COMPLETED"))
+				natstest.Store(t, b, natstest.Event(job.Finished, "1", "COMPLETED"))
 				restore()
 				look(1)
-				if err := b.Ready(ctx); err != nil || b.State() != publish.StateOK {
+				if err := b.Ready(ctx); err != nil || b.State() != natsserver.StateOK {
 					t.Errorf("Ready = %v, State = %s, want that all is well once it is there again", err, b.State())
 				}
 			})
@@ -119,14 +123,15 @@ func TestABucketThatIsRemovedIsNamed(t *testing.T) {
 	}
 }
 
-func infoOf(t *testing.T, b *publish.Bus, stream string) *jetstream.StreamInfo {
+func infoOf(t *testing.T, b *publish.Store, stream string) *jetstream.StreamInfo {
 	t.Helper()
-	s, err := publish.JetStream(b).Stream(t.Context(), stream)
+	s, err := b.JetStream().Stream(t.Context(), stream)
 	must(t, err)
 	return s.CachedInfo()
 }
 
-// Without JOBS, or with less of it than was acknowledged, nobody knows which jobs have ended.
+// Without JOBS, or with fewer events than were acknowledged, the store cannot tell which jobs have
+// ended.
 func TestWithoutJobsNothingIsAccepted(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -134,11 +139,11 @@ func TestWithoutJobsNothingIsAccepted(t *testing.T) {
 		do   func(t *testing.T, js jetstream.JetStream)
 		undo func(t *testing.T, js jetstream.JetStream)
 	}{
-		"removed": {do: func(t *testing.T, js jetstream.JetStream) { must(t, js.DeleteStream(ctx, publish.JobsStream)) }},
+		"removed": {do: func(t *testing.T, js jetstream.JetStream) { must(t, js.DeleteStream(ctx, conn.JobsStream)) }},
 		"made anew": {do: func(t *testing.T, js jetstream.JetStream) {
-			s, err := js.Stream(ctx, publish.JobsStream)
+			s, err := js.Stream(ctx, conn.JobsStream)
 			must(t, err)
-			must(t, js.DeleteStream(ctx, publish.JobsStream))
+			must(t, js.DeleteStream(ctx, conn.JobsStream))
 			_, err = js.CreateStream(ctx, s.CachedInfo().Config)
 			must(t, err)
 		}},
@@ -150,38 +155,38 @@ func TestWithoutJobsNothingIsAccepted(t *testing.T) {
 		for _, where := range []string{"embedded", "external"} {
 			t.Run(what+" "+where, func(t *testing.T) {
 				t.Parallel()
-				b, said, look := guarded(t, where)
+				b, said, look := guardedStream(t, where)
 				for _, id := range []string{"1", "2", "3"} {
-					store(t, b, event(job.Finished, id, "COMPLETED"))
+					natstest.Store(t, b, natstest.Event(job.Finished, id, "COMPLETED"))
 				}
 				look(1)
-				c.do(t, publish.JetStream(b))
+				c.do(t, b.JetStream())
 				look(3)
-				if b.State() != publish.StateStream {
+				if b.State() != natsserver.StateStream {
 					t.Errorf("State = %s, want stream", b.State())
 				}
-				if err := b.Ready(ctx); err == nil || !strings.Contains(err.Error(), publish.JobsStream) {
+				if err := b.Ready(ctx); err == nil || !strings.Contains(err.Error(), conn.JobsStream) {
 					t.Errorf("Ready = %v, want that JOBS is amiss", err)
 				} else if c.undo == nil && strings.Contains(err.Error(), "mend --accept-loss") != (where == "embedded") {
 					t.Errorf("Ready = %v, want what the next start needs", err)
 				}
 				for _, id := range []string{"1", "4"} {
-					if _, err := b.Publish(ctx, event(job.Finished, id, "COMPLETED")); !errors.Is(err, publish.ErrUnavailable) {
+					if _, err := b.Publish(ctx, natstest.Event(job.Finished, id, "COMPLETED")); !errors.Is(err, conn.ErrUnavailable) {
 						t.Errorf("Publish of %s = %v, want ErrUnavailable", id, err)
 					}
 				}
-				if n := strings.Count(said.String(), "a stream is not as it must be"); n != 1 {
+				if n := strings.Count(said.String(), "a stream failed its check"); n != 1 {
 					t.Errorf("the log says it %d times, want once", n)
 				}
 				if c.undo == nil {
 					return
 				}
-				c.undo(t, publish.JetStream(b))
+				c.undo(t, b.JetStream())
 				look(1)
-				if err := b.Ready(ctx); err != nil || b.State() != publish.StateOK {
+				if err := b.Ready(ctx); err != nil || b.State() != natsserver.StateOK {
 					t.Errorf("Ready = %v, State = %s, want that all is well", err, b.State())
 				}
-				store(t, b, event(job.Finished, "4", "COMPLETED"))
+				natstest.Store(t, b, natstest.Event(job.Finished, "4", "COMPLETED"))
 			})
 		}
 	}
@@ -189,7 +194,7 @@ func TestWithoutJobsNothingIsAccepted(t *testing.T) {
 
 func limit(t *testing.T, js jetstream.JetStream, bytes int64) {
 	t.Helper()
-	s, err := js.Stream(t.Context(), publish.JobsStream)
+	s, err := js.Stream(t.Context(), conn.JobsStream)
 	must(t, err)
 	cfg := s.CachedInfo().Config
 	cfg.MaxBytes = bytes
@@ -197,8 +202,9 @@ func limit(t *testing.T, js jetstream.JetStream, bytes int64) {
 	must(t, err)
 }
 
-// What an operator removes from JOBS is removed: a repeat makes its event again.
-func TestWhatIsRemovedFromJobsIsNotRemembered(t *testing.T) {
+// An event that an operator removes from JOBS leaves the cache, too: a repeat of its callback is
+// stored as an event.
+func TestRepeatOfARemovedEventIsStored(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	for what, remove := range map[string]func(jetstream.Stream) error{
@@ -214,25 +220,25 @@ func TestWhatIsRemovedFromJobsIsNotRemembered(t *testing.T) {
 		for _, where := range []string{"embedded", "external"} {
 			t.Run(what+" "+where, func(t *testing.T) {
 				t.Parallel()
-				b, _, look := guarded(t, where)
+				b, _, look := guardedStream(t, where)
 				for _, id := range []string{"1", "2", "3"} {
-					store(t, b, event(job.Finished, id, "COMPLETED"))
+					natstest.Store(t, b, natstest.Event(job.Finished, id, "COMPLETED"))
 				}
-				if got := store(t, b, event(job.Finished, "2", "COMPLETED")); !got.Existed {
+				if got := natstest.Store(t, b, natstest.Event(job.Finished, "2", "COMPLETED")); !got.Existed {
 					t.Fatal("a repeat was stored")
 				}
 				look(1)
-				s, err := publish.JetStream(b).Stream(ctx, publish.JobsStream)
+				s, err := b.JetStream().Stream(ctx, conn.JobsStream)
 				must(t, err)
 				must(t, remove(s))
 				look(1)
-				if got := store(t, b, event(job.Finished, "2", "COMPLETED")); got.Existed {
+				if got := natstest.Store(t, b, natstest.Event(job.Finished, "2", "COMPLETED")); got.Existed {
 					t.Error("a repeat made no event")
 				}
-				if got := store(t, b, event(job.Finished, "2", "COMPLETED")); !got.Existed {
+				if got := natstest.Store(t, b, natstest.Event(job.Finished, "2", "COMPLETED")); !got.Existed {
 					t.Error("the next repeat was stored, too")
 				}
-				if b.State() != publish.StateOK {
+				if b.State() != natsserver.StateOK {
 					t.Errorf("State = %s, want ok", b.State())
 				}
 			})
@@ -240,15 +246,15 @@ func TestWhatIsRemovedFromJobsIsNotRemembered(t *testing.T) {
 	}
 }
 
-// A job whose watch went with WATCH is watched again.
-func TestTheWatchesOfARemovedStreamAreBegunAgain(t *testing.T) {
+// The watch of a job that was removed with WATCH is created again.
+func TestWatchesOfARemovedStreamAreRecreated(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	for _, where := range []string{"embedded", "external"} {
 		t.Run(where, func(t *testing.T) {
 			t.Parallel()
-			b, _, look := guarded(t, where)
-			store(t, b, event(job.Submitted, "1", "CREATED"))
+			b, _, look := guardedStream(t, where)
+			natstest.Store(t, b, natstest.Event(job.Submitted, "1", "CREATED"))
 			put := make(chan error, 100)
 			reacting, stop := context.WithCancel(ctx)
 			done := make(chan struct{})
@@ -265,12 +271,45 @@ func TestTheWatchesOfARemovedStreamAreBegunAgain(t *testing.T) {
 			t.Cleanup(func() { stop(); <-done })
 			must(t, <-put)
 			look(1)
-			must(t, publish.JetStream(b).DeleteStream(ctx, publish.WatchStream))
+			must(t, b.JetStream().DeleteStream(ctx, conn.WatchStream))
 			look(3)
 			must(t, <-put)
 			if _, there, err := b.Watched(ctx, "demo", "1"); err != nil || !there {
 				t.Errorf("the job is watched: %v, %v", there, err)
 			}
 		})
+	}
+}
+
+// If restoring the watches fails, the next look tries again.
+func TestRestoringWatchesIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	b, said, look := guardedStream(t, "external")
+	_, err := b.JetStream().CreatePushConsumer(ctx, conn.JobsStream, jetstream.ConsumerConfig{
+		Durable: durables.ReactConsumer, DeliverSubject: "somewhere", AckPolicy: jetstream.AckExplicitPolicy,
+	})
+	must(t, err)
+	look(1)
+	must(t, b.JetStream().DeleteStream(ctx, conn.WatchStream))
+	look(3)
+	const restored = "the receiver restores the watches"
+	if text := said.String(); !strings.Contains(text, "restoring its watches failed and is tried again") || strings.Contains(text, restored) {
+		t.Errorf("with a consumer that cannot be used, the log says %s", text)
+	}
+	must(t, b.JetStream().DeleteConsumer(ctx, conn.JobsStream, durables.ReactConsumer))
+	look(1)
+	if text := said.String(); !strings.Contains(text, restored) {
+		t.Errorf("without it, the log says %s", text)
+	}
+	if err := b.Ready(ctx); err != nil {
+		t.Errorf("Ready = %v, want that all is well again", err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -8,50 +8,58 @@ import (
 	"testing"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
+	"receiver/internal/natsserver/storefolder"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-// A new store is begun where none is known, and never in the place of one.
-func TestStartNeverBeginsANewStoreInThePlaceOfAnother(t *testing.T) {
+// A new store is created if none is known; it never replaces a known one.
+func TestStartNeverReplacesAKnownStore(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name string
-		move func(t *testing.T, e *publish.Embedded)
-		want string // of the error; empty if it starts
+		move func(t *testing.T, e *natsserver.Embedded)
+		want string // in the error; empty if the server starts
 	}{
-		{"nothing moved", func(*testing.T, *publish.Embedded) {}, ""},
-		{"folder moved away", func(t *testing.T, e *publish.Embedded) { t.Helper(); rename(t, e.Folder, e.Folder+"-away") }, "is empty"},
-		{"content moved away", func(t *testing.T, e *publish.Embedded) {
+		{"nothing moved", func(*testing.T, *natsserver.Embedded) {}, ""},
+		{"folder moved away", func(t *testing.T, e *natsserver.Embedded) { t.Helper(); rename(t, e.Folder, e.Folder+"-away") }, "is empty"},
+		{"content moved away", func(t *testing.T, e *natsserver.Embedded) {
 			t.Helper()
 			rename(t, e.Folder, e.Folder+"-away")
 			if err := os.Mkdir(e.Folder, 0o700); err != nil {
 				t.Fatal(err)
 			}
 		}, "is empty"},
-		{"another folder configured", func(t *testing.T, e *publish.Embedded) { t.Helper(); e.Folder = filepath.Join(t.TempDir(), "data") }, "is empty"},
-		{"moved, and configured so", func(t *testing.T, e *publish.Embedded) {
+		{"another folder configured", func(t *testing.T, e *natsserver.Embedded) { t.Helper(); e.Folder = filepath.Join(t.TempDir(), "data") }, "is empty"},
+		{"moved, and configured so", func(t *testing.T, e *natsserver.Embedded) {
 			t.Helper()
 			rename(t, e.Folder, e.Folder+"-new")
 			e.Folder += "-new"
 		}, ""},
-		{"another store", func(t *testing.T, e *publish.Embedded) {
+		{"another store", func(t *testing.T, e *natsserver.Embedded) {
 			t.Helper()
 			e.Folder = t.TempDir()
-			live(t, embedded(e.Folder))
-		}, "holds the store "},
-		{"a copy restored elsewhere", func(t *testing.T, e *publish.Embedded) {
+			live(t, natstest.Embedded(e.Folder))
+		}, "contains the store "},
+		{"a copy restored elsewhere", func(t *testing.T, e *natsserver.Embedded) {
 			t.Helper()
 			to := t.TempDir()
-			copyStore(t, e.Folder, to)
+			natstest.CopyFolder(t, e.Folder, to)
 			e.Folder = to
 		}, ""},
-		{"identity removed", func(t *testing.T, e *publish.Embedded) {
+		{"identity removed", func(t *testing.T, e *natsserver.Embedded) {
 			t.Helper()
 			discard(t, filepath.Join(e.Folder, "receiver.id"))
-		}, "holds no store with an identity"},
-		{"the file outside removed", func(t *testing.T, e *publish.Embedded) { t.Helper(); discard(t, e.IdentityFile) }, ""},
-		{"the file outside emptied", func(t *testing.T, e *publish.Embedded) { t.Helper(); again(t, e.IdentityFile, nil) }, ""},
-		{"the file outside damaged", func(t *testing.T, e *publish.Embedded) { t.Helper(); again(t, e.IdentityFile, []byte("{")) }, "does not say which store is known"},
-		{"the file outside cannot be written", func(t *testing.T, e *publish.Embedded) {
+		}, "contains no store with an identity"},
+		{"the file outside removed", func(t *testing.T, e *natsserver.Embedded) { t.Helper(); discard(t, e.IdentityFile) }, ""},
+		{"the file outside emptied", func(t *testing.T, e *natsserver.Embedded) { t.Helper(); natstest.WriteLater(t, e.IdentityFile, nil) }, ""},
+		{"the file outside damaged", func(t *testing.T, e *natsserver.Embedded) {
+			t.Helper()
+			natstest.WriteLater(t, e.IdentityFile, []byte("{"))
+		}, "does not name the known store"},
+		{"the file outside cannot be written", func(t *testing.T, e *natsserver.Embedded) {
 			t.Helper()
 			e.IdentityFile = filepath.Join(t.TempDir(), "no", "such")
 		}, ""},
@@ -59,7 +67,7 @@ func TestStartNeverBeginsANewStoreInThePlaceOfAnother(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			e := embedded(filepath.Join(dir, "data"))
+			e := natstest.Embedded(filepath.Join(dir, "data"))
 			e.IdentityFile = filepath.Join(dir, "checkpoints.store")
 			live(t, e)
 			known, err := os.ReadFile(e.IdentityFile)
@@ -67,7 +75,7 @@ func TestStartNeverBeginsANewStoreInThePlaceOfAnother(t *testing.T) {
 				t.Fatal(err)
 			}
 			row.move(t, &e)
-			s, err := publish.Start(e)
+			s, err := natsserver.Start(e)
 			if row.want == "" {
 				if err != nil {
 					t.Fatalf("Start = %v, want a server", err)
@@ -84,13 +92,13 @@ func TestStartNeverBeginsANewStoreInThePlaceOfAnother(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(e.Folder, "jetstream")); err == nil && row.want == "is empty" {
 				t.Error("a store was begun all the same")
 			}
-			if !errors.Is(err, publish.ErrLost) {
+			if !errors.Is(err, storefolder.ErrLost) {
 				return
 			}
 			if now, err := os.ReadFile(e.IdentityFile); err != nil || string(now) != string(known) {
 				t.Errorf("%s was changed to %s, %v", e.IdentityFile, now, err)
 			}
-			if done, err := publish.Mend(e, true, job.Action{What: job.ActionMend}); err != nil || len(done.Lost) != 1 {
+			if done, err := storefolder.Mend(e.Store(), true, job.Action{What: job.ActionMend}); err != nil || len(done.Lost) != 1 {
 				t.Fatalf("Mend with the word = %v, %v", done, err)
 			}
 			live(t, e)
@@ -100,14 +108,14 @@ func TestStartNeverBeginsANewStoreInThePlaceOfAnother(t *testing.T) {
 }
 
 // live starts and stops a store.
-func live(t *testing.T, e publish.Embedded) {
+func live(t *testing.T, e natsserver.Embedded) {
 	t.Helper()
-	s, err := publish.Start(e)
+	s, err := natsserver.Start(e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Stop()
-	b, err := s.Open(t.Context(), publish.Options{})
+	b, err := publish.Open(t.Context(), s, conn.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

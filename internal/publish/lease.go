@@ -9,16 +9,20 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+
+	"receiver/internal/publish/conn"
+	"receiver/internal/publish/sender"
 )
 
-// LeasesBucket holds who does what only one replica should do at a time.
-const LeasesBucket = "LEASES"
+// leaseTime is how long a lease outlives a holder that does not renew it; the first process to open
+// the bucket sets it for all.
+const leaseTime = 5 * time.Second
 
-// Lease is the right to do something that one replica at a time is enough for. It saves
-// work and guards nothing: a holder that was cut off may go on for a while beside the
-// next, so what is done under a lease must stand two doing it. It is for one goroutine.
+// Lease is the right to do something for which one replica at a time is enough. It saves work and
+// guarantees nothing: a holder that lost its connection may continue for a while beside the next,
+// so two replicas doing it at once must do no harm. It is for one goroutine.
 type Lease struct {
-	bus      *Bus
+	store    *Store
 	kv       jetstream.KeyValue
 	name     string
 	holder   string
@@ -27,40 +31,40 @@ type Lease struct {
 	since    time.Time
 }
 
-// Lease returns the lease of this name, not yet held. The bucket is created if it is
-// missing; it is kept in memory, since a lease says nothing after a restart.
-func (b *Bus) Lease(ctx context.Context, name string) (*Lease, error) {
-	kv, err := patiently(ctx, b.opts, b.leases)
+// Lease returns the lease of this name, not yet held. The bucket is created if it is missing; it is
+// kept in memory, since a lease means nothing after a restart.
+func (b *Store) Lease(ctx context.Context, name string) (*Lease, error) {
+	kv, err := conn.Retry(ctx, b.opts, b.leaseBucket)
 	if err != nil {
 		return nil, err
 	}
-	return &Lease{bus: b, kv: kv, name: name, holder: nuid.Next()}, nil
+	return &Lease{store: b, kv: kv, name: name, holder: nuid.Next()}, nil
 }
 
-// leases opens the bucket.
-func (b *Bus) leases(ctx context.Context) (jetstream.KeyValue, error) {
+// leaseBucket opens the bucket.
+func (b *Store) leaseBucket(ctx context.Context) (jetstream.KeyValue, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	kv, err := b.js.KeyValue(ctx, LeasesBucket)
+	kv, err := b.js.KeyValue(ctx, conn.LeasesBucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		kv, err = b.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket: LeasesBucket, TTL: b.opts.LeaseTime, History: 1, Storage: jetstream.MemoryStorage,
-			Replicas: max(b.opts.Streams.Replicas, 1), Description: "who does what one replica is enough for",
+			Bucket: conn.LeasesBucket, TTL: b.leases, History: 1, Storage: jetstream.MemoryStorage,
+			Replicas: max(b.opts.Streams.Replicas, 1), Description: "the replica of each task that one replica does",
 		})
 		if errors.Is(err, jetstream.ErrBucketExists) { // another replica was quicker
-			kv, err = b.js.KeyValue(ctx, LeasesBucket)
+			kv, err = b.js.KeyValue(ctx, conn.LeasesBucket)
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening bucket %s: %w", LeasesBucket, err)
+		return nil, fmt.Errorf("opening bucket %s: %w", conn.LeasesBucket, err)
 	}
 	return kv, nil
 }
 
-// Hold takes the lease or renews it, for Options.LeaseTime from now, and reports whether
-// it is ours. Its error is ErrUnavailable; then it is not known.
+// Hold takes the lease or renews it, for five seconds from now, and reports whether this process
+// holds it. The error is ErrUnavailable; then it is not known.
 func (l *Lease) Hold(ctx context.Context) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, leasePatience)
+	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
 	if l.revision != 0 {
 		revision, err := l.kv.Update(ctx, l.name, []byte(l.holder), l.revision)
@@ -69,36 +73,36 @@ func (l *Lease) Hold(ctx context.Context) (bool, error) {
 			return true, nil
 		}
 		l.revision = 0
-		if !isTaken(err) && !errors.Is(err, jetstream.ErrNoStreamResponse) && !errors.Is(err, nats.ErrNoResponders) {
-			return false, fmt.Errorf("%w: renewing the lease %s: %v", ErrUnavailable, l.name, err)
+		if !sender.Taken(err) && !errors.Is(err, jetstream.ErrNoStreamResponse) && !errors.Is(err, nats.ErrNoResponders) {
+			return false, fmt.Errorf("%w: renewing the lease %s: %v", conn.ErrUnavailable, l.name, err)
 		}
 	}
 	revision, err := l.kv.Create(ctx, l.name, []byte(l.holder))
-	if isTaken(err) {
+	if sender.Taken(err) {
 		return l.recognise(ctx)
 	}
 	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, nats.ErrNoResponders) {
-		// The bucket went with the memory of a server that has started again.
-		if kv, missing := l.bus.leases(ctx); missing == nil {
+		// The bucket was in the memory of a server that has restarted.
+		if kv, missing := l.store.leaseBucket(ctx); missing == nil {
 			l.kv = kv
 			revision, err = kv.Create(ctx, l.name, []byte(l.holder))
 		}
 	}
 	if err != nil {
-		return false, fmt.Errorf("%w: taking the lease %s: %v", ErrUnavailable, l.name, err)
+		return false, fmt.Errorf("%w: taking the lease %s: %v", conn.ErrUnavailable, l.name, err)
 	}
 	l.revision = revision
 	return true, nil
 }
 
-// recognise reports whether the holder is us, by a write whose answer was lost.
+// recognise reports whether this process holds the lease, by a write whose answer was lost.
 func (l *Lease) recognise(ctx context.Context) (bool, error) {
 	entry, err := l.kv.Get(ctx, l.name)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
 		return false, nil // it ended this moment; the next Hold takes it
 	case err != nil:
-		return false, fmt.Errorf("%w: reading the lease %s: %v", ErrUnavailable, l.name, err)
+		return false, fmt.Errorf("%w: reading the lease %s: %v", conn.ErrUnavailable, l.name, err)
 	case string(entry.Value()) != l.holder:
 		return l.outlived(ctx, entry.Revision())
 	}
@@ -106,35 +110,36 @@ func (l *Lease) recognise(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// outlived takes the lease of a holder that has not renewed it for much longer than it lasts by
-// our own timers: the server ends a lease by the wall clock, which may have been set back.
+// outlived takes the lease of a holder that, by the local monotonic clock, has not renewed it for
+// much longer than it lasts: the server ends a lease by the wall clock, which may have been set
+// back.
 func (l *Lease) outlived(ctx context.Context, revision uint64) (bool, error) {
 	if l.other != revision {
 		l.other, l.since = revision, time.Now()
 	}
-	if time.Since(l.since) < 3*l.bus.opts.LeaseTime {
+	if time.Since(l.since) < 3*l.store.leases {
 		return false, nil
 	}
 	revision, err := l.kv.Update(ctx, l.name, []byte(l.holder), revision)
 	if err != nil {
-		return false, nil // somebody was quicker
+		return false, nil // another replica was faster
 	}
 	l.revision = revision
 	return true, nil
 }
 
-// leasePatience bounds one question about a lease.
-const leasePatience = 5 * time.Second
+// leaseTimeout bounds one request about a lease.
+const leaseTimeout = 5 * time.Second
 
-// Release gives the lease back, if it is ours, so that nobody waits for its end.
+// Release gives the lease back, if this process holds it, so that no replica waits for its end.
 func (l *Lease) Release(ctx context.Context) error {
 	if l.revision == 0 {
 		return nil
 	}
 	revision := l.revision
 	l.revision = 0
-	if err := l.kv.Delete(ctx, l.name, jetstream.LastRevision(revision)); err != nil && !isTaken(err) {
-		return fmt.Errorf("giving back the lease %s: %w", l.name, err)
+	if err := l.kv.Delete(ctx, l.name, jetstream.LastRevision(revision)); err != nil && !sender.Taken(err) {
+		return fmt.Errorf("releasing the lease %s: %w", l.name, err)
 	}
 	return nil
 }

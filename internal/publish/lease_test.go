@@ -1,16 +1,18 @@
 package publish_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-func TestALeaseHasOneHolder(t *testing.T) {
-	s := start(t, t.TempDir())
-	first, second := lease(t, openWith(t, s, publish.Options{})), lease(t, openWith(t, s, publish.Options{}))
+func TestLeaseHasOneHolder(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, t.TempDir())
+	first, second := lease(t, natstest.OpenWith(t, s, conn.Options{})), lease(t, natstest.OpenWith(t, s, conn.Options{}))
 	for i, step := range []struct {
 		name string
 		by   *publish.Lease
@@ -39,16 +41,16 @@ func TestALeaseHasOneHolder(t *testing.T) {
 	}
 }
 
-func TestALeaseOutlivesItsHolderForAWhileOnly(t *testing.T) {
+func TestLeaseEndsAfterItsTime(t *testing.T) {
 	const leaseTime = time.Second
-	s := start(t, t.TempDir())
-	gone := lease(t, openWith(t, s, publish.Options{LeaseTime: leaseTime}))
-	heir := lease(t, openWith(t, s, publish.Options{LeaseTime: time.Hour})) // the first settles it
+	s := natstest.Start(t, t.TempDir())
+	gone := lease(t, publish.LeaseTime(natstest.Open(t, s), leaseTime))
+	heir := lease(t, publish.LeaseTime(natstest.Open(t, s), time.Hour)) // the first sets the server's time
 	if !hold(t, gone) || hold(t, heir) {
 		t.Fatal("the lease is not its first holder's")
 	}
 	began := time.Now()
-	eventually(t, "the lease of a holder that is gone ends", func() bool { return hold(t, heir) })
+	natstest.Eventually(t, "the lease of a holder that is gone ends", func() bool { return hold(t, heir) })
 	if took := time.Since(began); took < leaseTime/2 {
 		t.Errorf("the lease ended after %v, want about %v", took, leaseTime)
 	}
@@ -57,13 +59,15 @@ func TestALeaseOutlivesItsHolderForAWhileOnly(t *testing.T) {
 	}
 }
 
-// The server ends a lease by the wall clock. When that is set back, it does not, for as long as
-// it was ahead; then it counts that the holder is gone.
-func TestALeaseThatTheServerDoesNotEndIsTaken(t *testing.T) {
+// The server ends a lease by the wall clock. If that clock is set back, the lease stays for as long
+// as the clock was ahead. Another process takes it over when its holder has not renewed it for the
+// lease time.
+func TestLeaseThatTheServerKeepsIsTakenOver(t *testing.T) {
+	t.Parallel()
 	const leaseTime = 200 * time.Millisecond
-	s := start(t, t.TempDir())
-	gone := lease(t, openWith(t, s, publish.Options{LeaseTime: time.Hour})) // the server's time
-	heir := lease(t, openWith(t, s, publish.Options{LeaseTime: leaseTime}))
+	s := natstest.Start(t, t.TempDir())
+	gone := lease(t, publish.LeaseTime(natstest.Open(t, s), time.Hour)) // the server's time
+	heir := lease(t, publish.LeaseTime(natstest.Open(t, s), leaseTime))
 	if !hold(t, gone) {
 		t.Fatal("nobody holds the lease")
 	}
@@ -73,21 +77,22 @@ func TestALeaseThatTheServerDoesNotEndIsTaken(t *testing.T) {
 		}
 		<-time.After(leaseTime)
 	}
-	eventually(t, "the lease of a holder that is gone is taken", func() bool { return hold(t, heir) })
+	natstest.Eventually(t, "the lease of a holder that is gone is taken", func() bool { return hold(t, heir) })
 	if hold(t, gone) {
 		t.Error("who lost the lease renews it")
 	}
 }
 
-func TestLeasesAreApart(t *testing.T) {
-	b := openWith(t, start(t, t.TempDir()), publish.Options{})
+func TestLeasesAreIndependent(t *testing.T) {
+	t.Parallel()
+	b := natstest.OpenWith(t, natstest.Start(t, t.TempDir()), conn.Options{})
 	one, other := lease(t, b), lease(t, b, "other")
 	if !hold(t, one) || !hold(t, other) {
 		t.Error("two leases cannot be held at once")
 	}
 }
 
-func lease(t *testing.T, b *publish.Bus, name ...string) *publish.Lease {
+func lease(t *testing.T, b *publish.Store, name ...string) *publish.Lease {
 	t.Helper()
 	l, err := b.Lease(t.Context(), append(name, "work")[0])
 	if err != nil {
@@ -103,18 +108,4 @@ func hold(t *testing.T, l *publish.Lease) bool {
 		t.Fatal(err)
 	}
 	return held
-}
-
-func openWith(t *testing.T, s *publish.Server, o publish.Options) *publish.Bus {
-	t.Helper()
-	b, err := s.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return b
 }

@@ -11,20 +11,23 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"receiver/internal/job"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-// Headers are read from the files of a server that is here, and else from the server.
+// Headers are read from the files of an embedded server, and otherwise from the server.
 func TestBriefs(t *testing.T) {
-	for name, b := range map[string]*publish.Bus{
-		"a server here":      open(t, start(t, t.TempDir())),
-		"a server elsewhere": dial(t, somebodysServer(t, 0).external(), publish.Options{}),
+	t.Parallel()
+	for name, b := range map[string]*publish.Store{
+		"a server here":      natstest.Open(t, natstest.Start(t, t.TempDir())),
+		"a server elsewhere": natstest.Dial(t, natstest.NewServer(t, 0).External(), conn.Options{}),
 	} {
 		t.Run(name, func(t *testing.T) { briefs(t, b) })
 	}
 }
 
-func briefs(t *testing.T, b *publish.Bus) {
+func briefs(t *testing.T, b *publish.Store) {
 	read := func(from uint64) (got []job.Brief) {
 		for batch, err := range b.Briefs(t.Context(), from, false) {
 			if err != nil {
@@ -39,11 +42,11 @@ func briefs(t *testing.T, b *publish.Bus) {
 	}
 	const jobs = 700 // more than a batch
 	for i := range jobs {
-		if _, err := b.Publish(t.Context(), event(job.Submitted, fmt.Sprint(i), "CREATED")); err != nil {
+		if _, err := b.Publish(t.Context(), natstest.Event(job.Submitted, fmt.Sprint(i), "CREATED")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := b.Publish(t.Context(), unrecognised("x")); err != nil {
+	if _, err := b.Publish(t.Context(), natstest.Unrecognised("x")); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -65,7 +68,7 @@ func briefs(t *testing.T, b *publish.Bus) {
 		}
 		for _, e := range batch {
 			if seen++; seen == jobs {
-				if _, err := b.Publish(t.Context(), event(job.Finished, "x", "ABORTED")); err != nil {
+				if _, err := b.Publish(t.Context(), natstest.Event(job.Finished, "x", "ABORTED")); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -80,22 +83,23 @@ func briefs(t *testing.T, b *publish.Bus) {
 	t.Error("Briefs did not follow")
 }
 
-// What is followed is stored by this process, whose own word is taken for it, and by others,
-// which is looked for. All of it comes, once, in the order of the stream.
-func TestBriefsFollowsAllWhoStore(t *testing.T) {
-	s := start(t, t.TempDir())
-	here, there := open(t, s), open(t, s)
+// This process announces the events that it stores; the events of other processes are found by
+// polling the stream. Each event comes once, in the order of the stream.
+func TestBriefsFollowsEveryWriter(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, t.TempDir())
+	here, there := natstest.Open(t, s), natstest.Open(t, s)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	const each = 200
 	var wg sync.WaitGroup
-	for name, b := range map[string]*publish.Bus{"here": here, "there": there} {
+	for name, b := range map[string]*publish.Store{"here": here, "there": there} {
 		for c := range 4 {
 			wg.Go(func() {
 				for i := range each / 4 {
-					e := event(job.Submitted, fmt.Sprint(name, "-", c, "-", i), "CREATED")
+					e := natstest.Event(job.Submitted, fmt.Sprint(name, "-", c, "-", i), "CREATED")
 					if i%10 == 0 {
-						e = unrecognised(fmt.Sprint(name, c, i))
+						e = natstest.Unrecognised(fmt.Sprint(name, c, i))
 					}
 					if _, err := b.Publish(t.Context(), e); err != nil {
 						t.Error(err)
@@ -110,7 +114,7 @@ func TestBriefsFollowsAllWhoStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, e := range batch {
-			if e.Sequence > last { // a reader of the stream may read again what it has
+			if e.Sequence > last { // an event may be announced and then read from the stream
 				last = e.Sequence
 				seen[e.ID] = true
 			}
@@ -125,11 +129,12 @@ func TestBriefsFollowsAllWhoStore(t *testing.T) {
 	}
 }
 
-// Who follows reads again and again; what the server keeps for a reader goes with it.
+// A follower reads again and again. Each read removes what the server keeps for it.
 func TestBriefsLeavesNoConsumers(t *testing.T) {
-	s := somebodysServer(t, 0)
-	b := dial(t, s.external(), publish.Options{})
-	store(t, b, event(job.Submitted, "1", "CREATED"))
+	t.Parallel()
+	s := natstest.NewServer(t, 0)
+	b := natstest.Dial(t, s.External(), conn.Options{})
+	natstest.Store(t, b, natstest.Event(job.Submitted, "1", "CREATED"))
 	for range 20 {
 		for _, err := range b.Briefs(t.Context(), 1, false) {
 			if err != nil {
@@ -137,7 +142,7 @@ func TestBriefsLeavesNoConsumers(t *testing.T) {
 			}
 		}
 	}
-	stream, err := s.jetstream().Stream(t.Context(), publish.JobsStream)
+	stream, err := s.JetStream().Stream(t.Context(), conn.JobsStream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,24 +151,25 @@ func TestBriefsLeavesNoConsumers(t *testing.T) {
 	}
 }
 
-// In a cluster all servers agree on each consumer that is made. Replicas follow one another
-// without any, up to what is stored at once.
-func TestWhatOthersStoreIsReadWithoutConsumers(t *testing.T) {
-	s := somebodysServer(t, 0)
-	b, other := dial(t, s.external(), publish.Options{}), dial(t, s.external(), publish.Options{})
-	s.jetstream()
+// In a cluster all servers must agree on each consumer that is created. Replicas follow one another
+// without consumers, even if many events are stored at once.
+func TestBriefsFollowsWithoutConsumers(t *testing.T) {
+	t.Parallel()
+	s := natstest.NewServer(t, 0)
+	b, other := natstest.Dial(t, s.External(), conn.Options{}), natstest.Dial(t, s.External(), conn.Options{})
+	s.JetStream()
 	var consumers atomic.Int64
-	if _, err := s.nc.Subscribe("$JS.API.CONSUMER.CREATE.JOBS.>", func(*nats.Msg) { consumers.Add(1) }); err != nil {
+	if _, err := s.Conn.Subscribe("$JS.API.CONSUMER.CREATE.JOBS.>", func(*nats.Msg) { consumers.Add(1) }); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.nc.Flush(); err != nil {
+	if err := s.Conn.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	const alone, together = 5, 300
 	var ids []string
-	store(t, other, event(job.Submitted, "0", "CREATED"))
+	natstest.Store(t, other, natstest.Event(job.Submitted, "0", "CREATED"))
 	for batch, err := range b.Briefs(ctx, 1, true) {
 		if err != nil {
 			t.Fatal(err)
@@ -175,13 +181,13 @@ func TestWhatOthersStoreIsReadWithoutConsumers(t *testing.T) {
 		}
 		switch n := len(ids); {
 		case n < alone:
-			store(t, other, event(job.Finished, fmt.Sprint(n), "COMPLETED"))
+			natstest.Store(t, other, natstest.Event(job.Finished, fmt.Sprint(n), "COMPLETED"))
 		case n == alone:
 			if got := consumers.Load(); got > 0 {
 				t.Errorf("%d consumers were made to read %d events, one after the other", got, n)
 			}
 			for i := range together {
-				store(t, other, event(job.Finished, fmt.Sprint(n+i), "COMPLETED"))
+				natstest.Store(t, other, natstest.Event(job.Finished, fmt.Sprint(n+i), "COMPLETED"))
 			}
 		}
 		if len(ids) == alone+together {

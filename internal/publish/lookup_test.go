@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
 )
 
 func TestHas(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
-	if _, err := b.Publish(t.Context(), event(job.Submitted, "a.b", "CREATED")); err != nil {
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
+	if _, err := b.Publish(t.Context(), natstest.Event(job.Submitted, "a.b", "CREATED")); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -30,12 +32,13 @@ func TestHas(t *testing.T) {
 	}
 }
 
-func TestTold(t *testing.T) {
-	s := start(t, t.TempDir())
-	b := open(t, s)
+func TestHasOutcome(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, t.TempDir())
+	b := natstest.Open(t, s)
 	for _, e := range []job.Event{
-		event(job.Progress, "1", "RUNNING"), event(job.Finished, "1", "COMPLETED"), event(job.Conflict, "1", "ABORTED"),
-		event(job.Progress, "2", "RUNNING"),
+		natstest.Event(job.Progress, "1", "RUNNING"), natstest.Event(job.Finished, "1", "COMPLETED"), natstest.Event(job.Conflict, "1", "ABORTED"),
+		natstest.Event(job.Progress, "2", "RUNNING"),
 	} {
 		if _, err := b.Publish(t.Context(), e); err != nil {
 			t.Fatal(err)
@@ -53,17 +56,18 @@ func TestTold(t *testing.T) {
 		{"demo", "2", "COMPLETED", false},
 		{"other", "1", "COMPLETED", false},
 	} {
-		end := event(job.Finished, tt.id, tt.status).Job
-		for _, b := range []*publish.Bus{b, open(t, s)} { // with the memory of who stored it, and without
-			if got, err := b.Told(t.Context(), tt.source, end); got != tt.want || err != nil {
-				t.Errorf("Told(%s, %s %s) = %v, %v, want %v", tt.source, tt.id, tt.status, got, err, tt.want)
+		end := natstest.Event(job.Finished, tt.id, tt.status).Job
+		for _, b := range []*publish.Store{b, natstest.Open(t, s)} { // with the cache of the writer, and without
+			if got, err := b.HasOutcome(t.Context(), tt.source, end); got != tt.want || err != nil {
+				t.Errorf("HasOutcome(%s, %s %s) = %v, %v, want %v", tt.source, tt.id, tt.status, got, err, tt.want)
 			}
 		}
 	}
 }
 
 func TestAttemptsByVerdict(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	record := func(source, verdict, body string) {
 		if err := b.Record(t.Context(), job.Attempt{
 			Source: source, Verdict: verdict, Receipt: job.Receipt{Received: time.Now()}, Body: []byte(body), Size: int64(len(body)),

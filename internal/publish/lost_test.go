@@ -12,26 +12,30 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
+	"receiver/internal/natsserver/storefolder"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
 const perBlock = 40 // of 256 KiB events, more than one block file of 8 MiB holds
 
-// filled returns a folder as a clean stop left it, and as it was just before: what a killed
-// server leaves. JOBS has three files in both.
+// filled returns a folder after a clean stop, and a copy from just before it, as after a kill.
+// JOBS has three files in both.
 func filled(t *testing.T) (stopped, killed string) {
 	t.Helper()
 	stopped, killed = t.TempDir(), t.TempDir()
-	s, err := publish.Start(embedded(stopped))
+	s, err := natsserver.Start(natstest.Embedded(stopped))
 	if err != nil {
 		t.Fatal(err)
 	}
 	fill(t, s, 0)
 	s.Stop()
-	if s, err = publish.Start(embedded(stopped)); err != nil {
+	if s, err = natsserver.Start(natstest.Embedded(stopped)); err != nil {
 		t.Fatal(err)
 	}
-	copyStore(t, stopped, killed)
+	natstest.CopyFolder(t, stopped, killed)
 	s.Stop()
 	if _, err := os.Stat(filepath.Join(stopped, "receiver.running")); err == nil {
 		t.Fatal("the stop was not noted")
@@ -39,22 +43,15 @@ func filled(t *testing.T) (stopped, killed string) {
 	return stopped, killed
 }
 
-func copyStore(t *testing.T, from, to string) {
+// fill stores so many events and actions that they take two files and begin a third.
+func fill(t *testing.T, s *natsserver.Server, from int) {
 	t.Helper()
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// fill stores as many events and actions as take two files and begin a third.
-func fill(t *testing.T, s *publish.Server, from int) {
-	t.Helper()
-	b, err := s.Open(t.Context(), publish.Options{})
+	b, err := publish.Open(t.Context(), s, conn.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 2*perBlock - 10 {
-		store(t, b, sized(job.Finished, fmt.Sprint(from+i), 256<<10))
+		natstest.Store(t, b, natstest.Sized(job.Finished, fmt.Sprint(from+i), 256<<10))
 		if i%10 > 0 {
 			continue
 		}
@@ -105,7 +102,7 @@ func rewrite(change func([]byte) []byte, parts ...string) func(*testing.T, strin
 		if err != nil {
 			t.Fatal(err)
 		}
-		again(t, path, change(data))
+		natstest.WriteLater(t, path, change(data))
 	}
 }
 
@@ -116,36 +113,37 @@ func onlyFirst(b []byte) []byte {
 	return b[:recordLength(b)]
 }
 
-// Whatever of a store's files goes is missed at the next start, by its name and what was in
-// it; an operator's word is needed to go on, and has to be recorded.
+// The next start names each missing file of a store and its contents. It goes on only if an
+// operator accepts the loss, which is recorded.
 func TestStartRefusesAStoreThatLostSomething(t *testing.T) {
+	t.Parallel()
 	stopped, killed := filled(t)
 	for _, row := range []struct {
 		name    string
 		lose    func(t *testing.T, folder string)
-		stopped string // what the error says after a clean stop,
-		killed  string // and after a kill; empty if nothing can be known
+		stopped string // in the error after a clean stop
+		killed  string // in the error after a kill
 	}{
-		{"first file", remove("JOBS", "msgs", "1.blk"), "JOBS: msgs/1.blk is gone, with sequences 1 to ", "JOBS: its beginning is gone, with sequences 1 to 31, "},
-		{"middle file", remove("JOBS", "msgs", "2.blk"), "JOBS: msgs/2.blk is gone, with sequences ", "JOBS: a part of its middle is gone, with sequences "},
-		{"last file", remove("JOBS", "msgs", "3.blk"), "JOBS: msgs/3.blk is gone, with sequences ", "JOBS: it ends at sequence "},
-		{"only file", remove("ACTIONS", "msgs", "1.blk"), "ACTIONS: msgs/1.blk is gone, with sequences 1 to 7", "ACTIONS: it ends at sequence 0, and by the server that ran last it had sequences 1 to 7"},
-		{"first file emptied", rewrite(emptied, "JOBS", "msgs", "1.blk"), "JOBS: msgs/1.blk is not as the last clean stop left it", "JOBS: its beginning is gone"},
-		{"last file emptied", rewrite(emptied, "JOBS", "msgs", "3.blk"), "JOBS: msgs/3.blk is not as", "JOBS: it ends at"},
-		{"middle file zeroed", rewrite(zeroed, "JOBS", "msgs", "2.blk"), "JOBS: msgs/2.blk is not as", "JOBS: a part of its middle"},
-		{"last file zeroed", rewrite(zeroed, "JOBS", "msgs", "3.blk"), "JOBS: msgs/3.blk is not as", "JOBS: it ends at"},
-		{"middle file cut in a record", rewrite(halved, "JOBS", "msgs", "2.blk"), "JOBS: msgs/2.blk is not as", "JOBS: a part of its middle"},
-		{"last file cut in a record", rewrite(halved, "JOBS", "msgs", "3.blk"), "JOBS: msgs/3.blk is not as", "JOBS: it ends at"},
-		{"an older copy of the last file", rewrite(onlyFirst, "ATTEMPTS", "msgs", "1.blk"), "ATTEMPTS: msgs/1.blk is not as", "ATTEMPTS: it ends at sequence 1, "},
-		{"all messages", remove("JOBS", "msgs"), "JOBS: msgs/1.blk is gone", "JOBS: it ends at sequence 0"},
+		{"first file", remove("JOBS", "msgs", "1.blk"), "JOBS: msgs/1.blk is missing, with sequences 1 to ", "JOBS: its beginning is missing, with sequences 1 to 31, "},
+		{"middle file", remove("JOBS", "msgs", "2.blk"), "JOBS: msgs/2.blk is missing, with sequences ", "JOBS: a part of its middle is missing, with sequences "},
+		{"last file", remove("JOBS", "msgs", "3.blk"), "JOBS: msgs/3.blk is missing, with sequences ", "JOBS: it ends at sequence "},
+		{"only file", remove("ACTIONS", "msgs", "1.blk"), "ACTIONS: msgs/1.blk is missing, with sequences 1 to 7", "ACTIONS: it ends at sequence 0, but according to the server that ran last it had sequences 1 to 7"},
+		{"first file emptied", rewrite(emptied, "JOBS", "msgs", "1.blk"), "JOBS: msgs/1.blk differs from its state at the last clean stop", "JOBS: its beginning is missing"},
+		{"last file emptied", rewrite(emptied, "JOBS", "msgs", "3.blk"), "JOBS: msgs/3.blk differs", "JOBS: it ends at"},
+		{"middle file zeroed", rewrite(zeroed, "JOBS", "msgs", "2.blk"), "JOBS: msgs/2.blk differs", "JOBS: a part of its middle"},
+		{"last file zeroed", rewrite(zeroed, "JOBS", "msgs", "3.blk"), "JOBS: msgs/3.blk differs", "JOBS: it ends at"},
+		{"middle file cut in a record", rewrite(halved, "JOBS", "msgs", "2.blk"), "JOBS: msgs/2.blk differs", "JOBS: a part of its middle"},
+		{"last file cut in a record", rewrite(halved, "JOBS", "msgs", "3.blk"), "JOBS: msgs/3.blk differs", "JOBS: it ends at"},
+		{"an older copy of the last file", rewrite(onlyFirst, "ATTEMPTS", "msgs", "1.blk"), "ATTEMPTS: msgs/1.blk differs", "ATTEMPTS: it ends at sequence 1, "},
+		{"all messages", remove("JOBS", "msgs"), "JOBS: msgs/1.blk is missing", "JOBS: it ends at sequence 0"},
 		{"the configuration", remove("JOBS", "meta.inf"), "JOBS: the configuration of the stream, meta.inf", "JOBS: the configuration"},
 		{"the configuration's checksum", remove("JOBS", "meta.sum"), "JOBS: the configuration", "JOBS: the configuration"},
 		{"a wrong checksum of it", rewrite(func(b []byte) []byte { b[0] ^= 1; return b }, "JOBS", "meta.sum"), "JOBS: the configuration", "JOBS: the configuration"},
-		{"JOBS", remove("JOBS"), "JOBS: the folder of the stream is gone, with sequences 1 to 70", "JOBS: the folder of the stream is gone"},
+		{"JOBS", remove("JOBS"), "JOBS: the folder of the stream is missing, with sequences 1 to 70", "JOBS: the folder of the stream is missing"},
 		{"ATTEMPTS", remove("ATTEMPTS"), "ATTEMPTS: the folder", "ATTEMPTS: the folder"},
 		{"ACTIONS", remove("ACTIONS"), "ACTIONS: the folder", "ACTIONS: the folder"},
 		{"WATCH", remove("WATCH"), "WATCH: the folder", "WATCH: the folder"},
-		{"a file of WATCH", remove("WATCH", "msgs", "1.blk"), "WATCH: msgs/1.blk is gone", "WATCH: it ends at sequence 0"},
+		{"a file of WATCH", remove("WATCH", "msgs", "1.blk"), "WATCH: msgs/1.blk is missing", "WATCH: it ends at sequence 0"},
 		{"PAYLOADS", remove("OBJ_PAYLOADS"), "OBJ_PAYLOADS: the folder", "OBJ_PAYLOADS: the folder"},
 		{"all streams", func(t *testing.T, f string) { remove()(t, f) }, "JOBS: the folder", "JOBS: the folder"},
 		{"all of the server's", func(t *testing.T, f string) { remove("..", "..", "..", "jetstream")(t, f) }, "JOBS: the folder", "JOBS: the folder"},
@@ -155,14 +153,14 @@ func TestStartRefusesAStoreThatLostSomething(t *testing.T) {
 			t.Run(row.name+", "+state, func(t *testing.T) {
 				t.Parallel()
 				folder := t.TempDir()
-				copyStore(t, from, folder)
+				natstest.CopyFolder(t, from, folder)
 				row.lose(t, folder)
-				for range 2 { // a refusal does not wear off
-					s, err := publish.Start(embedded(folder))
+				for range 2 { // the second start refuses as the first does
+					s, err := natsserver.Start(natstest.Embedded(folder))
 					if err == nil {
 						s.Stop()
 					}
-					if !errors.Is(err, publish.ErrLost) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "mend --accept-loss") {
+					if !errors.Is(err, storefolder.ErrLost) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "mend --accept-loss") {
 						t.Fatalf("Start = %v, want ErrLost, %q, and what to do", err, want)
 					}
 				}
@@ -172,27 +170,27 @@ func TestStartRefusesAStoreThatLostSomething(t *testing.T) {
 	}
 }
 
-// accepted has an operator go on without what is lost, and sees that no sequence is given
-// twice, and that the events stay if JOBS is whole.
+// accepted has an operator accept the loss, and checks that no sequence is used twice, and that
+// the events stay if JOBS is complete.
 func accepted(t *testing.T, folder string, whole bool) {
 	t.Helper()
 	maria := job.Action{What: job.ActionMend, Operator: "maria"}
-	done, err := publish.Mend(embedded(folder), false, maria)
-	if !errors.Is(err, publish.ErrLost) && len(done.LeftOut) == 0 { // what is damaged is left out without the word
+	done, err := storefolder.Mend(natstest.Embedded(folder).Store(), false, maria)
+	if !errors.Is(err, storefolder.ErrLost) && len(done.LeftOut) == 0 { // damaged messages are left out without acceptance
 		t.Errorf("Mend without the word = %v, want ErrLost", err)
 	}
 	if err != nil {
-		done, err = publish.Mend(embedded(folder), true, maria)
+		done, err = storefolder.Mend(natstest.Embedded(folder).Store(), true, maria)
 	}
 	if err != nil || len(done.Lost) == 0 {
 		t.Fatalf("Mend with the word = %v, %v, want what is lost", done, err)
 	}
 	for life := range 2 {
-		s, err := publish.Start(embedded(folder))
+		s, err := natsserver.Start(natstest.Embedded(folder))
 		if err != nil {
 			t.Fatalf("Start %d after the word = %v", life, err)
 		}
-		b, err := s.Open(t.Context(), publish.Options{})
+		b, err := publish.Open(t.Context(), s, conn.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,13 +203,13 @@ func accepted(t *testing.T, folder string, whole bool) {
 				t.Fatal(err)
 			}
 		}
-		for _, stream := range []string{publish.JobsStream, publish.AttemptsStream, publish.ActionsStream} {
-			want := map[string]uint64{publish.JobsStream: 70}[stream]
-			got := extent(t, b, stream)
+		for _, stream := range []string{conn.JobsStream, conn.AttemptsStream, conn.ActionsStream} {
+			want := map[string]uint64{conn.JobsStream: 70}[stream]
+			got := natstest.ExtentOf(t, b, stream)
 			if got.Last < max(want, 7) {
 				t.Errorf("%s goes on behind %d, want %d at least", stream, got.Last, max(want, 7))
 			}
-			if whole && stream == publish.JobsStream && got.Messages != 70 {
+			if whole && stream == conn.JobsStream && got.Messages != 70 {
 				t.Errorf("%d events are left, want all 70", got.Messages)
 			}
 		}
@@ -222,31 +220,32 @@ func accepted(t *testing.T, folder string, whole bool) {
 	}
 }
 
-// What somebody removes from JOBS through the server, all of it, is missed after a clean stop
-// as after a kill: the next start does not begin it anew without an operator's word.
-func TestStartMissesJobsThatWereRemovedWhileItRan(t *testing.T) {
+// The next start reports that JOBS was removed through the server, after a clean stop as after a
+// kill, and does not create an empty JOBS before an operator accepts the loss.
+func TestStartReportsJobsRemovedWhileRunning(t *testing.T) {
+	t.Parallel()
 	stopped, _ := filled(t)
 	for name, again := range map[string]bool{"removed": false, "removed and made anew": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
-			copyStore(t, stopped, folder)
-			s, err := publish.Start(embedded(folder))
+			natstest.CopyFolder(t, stopped, folder)
+			s, err := natsserver.Start(natstest.Embedded(folder))
 			must(t, err)
-			js := publish.JetStream(openWith(t, s, publish.Options{}))
-			was, err := js.Stream(t.Context(), publish.JobsStream)
+			js := natstest.OpenWith(t, s, conn.Options{}).JetStream()
+			was, err := js.Stream(t.Context(), conn.JobsStream)
 			must(t, err)
-			must(t, js.DeleteStream(t.Context(), publish.JobsStream))
+			must(t, js.DeleteStream(t.Context(), conn.JobsStream))
 			if again {
 				_, err = js.CreateStream(t.Context(), was.CachedInfo().Config)
 				must(t, err)
 			}
 			s.Stop()
 			for range 2 {
-				if s, err = publish.Start(embedded(folder)); err == nil {
+				if s, err = natsserver.Start(natstest.Embedded(folder)); err == nil {
 					s.Stop()
 				}
-				if !errors.Is(err, publish.ErrLost) || !strings.Contains(err.Error(), "JOBS: ") {
+				if !errors.Is(err, storefolder.ErrLost) || !strings.Contains(err.Error(), "JOBS: ") {
 					t.Fatalf("Start = %v, want ErrLost and JOBS", err)
 				}
 			}
@@ -255,16 +254,19 @@ func TestStartMissesJobsThatWereRemovedWhileItRan(t *testing.T) {
 	}
 }
 
-// What lives as it should is never refused.
-func TestStartTakesWhatIsLegal(t *testing.T) {
+// Missing files that a server rebuilds, and notes of other versions, are no loss.
+func TestStartAcceptsAnIntactStore(t *testing.T) {
+	t.Parallel()
 	stopped, killed := filled(t)
 	for name, live := range map[string]func(t *testing.T, folder string){
-		"nothing happened":         func(*testing.T, string) {},
-		"index removed":            remove("JOBS", "msgs", "index.db"),
-		"index damaged":            rewrite(halved, "JOBS", "msgs", "index.db"),
-		"an older version's note":  func(t *testing.T, f string) { again(t, filepath.Join(f, "receiver.stopped"), nil) },
-		"half a note":              func(t *testing.T, f string) { again(t, filepath.Join(f, "receiver.stopped"), []byte(`{"ti`)) },
-		"no note":                  forget,
+		"nothing happened":        func(*testing.T, string) {},
+		"index removed":           remove("JOBS", "msgs", "index.db"),
+		"index damaged":           rewrite(halved, "JOBS", "msgs", "index.db"),
+		"an older version's note": func(t *testing.T, f string) { natstest.WriteLater(t, filepath.Join(f, "receiver.stopped"), nil) },
+		"half a note": func(t *testing.T, f string) {
+			natstest.WriteLater(t, filepath.Join(f, "receiver.stopped"), []byte(`{"ti`))
+		},
+		"no note":                  natstest.ForgetStop,
 		"zeros behind the end":     rewrite(func(b []byte) []byte { return append(b, make([]byte, 512)...) }, "JOBS", "msgs", "3.blk"),
 		"the list of jobs removed": remove("OBJ_LEDGER"),
 	} {
@@ -272,14 +274,14 @@ func TestStartTakesWhatIsLegal(t *testing.T) {
 			t.Run(name+", "+state, func(t *testing.T) {
 				t.Parallel()
 				folder := t.TempDir()
-				copyStore(t, from, folder)
+				natstest.CopyFolder(t, from, folder)
 				live(t, folder)
 				for range 2 {
-					s, err := publish.Start(embedded(folder))
+					s, err := natsserver.Start(natstest.Embedded(folder))
 					if err != nil {
 						t.Fatalf("Start = %v, want a server", err)
 					}
-					if got := extent(t, openWith(t, s, publish.Options{ReadOnly: true}), publish.JobsStream); got.Messages != 70 {
+					if got := natstest.ExtentOf(t, natstest.OpenWith(t, s, conn.Options{ReadOnly: true}), conn.JobsStream); got.Messages != 70 {
 						t.Errorf("%d events are there, want 70", got.Messages)
 					}
 					s.Stop()
@@ -289,37 +291,38 @@ func TestStartTakesWhatIsLegal(t *testing.T) {
 	}
 }
 
-// Checkpoints kept outside tell that there were some in the store, whenever it was killed.
-func TestStartMissesTheEvidence(t *testing.T) {
-	for _, stream := range []string{publish.CheckpointsStream, "OBJ_TILES"} {
-		e := embedded(t.TempDir())
-		s, err := publish.Start(e)
+// Checkpoints kept outside the store prove that the store had some, whenever it was killed.
+func TestStartReportsMissingEvidence(t *testing.T) {
+	t.Parallel()
+	for _, stream := range []string{conn.CheckpointsStream, "OBJ_TILES"} {
+		e := natstest.Embedded(t.TempDir())
+		s, err := natsserver.Start(e)
 		if err != nil {
 			t.Fatal(err)
 		}
 		killed := e
 		killed.Folder = t.TempDir()
-		b := openWith(t, s, publish.Options{})
-		store(t, b, event(job.Finished, "1", "COMPLETED"))
+		b := natstest.OpenWith(t, s, conn.Options{})
+		natstest.Store(t, b, natstest.Event(job.Finished, "1", "COMPLETED"))
 		if _, err := b.Tiles(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Checkpoints(t.Context(), "test", publish.JobsStream); err != nil {
+		if _, err := b.Checkpoints(t.Context(), "test", conn.JobsStream); err != nil {
 			t.Fatal(err)
 		}
-		if err := publish.CopyTree(e.Folder, killed.Folder); err != nil {
+		if err := storefolder.CopyTree(e.Folder, killed.Folder); err != nil {
 			t.Fatal(err)
 		}
 		s.Stop()
-		killed.Sealed.Kept = func() (map[string]uint64, error) { return map[string]uint64{publish.JobsStream: 1}, nil }
+		killed.Sealed.Kept = func() (map[string]uint64, error) { return map[string]uint64{conn.JobsStream: 1}, nil }
 		remove(stream)(t, killed.Folder)
-		if s, err := publish.Start(killed); !errors.Is(err, publish.ErrLost) || !strings.Contains(err.Error(), stream+": the folder of the stream is gone") {
+		if s, err := natsserver.Start(killed); !errors.Is(err, storefolder.ErrLost) || !strings.Contains(err.Error(), stream+": the folder of the stream is missing") {
 			if err == nil {
 				s.Stop()
 			}
 			t.Errorf("Start without %s = %v, want ErrLost", stream, err)
 		}
-		if _, err := publish.Mend(killed, true, job.Action{What: job.ActionMend}); err != nil {
+		if _, err := storefolder.Mend(killed.Store(), true, job.Action{What: job.ActionMend}); err != nil {
 			t.Error(err)
 		}
 		live(t, killed)

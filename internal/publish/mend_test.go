@@ -13,37 +13,21 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
-	"receiver/internal/publish"
+	"receiver/internal/natsserver"
+	"receiver/internal/natsserver/storefolder"
+	"receiver/internal/natstest"
+	"receiver/internal/publish/conn"
 )
 
-// again makes a change to the files look like one that was made after the stop.
-func again(t *testing.T, path string, data []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	later := time.Now().Add(time.Second)
-	if err := os.Chtimes(path, later, later); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// forget takes away what the last clean stop noted, as if the server had never stopped.
-func forget(t *testing.T, folder string) {
-	t.Helper()
-	if err := os.Remove(filepath.Join(folder, "receiver.stopped")); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// A server that met the sequences that are changed here would count until its memory is
-// full; one that met the lengths would drop every message behind them.
-func TestStartRefusesWhatTheServerWouldLoseMoreOver(t *testing.T) {
+// The damaged sequences would make the server count until its memory is full. The damaged lengths
+// would make it drop every message behind them.
+func TestStartRefusesDangerousDamage(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name    string
 		change  func(file []byte, second int) []byte
 		refused bool
-		left    int // messages, after Mend if it was refused
+		left    int // messages, after Mend if Start refused
 	}{
 		{"sequence, by billions", flip(8), true, 2},
 		{"sequence of the last", func(b []byte, second int) []byte { return flip(8)(b, second+recordLength(b[second:])) }, true, 2},
@@ -65,14 +49,14 @@ func TestStartRefusesWhatTheServerWouldLoseMoreOver(t *testing.T) {
 				t.Fatal(err)
 			}
 			changed := row.change(bytes.Clone(whole), recordLength(whole))
-			again(t, jobs, changed)
-			forget(t, folder) // else what is cut off is missed
-			s, err := publish.Start(embedded(folder))
+			natstest.WriteLater(t, jobs, changed)
+			natstest.ForgetStop(t, folder) // otherwise the loss of the end is reported
+			s, err := natsserver.Start(natstest.Embedded(folder))
 			if row.refused {
-				if !errors.Is(err, publish.ErrDamaged) || !strings.Contains(err.Error(), jobs) || !strings.Contains(err.Error(), "receiver streams mend") {
+				if !errors.Is(err, storefolder.ErrDamaged) || !strings.Contains(err.Error(), jobs) || !strings.Contains(err.Error(), "receiver streams mend") {
 					t.Fatalf("Start = %v, want ErrDamaged with the file and what to do", err)
 				}
-				done, err := publish.Mend(embedded(folder), false, job.Action{What: job.ActionMend})
+				done, err := storefolder.Mend(natstest.Embedded(folder).Store(), false, job.Action{What: job.ActionMend})
 				damage, kept := done.LeftOut, done.Kept
 				if err != nil || len(damage) != 1 || !strings.HasPrefix(damage[0], jobs+", bytes ") {
 					t.Fatalf("Mend = %q, %v, want one place in %s", damage, err, jobs)
@@ -80,7 +64,7 @@ func TestStartRefusesWhatTheServerWouldLoseMoreOver(t *testing.T) {
 				if aside, err := os.ReadFile(filepath.Join(kept, "JOBS-1.blk")); err != nil || !bytes.Equal(aside, changed) {
 					t.Errorf("Mend kept %d bytes, %v, want the %d as they were", len(aside), err, len(changed))
 				}
-				s, err = publish.Start(embedded(folder))
+				s, err = natsserver.Start(natstest.Embedded(folder))
 				if err != nil {
 					t.Fatalf("Start after Mend = %v", err)
 				}
@@ -88,23 +72,24 @@ func TestStartRefusesWhatTheServerWouldLoseMoreOver(t *testing.T) {
 				t.Fatalf("Start = %v, want a server", err)
 			}
 			defer s.Stop()
-			if got := extent(t, openWith(t, s, publish.Options{ReadOnly: true}), publish.JobsStream); got.Messages != uint64(row.left) {
+			if got := natstest.ExtentOf(t, natstest.OpenWith(t, s, conn.Options{ReadOnly: true}), conn.JobsStream); got.Messages != uint64(row.left) {
 				t.Errorf("%d messages are there, want %d", got.Messages, row.left)
 			}
 		})
 	}
 }
 
-// What was whole at the last clean stop is not looked through again, however much it is.
-func TestStartLooksOnlyAtWhatWasChangedSince(t *testing.T) {
+// Files that were intact at the last clean stop are not read again, however large they are.
+func TestStartChecksOnlyChangedFiles(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
-	s, err := publish.Start(embedded(folder))
+	s, err := natsserver.Start(natstest.Embedded(folder))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := openWith(t, s, publish.Options{})
+	b := natstest.OpenWith(t, s, conn.Options{})
 	for i := range 3 {
-		store(t, b, sized(job.Finished, fmt.Sprint(i), 16<<10))
+		natstest.Store(t, b, natstest.Sized(job.Finished, fmt.Sprint(i), 16<<10))
 	}
 	s.Stop()
 	jobs := filepath.Join(folder, "jetstream", "RECEIVER", "streams", "JOBS", "msgs", "1.blk")
@@ -116,24 +101,26 @@ func TestStartLooksOnlyAtWhatWasChangedSince(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file[24<<10] ^= 1 // a body, which keeps no server from starting
-	again(t, jobs, file)
+	file[24<<10] ^= 1 // in a body, with which a server starts
+	natstest.WriteLater(t, jobs, file)
 	if err := os.Chtimes(jobs, info.ModTime(), info.ModTime()); err != nil {
 		t.Fatal(err)
 	}
-	s, err = publish.Start(embedded(folder))
+	s, err = natsserver.Start(natstest.Embedded(folder))
 	if err != nil {
 		t.Fatalf("Start on a file older than the last clean stop = %v, want a server", err)
 	}
 	s.Stop()
-	forget(t, folder)
-	if _, err := publish.Start(embedded(folder)); !errors.Is(err, publish.ErrDamaged) {
+	natstest.ForgetStop(t, folder)
+	if _, err := natsserver.Start(natstest.Embedded(folder)); !errors.Is(err, storefolder.ErrDamaged) {
 		t.Errorf("Start after a crash = %v, want ErrDamaged", err)
 	}
 }
 
-// A stop by a clock that was ahead hides nothing of what is changed by one that is right.
-func TestAStopByAClockAheadHidesNoDamage(t *testing.T) {
+// The time of the last stop is in the future, by a clock that was ahead. A file that is changed
+// afterwards is checked all the same.
+func TestClockAheadAtTheStopHidesNoDamage(t *testing.T) {
+	t.Parallel()
 	folder, jobs, _ := stored(t)
 	ahead := time.Now().Add(24 * time.Hour)
 	if err := os.Chtimes(filepath.Join(folder, "receiver.stopped"), ahead, ahead); err != nil {
@@ -143,32 +130,33 @@ func TestAStopByAClockAheadHidesNoDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again(t, jobs, flip(8)(bytes.Clone(whole), recordLength(whole)))
+	natstest.WriteLater(t, jobs, flip(8)(bytes.Clone(whole), recordLength(whole)))
 	for range 2 {
-		if _, err := publish.Start(embedded(folder)); !errors.Is(err, publish.ErrDamaged) {
+		if _, err := natsserver.Start(natstest.Embedded(folder)); !errors.Is(err, storefolder.ErrDamaged) {
 			t.Fatalf("Start = %v, want ErrDamaged", err)
 		}
 	}
 }
 
-func TestMendChangesNothingThatIsWhole(t *testing.T) {
+func TestMendLeavesAnIntactStoreUnchanged(t *testing.T) {
+	t.Parallel()
 	folder, jobs, _ := stored(t)
 	before, err := os.ReadFile(jobs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done, err := publish.Mend(embedded(folder), false, job.Action{}); len(done.LeftOut) != 0 || done.Kept != "" || err != nil {
+	if done, err := storefolder.Mend(natstest.Embedded(folder).Store(), false, job.Action{}); len(done.LeftOut) != 0 || done.Kept != "" || err != nil {
 		t.Errorf("Mend of a whole store = %v, %v, want nothing", done, err)
 	}
 	if after, err := os.ReadFile(jobs); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("Mend changed a whole file (%v)", err)
 	}
-	s, err := publish.Start(publish.Embedded{Folder: folder, Log: zerolog.Nop()})
+	s, err := natsserver.Start(natsserver.Embedded{Folder: folder, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Stop()
-	if _, err := publish.Mend(embedded(folder), false, job.Action{}); !errors.Is(err, publish.ErrInUse) {
+	if _, err := storefolder.Mend(natstest.Embedded(folder).Store(), false, job.Action{}); !errors.Is(err, storefolder.ErrInUse) {
 		t.Errorf("Mend under a server = %v, want ErrInUse", err)
 	}
 }

@@ -15,21 +15,22 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"receiver/internal/job"
-	"receiver/internal/publish"
+	"receiver/internal/natstest"
+	"receiver/internal/publish/conn"
 )
 
 // blocks are the records in the files of a stream, in their order.
 type blocks [][][]byte
 
-// spread makes a folder with so many events, and returns their records, each in a file of
-// its own.
+// spread creates a folder with so many events, and returns their records, each in a file of its
+// own.
 func spread(t *testing.T, events int) (folder string, files blocks) {
 	t.Helper()
 	folder = t.TempDir()
-	s := start(t, folder)
-	b := open(t, s)
+	s := natstest.Start(t, folder)
+	b := natstest.Open(t, s)
 	for i := range events {
-		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+		natstest.Store(t, b, natstest.Event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 	}
 	if err := b.Close(context.Background()); err != nil {
 		t.Fatal(err)
@@ -71,7 +72,7 @@ func withStatus(r []byte) []byte {
 	return r
 }
 
-// write writes the files with right checksums, those of some numbers compressed.
+// write writes the files with right checksums. The files with the given numbers are compressed.
 func (b blocks) write(t *testing.T, folder string, compressed ...int) {
 	t.Helper()
 	if err := os.Remove(filepath.Join(messages(folder), "index.db")); err != nil {
@@ -111,9 +112,11 @@ func seal(t *testing.T, key, r []byte) {
 	copy(r[end:], h.Sum(nil))
 }
 
-// Of a message that two files hold the server takes one, and consumers get that one: no
-// form that is not read from files hides it from who reads all.
-func TestLinesHidesNothingThatTheServerGives(t *testing.T) {
+// If two files hold a message of one sequence, the server uses one of them, and consumers get that
+// one. Lines must give it as well, even if the other copy is one that Lines does not read from
+// files.
+func TestLinesGivesEveryMessageOfTheServer(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name   string
 		events int
@@ -129,7 +132,7 @@ func TestLinesHidesNothingThatTheServerGives(t *testing.T) {
 		{"the first file compressed", 5, func(f blocks) (blocks, []int) { return blocks{join(f[:3]), join(f[1:])}, []int{1} }},
 		{"the second file compressed", 5, func(f blocks) (blocks, []int) { return blocks{join(f[:3]), join(f[2:])}, []int{2} }},
 		{"a copy of all behind", 5, func(f blocks) (blocks, []int) { return blocks{join(f), slices.Concat(f[:4]...)}, nil }},
-		// Of more than 32 files the server looks into the middle first.
+		// The server searches more than 32 files from the middle.
 		{"one of many again in the middle", 40, func(f blocks) (blocks, []int) { f[19] = join(f[14:20]); return f, nil }},
 		{"the same, with a status", 40, func(f blocks) (blocks, []int) {
 			f[19] = join(f[14:20])
@@ -148,8 +151,8 @@ func TestLinesHidesNothingThatTheServerGives(t *testing.T) {
 			folder, files := spread(t, row.events)
 			changed, compressed := row.change(files)
 			changed.write(t, folder, compressed...)
-			forget(t, folder)
-			b := openWith(t, start(t, folder), publish.Options{ReadOnly: true})
+			natstest.ForgetStop(t, folder)
+			b := natstest.OpenWith(t, natstest.Start(t, folder), conn.Options{ReadOnly: true})
 			want, _ := gather(t, b.Range, 1, uint64(row.events))
 			got, _ := gather(t, b.Lines, 1, uint64(row.events))
 			if len(want) != row.events {

@@ -3,7 +3,6 @@ package publish_test
 import (
 	"bytes"
 	"context"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -12,26 +11,28 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-func TestABodyTooLargeForAMessageIsKeptWhole(t *testing.T) {
+func TestBodyTooLargeForAMessageIsKeptWhole(t *testing.T) {
 	t.Parallel()
-	s := somebodysServer(t, 16<<10)
-	b := dial(t, s.external(), publish.Options{})
+	s := natstest.NewServer(t, 16<<10)
+	b := natstest.Dial(t, s.External(), conn.Options{})
 	bodies := map[string][]byte{}
 	for _, tt := range []struct {
 		name  string
 		event job.Event
 	}{
-		{"finished", large(event(job.Finished, "1", "COMPLETED"), 300<<10)},
-		{"progress", large(event(job.Progress, "1", "RUNNING"), 300<<10)},
-		{"just over", large(event(job.Finished, "2", "COMPLETED"), 16<<10)},
-		{"just under", large(event(job.Finished, "3", "COMPLETED"), 12<<10)},
+		{"finished", natstest.Large(natstest.Event(job.Finished, "1", "COMPLETED"), 300<<10)},
+		{"progress", natstest.Large(natstest.Event(job.Progress, "1", "RUNNING"), 300<<10)},
+		{"just over", natstest.Large(natstest.Event(job.Finished, "2", "COMPLETED"), 16<<10)},
+		{"just under", natstest.Large(natstest.Event(job.Finished, "3", "COMPLETED"), 12<<10)},
 	} {
 		want := bytes.Clone(tt.event.Data)
 		bodies[tt.event.Subject()] = want
-		stored := store(t, b, tt.event)
+		stored := natstest.Store(t, b, tt.event)
 		if stored.Existed || !bytes.Equal(stored.Data, want) {
 			t.Errorf("%s: Publish: existed=%v, %d bytes, want %d new ones", tt.name, stored.Existed, len(stored.Data), len(want))
 		}
@@ -63,15 +64,16 @@ func TestABodyTooLargeForAMessageIsKeptWhole(t *testing.T) {
 	}
 }
 
-// Each event refers to an object of its own; what a duplicate brought goes again.
-func TestDuplicatesOfALargeBodyLeaveNothingBehind(t *testing.T) {
-	s := somebodysServer(t, 16<<10)
-	a, b := dial(t, s.external(), publish.Options{}), dial(t, s.external(), publish.Options{})
-	e := large(event(job.Finished, "1", "COMPLETED"), 50<<10)
+// Each event refers to an object of its own. The object of a duplicate is removed again.
+func TestDuplicatesOfALargeBodyLeaveNoObjects(t *testing.T) {
+	t.Parallel()
+	s := natstest.NewServer(t, 16<<10)
+	a, b := natstest.Dial(t, s.External(), conn.Options{}), natstest.Dial(t, s.External(), conn.Options{})
+	e := natstest.Large(natstest.Event(job.Finished, "1", "COMPLETED"), 50<<10)
 	var wg sync.WaitGroup
 	for i := range 10 {
 		wg.Go(func() {
-			if _, err := []*publish.Bus{a, b}[i%2].Publish(t.Context(), e); err != nil {
+			if _, err := []*publish.Store{a, b}[i%2].Publish(t.Context(), e); err != nil {
 				t.Error(err)
 			}
 		})
@@ -86,33 +88,33 @@ func TestDuplicatesOfALargeBodyLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// Whoever replays a large body adds nothing to the object store, which has no bound of size
-// and at an edge none of age, and has nothing written to it.
-func TestARepeatOfALargeBodyIsNotStored(t *testing.T) {
+// A sender that replays a large body writes nothing to the object store. The object store has no
+// limit of size, and at an edge no limit of age.
+func TestRepeatOfALargeBodyIsNotStored(t *testing.T) {
 	t.Parallel()
-	s := somebodysServer(t, 16<<10)
+	s := natstest.NewServer(t, 16<<10)
 	written := func() uint64 {
-		stream, err := s.jetstream().Stream(t.Context(), "OBJ_"+publish.PayloadBucket)
+		stream, err := s.JetStream().Stream(t.Context(), "OBJ_"+conn.PayloadBucket)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return stream.CachedInfo().State.LastSeq
 	}
 	events := []job.Event{
-		large(event(job.Finished, "1", "COMPLETED"), 50<<10), large(event(job.Progress, "1", "RUNNING"), 50<<10),
-		large(event(job.Progress, "1", "STARTED"), 50<<10), unrecognised(strings.Repeat("x", 50<<10)),
+		natstest.Large(natstest.Event(job.Finished, "1", "COMPLETED"), 50<<10), natstest.Large(natstest.Event(job.Progress, "1", "RUNNING"), 50<<10),
+		natstest.Large(natstest.Event(job.Progress, "1", "STARTED"), 50<<10), natstest.Unrecognised(strings.Repeat("x", 50<<10)),
 	}
-	b := dial(t, s.external(), publish.Options{})
+	b := natstest.Dial(t, s.External(), conn.Options{})
 	for i, e := range events {
-		if got := store(t, b, e); got.Existed || got.Sequence != uint64(i+1) {
+		if got := natstest.Store(t, b, e); got.Existed || got.Sequence != uint64(i+1) {
 			t.Errorf("%s: existed=%v in sequence %d, want a new one in %d", e.ID(), got.Existed, got.Sequence, i+1)
 		}
 	}
 	before := written()
 	for range 2 {
-		b := dial(t, s.external(), publish.Options{}) // which remembers nothing
+		b := natstest.Dial(t, s.External(), conn.Options{}) // with an empty cache
 		for i, e := range events {
-			if got := store(t, b, e); !got.Existed || got.Sequence != uint64(i+1) || got.ID() != e.ID() {
+			if got := natstest.Store(t, b, e); !got.Existed || got.Sequence != uint64(i+1) || got.ID() != e.ID() {
 				t.Errorf("%s: existed=%v in sequence %d as %s, want the one in %d", e.ID(), got.Existed, got.Sequence, got.ID(), i+1)
 			}
 		}
@@ -122,17 +124,19 @@ func TestARepeatOfALargeBodyIsNotStored(t *testing.T) {
 	}
 }
 
-// Anyone can make attempts, so they must not fill what has no bound.
-func TestAnAttemptTooLargeForAMessageKeepsItsDigest(t *testing.T) {
-	s := somebodysServer(t, 16<<10)
-	b := dial(t, s.external(), publish.Options{})
+// Any sender can cause attempts, so their bodies must not go to the object store, which has no
+// limit.
+func TestAttemptTooLargeForAMessageKeepsItsDigest(t *testing.T) {
+	t.Parallel()
+	s := natstest.NewServer(t, 16<<10)
+	b := natstest.Dial(t, s.External(), conn.Options{})
 	body := bytes.Repeat([]byte("x"), 20<<10)
-	a := attempt("mismatch")
+	a := natstest.Attempt("mismatch")
 	a.Body, a.Size, a.SHA256 = body, int64(len(body)), job.BodySHA256(body)
 	if err := b.Record(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	for m, err := range b.Messages(t.Context(), publish.Watch{Stream: publish.AttemptsStream}) {
+	for m, err := range b.Messages(t.Context(), publish.Watch{Stream: conn.AttemptsStream}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,80 +150,72 @@ func TestAnAttemptTooLargeForAMessageKeepsItsDigest(t *testing.T) {
 	}
 }
 
-func TestAMessageSizeOfTheStreamCountsToo(t *testing.T) {
-	s := somebodysServer(t, 0)
-	cfg := jetstream.StreamConfig{Name: publish.JobsStream, Subjects: []string{"jobs.>"}, AllowDirect: true, MaxMsgSize: 4 << 10}
-	if _, err := s.jetstream().CreateStream(t.Context(), cfg); err != nil {
+func TestMessageSizeLimitOfTheStreamApplies(t *testing.T) {
+	t.Parallel()
+	s := natstest.NewServer(t, 0)
+	cfg := jetstream.StreamConfig{Name: conn.JobsStream, Subjects: []string{"jobs.>"}, AllowDirect: true, MaxMsgSize: 4 << 10}
+	if _, err := s.JetStream().CreateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	b := dial(t, s.external(), publish.Options{})
-	want := large(event(job.Finished, "1", "COMPLETED"), 10<<10)
-	store(t, b, want)
+	b := natstest.Dial(t, s.External(), conn.Options{})
+	want := natstest.Large(natstest.Event(job.Finished, "1", "COMPLETED"), 10<<10)
+	natstest.Store(t, b, want)
 	if events, err := b.Job(t.Context(), "demo", "1"); err != nil || len(events) != 1 || !bytes.Equal(events[0].Data, want.Data) {
 		t.Errorf("Job = %d events, %v, want one with its whole body", len(events), err)
 	}
 }
 
 func TestOneBodyFromTwoSourcesIsTwoEvents(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
-	a := unrecognised("the same")
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
+	a := natstest.Unrecognised("the same")
 	other := a
 	other.Source = "other"
-	first, second := store(t, b, a), store(t, b, other)
+	first, second := natstest.Store(t, b, a), natstest.Store(t, b, other)
 	if second.Existed || first.Sequence == second.Sequence {
 		t.Errorf("existed=%v in sequence %d after %d, want an event of its own", second.Existed, second.Sequence, first.Sequence)
 	}
 }
 
-// large puts n bytes that do not shrink into the event's body.
-func large(e job.Event, n int) job.Event {
-	pad := make([]byte, n)
-	for i := range pad {
-		pad[i] = 'a' + byte(rand.IntN(26))
-	}
-	e.Data = append(append(append([]byte{}, e.Data[:len(e.Data)-1]...), `,"pad":"`...), pad...)
-	e.Data = append(e.Data, `"}`...)
-	return e
-}
-
-// objects counts what the object store holds, markers of removed bodies too.
-func objects(t *testing.T, s *somebodys) int {
+// objects counts the objects in the object store, and the markers of removed ones.
+func objects(t *testing.T, s *natstest.Server) int {
 	t.Helper()
-	return s.holds("OBJ_"+publish.PayloadBucket, "$O."+publish.PayloadBucket+".M.>")
+	return s.Holds("OBJ_"+conn.PayloadBucket, "$O."+conn.PayloadBucket+".M.>")
 }
 
-// A body that is not there any more costs itself. Its job goes on, and so does who reads.
-func TestALostBodyBreaksNothing(t *testing.T) {
-	for name, lose := range map[string]func(context.Context, *publish.Bus) error{
-		"all": publish.LoseBodies, "bucket": publish.LoseBucket,
-		"all chunks":           func(ctx context.Context, b *publish.Bus) error { return publish.LoseChunks(ctx, b, 0) },
-		"all but a last chunk": func(ctx context.Context, b *publish.Bus) error { return publish.LoseChunks(ctx, b, 1) },
+// A missing body makes one event incomplete. Its job and all readers continue.
+func TestLostBodyAffectsOnlyItsEvent(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(context.Context, *publish.Store) error{
+		"all": natstest.LoseBodies, "bucket": natstest.LoseBucket,
+		"all chunks":           func(ctx context.Context, b *publish.Store) error { return natstest.LoseChunks(ctx, b, 0) },
+		"all but a last chunk": func(ctx context.Context, b *publish.Store) error { return natstest.LoseChunks(ctx, b, 1) },
 	} {
 		t.Run(name, func(t *testing.T) { losing(t, lose) })
 	}
 }
 
-func losing(t *testing.T, lose func(context.Context, *publish.Bus) error) {
+func losing(t *testing.T, lose func(context.Context, *publish.Store) error) {
 	t.Helper()
-	s := start(t, t.TempDir())
-	b := open(t, s)
-	large := event(job.Finished, "1", "COMPLETED")
+	s := natstest.Start(t, t.TempDir())
+	b := natstest.Open(t, s)
+	large := natstest.Event(job.Finished, "1", "COMPLETED")
 	large.Data = append(large.Data, strings.Repeat(" ", 9<<20)...)
-	first := store(t, b, large)
-	store(t, b, event(job.Finished, "2", "COMPLETED"))
+	first := natstest.Store(t, b, large)
+	natstest.Store(t, b, natstest.Event(job.Finished, "2", "COMPLETED"))
 	if err := lose(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	b = open(t, s) // which remembers nothing
+	b = natstest.Open(t, s) // with an empty cache
 	events, err := b.Job(t.Context(), "demo", "1")
 	if err != nil || len(events) != 1 || !events[0].Lost || events[0].Data != nil || events[0].Job.Status != "COMPLETED" {
 		t.Errorf("Job = %+v, %v, want the event without its data, lost", events, err)
 	}
-	if got, err := b.Publish(t.Context(), event(job.Finished, "1", "COMPLETED")); err != nil || !got.Existed || got.Sequence != first.Sequence {
+	if got, err := b.Publish(t.Context(), natstest.Event(job.Finished, "1", "COMPLETED")); err != nil || !got.Existed || got.Sequence != first.Sequence {
 		t.Errorf("a repeat: existed=%v seq=%d, %v, want sequence %d", got.Existed, got.Sequence, err, first.Sequence)
 	}
 	var lost []bool
-	for m, err := range b.Messages(t.Context(), publish.Watch{Stream: publish.JobsStream}) {
+	for m, err := range b.Messages(t.Context(), publish.Watch{Stream: conn.JobsStream}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,10 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/rs/zerolog"
 
+	"receiver/internal/natsserver"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
 // authority signs certificates.
@@ -63,7 +66,7 @@ func (a authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// issue returns a certificate for the loopback address, of a name, that ends after a time.
+// issue returns a certificate of a name for the loopback address that expires after a time.
 func (a authority) issue(t *testing.T, name string, ends time.Duration) (cert, key []byte) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -98,24 +101,24 @@ func (a authority) client(t *testing.T) []tls.Certificate {
 // port is a server whose port speaks TLS.
 type port struct {
 	folder string
-	tls    *publish.PortTLS
-	server *publish.Server
+	tls    *natsserver.PortTLS
+	server *natsserver.Server
 	owner  nkeys.KeyPair
 }
 
 // newPort starts a server with a certificate of an authority.
-func newPort(t *testing.T, a authority, ends time.Duration, change func(*publish.Embedded)) *port {
+func newPort(t *testing.T, a authority, ends time.Duration, change func(*natsserver.Embedded)) *port {
 	t.Helper()
 	dir := t.TempDir()
-	p := &port{folder: filepath.Join(dir, "store"), tls: &publish.PortTLS{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key")}}
+	p := &port{folder: filepath.Join(dir, "store"), tls: &natsserver.PortTLS{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key")}}
 	p.renew(t, a, "first", ends)
-	e := embedded(p.folder)
+	e := natstest.Embedded(p.folder)
 	e.TLS = p.tls
 	if change != nil {
 		change(&e)
 	}
 	var err error
-	if p.server, err = publish.Start(e); err != nil {
+	if p.server, err = natsserver.Start(e); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.server.Stop)
@@ -143,7 +146,7 @@ func writeFile(t *testing.T, path string, text []byte) {
 	}
 }
 
-// connect connects with credentials that are good.
+// connect connects with valid credentials.
 func (p *port) connect(t *testing.T, c *tls.Config, more ...nats.Option) (*nats.Conn, error) {
 	t.Helper()
 	public, err := p.owner.PublicKey()
@@ -154,33 +157,34 @@ func (p *port) connect(t *testing.T, c *tls.Config, more ...nats.Option) (*nats.
 	nc, err := nats.Connect(p.server.URL(), opts...)
 	if err == nil {
 		t.Cleanup(nc.Close)
-		err = nc.Flush() // a certificate that the server does not take is known after ours
+		err = nc.Flush() // the server refuses a client's certificate after the handshake
 	}
 	return nc, err
 }
 
-func TestThePortSpeaksTLS(t *testing.T) {
+func TestPortRequiresTLS(t *testing.T) {
+	t.Parallel()
 	ours, theirs := newAuthority(t), newAuthority(t)
 	caFile := filepath.Join(t.TempDir(), "ca.pem")
 	writeFile(t, caFile, ours.pem())
 	for _, row := range []struct {
 		name   string
 		ends   time.Duration
-		change func(*publish.Embedded)
+		change func(*natsserver.Embedded)
 		client *tls.Config
-		wrong  string // empty if it gets in
+		wrong  string // empty if it may connect
 	}{
 		{name: "a client that believes the authority", client: &tls.Config{RootCAs: ours.pool()}},
 		{name: "another authority", client: &tls.Config{RootCAs: theirs.pool()}, wrong: "unknown authority"},
 		{name: "an expired certificate", ends: -time.Minute, client: &tls.Config{RootCAs: ours.pool()}, wrong: "expired"},
 		{name: "another name", client: &tls.Config{RootCAs: ours.pool(), ServerName: "other.example"}, wrong: "not other.example"},
 		{name: "TLS 1.2", client: &tls.Config{RootCAs: ours.pool(), MaxVersion: tls.VersionTLS12}, wrong: "protocol version"},
-		{name: "TLS 1.2 by choice", client: &tls.Config{RootCAs: ours.pool(), MaxVersion: tls.VersionTLS12}, change: func(e *publish.Embedded) { e.TLS.TLS12 = true }},
-		{name: "TLS 1.1 never", client: &tls.Config{RootCAs: ours.pool(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, change: func(e *publish.Embedded) { e.TLS.TLS12 = true }, wrong: "protocol version"},
-		{name: "no client certificate", client: &tls.Config{RootCAs: ours.pool()}, change: func(e *publish.Embedded) { e.TLS.CAFile = caFile }, wrong: "certificate required"},
-		{name: "a client certificate", client: &tls.Config{RootCAs: ours.pool(), Certificates: ours.client(t)}, change: func(e *publish.Embedded) { e.TLS.CAFile = caFile }},
-		{name: "a client certificate of another authority", client: &tls.Config{RootCAs: ours.pool(), Certificates: theirs.client(t)}, change: func(e *publish.Embedded) { e.TLS.CAFile = caFile }, wrong: "certificate"},
-		{name: "every interface", client: &tls.Config{RootCAs: ours.pool(), ServerName: "first"}, change: func(e *publish.Embedded) { e.Address = "0.0.0.0:0" }},
+		{name: "TLS 1.2 by choice", client: &tls.Config{RootCAs: ours.pool(), MaxVersion: tls.VersionTLS12}, change: func(e *natsserver.Embedded) { e.TLS.TLS12 = true }},
+		{name: "TLS 1.1 never", client: &tls.Config{RootCAs: ours.pool(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, change: func(e *natsserver.Embedded) { e.TLS.TLS12 = true }, wrong: "protocol version"},
+		{name: "no client certificate", client: &tls.Config{RootCAs: ours.pool()}, change: func(e *natsserver.Embedded) { e.TLS.CAFile = caFile }, wrong: "certificate required"},
+		{name: "a client certificate", client: &tls.Config{RootCAs: ours.pool(), Certificates: ours.client(t)}, change: func(e *natsserver.Embedded) { e.TLS.CAFile = caFile }},
+		{name: "a client certificate of another authority", client: &tls.Config{RootCAs: ours.pool(), Certificates: theirs.client(t)}, change: func(e *natsserver.Embedded) { e.TLS.CAFile = caFile }, wrong: "certificate"},
+		{name: "every interface", client: &tls.Config{RootCAs: ours.pool(), ServerName: "first"}, change: func(e *natsserver.Embedded) { e.Address = "0.0.0.0:0" }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -189,20 +193,20 @@ func TestThePortSpeaksTLS(t *testing.T) {
 				ends = time.Hour
 			}
 			p := newPort(t, ours, ends, row.change)
-			open(t, p.server) // inside this process, without TLS
+			natstest.Open(t, p.server) // inside this process, without TLS
 			_, err := p.connect(t, row.client)
 			if row.wrong == "" && err != nil || row.wrong != "" && (err == nil || !strings.Contains(err.Error(), row.wrong)) {
 				t.Errorf("connecting gives %v, want %q", err, row.wrong)
 			}
-			// Whatever became of the certificate, the commands of this machine reach the server.
-			b, err := publish.Attach(t.Context(), p.folder, publish.Options{})
+			// Commands on this machine reach the server with any certificate.
+			b, err := publish.Attach(t.Context(), p.folder, conn.Options{})
 			if err != nil {
 				t.Fatalf("a command cannot reach the server: %v", err)
 			}
 			if err := b.Close(t.Context()); err != nil {
 				t.Error(err)
 			}
-			s, err := publish.SurveyFolder(t.Context(), p.folder, publish.Options{})
+			s, err := natstest.SurveyFolder(t, p.folder)
 			if err != nil {
 				t.Fatalf("the doctor cannot reach the server: %v", err)
 			}
@@ -211,7 +215,8 @@ func TestThePortSpeaksTLS(t *testing.T) {
 	}
 }
 
-func TestThePortTellsNothingBeforeTheHandshake(t *testing.T) {
+func TestPortRevealsNothingBeforeTheHandshake(t *testing.T) {
+	t.Parallel()
 	p := newPort(t, newAuthority(t), time.Hour, nil)
 	address := strings.TrimPrefix(p.server.URL(), "tls://")
 	hello := []byte{0x16, 3, 1, 0, 200, 1, 0} // the first bytes of a handshake, never finished
@@ -246,8 +251,9 @@ func TestThePortTellsNothingBeforeTheHandshake(t *testing.T) {
 	})
 }
 
-// Whoever asks for the owner's name must show the owner's certificate.
-func TestOnlyTheOwnerIsTheOwner(t *testing.T) {
+// A client that requests the owner's server name must present the owner's certificate.
+func TestOwnersNameNeedsTheOwnersCertificate(t *testing.T) {
+	t.Parallel()
 	ours := newAuthority(t)
 	p := newPort(t, ours, time.Hour, nil)
 	for name, certificates := range map[string][]tls.Certificate{"without a certificate": nil, "with another": ours.client(t)} {
@@ -256,8 +262,8 @@ func TestOnlyTheOwnerIsTheOwner(t *testing.T) {
 			t.Errorf("the owner's name %s: %v", name, err)
 		}
 	}
-	// A server in our server's place, with a certificate that any authority may have signed, is
-	// found out before it hears anything.
+	// Another server at the address, with a certificate of any authority, is refused before it
+	// receives a byte.
 	pair, err := tls.X509KeyPair(ours.issue(t, "owner.receiver.internal", time.Hour))
 	if err != nil {
 		t.Fatal(err)
@@ -286,7 +292,7 @@ func TestOnlyTheOwnerIsTheOwner(t *testing.T) {
 	}
 	pid, _, _ := strings.Cut(string(text), " ")
 	writeFile(t, file, []byte(pid+" tls://"+ln.Addr().String()))
-	b, err := publish.Attach(t.Context(), p.folder, publish.Options{})
+	b, err := publish.Attach(t.Context(), p.folder, conn.Options{})
 	if err == nil {
 		_ = b.Close(t.Context())
 		t.Fatal("a command talks to a server that has not the key of the folder")
@@ -296,43 +302,44 @@ func TestOnlyTheOwnerIsTheOwner(t *testing.T) {
 	}
 }
 
-func TestARenewedCertificateKeepsConnections(t *testing.T) {
+func TestRenewedCertificateKeepsConnections(t *testing.T) {
+	t.Parallel()
 	ours, next := newAuthority(t), newAuthority(t)
 	caFile := filepath.Join(t.TempDir(), "ca.pem")
 	writeFile(t, caFile, ours.pem())
 	var refused atomic.Bool
-	p := newPort(t, ours, time.Hour, func(e *publish.Embedded) {
+	p := newPort(t, ours, time.Hour, func(e *natsserver.Embedded) {
 		e.TLS.CAFile = caFile
 		e.Log = zerolog.New(io.Discard).Hook(zerolog.HookFunc(func(_ *zerolog.Event, _ zerolog.Level, text string) {
-			if strings.Contains(text, "cannot be used; those read before stay in use") {
+			if strings.Contains(text, "cannot be used; the previous ones stay in use") {
 				refused.Store(true)
 			}
 		}))
 	})
-	b := open(t, p.server)
+	b := natstest.Open(t, p.server)
 	var lost atomic.Int64
 	stays, err := p.connect(t, &tls.Config{RootCAs: ours.pool(), Certificates: ours.client(t)},
 		nats.NoReconnect(), nats.DisconnectErrHandler(func(*nats.Conn, error) { lost.Add(1) }))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A renewal half done is none.
+	// The new certificate without its key is not used.
 	cert, key := next.issue(t, "second", time.Hour)
 	writeFile(t, p.tls.CertFile, cert)
-	eventually(t, "half of a renewal is looked at", refused.Load)
+	natstest.Eventually(t, "half of a renewal is looked at", refused.Load)
 	if _, err := p.connect(t, &tls.Config{RootCAs: ours.pool(), Certificates: ours.client(t)}); err != nil {
 		t.Errorf("with half of a renewal done: %v", err)
 	}
 	writeFile(t, p.tls.KeyFile, key)
 	writeFile(t, caFile, next.pem())
-	eventually(t, "new clients see the renewed certificate, and theirs are of the new authority", func() bool {
+	natstest.Eventually(t, "new clients see the renewed certificate, and theirs are of the new authority", func() bool {
 		_, err := p.connect(t, &tls.Config{RootCAs: next.pool(), Certificates: next.client(t)})
 		return err == nil
 	})
 	if _, err := p.connect(t, &tls.Config{RootCAs: next.pool(), Certificates: ours.client(t)}); err == nil {
 		t.Error("a client of the authority that was taken away gets in")
 	}
-	if _, err := b.Publish(t.Context(), unrecognised("{")); err != nil {
+	if _, err := b.Publish(t.Context(), natstest.Unrecognised("{")); err != nil {
 		t.Error(err)
 	}
 	if err := stays.Flush(); err != nil || lost.Load() > 0 {
@@ -340,10 +347,11 @@ func TestARenewedCertificateKeepsConnections(t *testing.T) {
 	}
 }
 
-func TestAPortWithoutItsCertificateDoesNotOpen(t *testing.T) {
-	e := embedded(t.TempDir())
-	e.TLS = &publish.PortTLS{CertFile: filepath.Join(e.Folder, "none.crt"), KeyFile: filepath.Join(e.Folder, "none.key")}
-	if s, err := publish.Start(e); err == nil {
+func TestStartFailsWithoutTheCertificate(t *testing.T) {
+	t.Parallel()
+	e := natstest.Embedded(t.TempDir())
+	e.TLS = &natsserver.PortTLS{CertFile: filepath.Join(e.Folder, "none.crt"), KeyFile: filepath.Join(e.Folder, "none.key")}
+	if s, err := natsserver.Start(e); err == nil {
 		s.Stop()
 		t.Error("a server starts without its certificate")
 	} else if !strings.Contains(err.Error(), "none.crt") {
@@ -351,9 +359,10 @@ func TestAPortWithoutItsCertificateDoesNotOpen(t *testing.T) {
 	}
 }
 
-func TestNobodyIsLetInWithoutCredentialsBeyondLoopback(t *testing.T) {
+func TestPortBeyondLoopbackRequiresCredentials(t *testing.T) {
+	t.Parallel()
 	ours := newAuthority(t)
-	p := newPort(t, ours, time.Hour, func(e *publish.Embedded) { e.Address = "0.0.0.0:0" })
+	p := newPort(t, ours, time.Hour, func(e *natsserver.Embedded) { e.Address = "0.0.0.0:0" })
 	nc, err := nats.Connect(p.server.URL(), nats.Secure(&tls.Config{RootCAs: ours.pool(), ServerName: "first"}), nats.TLSHandshakeFirst())
 	if err == nil {
 		nc.Close()

@@ -1,7 +1,6 @@
 package publish_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,11 +11,16 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
+	"receiver/internal/natsserver/storefolder"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-func TestAnEventIsStoredOnce(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+func TestEventIsStoredOnce(t *testing.T) {
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	for _, tt := range []struct {
 		name          string
 		event         job.Event
@@ -26,19 +30,19 @@ func TestAnEventIsStoredOnce(t *testing.T) {
 		wantSubject   string
 		otherEvidence bool
 	}{
-		{name: "submitted", event: event(job.Submitted, "1", "CREATED"), wantSeq: 1, wantSubject: "jobs.demo.1.submitted"},
-		{name: "progress", event: event(job.Progress, "1", "RUNNING"), wantSeq: 2, wantSubject: "jobs.demo.1.progress"},
-		{name: "the same progress", event: event(job.Progress, "1", "running"), wantExisted: true, wantSeq: 2, wantSubject: "jobs.demo.1.progress"},
-		{name: "other progress", event: event(job.Progress, "1", "STARTED"), wantSeq: 3, wantSubject: "jobs.demo.1.progress"},
-		{name: "finished", event: event(job.Finished, "1", "COMPLETED"), wantSeq: 4, wantSubject: "jobs.demo.1.finished", wantResult: job.Succeeded},
-		{name: "finished again", event: event(job.Finished, "1", "COMPLETED"), wantExisted: true, wantSeq: 4, wantSubject: "jobs.demo.1.finished", wantResult: job.Succeeded},
-		{name: "finished otherwise", event: event(job.Finished, "1", "ABORTED"), wantExisted: true, wantSeq: 4, wantSubject: "jobs.demo.1.finished", wantResult: job.Succeeded},
-		{name: "conflict", event: event(job.Conflict, "1", "ABORTED"), wantSeq: 5, wantSubject: "jobs.demo.1.conflict", wantResult: job.Failed},
-		{name: "conflict again", event: event(job.Conflict, "1", "ABORTED"), wantExisted: true, wantSeq: 5, wantSubject: "jobs.demo.1.conflict", wantResult: job.Failed},
-		{name: "another job", event: event(job.Finished, "2", "COMPLETED"), wantSeq: 6, wantSubject: "jobs.demo.2.finished", wantResult: job.Succeeded},
-		{name: "unrecognised", event: unrecognised("x"), wantSeq: 7, wantSubject: unrecognised("x").Subject()},
-		{name: "the same unrecognised", event: unrecognised("x"), wantExisted: true, wantSeq: 7, wantSubject: unrecognised("x").Subject()},
-		{name: "other unrecognised", event: unrecognised("y"), wantSeq: 8, wantSubject: unrecognised("y").Subject()},
+		{name: "submitted", event: natstest.Event(job.Submitted, "1", "CREATED"), wantSeq: 1, wantSubject: "jobs.demo.1.submitted"},
+		{name: "progress", event: natstest.Event(job.Progress, "1", "RUNNING"), wantSeq: 2, wantSubject: "jobs.demo.1.progress"},
+		{name: "the same progress", event: natstest.Event(job.Progress, "1", "running"), wantExisted: true, wantSeq: 2, wantSubject: "jobs.demo.1.progress"},
+		{name: "other progress", event: natstest.Event(job.Progress, "1", "STARTED"), wantSeq: 3, wantSubject: "jobs.demo.1.progress"},
+		{name: "finished", event: natstest.Event(job.Finished, "1", "COMPLETED"), wantSeq: 4, wantSubject: "jobs.demo.1.finished", wantResult: job.Succeeded},
+		{name: "finished again", event: natstest.Event(job.Finished, "1", "COMPLETED"), wantExisted: true, wantSeq: 4, wantSubject: "jobs.demo.1.finished", wantResult: job.Succeeded},
+		{name: "finished otherwise", event: natstest.Event(job.Finished, "1", "ABORTED"), wantExisted: true, wantSeq: 4, wantSubject: "jobs.demo.1.finished", wantResult: job.Succeeded},
+		{name: "conflict", event: natstest.Event(job.Conflict, "1", "ABORTED"), wantSeq: 5, wantSubject: "jobs.demo.1.conflict", wantResult: job.Failed},
+		{name: "conflict again", event: natstest.Event(job.Conflict, "1", "ABORTED"), wantExisted: true, wantSeq: 5, wantSubject: "jobs.demo.1.conflict", wantResult: job.Failed},
+		{name: "another job", event: natstest.Event(job.Finished, "2", "COMPLETED"), wantSeq: 6, wantSubject: "jobs.demo.2.finished", wantResult: job.Succeeded},
+		{name: "unrecognised", event: natstest.Unrecognised("x"), wantSeq: 7, wantSubject: natstest.Unrecognised("x").Subject()},
+		{name: "the same unrecognised", event: natstest.Unrecognised("x"), wantExisted: true, wantSeq: 7, wantSubject: natstest.Unrecognised("x").Subject()},
+		{name: "other unrecognised", event: natstest.Unrecognised("y"), wantSeq: 8, wantSubject: natstest.Unrecognised("y").Subject()},
 	} {
 		got, err := b.Publish(t.Context(), tt.event)
 		if err != nil {
@@ -51,9 +55,10 @@ func TestAnEventIsStoredOnce(t *testing.T) {
 	}
 }
 
-func TestOneOfManyAtOnceWins(t *testing.T) {
-	s := start(t, t.TempDir())
-	buses := []*publish.Bus{patient(t, s), patient(t, s)}
+func TestConcurrentCallersStoreOneEvent(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, t.TempDir())
+	buses := []*publish.Store{patient(t, s), patient(t, s)}
 	const jobs, callers = 1000, 2
 	var wg sync.WaitGroup
 	won := make([]int, jobs)
@@ -61,7 +66,7 @@ func TestOneOfManyAtOnceWins(t *testing.T) {
 	for i := range jobs {
 		for c := range callers {
 			wg.Go(func() {
-				got, err := buses[c].Publish(t.Context(), event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+				got, err := buses[c].Publish(t.Context(), natstest.Event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 				if err != nil {
 					t.Error(err)
 				}
@@ -79,22 +84,23 @@ func TestOneOfManyAtOnceWins(t *testing.T) {
 			t.Errorf("job %d was stored by %d callers, want 1", i, n)
 		}
 	}
-	if got := count(t, buses[0], publish.JobsStream); got != jobs {
+	if got := natstest.Count(t, buses[0], conn.JobsStream); got != jobs {
 		t.Errorf("JOBS holds %d events of %d jobs", got, jobs)
 	}
 }
 
-func TestWhatIsStoredSurvivesARestart(t *testing.T) {
+func TestStoredEventSurvivesARestart(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
-	s, err := publish.Start(embedded(folder))
+	s, err := natsserver.Start(natstest.Embedded(folder))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := s.Open(t.Context(), publish.Options{})
+	b, err := publish.Open(t.Context(), s, conn.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := b.Publish(t.Context(), event(job.Finished, "1", "COMPLETED"))
+	want, err := b.Publish(t.Context(), natstest.Event(job.Finished, "1", "COMPLETED"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,15 +109,16 @@ func TestWhatIsStoredSurvivesARestart(t *testing.T) {
 	}
 	s.Stop()
 
-	b = open(t, start(t, folder))
-	got, err := b.Publish(t.Context(), event(job.Finished, "1", "COMPLETED"))
+	b = natstest.Open(t, natstest.Start(t, folder))
+	got, err := b.Publish(t.Context(), natstest.Event(job.Finished, "1", "COMPLETED"))
 	if err != nil || !got.Existed || got.Sequence != want.Sequence {
 		t.Errorf("after a restart: existed=%v seq=%d err=%v, want the event of sequence %d", got.Existed, got.Sequence, err, want.Sequence)
 	}
 }
 
 func TestAttemptsAreRecorded(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	a := job.Attempt{Source: "demo", Verdict: "mismatch", Receipt: job.Receipt{Received: time.Now()}, Body: []byte("{}"), Size: 2}
 	if !offer(b, a) {
 		t.Fatal("Offer = false on an empty queue")
@@ -123,7 +130,7 @@ func TestAttemptsAreRecorded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	subjects := map[string]bool{}
-	for m, err := range b.Messages(ctx, publish.Watch{Stream: publish.AttemptsStream, Follow: true}) {
+	for m, err := range b.Messages(ctx, publish.Watch{Stream: conn.AttemptsStream, Follow: true}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,94 +145,27 @@ func TestAttemptsAreRecorded(t *testing.T) {
 	}
 }
 
-func TestAFolderHasOneOwner(t *testing.T) {
+func TestFolderHasOneOwner(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	start(t, folder)
-	if _, err := publish.Start(embedded(folder)); !errors.Is(err, publish.ErrInUse) {
+	natstest.Start(t, folder)
+	if _, err := natsserver.Start(natstest.Embedded(folder)); !errors.Is(err, storefolder.ErrInUse) {
 		t.Errorf("second Start = %v, want ErrInUse", err)
 	}
-	if _, err := publish.Inspect(folder, zerolog.Nop()); !errors.Is(err, publish.ErrInUse) {
+	if _, err := natsserver.Inspect(folder, zerolog.Nop()); !errors.Is(err, storefolder.ErrInUse) {
 		t.Errorf("Inspect of a running folder = %v, want ErrInUse", err)
 	}
-	b, err := publish.Attach(t.Context(), folder, publish.Options{})
+	b, err := publish.Attach(t.Context(), folder, conn.Options{})
 	if err != nil {
 		t.Fatalf("Attach: %v", err)
 	}
 	defer b.Close(context.Background())
-	if _, err := b.Publish(t.Context(), event(job.Submitted, "1", "CREATED")); err != nil {
+	if _, err := b.Publish(t.Context(), natstest.Event(job.Submitted, "1", "CREATED")); err != nil {
 		t.Errorf("publishing through Attach: %v", err)
 	}
 }
 
-func event(k job.Kind, id, status string) job.Event {
-	body := []byte(fmt.Sprintf(`{"id":%q,"status":%q}`, id, status))
-	v, err := job.Read(body)
-	if err != nil {
-		panic(err)
-	}
-	return job.Event{Kind: k, Source: "demo", Job: v, Time: time.Now(), Evidence: job.ByCallback, Data: body}
-}
-
-func unrecognised(body string) job.Event {
-	now := time.Now()
-	return job.Event{
-		Kind: job.Unrecognised, Source: "demo", Time: now, Evidence: job.ByCallback, Reason: "not_json", Data: []byte(body),
-		Receipt: &job.Receipt{Signature: "sha256=abc", Key: "first", Fingerprint: "sha256:1", Remote: "192.0.2.7", Received: now, Request: "{}"},
-	}
-}
-
-func embedded(folder string) publish.Embedded {
-	return publish.Embedded{Folder: folder, Address: "127.0.0.1:0", Log: zerolog.Nop()}
-}
-
-func start(t *testing.T, folder string) *publish.Server {
-	t.Helper()
-	s, err := publish.Start(embedded(folder))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Stop)
-	return s
-}
-
-func open(t *testing.T, s *publish.Server) *publish.Bus { return openWith(t, s, publish.Options{}) }
-
-// patient opens streams for what may take its time on a busy machine.
-func patient(t *testing.T, s *publish.Server) *publish.Bus {
-	return openWith(t, s, publish.Options{Timeout: time.Minute})
-}
-
-// largest fills the event's body up to what the embedded server takes without its headers.
-func largest(e job.Event) job.Event {
-	e.Data = append(e.Data, bytes.Repeat([]byte(" "), 8<<20-len(e.Data))...)
-	return e
-}
-
-func count(t *testing.T, b *publish.Bus, stream string) (n int) {
-	t.Helper()
-	for _, err := range b.Messages(t.Context(), publish.Watch{Stream: stream}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		n++
-	}
-	return n
-}
-
-func store(t *testing.T, b *publish.Bus, e job.Event) job.Stored {
-	t.Helper()
-	got, err := b.Publish(t.Context(), e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return got
-}
-
-func attempt(verdict string) job.Attempt {
-	body := []byte("not for us")
-	return job.Attempt{
-		Source: "demo", Verdict: verdict, Receipt: job.Receipt{Received: time.Now()},
-		Body: body, Size: int64(len(body)), SHA256: job.BodySHA256(body),
-	}
+// patient opens a store with a long timeout, for a busy machine.
+func patient(t *testing.T, s *natsserver.Server) *publish.Store {
+	return natstest.OpenWith(t, s, conn.Options{Timeout: time.Minute})
 }

@@ -5,56 +5,52 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"receiver/internal/natsserver/blockfile"
+	"receiver/internal/natsserver/storefolder"
+	"receiver/internal/publish/conn"
+	"receiver/internal/publish/reader"
 )
 
-// The stream and the bucket of the evidence; see internal/audit.
-const (
-	// CheckpointsStream holds every signed checkpoint, on `checkpoints.<name>.<stream>`.
-	CheckpointsStream = "CHECKPOINTS"
-	// TilesBucket holds the tiles of the Merkle trees, by their C2SP names.
-	TilesBucket = "TILES"
-)
-
-// LastSequence returns the sequence of the newest message that a stream ever stored,
-// 0 if there never was one. It is the leader's word.
-func (b *Bus) LastSequence(ctx context.Context, stream string) (uint64, error) {
+// LastSequence returns the sequence of the newest message that a stream ever stored, 0 if there
+// never was one. The leader answers.
+func (b *Store) LastSequence(ctx context.Context, stream string) (uint64, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	s, err := b.js.Stream(ctx, stream)
 	if err != nil {
-		return 0, fmt.Errorf("%w: asking for stream %s: %v", ErrUnavailable, stream, err)
+		return 0, fmt.Errorf("%w: asking for stream %s: %v", conn.ErrUnavailable, stream, err)
 	}
 	return s.CachedInfo().State.LastSeq, nil
 }
 
-// Range calls yield with each message of a stream whose sequence is from from to to, in
-// order, as it stands there: a body in the object store is not fetched. An error of
-// yield ends it and is returned. The messages come from the stream's leader, so that
-// none is left out by a replica that lags.
-func (b *Bus) Range(ctx context.Context, stream string, from, to uint64, yield func(Message) error) error {
-	return scan(ctx, b.js, stream, readFrom{Position: Position{Sequence: max(from, 1)}}, to, yield)
+// Range calls yield with each message of a stream whose sequence is from from to to, in order, as
+// it is stored: a body in the object store is not fetched. An error of yield ends it and is
+// returned. The messages come from the stream's leader, so that a lagging replica cannot leave one
+// out.
+func (b *Store) Range(ctx context.Context, stream string, from, to uint64, yield func(Message) error) error {
+	return reader.Scan(ctx, b.js, stream, reader.From{Sequence: max(from, 1)}, to, messages(yield))
 }
 
-// Position is where a reading begins. The zero Position is the first message there is.
+// Position is where a reading begins. The zero Position is the oldest message.
 type Position struct {
 	// Time leaves out what was stored earlier, unless Sequence is set.
 	Time time.Time
-	// Sequence is that of the first message wanted; 0 means that Time says.
+	// Sequence is that of the first message wanted; 0 means that Time decides.
 	Sequence uint64
 }
 
-// From gives the messages of a stream from a position up to the last that is there when it
-// is called, as Range does; without their data if headersOnly.
-func (b *Bus) From(ctx context.Context, stream string, from Position, headersOnly bool) iter.Seq2[Message, error] {
+// From yields the messages of a stream from a position up to the last one at the time of the call,
+// as Range does; without their data if headersOnly.
+func (b *Store) From(ctx context.Context, stream string, from Position, headersOnly bool) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		last, err := b.LastSequence(ctx, stream)
 		if err == nil {
-			err = scan(ctx, b.js, stream, readFrom{Position: from, bare: headersOnly}, last, func(m Message) error {
-				if !yield(m, nil) {
+			err = reader.Scan(ctx, b.js, stream, reader.From{Sequence: from.Sequence, Time: from.Time, Bare: headersOnly}, last, func(m *jetstream.RawStreamMsg) error {
+				if !yield(newMessage(m), nil) {
 					return errEnough
 				}
 				return nil
@@ -66,113 +62,109 @@ func (b *Bus) From(ctx context.Context, stream string, from Position, headersOnl
 	}
 }
 
-// errEnough ends a scan that nobody reads on.
-var errEnough = errors.New("nobody reads on")
+// errEnough ends a scan whose caller wants no more.
+var errEnough = errors.New("the caller stopped reading")
 
-// Headers calls yield with every message that a stream holds now, in order, without its
-// data. Otherwise it is as Range.
-func (b *Bus) Headers(ctx context.Context, stream string, yield func(Message) error) error {
-	last, err := b.LastSequence(ctx, stream)
-	if err != nil {
-		return err
-	}
-	return scan(ctx, b.js, stream, readFrom{bare: true}, last, yield)
+// Extent is what a stream holds at one moment.
+type Extent struct {
+	// First is the sequence of the oldest message; one more than Last if there is none.
+	First uint64
+	// Last is the sequence of the newest message ever stored.
+	Last uint64
+	// Messages and Bytes are the number and the size of the stored messages.
+	Messages, Bytes uint64
 }
 
-// scan calls yield with the messages of a stream up to a sequence. The end of the stream is an
-// end, and nothing else: what is there and does not come is an error.
-func scan(ctx context.Context, js jetstream.JetStream, stream string, from readFrom, to uint64, yield func(Message) error) error {
-	if to == 0 || from.Sequence > to {
-		return nil
-	}
-	reader, err := newReader(ctx, js, stream, from)
-	if err != nil {
-		return err
-	}
-	reader.end = min(reader.end, to)
-	for {
-		m, err := reader.next(ctx)
-		if m == nil || err != nil {
-			return err
-		}
-		if err := yield(Message{Subject: m.Subject, Sequence: m.Sequence, Time: m.Time, Header: m.Header, Data: m.Data}); err != nil {
-			return err
-		}
-	}
-}
-
-// ErrStalled is returned when the server says that there are more messages and does not
-// deliver them: what it keeps them in is damaged.
-var ErrStalled = errors.New("the server does not deliver what it says that it holds")
-
-// rangeBatch is how many messages are asked for at once.
-const rangeBatch = 4096
-
-// ErrChanged is returned by Checkpoints.Store when another checkpoint was stored since.
-var ErrChanged = errors.New("another checkpoint was stored since")
-
-// Checkpoints are the checkpoints of one log: messages on one subject, of which the
-// newest is in force and the sequence is the revision.
-type Checkpoints struct {
-	bus     *Bus
-	stream  jetstream.Stream
-	subject string
-}
-
-// Checkpoints opens the checkpoints of the log over a stream, of the receiver called
-// name. Without any, when opened for reading only, the error is ErrMissing.
-func (b *Bus) Checkpoints(ctx context.Context, name, stream string) (Checkpoints, error) {
-	s, err := b.ensureStream(ctx, b.opts.Streams.checkpoints())
+// Extent returns what a stream holds, as its leader answers. The error is ErrMissing or
+// ErrUnavailable.
+func (b *Store) Extent(ctx context.Context, stream string) (Extent, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	s, err := b.js.Stream(ctx, stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		err = fmt.Errorf("%w: %s", ErrMissing, CheckpointsStream)
+		return Extent{}, fmt.Errorf("%w: %s", conn.ErrMissing, stream)
 	}
 	if err != nil {
-		return Checkpoints{}, err
+		return Extent{}, fmt.Errorf("%w: asking for stream %s: %v", conn.ErrUnavailable, stream, err)
 	}
-	return Checkpoints{bus: b, stream: s, subject: strings.Join([]string{"checkpoints", name, stream}, ".")}, nil
+	state := s.CachedInfo().State
+	return Extent{First: state.FirstSeq, Last: state.LastSeq, Messages: state.Msgs, Bytes: state.Bytes}, nil
 }
 
-// Load returns the newest checkpoint and its revision; nil and 0 when there is none.
-func (c Checkpoints) Load(ctx context.Context) ([]byte, uint64, error) {
-	// Not a direct get: the leader's word counts here.
-	info, err := c.stream.Info(ctx, jetstream.WithSubjectFilter(c.subject))
-	if err != nil {
-		return nil, 0, fmt.Errorf("%w: asking for the checkpoints on %s: %v", ErrUnavailable, c.subject, err)
+// Lines is Range for readers of very many messages. If the stream is stored on this machine, its
+// messages are read from the server's files, at a small part of the cost, and only those that are
+// not found there are requested from the server. The server still decides which messages exist and
+// which were removed, and it serves everything from the first unreadable message on. A message that
+// was read from a file has its headers in Lines; its memory is shared and must not be written to.
+// If the files hold messages out of order, or one sequence twice, Lines yields them so.
+func (b *Store) Lines(ctx context.Context, stream string, from, to uint64, yield func(Message) error) error {
+	folder, here := b.blocksOf(stream)
+	if !here {
+		return b.Range(ctx, stream, from, to, yield)
 	}
-	if info.State.Subjects[c.subject] == 0 {
-		return nil, 0, nil
-	}
-	m, err := c.stream.GetLastMsgForSubject(ctx, c.subject)
-	if err != nil {
-		return nil, 0, fmt.Errorf("%w: reading the newest checkpoint on %s: %v", ErrUnavailable, c.subject, err)
-	}
-	return m.Data, m.Sequence, nil
-}
-
-// Store adds a checkpoint if the newest still has the given revision, and returns its
-// own; else the error is ErrChanged.
-func (c Checkpoints) Store(ctx context.Context, checkpoint []byte, revision uint64) (uint64, error) {
-	msg := &message{subject: c.subject, data: checkpoint}
-	ack, err := c.bus.publish(ctx, msg, expect(revision))
-	if isTaken(err) {
-		return 0, fmt.Errorf("%w: %v", ErrChanged, err)
-	}
-	if err != nil {
-		return 0, err
-	}
-	return ack.Sequence, nil
-}
-
-// All calls yield with every checkpoint that is kept, oldest first.
-func (c Checkpoints) All(ctx context.Context, yield func(Message) error) error {
-	last, err := c.bus.LastSequence(ctx, CheckpointsStream)
+	asking, cancel := b.bound(ctx)
+	held, err := reader.Holds(asking, b.js, stream)
+	cancel()
 	if err != nil {
 		return err
 	}
-	return c.bus.Range(ctx, CheckpointsStream, 1, last, func(m Message) error {
-		if m.Subject != c.subject {
+	if held.Many {
+		return b.Range(ctx, stream, from, to, yield)
+	}
+	next := max(from, held.First)
+	to = min(to, held.Last)
+	server := func(until uint64) error {
+		for next < until && held.Removed(next) {
+			next++
+		}
+		if next >= until {
 			return nil
 		}
-		return yield(m)
+		return b.Range(ctx, stream, next, until-1, yield)
+	}
+	all, start := next == held.First, blockfile.Position{}
+	if !all {
+		start = b.endOf(stream, next)
+	}
+	end, unread, err := folder.Read(ctx, start, all, next, to, func(m blockfile.Message) error {
+		if held.Removed(m.Sequence) {
+			return nil
+		}
+		if err := server(m.Sequence); err != nil {
+			return err
+		}
+		next = max(next, m.Sequence+1)
+		return yield(Message{Subject: m.Subject, Sequence: m.Sequence, Time: m.Time, Lines: m.Lines, Data: m.Data})
 	})
+	if err != nil {
+		return err
+	}
+	next = min(next, unread)
+	if next > to {
+		b.ends.Store(stream, endOf{to + 1, end})
+		return nil
+	}
+	return server(to + 1)
+}
+
+// blocksOf returns the files of a stream's messages; false if they are not on this machine.
+func (b *Store) blocksOf(stream string) (blockfile.Folder, bool) {
+	return storefolder.Messages(b.folder, stream), b.folder != "" && b.opts.Domain == ""
+}
+
+// endOf is where a reading of a stream's files ended, and the sequence that comes next there.
+type endOf struct {
+	next uint64
+	blockfile.Position
+}
+
+// endOf returns where a sequence is if the last reading ended before it. It is only a hint: a
+// record says itself which sequence it has.
+func (b *Store) endOf(stream string, seq uint64) blockfile.Position {
+	if v, ok := b.ends.Load(stream); ok {
+		if e, ok := v.(endOf); ok && e.next == seq {
+			return e.Position
+		}
+	}
+	return blockfile.Position{}
 }

@@ -6,18 +6,21 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/internal/natsserver"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-// What a benchmark stores is stored as an event is: once, gathered or not.
+// PublishRaw stores as Publish does: once, with and without group commit.
 func TestPublishRawStoresOnce(t *testing.T) {
+	t.Parallel()
 	for _, alone := range []bool{false, true} {
-		s, err := publish.Start(publish.Embedded{Folder: t.TempDir(), Log: zerolog.Nop()})
+		s, err := natsserver.Start(natsserver.Embedded{Folder: t.TempDir(), Log: zerolog.Nop()})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.Stop)
-		b, err := s.Open(t.Context(), publish.Options{OneByOne: alone, Log: zerolog.Nop()})
+		b, err := publish.Open(t.Context(), s, conn.Options{OneByOne: alone, Log: zerolog.Nop()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +33,7 @@ func TestPublishRawStoresOnce(t *testing.T) {
 			t.Errorf("one by one %v: PublishRaw on a subject that is taken = nil, want an error", alone)
 		}
 		n := 0
-		for m, err := range b.Messages(t.Context(), publish.Watch{Stream: publish.JobsStream}) {
+		for m, err := range b.Messages(t.Context(), publish.Watch{Stream: conn.JobsStream}) {
 			if n++; err != nil || string(m.Data) != "first" {
 				t.Errorf("one by one %v: message %q, %v, want %q", alone, m.Data, err, "first")
 			}

@@ -5,63 +5,72 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
+	"receiver/internal/publish/conn"
+	"receiver/internal/publish/reader"
 )
 
-// ErrNotFound is returned when there is no such event.
-var ErrNotFound = errors.New("no such event")
-
-// Message is one message of a stream, as it stands there.
+// Message is one message of a stream, as stored.
 type Message struct {
 	Subject  string
 	Sequence uint64
 	Time     time.Time
 	Header   map[string][]string
-	// Lines are the headers of a message that Bus.Lines read from a file, a name and a value
+	// Lines are the headers of a message that Store.Lines read from a file, a name and a value
 	// each; Header is nil then.
 	Lines [][2]string
-	// Data is the payload, read from the object store if it was kept there, and decrypted
-	// if that is possible.
+	// Data is the payload, read from the object store if it was stored there, and decrypted if that
+	// is possible.
 	Data []byte
-	// Hidden is true if it was not: Data is encrypted. What gives messages as they stand in
-	// the stream, such as Range, never decrypts and leaves it false.
+	// Hidden is true if it could not be decrypted: Data is encrypted. Range and others that yield
+	// messages as stored never decrypt and leave it false.
 	Hidden bool
-	// Lost is true if it was kept in the object store and is not there any more; Data is nil.
+	// Lost is true if the payload was in the object store and is missing there; Data is nil.
 	Lost bool
 }
 
-// last returns the newest event on a subject, Hidden if it is encrypted. A replica may answer that does not
-// have yet what its leader has, so a miss is asked again until ctx is done.
-func (b *Bus) last(ctx context.Context, subject string) (job.Stored, error) {
+// field returns the first value of a header, whether Header or Lines is set.
+func (m *Message) field(name string) string {
+	for _, l := range m.Lines {
+		if l[0] == name {
+			return l[1]
+		}
+	}
+	if v := m.Header[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// last returns the newest event on a subject, Hidden if it is encrypted. A replica that lags behind
+// its leader may answer, so a miss is repeated until ctx is done.
+func (b *Store) last(ctx context.Context, subject string) (job.Stored, error) {
 	for {
 		raw, err := b.jobs.GetLastMsgForSubject(ctx, subject)
 		if err == nil {
 			return b.stored(ctx, raw, nil)
 		}
 		if !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return job.Stored{}, fmt.Errorf("%w: reading back %s: %v", ErrUnavailable, subject, err)
+			return job.Stored{}, fmt.Errorf("%w: reading back %s: %v", conn.ErrUnavailable, subject, err)
 		}
-		if pause(ctx, lagPause) != nil {
-			return job.Stored{}, fmt.Errorf("%w: reading back %s: %v", ErrUnavailable, subject, err)
+		if conn.Sleep(ctx, conn.LagPause) != nil {
+			return job.Stored{}, fmt.Errorf("%w: reading back %s: %v", conn.ErrUnavailable, subject, err)
 		}
 	}
 }
 
-// lagPause is the time between two looks at a replica that lags behind its leader.
-const lagPause = 5 * time.Millisecond
-
-// Job returns every event of a job, in the order of the stream; none if nothing is
-// known of it.
-func (b *Bus) Job(ctx context.Context, source, id string) ([]job.Stored, error) {
+// Job returns every event of a job, in the order of the stream; none if the job is not known.
+func (b *Store) Job(ctx context.Context, source, id string) ([]job.Stored, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	var events []job.Stored
-	for e, err := range b.on(ctx, "jobs."+source+"."+job.Token(id)+".*", b.reveal) {
+	for e, err := range b.on(ctx, job.Pattern(source, id, ""), b.decrypt) {
 		if err != nil {
 			return nil, err
 		}
@@ -73,16 +82,16 @@ func (b *Bus) Job(ctx context.Context, source, id string) ([]job.Stored, error) 
 }
 
 // on returns the events on a subject, which may hold wildcards, oldest first.
-func (b *Bus) on(ctx context.Context, subject string, reveal revealer) iter.Seq2[job.Stored, error] {
+func (b *Store) on(ctx context.Context, subject string, reveal decrypter) iter.Seq2[job.Stored, error] {
 	return func(yield func(job.Stored, error) bool) {
 		for next := uint64(1); ; {
-			// Not a direct get: a replica or a mirror may not have all of them.
-			raw, err := askLeader(ctx, b.js, JobsStream, leaderAsk{Seq: next, Next: subject})
+			// No direct get: a replica or a mirror may lack some of them.
+			raw, err := reader.AskLeader(ctx, b.js, conn.JobsStream, reader.Ask{Seq: next, Next: subject})
 			if raw == nil && err == nil {
 				return
 			}
 			if err != nil {
-				yield(job.Stored{}, fmt.Errorf("%w: reading %s: %v", ErrUnavailable, subject, err))
+				yield(job.Stored{}, fmt.Errorf("%w: reading %s: %v", conn.ErrUnavailable, subject, err))
 				return
 			}
 			e, err := b.stored(ctx, raw, reveal)
@@ -94,15 +103,15 @@ func (b *Bus) on(ctx context.Context, subject string, reveal revealer) iter.Seq2
 	}
 }
 
-// stored reads an event; reveal decrypts its data. Without it, data that is encrypted or kept
-// apart is left out: what a job's state takes is in the headers.
-func (b *Bus) stored(ctx context.Context, raw *jetstream.RawStreamMsg, reveal revealer) (job.Stored, error) {
+// stored parses an event; reveal decrypts its data. Without reveal, encrypted data and data in the
+// object store is left out: the headers hold the state of a job.
+func (b *Store) stored(ctx context.Context, raw *jetstream.RawStreamMsg, reveal decrypter) (job.Stored, error) {
 	var data []byte
 	lost := false
 	switch {
 	case reveal != nil:
 		var err error
-		if data, lost, err = b.kept(ctx, raw.Header, raw.Data); err != nil {
+		if data, lost, err = b.storedBody(ctx, raw.Header, raw.Data); err != nil {
 			return job.Stored{}, err
 		}
 		if data, err = reveal(raw.Header, data); err != nil || lost {
@@ -113,28 +122,28 @@ func (b *Bus) stored(ctx context.Context, raw *jetstream.RawStreamMsg, reveal re
 	}
 	e, err := job.ParseEvent(raw.Subject, raw.Header, data)
 	if err != nil {
-		return job.Stored{}, fmt.Errorf("reading sequence %d of %s: %w", raw.Sequence, JobsStream, err)
+		return job.Stored{}, fmt.Errorf("reading sequence %d of %s: %w", raw.Sequence, conn.JobsStream, err)
 	}
 	e.Lost = lost
 	return job.Stored{Event: e, Sequence: raw.Sequence}, nil
 }
 
-// Watch says which messages Messages gives.
+// Watch selects the messages that Messages yields.
 type Watch struct {
 	// Stream is JobsStream or AttemptsStream; empty means by the subject's first token.
 	Stream string
-	// Subjects filter the messages, with NATS wildcards; none means all.
+	// Subjects filter the messages, with NATS wildcards; none means all messages.
 	Subjects []string
 	// Since leaves out what was stored earlier; zero means from the first.
 	Since time.Time
-	// Follow goes on with what comes; otherwise the end of the stream is the end.
+	// Follow continues with new messages; otherwise the end of the stream is the end.
 	Follow bool
 }
 
-// Messages gives the messages of a stream in order: with Follow until ctx is done, else
-// until the last that was there when it was called. An error is the last it gives;
-// without Follow, the end of ctx is one, since messages are missing then.
-func (b *Bus) Messages(ctx context.Context, w Watch) iter.Seq2[Message, error] {
+// Messages yields the messages of a stream in order: with Follow until ctx is done, otherwise up to
+// the last one at the time of the call. An error ends it. Without Follow, the end of ctx is an
+// error, since messages are missing then.
+func (b *Store) Messages(ctx context.Context, w Watch) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		if err := b.messages(ctx, w, yield); err != nil && (ctx.Err() == nil || !w.Follow) {
 			yield(Message{}, fmt.Errorf("reading stream %s: %w", w.stream(), err))
@@ -146,57 +155,56 @@ func (w Watch) stream() string {
 	if w.Stream != "" {
 		return w.Stream
 	}
-	if len(w.Subjects) > 0 && strings.HasPrefix(w.Subjects[0], "attempts.") {
-		return AttemptsStream
+	if len(w.Subjects) > 0 && strings.HasPrefix(w.Subjects[0], job.AttemptsPrefix) {
+		return conn.AttemptsStream
 	}
-	return JobsStream
+	return conn.JobsStream
 }
 
-func (b *Bus) messages(ctx context.Context, w Watch, yield func(Message, error) bool) error {
-	from := readFrom{Position: Position{Time: w.Since}, subjects: w.Subjects}
-	var read func(context.Context) (*jetstream.RawStreamMsg, error)
-	if w.Follow {
-		t, err := newTail(ctx, b.js, w.stream(), from)
-		if err != nil {
-			return err
-		}
-		defer t.stop()
-		read = t.follow
-	} else {
-		r, err := newReader(ctx, b.js, w.stream(), from)
-		if err != nil {
-			return err
-		}
-		read = r.next
+func (b *Store) messages(ctx context.Context, w Watch, yield func(Message, error) bool) error {
+	from := reader.From{Time: w.Since, Subjects: w.Subjects}
+	read := func(yield func(*jetstream.RawStreamMsg) error) error {
+		return reader.Scan(ctx, b.js, w.stream(), from, math.MaxUint64, yield)
 	}
-	for {
-		raw, err := read(ctx)
-		if raw == nil || err != nil {
-			return errors.Join(err, ctx.Err())
+	if w.Follow {
+		read = func(yield func(*jetstream.RawStreamMsg) error) error {
+			return reader.Follow(ctx, b.js, w.stream(), from, yield)
 		}
+	}
+	err := read(func(raw *jetstream.RawStreamMsg) error {
 		m, err := b.received(ctx, raw)
 		if !yield(m, err) || err != nil {
-			return nil
+			return errEnough
 		}
-		if ctx.Err() != nil {
-			return ctx.Err() // whatever has come in advance
-		}
+		return ctx.Err() // whatever has come in advance
+	})
+	if errors.Is(err, errEnough) {
+		return nil
 	}
+	return errors.Join(err, ctx.Err())
 }
 
-// endPause is how long a server that could not be asked is left alone.
-const endPause = 500 * time.Millisecond
+// messages makes a scan yield messages as stored.
+func messages(yield func(Message) error) func(*jetstream.RawStreamMsg) error {
+	return func(raw *jetstream.RawStreamMsg) error { return yield(newMessage(raw)) }
+}
 
-func (b *Bus) received(ctx context.Context, raw *jetstream.RawStreamMsg) (Message, error) {
-	data, lost, err := b.kept(ctx, raw.Header, raw.Data)
+// newMessage is a message as it stands in its stream.
+func newMessage(raw *jetstream.RawStreamMsg) Message {
+	return Message{Subject: raw.Subject, Sequence: raw.Sequence, Time: raw.Time, Header: raw.Header, Data: raw.Data}
+}
+
+func (b *Store) received(ctx context.Context, raw *jetstream.RawStreamMsg) (Message, error) {
+	data, lost, err := b.storedBody(ctx, raw.Header, raw.Data)
 	if err != nil {
 		return Message{}, err
 	}
-	m := Message{Subject: raw.Subject, Sequence: raw.Sequence, Time: raw.Time, Header: raw.Header, Data: data, Lost: lost}
+	m := newMessage(raw)
+	m.Data, m.Lost = data, lost
 	if lost {
 		return m, nil
 	}
-	if plain, err := b.reveal(m.Header, data); err == nil {
+	if plain, err := b.decrypt(m.Header, data); err == nil {
 		m.Data = plain
 	} else {
 		m.Hidden = true
@@ -204,7 +212,7 @@ func (b *Bus) received(ctx context.Context, raw *jetstream.RawStreamMsg) (Messag
 	return m, nil
 }
 
-// clear is the data of a message if it is not hidden.
+// clear is the data of a message if it is not encrypted.
 func (m Message) clear() []byte {
 	if m.Hidden {
 		return nil
@@ -212,11 +220,11 @@ func (m Message) clear() []byte {
 	return m.Data
 }
 
-// Follow gives the events on a subject, which may hold wildcards: those that are
-// there, then those that come, until ctx is done.
-func (b *Bus) Follow(ctx context.Context, subject string) iter.Seq2[job.Stored, error] {
+// Follow yields the events on a subject, which may hold wildcards: those that are stored, then new
+// ones, until ctx is done.
+func (b *Store) Follow(ctx context.Context, subject string) iter.Seq2[job.Stored, error] {
 	return func(yield func(job.Stored, error) bool) {
-		for m, err := range b.Messages(ctx, Watch{Stream: JobsStream, Subjects: []string{subject}, Follow: true}) {
+		for m, err := range b.Messages(ctx, Watch{Stream: conn.JobsStream, Subjects: []string{subject}, Follow: true}) {
 			var s job.Stored
 			if err == nil {
 				s.Sequence = m.Sequence
@@ -228,4 +236,9 @@ func (b *Bus) Follow(ctx context.Context, subject string) iter.Seq2[job.Stored, 
 			}
 		}
 	}
+}
+
+// On yields the events on a subject of JOBS, which may hold wildcards, oldest first.
+func (b *Store) On(ctx context.Context, subject string) iter.Seq2[job.Stored, error] {
+	return b.on(ctx, subject, b.decrypt)
 }

@@ -9,13 +9,16 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-func TestMessagesThatAreThere(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+func TestMessagesGivesStoredMessages(t *testing.T) {
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	for i := range 5 {
-		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+		natstest.Store(t, b, natstest.Event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 	}
 	var middle time.Time
 	for m, err := range b.Messages(t.Context(), publish.Watch{}) {
@@ -35,7 +38,7 @@ func TestMessagesThatAreThere(t *testing.T) {
 		{"of one subject", publish.Watch{Subjects: []string{"jobs.demo.2.finished"}}, []uint64{3}},
 		{"of several", publish.Watch{Subjects: []string{"jobs.demo.4.*", "jobs.demo.0.*"}}, []uint64{1, 5}},
 		{"of a subject without any", publish.Watch{Subjects: []string{"jobs.other.>"}}, nil},
-		{"of a stream without any", publish.Watch{Stream: publish.AttemptsStream}, nil},
+		{"of a stream without any", publish.Watch{Stream: conn.AttemptsStream}, nil},
 		{"of the stream of the subject", publish.Watch{Subjects: []string{"attempts.>"}}, nil},
 		{"since the third", publish.Watch{Since: middle}, []uint64{3, 4, 5}},
 		{"since later", publish.Watch{Since: time.Now().Add(time.Hour)}, nil},
@@ -53,17 +56,18 @@ func TestMessagesThatAreThere(t *testing.T) {
 	}
 }
 
-func TestMessagesEndAtWhatWasThereWhenCalled(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
-	store(t, b, event(job.Finished, "0", "COMPLETED"))
-	store(t, b, event(job.Finished, "1", "COMPLETED"))
+func TestMessagesEndsAtTheEndAtTheCall(t *testing.T) {
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
+	natstest.Store(t, b, natstest.Event(job.Finished, "0", "COMPLETED"))
+	natstest.Store(t, b, natstest.Event(job.Finished, "1", "COMPLETED"))
 	n := 0
 	for m, err := range b.Messages(t.Context(), publish.Watch{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		n++
-		store(t, b, event(job.Finished, fmt.Sprint("more", n), "COMPLETED"))
+		natstest.Store(t, b, natstest.Event(job.Finished, fmt.Sprint("more", n), "COMPLETED"))
 		if m.Sequence > 2 {
 			t.Fatalf("gave sequence %d, which came after the call", m.Sequence)
 		}
@@ -73,29 +77,29 @@ func TestMessagesEndAtWhatWasThereWhenCalled(t *testing.T) {
 	}
 }
 
-// The stream of attempts drops its oldest under a flood, and the reader is behind.
-func TestMessagesEndWhenTheRestHasGone(t *testing.T) {
+// Under a flood ATTEMPTS drops its oldest messages before a slow reader has read them.
+func TestMessagesEndsWhenTheRestIsRemoved(t *testing.T) {
 	t.Parallel()
-	s := somebodysServer(t, 0)
-	b := dial(t, s.external(), publish.Options{})
-	js := s.jetstream()
-	for i := range 6000 { // more than a reader asks for at once
+	s := natstest.NewServer(t, 0)
+	b := natstest.Dial(t, s.External(), conn.Options{})
+	js := s.JetStream()
+	for i := range 6000 { // more than a reader requests at once
 		if _, err := js.PublishAsync("attempts.demo.mismatch", nil); err != nil {
 			t.Fatal(err)
 		}
 		if i%500 == 499 {
-			<-js.PublishAsyncComplete() // the library takes so many at once and no more
+			<-js.PublishAsyncComplete() // the library allows only so many at once
 		}
 	}
 	<-js.PublishAsyncComplete()
-	stream, err := js.Stream(t.Context(), publish.AttemptsStream)
+	stream, err := js.Stream(t.Context(), conn.AttemptsStream)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	n := 0
-	for _, err := range b.Messages(ctx, publish.Watch{Stream: publish.AttemptsStream}) {
+	for _, err := range b.Messages(ctx, publish.Watch{Stream: conn.AttemptsStream}) {
 		if err != nil {
 			t.Fatalf("after %d messages: %v", n, err)
 		}
@@ -110,10 +114,11 @@ func TestMessagesEndWhenTheRestHasGone(t *testing.T) {
 	}
 }
 
-func TestMessagesCutShortSaySo(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+func TestInterruptedMessagesIsAnError(t *testing.T) {
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	for i := range 3 {
-		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+		natstest.Store(t, b, natstest.Event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -127,9 +132,10 @@ func TestMessagesCutShortSaySo(t *testing.T) {
 	}
 }
 
-func TestFollowingGivesWhatComes(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
-	store(t, b, event(job.Finished, "0", "COMPLETED"))
+func TestFollowingGivesNewMessages(t *testing.T) {
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
+	natstest.Store(t, b, natstest.Event(job.Finished, "0", "COMPLETED"))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	n := 0
@@ -144,21 +150,22 @@ func TestFollowingGivesWhatComes(t *testing.T) {
 			cancel()
 			continue
 		}
-		store(t, b, event(job.Progress, "between", "RUNNING"))
-		store(t, b, event(job.Finished, fmt.Sprint(n), "COMPLETED"))
+		natstest.Store(t, b, natstest.Event(job.Progress, "between", "RUNNING"))
+		natstest.Store(t, b, natstest.Event(job.Finished, fmt.Sprint(n), "COMPLETED"))
 	}
 	if n != 4 {
 		t.Errorf("gave %d messages before its context ended, want 4", n)
 	}
 }
 
-func TestWhatIsNoneOfOursIsAnError(t *testing.T) {
-	s := somebodysServer(t, 0)
-	b := dial(t, s.external(), publish.Options{})
-	if _, err := s.jetstream().Publish(t.Context(), "jobs.demo.1.finished", []byte("somebody else's")); err != nil {
+func TestForeignMessageOfAJobIsAnError(t *testing.T) {
+	t.Parallel()
+	s := natstest.NewServer(t, 0)
+	b := natstest.Dial(t, s.External(), conn.Options{})
+	if _, err := s.JetStream().Publish(t.Context(), "jobs.demo.1.finished", []byte("somebody else's")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Publish(t.Context(), event(job.Finished, "1", "COMPLETED")); !errors.Is(err, publish.ErrUnavailable) {
+	if _, err := b.Publish(t.Context(), natstest.Event(job.Finished, "1", "COMPLETED")); !errors.Is(err, conn.ErrUnavailable) {
 		t.Errorf("Publish = %v, want ErrUnavailable: it is not stored", err)
 	}
 	if _, err := b.Job(t.Context(), "demo", "1"); err == nil {

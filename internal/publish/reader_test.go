@@ -11,29 +11,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-// words are headers by which the client library takes a message without data for the
-// server's own.
-var words = []nats.Header{
-	{"Status": {"100"}, "Description": {"Idle Heartbeat"}},
-	{"Status": {"400"}},
-	{"Status": {"404"}},
-	{"Status": {"408"}, "Nats-Pending-Messages": {"4096"}, "Nats-Pending-Bytes": {"1"}},
-	{"Status": {"408"}},
-	{"Status": {"409"}, "Description": {"Consumer Deleted"}},
-	{"Status": {"409"}, "Description": {"Batch Completed"}},
-	{"Status": {"423"}},
-	{"Status": {"503"}},
-	{"Status": {"x"}},
-}
-
-// speak publishes on JOBS: events with such messages between and behind them.
-func speak(t *testing.T, js jetstream.JetStream, b *publish.Bus, data string) (messages int) {
+// speak publishes events on JOBS, and between and behind them messages whose headers look like
+// responses of the server.
+func speak(t *testing.T, js jetstream.JetStream, b *publish.Store, data string) (messages int) {
 	t.Helper()
-	for i, header := range words {
-		store(t, b, event(job.Submitted, fmt.Sprint(i), "CREATED"))
+	for i, header := range natstest.ServersWords {
+		natstest.Store(t, b, natstest.Event(job.Submitted, fmt.Sprint(i), "CREATED"))
 		for range 1 + i%2 {
 			msg := &nats.Msg{Subject: fmt.Sprintf("jobs.demo.%d.word", i), Header: header, Data: []byte(data)}
 			if _, err := js.PublishMsg(t.Context(), msg); err != nil {
@@ -46,25 +34,26 @@ func speak(t *testing.T, js jetstream.JetStream, b *publish.Bus, data string) (m
 	return messages
 }
 
-// A message is read whatever it says: nothing that others get is left out, and no reading is
-// held up.
-func TestNoMessageIsTakenForTheServersWord(t *testing.T) {
+// A message is read whatever its headers say. It neither hides other messages nor blocks the
+// reader.
+func TestNoMessageIsTakenForAServerResponse(t *testing.T) {
+	t.Parallel()
 	for name, data := range map[string]string{"without data": "", "with data": "data"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := somebodysServer(t, 0)
-			b := dial(t, s.external(), publish.Options{})
-			all := speak(t, s.jetstream(), b, data)
+			s := natstest.NewServer(t, 0)
+			b := natstest.Dial(t, s.External(), conn.Options{})
+			all := speak(t, s.JetStream(), b, data)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			for name, read := range map[string]func(yield func(publish.Message) error) error{
 				"Range": func(yield func(publish.Message) error) error {
-					return b.Range(ctx, publish.JobsStream, 1, uint64(all), yield)
+					return b.Range(ctx, conn.JobsStream, 1, uint64(all), yield)
 				},
 				"Range behind the end": func(yield func(publish.Message) error) error {
-					return b.Range(ctx, publish.JobsStream, 1, uint64(all)+5, yield)
+					return b.Range(ctx, conn.JobsStream, 1, uint64(all)+5, yield)
 				},
-				"Headers": func(yield func(publish.Message) error) error { return b.Headers(ctx, publish.JobsStream, yield) },
+				"Headers": func(yield func(publish.Message) error) error { return headers(ctx, b, conn.JobsStream, yield) },
 				"Messages": func(yield func(publish.Message) error) error {
 					for m, err := range b.Messages(ctx, publish.Watch{}) {
 						if err != nil {
@@ -114,24 +103,25 @@ func TestNoMessageIsTakenForTheServersWord(t *testing.T) {
 				}
 				events += len(batch)
 			}
-			if events != len(words) || ctx.Err() != nil {
-				t.Errorf("Briefs gave %d events, %v, want %d", events, ctx.Err(), len(words))
+			if events != len(natstest.ServersWords) || ctx.Err() != nil {
+				t.Errorf("Briefs gave %d events, %v, want %d", events, ctx.Err(), len(natstest.ServersWords))
 			}
 		})
 	}
 }
 
-// What stands alone in a stream is there, too: a sealer asks for single sequences.
-func TestASingleMessageIsTakenForWhatItIs(t *testing.T) {
-	s := somebodysServer(t, 0)
-	b := dial(t, s.external(), publish.Options{})
-	for i, header := range words {
-		if _, err := s.jetstream().PublishMsg(t.Context(), &nats.Msg{Subject: "jobs.demo.1.word", Header: header}); err != nil {
+// A message is read if it is requested alone, too: sealing requests single sequences.
+func TestSingleMessageIsReadUnchanged(t *testing.T) {
+	t.Parallel()
+	s := natstest.NewServer(t, 0)
+	b := natstest.Dial(t, s.External(), conn.Options{})
+	for i, header := range natstest.ServersWords {
+		if _, err := s.JetStream().PublishMsg(t.Context(), &nats.Msg{Subject: "jobs.demo.1.word", Header: header}); err != nil {
 			t.Fatal(err)
 		}
 		var got []publish.Message
 		seq := uint64(i + 1)
-		if err := b.Range(t.Context(), publish.JobsStream, seq, seq, func(m publish.Message) error { got = append(got, m); return nil }); err != nil {
+		if err := b.Range(t.Context(), conn.JobsStream, seq, seq, func(m publish.Message) error { got = append(got, m); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		if len(got) != 1 || got[0].Sequence != seq || fmt.Sprint(got[0].Header["Status"]) != fmt.Sprint(header["Status"]) || got[0].Time.IsZero() {
@@ -140,10 +130,11 @@ func TestASingleMessageIsTakenForWhatItIs(t *testing.T) {
 	}
 }
 
-// A message by which the library believes that it has asked for enough holds nothing up.
-func TestNoMessageKeepsTheRestFromBeingAskedFor(t *testing.T) {
-	s := somebodysServer(t, 0)
-	b := dial(t, s.external(), publish.Options{})
+// The headers of the first message make the client library believe that it has requested enough.
+func TestNoMessageStopsFurtherRequests(t *testing.T) {
+	t.Parallel()
+	s := natstest.NewServer(t, 0)
+	b := natstest.Dial(t, s.External(), conn.Options{})
 	header := nats.Header{"Status": {"408"}, "Nats-Pending-Messages": {"-1000000"}, "Nats-Pending-Bytes": {"0"}}
 	const all = 3 * jetstream.DefaultMaxMessages
 	for i := range all {
@@ -151,7 +142,7 @@ func TestNoMessageKeepsTheRestFromBeingAskedFor(t *testing.T) {
 		if i == 0 {
 			msg.Header = header
 		}
-		if _, err := s.jetstream().PublishMsg(t.Context(), msg); err != nil {
+		if _, err := s.JetStream().PublishMsg(t.Context(), msg); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,30 +13,18 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nkeys"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-// ownersKey is the key of a folder's owner.
-func ownersKey(t *testing.T, folder string) nkeys.KeyPair {
-	t.Helper()
-	seed, err := os.ReadFile(filepath.Join(folder, "owner.nk"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	owner, err := nkeys.FromSeed(seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return owner
-}
-
 // owned opens a stream as the folder's owner does.
-func owned(t *testing.T, s *publish.Server, folder, name string) jetstream.Stream {
+func owned(t *testing.T, s *natsserver.Server, folder, name string) jetstream.Stream {
 	t.Helper()
-	owner := ownersKey(t, folder)
+	owner := natstest.OwnersKey(t, folder)
 	public, err := owner.PublicKey()
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +45,7 @@ func owned(t *testing.T, s *publish.Server, folder, name string) jetstream.Strea
 	return stream
 }
 
-// spelled is a message with its headers, wherever they are, in a comparable form.
+// spelled returns a message in a comparable form, from either form of its headers.
 func spelled(m publish.Message) string {
 	header := m.Header
 	if m.Lines != nil {
@@ -69,12 +57,12 @@ func spelled(m publish.Message) string {
 	return fmt.Sprint(m.Sequence, m.Subject, m.Time.UnixNano(), header, string(m.Data))
 }
 
-type reader func(ctx context.Context, stream string, from, to uint64, yield func(publish.Message) error) error
+type readFunc func(ctx context.Context, stream string, from, to uint64, yield func(publish.Message) error) error
 
-// gather returns what a reader gives, and how much of it was read from files.
-func gather(t *testing.T, read reader, from, to uint64) (all []string, files int) {
+// gather returns the messages of a read, and how many of them came from files.
+func gather(t *testing.T, read readFunc, from, to uint64) (all []string, files int) {
 	t.Helper()
-	err := read(t.Context(), publish.JobsStream, from, to, func(m publish.Message) error {
+	err := read(t.Context(), conn.JobsStream, from, to, func(m publish.Message) error {
 		all = append(all, spelled(m))
 		if m.Lines != nil {
 			files++
@@ -87,23 +75,24 @@ func gather(t *testing.T, read reader, from, to uint64) (all []string, files int
 	return all, files
 }
 
-func TestLinesGivesWhatRangeGives(t *testing.T) {
+func TestLinesEqualsRange(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
-	s := start(t, folder)
-	b := open(t, s)
+	s := natstest.Start(t, folder)
+	b := natstest.Open(t, s)
 	for i := range 40 {
-		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+		natstest.Store(t, b, natstest.Event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 	}
-	big := event(job.Finished, "big", "COMPLETED") // wider than the window that files are read by
+	big := natstest.Event(job.Finished, "big", "COMPLETED") // larger than the window by which files are read
 	big.Data = bytes.Repeat([]byte(" "), 900<<10)
-	store(t, b, big)
-	store(t, b, big2(big))
+	natstest.Store(t, b, big)
+	natstest.Store(t, b, big2(big))
 	for i := range 3 { // no headers
 		if err := b.PublishRaw(t.Context(), fmt.Sprintf("jobs.demo.raw%d.finished", i), fmt.Append(nil, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	stream := owned(t, s, folder, publish.JobsStream)
+	stream := owned(t, s, folder, conn.JobsStream)
 	for _, err := range []error{
 		stream.Purge(t.Context(), jetstream.WithPurgeSequence(4)),
 		stream.DeleteMsg(t.Context(), 7), stream.DeleteMsg(t.Context(), 8), stream.SecureDeleteMsg(t.Context(), 20),
@@ -112,14 +101,14 @@ func TestLinesGivesWhatRangeGives(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	other, err := publish.Attach(t.Context(), folder, publish.Options{})
+	other, err := publish.Attach(t.Context(), folder, conn.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = other.Close(context.Background()) }()
 	for _, r := range [][2]uint64{{1, 100}, {1, 3}, {4, 4}, {7, 8}, {6, 9}, {20, 20}, {19, 45}, {42, 42}, {44, 45}, {46, 50}, {5, 4}} {
 		want, _ := gather(t, b.Range, r[0], r[1])
-		for name, bus := range map[string]*publish.Bus{"inside": b, "from another process": other} {
+		for name, bus := range map[string]*publish.Store{"inside": b, "from another process": other} {
 			got, files := gather(t, bus.Lines, r[0], r[1])
 			if strings.Join(got, "\n") != strings.Join(want, "\n") {
 				t.Errorf("%s: Lines(%d, %d) = %.2000q, want %.2000q", name, r[0], r[1], got, want)
@@ -131,29 +120,31 @@ func TestLinesGivesWhatRangeGives(t *testing.T) {
 	}
 }
 
-// big2 is another event as large as e, for the window to end within it.
+// big2 returns another event as large as e, so that the window ends within it.
 func big2(e job.Event) job.Event {
 	e.Job.ID = "big2"
 	return e
 }
 
-// A sealer reads on where it ended, while others write.
-func TestLinesGoesOnWhereItEnded(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+// Sealing continues to read where it ended, while other processes write.
+func TestLinesContinuesDuringWrites(t *testing.T) {
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	for i := range uint64(30) {
-		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+		natstest.Store(t, b, natstest.Event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 		if got, files := gather(t, b.Lines, i+1, i+1); len(got) != 1 || files != 1 || !strings.HasPrefix(got[0], fmt.Sprint(i+1, "jobs.demo.")) {
 			t.Fatalf("Lines(%d) = %q, %d from files, want that message from a file", i+1, got, files)
 		}
 	}
 }
 
-// What is damaged in a file under a server that runs is the server's to give.
-func TestLinesLeavesDamageToTheServer(t *testing.T) {
+// If a file is damaged under a running server, Lines gives the records that the server has.
+func TestLinesReadsDamagedRecordsFromTheServer(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
-	b := open(t, start(t, folder))
+	b := natstest.Open(t, natstest.Start(t, folder))
 	for i := range 9 {
-		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+		natstest.Store(t, b, natstest.Event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 	}
 	want, _ := gather(t, b.Range, 1, 9)
 	path := filepath.Join(folder, "jetstream", "RECEIVER", "streams", "JOBS", "msgs", "1.blk")
@@ -183,13 +174,14 @@ func TestLinesLeavesDamageToTheServer(t *testing.T) {
 	}
 }
 
-// A message appended to a file under a sequence that is taken does not hide behind the
-// first: who reads is shown both.
-func TestLinesShowsASecondMessageOfOneSequence(t *testing.T) {
+// A message that is appended to a file under a used sequence does not hide behind the first one:
+// Lines gives both.
+func TestLinesGivesBothMessagesOfOneSequence(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
-	b := open(t, start(t, folder))
+	b := natstest.Open(t, natstest.Start(t, folder))
 	for i := range 3 {
-		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+		natstest.Store(t, b, natstest.Event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 	}
 	path := filepath.Join(folder, "jetstream", "RECEIVER", "streams", "JOBS", "msgs", "1.blk")
 	whole, err := os.ReadFile(path)
@@ -201,7 +193,7 @@ func TestLinesShowsASecondMessageOfOneSequence(t *testing.T) {
 		t.Fatal(err)
 	}
 	var order []uint64
-	if err := b.Lines(t.Context(), publish.JobsStream, 1, 9, func(m publish.Message) error { order = append(order, m.Sequence); return nil }); err != nil {
+	if err := b.Lines(t.Context(), conn.JobsStream, 1, 9, func(m publish.Message) error { order = append(order, m.Sequence); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(order) != "[1 2 3 2 3]" {
@@ -210,17 +202,18 @@ func TestLinesShowsASecondMessageOfOneSequence(t *testing.T) {
 }
 
 func TestLinesEndsWithItsReaderAndItsContext(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	for i := range 3 {
-		store(t, b, event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+		natstest.Store(t, b, natstest.Event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 	}
 	enough := errors.New("enough")
-	if err := b.Lines(t.Context(), publish.JobsStream, 1, 3, func(publish.Message) error { return enough }); !errors.Is(err, enough) {
+	if err := b.Lines(t.Context(), conn.JobsStream, 1, 3, func(publish.Message) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("Lines = %v, want the reader's error", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), -time.Second)
 	defer cancel()
-	if err := b.Lines(ctx, publish.JobsStream, 1, 3, func(publish.Message) error { return nil }); err == nil {
+	if err := b.Lines(ctx, conn.JobsStream, 1, 3, func(publish.Message) error { return nil }); err == nil {
 		t.Error("Lines after the end of its context = nil, want an error")
 	}
 }

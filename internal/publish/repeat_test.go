@@ -7,19 +7,21 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
-	"receiver/internal/publish"
+	"receiver/internal/natsserver"
+	"receiver/internal/natstest"
 )
 
-// A batch may hold nothing but duplicates: a platform that missed our answer repeats what
-// it has, all at once.
-func TestABatchOfDuplicatesOnly(t *testing.T) {
-	s, err := publish.Start(publish.Embedded{Folder: t.TempDir(), SyncAlways: true, Log: zerolog.Nop()})
+// A batch may contain only duplicates: a platform that received no answer repeats all its callbacks
+// at once.
+func TestBatchOfDuplicatesOnly(t *testing.T) {
+	t.Parallel()
+	s, err := natsserver.Start(natsserver.Embedded{Folder: t.TempDir(), SyncAlways: true, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	b := open(t, s)
-	there, err := b.Publish(t.Context(), event(job.Finished, "there", "COMPLETED"))
+	b := natstest.Open(t, s)
+	there, err := b.Publish(t.Context(), natstest.Event(job.Finished, "there", "COMPLETED"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +29,7 @@ func TestABatchOfDuplicatesOnly(t *testing.T) {
 	for range 64 {
 		wg.Go(func() {
 			for range 10 {
-				got, err := b.Publish(t.Context(), event(job.Finished, "there", "COMPLETED"))
+				got, err := b.Publish(t.Context(), natstest.Event(job.Finished, "there", "COMPLETED"))
 				if err != nil || !got.Existed || got.Sequence != there.Sequence {
 					t.Errorf("a repeat: existed=%v seq=%d err=%v, want sequence %d", got.Existed, got.Sequence, err, there.Sequence)
 				}

@@ -5,10 +5,12 @@ import (
 	"testing"
 
 	"receiver/internal/job"
+	"receiver/internal/natstest"
 )
 
 func TestSnapshot(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	if data, err := b.Snapshot(t.Context()); data != nil || err != nil {
 		t.Errorf("Snapshot before the first = %d bytes, %v", len(data), err)
 	}
@@ -23,13 +25,14 @@ func TestSnapshot(t *testing.T) {
 }
 
 func TestIdentity(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	empty, first, last, err := b.Identity(t.Context())
 	if err != nil || first > last+1 || last != 0 {
 		t.Fatalf("Identity = %q, %d, %d, %v, want an empty stream", empty, first, last, err)
 	}
 	for _, id := range []string{"1", "2"} {
-		if _, err := b.Publish(t.Context(), event(job.Submitted, id, "CREATED")); err != nil {
+		if _, err := b.Publish(t.Context(), natstest.Event(job.Submitted, id, "CREATED")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -37,7 +40,7 @@ func TestIdentity(t *testing.T) {
 	if err != nil || name != empty || first != 1 || last != 2 {
 		t.Errorf("Identity = %q, %d, %d, %v, want %q, 1, 2", name, first, last, err, empty)
 	}
-	other, _, _, err := open(t, start(t, t.TempDir())).Identity(t.Context())
+	other, _, _, err := natstest.Open(t, natstest.Start(t, t.TempDir())).Identity(t.Context())
 	if err != nil || other == name {
 		t.Errorf("Identity of another stream = %q, %v, want another", other, err)
 	}

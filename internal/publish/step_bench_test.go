@@ -9,11 +9,14 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-// BenchmarkStep is what each kind of callback asks of the store, from 64 callers, under
-// both settings of nats.sync, gathered as the receiver does it.
+// BenchmarkStep measures the writes that each kind of callback makes, from 64 callers, under both
+// settings of nats.sync, with group commit as the receiver configures it.
 func BenchmarkStep(b *testing.B) {
 	for _, always := range []bool{true, false} {
 		for _, step := range []string{"event", "duplicate", "attempt"} {
@@ -35,34 +38,34 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
-func stepBus(b *testing.B, always bool) *publish.Bus {
+func stepBus(b *testing.B, always bool) *publish.Store {
 	b.Helper()
-	s, err := publish.Start(publish.Embedded{Folder: b.TempDir(), SyncAlways: always, Log: zerolog.Nop()})
+	s, err := natsserver.Start(natsserver.Embedded{Folder: b.TempDir(), SyncAlways: always, Log: zerolog.Nop()})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(s.Stop)
-	bus, err := s.Open(b.Context(), publish.Options{OneByOne: !always, Log: zerolog.Nop()})
+	bus, err := publish.Open(b.Context(), s, conn.Options{OneByOne: !always, Log: zerolog.Nop()})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = bus.Close(context.Background()) })
-	if _, err := bus.Publish(b.Context(), event(job.Finished, "0", "COMPLETED")); err != nil {
+	if _, err := bus.Publish(b.Context(), natstest.Event(job.Finished, "0", "COMPLETED")); err != nil {
 		b.Fatal(err)
 	}
 	return bus
 }
 
-func takeStep(ctx context.Context, bus *publish.Bus, step string, n int64) error {
+func takeStep(ctx context.Context, bus *publish.Store, step string, n int64) error {
 	switch step {
 	case "event":
-		_, err := bus.Publish(ctx, event(job.Finished, fmt.Sprint(n), "COMPLETED"))
+		_, err := bus.Publish(ctx, natstest.Event(job.Finished, fmt.Sprint(n), "COMPLETED"))
 		return err
 	case "duplicate":
-		_, err := bus.Publish(ctx, event(job.Finished, "0", "COMPLETED"))
+		_, err := bus.Publish(ctx, natstest.Event(job.Finished, "0", "COMPLETED"))
 		return err
 	}
-	e := event(job.Finished, "0", "COMPLETED")
+	e := natstest.Event(job.Finished, "0", "COMPLETED")
 	return bus.Record(ctx, job.Attempt{
 		Source: e.Source, Verdict: job.Duplicate, Receipt: job.Receipt{Received: e.Time}, Body: e.Data, Size: int64(len(e.Data)), SHA256: job.BodySHA256(e.Data),
 	})

@@ -4,65 +4,31 @@ import (
 	"context"
 	"testing"
 
-	"github.com/nats-io/nats.go"
-
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-// storeAsBefore stores an unrecognised body on the one subject that earlier versions had for
-// all of a source.
-func storeAsBefore(t *testing.T, b *publish.Bus, e job.Event) {
-	t.Helper()
-	msg := &nats.Msg{Subject: "jobs.demo.unrecognised", Header: nats.Header(e.Header().Map()), Data: e.Data}
-	msg.Header.Set(nats.MsgIdHdr, e.Source+"."+e.ID())
-	if _, err := publish.JetStream(b).PublishMsg(t.Context(), msg); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// replayed are unrecognised bodies in the order in which they come, again and again, and the
-// sequence that each has for good.
-func replayed() (events []job.Event, want []uint64) {
-	elsewhere, otherKey := unrecognised("x"), unrecognised("x")
-	elsewhere.Source = "eu10"
-	otherKey.Receipt.Key, otherKey.Receipt.Fingerprint, otherKey.Receipt.Signature = "second", "sha256:2", "sha256=def"
-	return []job.Event{unrecognised("x"), unrecognised("y"), unrecognised("x"), elsewhere, otherKey, unrecognised("")}, []uint64{1, 2, 1, 3, 1, 4}
-}
-
-// An unrecognised body is one event at its source, however long after it is sent again, by
-// whatever key, and whatever was restarted meanwhile.
-func TestAnUnrecognisedBodyIsOneEventForGood(t *testing.T) {
+// An unrecognised body is one event of its source, however late it is sent again, by whichever key,
+// and after any restart.
+func TestUnrecognisedBodyIsOneEvent(t *testing.T) {
 	t.Parallel()
-	check := func(t *testing.T, b *publish.Bus, again bool) {
-		t.Helper()
-		events, want := replayed()
-		known := map[uint64]bool{}
-		for i, e := range events {
-			got := store(t, b, e)
-			if got.Sequence != want[i] || got.Existed != (again || known[want[i]]) || got.ID() != e.ID() || got.Subject() != e.Subject() {
-				t.Errorf("body %d, again=%v: existed=%v seq=%d %s, want sequence %d of %s", i, again, got.Existed, got.Sequence, got.Subject(), want[i], e.Subject())
-			}
-			known[want[i]] = true
-		}
-		if n := count(t, b, publish.JobsStream); n != 4 {
-			t.Errorf("again=%v: JOBS holds %d events, want 4", again, n)
-		}
-	}
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
 		folder := t.TempDir()
 		for _, again := range []bool{false, true} {
-			s, err := publish.Start(embedded(folder))
+			s, err := natsserver.Start(natstest.Embedded(folder))
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(s.Stop)
-			b := open(t, s)
-			if again { // a server that starts knows the ids of the last two minutes
-				forgetIDs(t, publish.JetStream(b), publish.JobsStream)
+			b := natstest.Open(t, s)
+			if again { // a server that starts reads the ids of the last two minutes
+				natstest.ForgetIDs(t, b.JetStream(), conn.JobsStream)
 			}
-			check(t, b, again)
+			natstest.Replay(t, b, again)
 			if err := b.Close(context.Background()); err != nil {
 				t.Fatal(err)
 			}
@@ -71,47 +37,30 @@ func TestAnUnrecognisedBodyIsOneEventForGood(t *testing.T) {
 	})
 	t.Run("external", func(t *testing.T) {
 		t.Parallel()
-		s := somebodysServer(t, 0)
-		check(t, dial(t, s.external(), publish.Options{}), false)
-		s.forget(publish.JobsStream)
-		check(t, dial(t, s.external(), publish.Options{}), true) // another receiver
-		s.stop()
-		s.start()
-		s.forget(publish.JobsStream)
-		check(t, dial(t, s.external(), publish.Options{}), true)
-	})
-	t.Run("at an edge's hub", func(t *testing.T) {
-		t.Parallel()
-		hub, b := newHub(t)
-		for round, name := range []string{"rim-1", "rim-2"} {
-			r := newRim(t, name, hub.leaves())
-			check(t, r.Bus, false)
-			r.forward()
-			r.drained()
-			if n := hub.holds(publish.JobsStream, "jobs.*.*.unrecognised"); n != 4 {
-				t.Errorf("after %s the hub holds %d events, want 4", name, n)
-			}
-			if n := hub.holds(publish.AttemptsStream, "attempts.*.duplicate"); n != round*4 {
-				t.Errorf("after %s the hub holds %d duplicates, want %d", name, n, round*4)
-			}
-			hub.forget(publish.JobsStream)
-		}
-		check(t, b, true) // a receiver at the hub
+		s := natstest.NewServer(t, 0)
+		natstest.Replay(t, natstest.Dial(t, s.External(), conn.Options{}), false)
+		s.Forget(conn.JobsStream)
+		natstest.Replay(t, natstest.Dial(t, s.External(), conn.Options{}), true) // another receiver
+		s.Stop()
+		s.Start()
+		s.Forget(conn.JobsStream)
+		natstest.Replay(t, natstest.Dial(t, s.External(), conn.Options{}), true)
 	})
 }
 
-// What earlier versions stored of unrecognised bodies stays readable, and makes one event more.
-func TestAnUnrecognisedBodyOfAnEarlierVersion(t *testing.T) {
+// Unrecognised bodies that earlier versions stored stay readable. A repeat of one creates one more
+// event.
+func TestUnrecognisedBodyOfAnEarlierVersion(t *testing.T) {
 	t.Parallel()
-	b := open(t, start(t, t.TempDir()))
-	storeAsBefore(t, b, unrecognised("x"))
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
+	natstest.StoreAsBefore(t, b, natstest.Unrecognised("x"))
 	for range 3 {
-		if got := store(t, b, unrecognised("x")); got.Sequence != 2 {
+		if got := natstest.Store(t, b, natstest.Unrecognised("x")); got.Sequence != 2 {
 			t.Errorf("sent again it has sequence %d, want 2", got.Sequence)
 		}
 	}
 	var ids []string
-	for m, err := range b.Messages(t.Context(), publish.Watch{Stream: publish.JobsStream}) {
+	for m, err := range b.Messages(t.Context(), publish.Watch{Stream: conn.JobsStream}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,16 +75,16 @@ func TestAnUnrecognisedBodyOfAnEarlierVersion(t *testing.T) {
 	}
 }
 
-// A job that is called as the digest of an unrecognised body has nothing to do with it.
-func TestAJobOfADigestsName(t *testing.T) {
+// A job whose id equals the digest of an unrecognised body does not share its events.
+func TestJobNamedLikeADigestIsSeparate(t *testing.T) {
 	t.Parallel()
-	b := open(t, start(t, t.TempDir()))
-	store(t, b, unrecognised("x"))
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
+	natstest.Store(t, b, natstest.Unrecognised("x"))
 	digest := job.BodySHA256([]byte("x"))
 	if got, err := b.Job(t.Context(), "demo", digest); err != nil || len(got) != 0 {
 		t.Errorf("Job = %v, %v, want nothing", got, err)
 	}
-	store(t, b, event(job.Finished, digest, "COMPLETED"))
+	natstest.Store(t, b, natstest.Event(job.Finished, digest, "COMPLETED"))
 	if got, err := b.Job(t.Context(), "demo", digest); err != nil || len(got) != 1 || got[0].Kind != job.Finished {
 		t.Errorf("Job = %v, %v, want its end alone", got, err)
 	}

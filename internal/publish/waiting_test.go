@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 )
 
-// heap is what lives on the heap, in bytes.
+// heap returns the bytes in use on the heap.
 func heap() int64 {
-	for range 3 { // what finalizers and pools hold goes with the next ones
+	for range 3 { // finalizers and pools free their memory in later rounds
 		runtime.GC()
 	}
 	var m runtime.MemStats
@@ -23,29 +25,28 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// What fails while there is no server leaves nothing in memory: the client library keeps
-// requests that it could not send until the connection is lost once more, and messages for a
-// minute.
-func TestAnOutageLeavesNothingInMemory(t *testing.T) {
-	s := somebodysServer(t, 0)
-	b := dial(t, s.external(), publish.Options{Timeout: time.Second})
-	store(t, b, event(job.Finished, "1", "COMPLETED"))
-	s.stop()
-	eventually(t, "the connection to be lost", func() bool { return b.Ready(t.Context()) != nil })
+// Calls that fail during an outage leave nothing in memory. The client library keeps requests that
+// it could not send until the connection is lost once more, and messages for a minute.
+func TestOutageLeavesNothingInMemory(t *testing.T) {
+	s := natstest.NewServer(t, 0)
+	b := natstest.Dial(t, s.External(), conn.Options{Timeout: time.Second})
+	natstest.Store(t, b, natstest.Event(job.Finished, "1", "COMPLETED"))
+	s.Stop()
+	natstest.Eventually(t, "the connection to be lost", func() bool { return b.Ready(t.Context()) != nil })
 	const times = 3000
 	body := make([]byte, 4<<10)
 	for what, try := range map[string]func(ctx context.Context, i int) error{
 		"Publish": func(ctx context.Context, i int) error {
-			e := event(job.Finished, fmt.Sprint("a", i), "COMPLETED")
+			e := natstest.Event(job.Finished, fmt.Sprint("a", i), "COMPLETED")
 			e.Data = append(e.Data, body...)
 			_, err := b.Publish(ctx, e)
 			return err
 		},
 		"Publish of progress": func(ctx context.Context, i int) error {
-			_, err := b.Publish(ctx, event(job.Progress, fmt.Sprint("b", i), "RUNNING"))
+			_, err := b.Publish(ctx, natstest.Event(job.Progress, fmt.Sprint("b", i), "RUNNING"))
 			return err
 		},
-		"Record": func(ctx context.Context, _ int) error { return b.Record(ctx, attempt("mismatch")) },
+		"Record": func(ctx context.Context, _ int) error { return b.Record(ctx, natstest.Attempt("mismatch")) },
 		"Job":    func(ctx context.Context, i int) error { _, err := b.Job(ctx, "demo", fmt.Sprint(i)); return err },
 		"Submission": func(ctx context.Context, i int) error {
 			_, _, err := b.Submission(ctx, "demo", fmt.Sprint(i))
@@ -69,31 +70,31 @@ func TestAnOutageLeavesNothingInMemory(t *testing.T) {
 	}
 }
 
-// A server that does not answer makes callbacks wait. No more than the bound do; the others
-// are refused at once.
+// A server that does not answer makes callbacks wait. At most MaxWaiting calls wait; the others are
+// refused at once.
 func TestWaitingForASilentServerIsBounded(t *testing.T) {
 	t.Parallel()
 	const most, calls = 50, 300
 	for _, row := range []struct {
 		name string
-		call func(b *publish.Bus, i int) error
+		call func(b *publish.Store, i int) error
 	}{
-		{"events", func(b *publish.Bus, i int) error {
-			_, err := b.Publish(t.Context(), event(job.Finished, fmt.Sprint(i), "COMPLETED"))
+		{"events", func(b *publish.Store, i int) error {
+			_, err := b.Publish(t.Context(), natstest.Event(job.Finished, fmt.Sprint(i), "COMPLETED"))
 			return err
 		}},
-		{"progress", func(b *publish.Bus, i int) error {
-			_, err := b.Publish(t.Context(), event(job.Progress, fmt.Sprint(i), "RUNNING"))
+		{"progress", func(b *publish.Store, i int) error {
+			_, err := b.Publish(t.Context(), natstest.Event(job.Progress, fmt.Sprint(i), "RUNNING"))
 			return err
 		}},
-		{"repeats", func(b *publish.Bus, _ int) error { return b.Record(t.Context(), attempt("duplicate")) }},
+		{"repeats", func(b *publish.Store, _ int) error { return b.Record(t.Context(), natstest.Attempt("duplicate")) }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			s := somebodysServer(t, 0)
-			w := newWall(t, s.ns.Addr().String())
-			b := dial(t, publish.External{URLs: []string{w.url()}}, publish.Options{Timeout: 2 * time.Second, MaxWaiting: most})
-			store(t, b, event(job.Finished, "first", "COMPLETED"))
-			w.close()
+			s := natstest.NewServer(t, 0)
+			w := natstest.NewWall(t, s.NATS.Addr().String())
+			b := natstest.Dial(t, conn.External{URLs: []string{w.URL()}}, conn.Options{Timeout: 2 * time.Second, MaxWaiting: most})
+			natstest.Store(t, b, natstest.Event(job.Finished, "first", "COMPLETED"))
+			w.Close()
 			var mu sync.Mutex
 			quick, slow := 0, 0
 			var wg sync.WaitGroup
@@ -103,7 +104,7 @@ func TestWaitingForASilentServerIsBounded(t *testing.T) {
 					err := row.call(b, i)
 					mu.Lock()
 					defer mu.Unlock()
-					if !errors.Is(err, publish.ErrUnavailable) {
+					if !errors.Is(err, conn.ErrUnavailable) {
 						t.Errorf("call %d = %v, want ErrUnavailable", i, err)
 					}
 					if time.Since(began) < time.Second {

@@ -8,17 +8,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
+	"receiver/internal/publish/conn"
+	"receiver/internal/publish/sender"
 )
 
-// PutWatch stores w, acknowledged, in the place of the watch of the same job with
-// w.Sequence; zero means that there must be none. It reports false, and stores nothing,
-// if another one is there. Its error is ErrUnavailable.
-func (b *Bus) PutWatch(ctx context.Context, w job.Watch) (bool, error) {
+// PutWatch stores w, acknowledged, and replaces the watch of the same job with the sequence
+// w.Sequence; zero means that there must be none. It reports false, and stores nothing, if another
+// one is there. The error is ErrUnavailable.
+func (b *Store) PutWatch(ctx context.Context, w job.Watch) (bool, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	msg := &message{subject: job.WatchSubject(w.Source, w.Job), data: w.Data()}
-	_, err := b.publish(ctx, msg, expect(w.Sequence))
-	if isTaken(err) {
+	_, err := b.sendAndWait(ctx, msg, expect(w.Sequence))
+	if sender.Taken(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -27,9 +29,9 @@ func (b *Bus) PutWatch(ctx context.Context, w job.Watch) (bool, error) {
 	return true, nil
 }
 
-// Watched returns the watch of a job, and whether there is one. Its error is
-// ErrUnavailable, unless what is there is none of ours.
-func (b *Bus) Watched(ctx context.Context, source, id string) (job.Watch, bool, error) {
+// Watched returns the watch of a job, and whether there is one. The error is ErrUnavailable, unless
+// the message there is no watch of this program.
+func (b *Store) Watched(ctx context.Context, source, id string) (job.Watch, bool, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	subject := job.WatchSubject(source, id)
@@ -38,12 +40,29 @@ func (b *Bus) Watched(ctx context.Context, source, id string) (job.Watch, bool, 
 		return job.Watch{}, false, nil
 	}
 	if err != nil {
-		return job.Watch{}, false, fmt.Errorf("%w: reading %s: %v", ErrUnavailable, subject, err)
+		return job.Watch{}, false, fmt.Errorf("%w: reading %s: %v", conn.ErrUnavailable, subject, err)
 	}
 	w, err := job.ParseWatch(raw.Subject, raw.Data)
 	if err != nil {
-		return job.Watch{}, false, fmt.Errorf("reading sequence %d of %s: %w", raw.Sequence, WatchStream, err)
+		return job.Watch{}, false, fmt.Errorf("reading sequence %d of %s: %w", raw.Sequence, conn.WatchStream, err)
 	}
 	w.Sequence = raw.Sequence
 	return w, true, nil
+}
+
+// Act records an action, acknowledged, and returns its sequence. Call it before the action, and do
+// nothing on an error: an action that is not recorded must not happen. If the stream has no leader
+// yet, as on a cluster that has just started, Act waits for one.
+func (b *Store) Act(ctx context.Context, a job.Action) (uint64, error) {
+	data, err := a.Data()
+	if err != nil {
+		return 0, err
+	}
+	ack, err := conn.Retry(ctx, b.opts, func(ctx context.Context) (*jetstream.PubAck, error) {
+		return b.sendAndWait(ctx, &message{subject: a.Subject(), data: data}, nil)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("recording the action %s: %w", a.What, err)
+	}
+	return ack.Sequence, nil
 }

@@ -9,11 +9,15 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/natstest"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
+	"receiver/internal/publish/durables"
 )
 
-func TestAWatchIsReplacedOnlyByWhoKnowsIt(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+func TestPutWatchReplacesOnlyTheKnownSequence(t *testing.T) {
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	w := job.Watch{Source: "demo", Job: "a.b", Since: time.Unix(1, 0).UTC(), Looks: 1}
 	var known uint64
 	for _, tt := range []struct {
@@ -46,8 +50,9 @@ func TestAWatchIsReplacedOnlyByWhoKnowsIt(t *testing.T) {
 	}
 }
 
-func TestAWatchIsHandedOutUntilItIsOver(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+func TestWatchIsHandedOutUntilItIsDone(t *testing.T) {
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	put(t, b, "1")
 	times := make(chan time.Time, 3)
 	stop := watch(t, b, func(context.Context, job.Watch) time.Duration {
@@ -57,7 +62,7 @@ func TestAWatchIsHandedOutUntilItIsOver(t *testing.T) {
 		}
 		return 0
 	})
-	eventually(t, "the watch to be removed", func() bool {
+	natstest.Eventually(t, "the watch to be removed", func() bool {
 		_, ok, err := b.Watched(t.Context(), "demo", "1")
 		return err == nil && !ok
 	})
@@ -72,8 +77,9 @@ func TestAWatchIsHandedOutUntilItIsOver(t *testing.T) {
 	}
 }
 
-func TestAReplacedWatchIsHandedOutInItsPlace(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+func TestReplacementOfAWatchIsHandedOut(t *testing.T) {
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	put(t, b, "1")
 	seen := make(chan job.Watch, 10)
 	watch(t, b, func(_ context.Context, w job.Watch) time.Duration {
@@ -93,9 +99,10 @@ func TestAReplacedWatchIsHandedOutInItsPlace(t *testing.T) {
 	}
 }
 
-func TestAWatchOfAReplicaThatStoppedGoesToAnother(t *testing.T) {
-	s := start(t, t.TempDir())
-	a, b := open(t, s), open(t, s)
+func TestWatchesOfAStoppedReplicaGoToAnother(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, t.TempDir())
+	a, b := natstest.Open(t, s), natstest.Open(t, s)
 	const watches = 20
 	for i := range watches {
 		put(t, a, fmt.Sprint(i))
@@ -116,18 +123,71 @@ func TestAWatchOfAReplicaThatStoppedGoesToAnother(t *testing.T) {
 		done[w.Job] = true
 		return 0
 	})
-	eventually(t, "the other replica to do all", func() bool {
+	natstest.Eventually(t, "the other replica to do all", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(done) == watches
 	})
 }
 
+// The server may still be writing the position of a consumer when the next use opens it, or makes
+// another in its place.
+func TestWatchesCanBeOpenedAtOnceAgain(t *testing.T) {
+	t.Parallel()
+	ours, theirs := natstest.Start(t, t.TempDir()), natstest.NewServer(t, 0)
+	js := theirs.JetStream()
+	for name, tt := range map[string]struct {
+		b     *publish.Store
+		after func() error
+	}{
+		"after they ended": {natstest.Open(t, ours), func() error { return nil }},
+		"after another client removed their consumer": {natstest.Dial(t, theirs.External(), conn.Options{}), func() error {
+			return js.DeleteConsumer(context.Background(), conn.WatchStream, durables.WatchConsumer)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const watches, rounds = 50, 300
+			for i := range watches {
+				put(t, tt.b, fmt.Sprint(i))
+			}
+			for range rounds {
+				ctx, cancel := context.WithCancel(t.Context())
+				handed, ended := make(chan bool, watches), make(chan error, 1)
+				go func() {
+					ended <- tt.b.Watches(ctx, 8, time.Second, func(context.Context, job.Watch) time.Duration {
+						select {
+						case handed <- true:
+						default:
+						}
+						return time.Millisecond
+					})
+				}()
+				for range watches / 2 {
+					select {
+					case <-handed:
+					case err := <-ended:
+						t.Fatalf("Watches = %v, and handed out nothing", err)
+					}
+				}
+				if err := tt.after(); err != nil {
+					t.Fatal(err)
+				}
+				cancel()
+				if err := <-ended; err == nil {
+					t.Error("Watches = nil, want the reason why it ended")
+				}
+			}
+		})
+	}
+}
+
 func TestReactGivesSubmissions(t *testing.T) {
-	b := open(t, start(t, t.TempDir()))
+	t.Parallel()
+	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
 	for _, e := range []job.Event{
-		event(job.Submitted, "1", "CREATED"), event(job.Progress, "1", "RUNNING"), event(job.Finished, "1", "COMPLETED"),
-		event(job.Overdue, "1", "RUNNING"), unrecognised("x"), event(job.Submitted, "2", "CREATED"),
+		natstest.Event(job.Submitted, "1", "CREATED"), natstest.Event(job.Progress, "1", "RUNNING"), natstest.Event(job.Finished, "1", "COMPLETED"),
+		natstest.Event(job.Overdue, "1", "RUNNING"), natstest.Unrecognised("x"), natstest.Event(job.Submitted, "2", "CREATED"),
 	} {
 		e.Receipt = &job.Receipt{Received: time.Now()}
 		if _, err := b.Publish(t.Context(), e); err != nil {
@@ -163,15 +223,15 @@ func TestReactGivesSubmissions(t *testing.T) {
 	}
 }
 
-func put(t *testing.T, b *publish.Bus, id string) {
+func put(t *testing.T, b *publish.Store, id string) {
 	t.Helper()
 	if ok, err := b.PutWatch(t.Context(), job.Watch{Source: "demo", Job: id}); !ok || err != nil {
 		t.Fatalf("PutWatch(%s) = %v, %v", id, ok, err)
 	}
 }
 
-// watch does watches until the returned func is called.
-func watch(t *testing.T, b *publish.Bus, do func(context.Context, job.Watch) time.Duration) (stop func()) {
+// watch hands out watches to do until the returned func is called.
+func watch(t *testing.T, b *publish.Store, do func(context.Context, job.Watch) time.Duration) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -184,17 +244,4 @@ func watch(t *testing.T, b *publish.Bus, do func(context.Context, job.Watch) tim
 	})
 	t.Cleanup(stop)
 	return stop
-}
-
-// eventually waits until the condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	for !holds() {
-		select {
-		case <-deadline:
-			t.Fatalf("waited for %s in vain", what)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
 }

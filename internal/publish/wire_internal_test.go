@@ -1,84 +1,96 @@
 package publish
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
+	"receiver/internal/natsserver/wire"
+	"receiver/internal/publish/conn"
+	"receiver/internal/publish/sender"
 )
 
-// toServer returns a wire to a real server, a bus to it, and what cuts the wire's link.
-func toServer(t *testing.T) (w *wire, b *Bus, cut func()) {
+// toServer returns a wire to a real server, a store on it, and a function that cuts the link.
+func toServer(t *testing.T) (w *wire.Conn, b *Store, cut func()) {
 	t.Helper()
-	s, err := Start(Embedded{Folder: t.TempDir(), Log: zerolog.Nop()})
+	s, err := natsserver.Start(natsserver.Embedded{Folder: t.TempDir(), Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	b, err = s.Open(t.Context(), Options{})
+	b, err = Open(t.Context(), s, conn.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Close(context.WithoutCancel(t.Context())) })
 	var conn net.Conn
-	w = newWire(func() (net.Conn, error) {
+	w = wire.New(func() (net.Conn, error) {
 		var err error
 		conn, err = s.InProcessConn()
 		return conn, err
-	}, s.owner, 100)
-	t.Cleanup(w.close)
+	}, ownersKey(t, b), 100)
+	t.Cleanup(w.Close)
 	return w, b, func() { _ = conn.Close() }
 }
 
-// request sends a message and waits for its answer.
-func request(ctx context.Context, w *wire, msg *message, more ...header) ([]byte, error) {
-	waiting, token, err := w.send(ctx, msg, true, more)
+// ownersKey returns the key of the server of b.
+func ownersKey(t *testing.T, b *Store) nkeys.KeyPair {
+	t.Helper()
+	seed, err := os.ReadFile(filepath.Join(b.folder, "owner.nk"))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		t.Fatal(err)
 	}
-	return w.wait(ctx, waiting, token)
+	owner, err := nkeys.FromSeed(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return owner
+}
+
+// request sends a message and waits for its acknowledgement.
+func request(ctx context.Context, w *wire.Conn, msg *message, more job.Header) (*jetstream.PubAck, error) {
+	return (&Store{wire: w}).sendAndWait(ctx, msg, more)
 }
 
 func sent(id string, data string) *message {
 	return &message{"jobs.demo." + id + ".finished", job.Header(nil).Set("ce-id", id).Set("two", "a").Set("two", "b"), []byte(data)}
 }
 
-func TestAWireStoresOnItsCondition(t *testing.T) {
+func TestWireStoresOnItsCondition(t *testing.T) {
+	t.Parallel()
 	w, b, _ := toServer(t)
 	for _, tt := range []struct {
 		name  string
 		msg   *message
-		more  []header
+		more  job.Header
 		seq   uint64
 		taken bool
 	}{
-		{name: "first", msg: sent("1", "body"), more: []header{expect(0)}, seq: 1},
-		{name: "taken", msg: sent("1", "other"), more: []header{expect(0)}, taken: true},
-		{name: "after the first", msg: sent("1", ""), more: []header{expect(1)}, seq: 2},
+		{name: "first", msg: sent("1", "body"), more: expect(0), seq: 1},
+		{name: "taken", msg: sent("1", "other"), more: expect(0), taken: true},
+		{name: "after the first", msg: sent("1", ""), more: expect(1), seq: 2},
 		{name: "without headers", msg: &message{subject: "jobs.demo.2.finished", data: []byte("x")}, seq: 3},
 		{name: "a value that spells the condition", msg: &message{"jobs.demo.1.finished", job.Header("x: " + strings.Repeat(jetstream.ExpectedLastSubjSeqHeader, 2) + "\r\n"), nil},
-			more: []header{expect(0)}, taken: true},
-		{name: "large", msg: sent("3", strings.Repeat("x", 1<<20)), more: []header{expect(0)}, seq: 4},
+			more: expect(0), taken: true},
+		{name: "large", msg: sent("3", strings.Repeat("x", 1<<20)), more: expect(0), seq: 4},
 	} {
-		answer, err := request(t.Context(), w, tt.msg, tt.more...)
-		if err != nil {
-			t.Fatalf("%s: request = %v", tt.name, err)
-		}
-		ack, err := readAck(answer)
-		if isTaken(err) != tt.taken || err == nil && ack.Sequence != tt.seq {
+		ack, err := request(t.Context(), w, tt.msg, tt.more)
+		if sender.Taken(err) != tt.taken || err == nil && ack.Sequence != tt.seq {
 			t.Errorf("%s: %+v, %v, want sequence %d, taken %v", tt.name, ack, err, tt.seq, tt.taken)
 		}
 		if tt.taken {
@@ -89,7 +101,7 @@ func TestAWireStoresOnItsCondition(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, added := range []string{jetstream.StreamHeader, jetstream.SubjectHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer} {
-			got.Header.Del(added) // by whoever reads
+			got.Header.Del(added) // the server adds these to an answer
 		}
 		want := with(tt.msg, tt.more).Header
 		if got.Subject != tt.msg.subject || !bytes.Equal(got.Data, tt.msg.data) || len(got.Header) != len(want) || len(want) > 0 && !reflect.DeepEqual(got.Header, want) {
@@ -98,27 +110,29 @@ func TestAWireStoresOnItsCondition(t *testing.T) {
 	}
 }
 
-func TestAWireRefusesWhatTheServerWouldHangUpOn(t *testing.T) {
+func TestWireStaysUsableAfterARefusal(t *testing.T) {
+	t.Parallel()
 	w, _, _ := toServer(t)
-	if _, err := request(t.Context(), w, sent("1", strings.Repeat("x", 9<<20))); !errors.Is(err, ErrUnavailable) {
+	if _, err := request(t.Context(), w, sent("1", strings.Repeat("x", 9<<20)), nil); !errors.Is(err, conn.ErrUnavailable) {
 		t.Errorf("over the server's limit: %v, want ErrUnavailable", err)
 	}
-	if _, err := request(t.Context(), w, &message{subject: "nobody.is.there", data: []byte("x")}); !errors.Is(err, ErrUnavailable) {
+	if _, err := request(t.Context(), w, &message{subject: "nobody.is.there", data: []byte("x")}, nil); !errors.Is(err, conn.ErrUnavailable) {
 		t.Errorf("a subject of no stream: %v, want ErrUnavailable", err)
 	}
-	if _, err := request(t.Context(), w, sent("1", "x")); err != nil {
+	if _, err := request(t.Context(), w, sent("1", "x"), nil); err != nil {
 		t.Errorf("after that: %v", err)
 	}
 }
 
-// What waits when the link is cut fails, and the next message makes a new link.
-func TestAWireIsMended(t *testing.T) {
+// Messages that wait when the link is cut fail. The next message opens a new link.
+func TestWireReconnects(t *testing.T) {
+	t.Parallel()
 	w, _, cut := toServer(t)
 	var wg sync.WaitGroup
 	for i := range 200 {
 		wg.Go(func() {
-			_, err := request(t.Context(), w, sent(fmt.Sprint(i), "x"))
-			if err != nil && !errors.Is(err, ErrUnavailable) {
+			_, err := request(t.Context(), w, sent(fmt.Sprint(i), "x"), nil)
+			if err != nil && !errors.Is(err, conn.ErrUnavailable) {
 				t.Errorf("request = %v, want nil or ErrUnavailable", err)
 			}
 			if i == 100 {
@@ -127,12 +141,12 @@ func TestAWireIsMended(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if err := w.settle(t.Context()); err != nil {
-		t.Errorf("settle = %v", err)
+	if err := w.Drain(t.Context()); err != nil {
+		t.Errorf("Drain = %v", err)
 	}
-	// The first may still be sent into the link that was cut.
+	// The first message may still use the link that was cut.
 	for n := 0; ; n++ {
-		_, err := request(t.Context(), w, sent("afterwards", "x"))
+		_, err := request(t.Context(), w, sent("afterwards", "x"), nil)
 		if err == nil {
 			break
 		}
@@ -140,132 +154,27 @@ func TestAWireIsMended(t *testing.T) {
 			t.Fatalf("after the cut: %v", err)
 		}
 	}
-	w.close()
-	if _, err := request(t.Context(), w, sent("closed", "x")); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("after close: %v, want ErrUnavailable", err)
+	w.Close()
+	if _, err := request(t.Context(), w, sent("closed", "x"), nil); !errors.Is(err, conn.ErrUnavailable) {
+		t.Errorf("after Close: %v, want ErrUnavailable", err)
 	}
 }
 
-// toNobody is a wire to a server that takes everything and answers nothing, or, once
-// something is published, what it says last.
-func toNobody(t *testing.T, most int, last string) *wire {
+// toSilentServer returns a wire to a server that reads everything and answers nothing.
+func toSilentServer(t *testing.T) *wire.Conn {
 	t.Helper()
 	owner, err := nkeys.CreateUser()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWire(func() (net.Conn, error) {
+	w := wire.New(func() (net.Conn, error) {
 		here, there := net.Pipe()
 		go func() {
 			fmt.Fprint(there, `INFO {"nonce":"n","max_payload":1000}`+"\r\n")
-			r := bufio.NewReader(there)
-			for {
-				line, err := r.ReadString('\n')
-				if err != nil {
-					return
-				}
-				if last != "" && strings.HasPrefix(line, "HPUB ") {
-					go func() { fmt.Fprint(there, last) }()
-				}
-			}
+			_, _ = io.Copy(io.Discard, there)
 		}()
 		return here, nil
-	}, owner, most)
-	t.Cleanup(w.close)
+	}, owner, maxPending)
+	t.Cleanup(w.Close)
 	return w
-}
-
-func TestAWireTakesNoMoreThanMayWait(t *testing.T) {
-	w := toNobody(t, 1, "")
-	ctx, giveUp := context.WithCancel(t.Context())
-	first := make(chan error, 1)
-	go func() {
-		_, err := request(ctx, w, sent("1", "x"))
-		first <- err
-	}()
-	waits := func(n int) {
-		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); ; <-time.After(time.Millisecond) {
-			w.mu.Lock()
-			got := len(w.pending)
-			w.mu.Unlock()
-			if got == n {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%d wait, want %d", got, n)
-			}
-		}
-	}
-	waits(1)
-	if _, err := request(t.Context(), w, sent("2", "x")); !errors.Is(err, errTooMany) || !errors.Is(err, ErrUnavailable) {
-		t.Errorf("a second one = %v, want errTooMany", err)
-	}
-	giveUp()
-	if err := <-first; !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.Canceled) {
-		t.Errorf("the first one = %v, want ErrUnavailable by its context", err)
-	}
-	waits(0)
-	if err := w.settle(t.Context()); err != nil {
-		t.Errorf("settle = %v with nobody waiting", err)
-	}
-}
-
-func TestAWireTellsWhyItWasCut(t *testing.T) {
-	const why = "-ERR 'Stale Connection'\r\n"
-	_, err := request(t.Context(), toNobody(t, 1, why), sent("1", "x"))
-	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, errCut) || !strings.Contains(err.Error(), "Stale Connection") {
-		t.Errorf("request = %v, want ErrUnavailable with what the server said", err)
-	}
-}
-
-func TestAWireToNobody(t *testing.T) {
-	owner, err := nkeys.CreateUser()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, says := range map[string]string{
-		"hangs up": "", "no INFO": "PING\r\n", "no nonce": "INFO {}\r\n", "no JSON": "INFO {\r\n", "no protocol": "HTTP/1.1 400 Bad Request\r\n",
-		"refuses": "-ERR 'Authorization Violation'\r\n",
-	} {
-		w := newWire(func() (net.Conn, error) {
-			here, there := net.Pipe()
-			go func() {
-				fmt.Fprint(there, says)
-				_ = there.Close()
-			}()
-			return here, nil
-		}, owner, 1)
-		if _, err := request(t.Context(), w, sent("1", "x")); !errors.Is(err, ErrUnavailable) {
-			t.Errorf("%s: request = %v, want ErrUnavailable", name, err)
-		}
-		w.close()
-	}
-	w := newWire(func() (net.Conn, error) { return nil, errors.New("down") }, owner, 1)
-	if _, err := request(t.Context(), w, sent("1", "x")); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("request = %v, want ErrUnavailable", err)
-	}
-}
-
-// FuzzLineReader holds that nothing a server could say brings a panic, or a message of
-// another size than it claims.
-func FuzzLineReader(f *testing.F) {
-	for _, s := range []string{
-		"MSG _INBOX.a.1 1 2\r\n{}\r\n", "HMSG _INBOX.a.1 1 reply 16 18\r\nNATS/1.0 503\r\n\r\n{}\r\n", "PING\r\nPONG\r\n+OK\r\n-ERR 'x'\r\n",
-		"INFO {\"nonce\":\"x\"}\r\n", "MSG a 1 -1\r\n", "HMSG a 1 9 3\r\n", "MSG a 1 99999999999\r\n", "MSG\r\n", "\r\n",
-	} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, says []byte) {
-		r := newLineReader(bytes.NewReader(says))
-		for {
-			in, err := r.next()
-			if err != nil {
-				return
-			}
-			if in.subject != nil && !bytes.Contains(says, append(append([]byte{}, in.header...), in.data...)) {
-				t.Errorf("made up %q and %q", in.header, in.data)
-			}
-		}
-	})
 }

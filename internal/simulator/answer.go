@@ -25,7 +25,7 @@ func send(w http.ResponseWriter, status int, contentType string, body []byte) {
 func (p *Platform) refuse(w http.ResponseWriter, status int, message string) {
 	fields := []field{{"requestId", rand.Text()}, {"message", message}}
 	if status >= 500 {
-		fields = append(fields, field{"providerMessage", "none: there is no provider behind the simulator"})
+		fields = append(fields, field{"providerMessage", "none: the simulator has no provider"})
 	}
 	p.write(w, status, p.object(fields))
 }
@@ -67,7 +67,7 @@ func (p *Platform) fault(w http.ResponseWriter, status int, f Faults) {
 		w.Header().Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	}
 	if !f.HTML {
-		p.refuse(w, status, "ordered by the simulator's dials")
+		p.refuse(w, status, "set by the simulator's dials")
 		return
 	}
 	text := http.StatusText(status)
@@ -79,7 +79,7 @@ func (p *Platform) fault(w http.ResponseWriter, status int, f Faults) {
 // drop ends the connection without an answer; net/http's server takes this panic for exactly that.
 func drop() { panic(http.ErrAbortHandler) }
 
-// pause lets a slow answer's time go by, and ends the connection when nobody waits for the answer any more.
+// pause lets a slow answer's time go by, and ends the connection when the caller has gone.
 func (p *Platform) pause(r *http.Request, d time.Duration) {
 	if d <= 0 {
 		return

@@ -96,7 +96,7 @@ func setMix(f *Faults, v string) error {
 func checkMix(mix []Faults) error {
 	for _, one := range mix {
 		if one.Mix != nil || one.Rate != 0 {
-			return errors.New("no mix inside a mix")
+			return errors.New("a mix cannot contain a mix")
 		}
 		if one.String() == "" {
 			return errors.New("an alternative without faults is written callback=once")

@@ -133,7 +133,7 @@ func TestTimesSendsAtOnce(t *testing.T) {
 	}
 }
 
-// What is sent in order stays in order: the second callback waits for the first one's answer.
+// Callbacks sent in order stay in order: the second callback waits for the first one's answer.
 func TestProgressAndConflictKeepTheirOrder(t *testing.T) {
 	for _, dials := range []string{"progress", "conflict"} {
 		r := start(t, simulator.Options{})

@@ -28,7 +28,8 @@ func (p *Platform) postUpload(w http.ResponseWriter, r *http.Request) {
 	p.create(w, r, o)
 }
 
-// readUpload reads the parts in any order. A metaData that comes after the file cannot name its format any more.
+// readUpload reads the parts in any order. A metaData that comes after the file cannot name its
+// format any more.
 func (o *order) readUpload(r *http.Request) error {
 	found := false
 	err := parts(r, func(part *multipart.Part) (err error) {
@@ -85,12 +86,12 @@ func (p *Platform) create(w http.ResponseWriter, r *http.Request, o order) {
 	p.write(w, http.StatusOK, p.object(p.created(j)))
 }
 
-// aim reads the callback address. A relative one is accepted as the contract has it, for formulas, and never
-// called: there are none here. OC: 3
+// aim reads the callback address. A relative one is accepted as the contract has it, for formulas,
+// and never called: there are none here. OC: 3
 func (o *order) aim() error {
 	u, err := url.Parse(o.callback)
 	if err != nil || u.IsAbs() && (u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return errors.New("the callback URL is no http or https URL")
+		return errors.New("the callback URL is not an http or https URL")
 	}
 	if u.IsAbs() {
 		o.target = u
@@ -127,7 +128,7 @@ func (p *Platform) postDownload(w http.ResponseWriter, r *http.Request) {
 		Limit                                             int
 	}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxMeta)).Decode(&ask); err != nil {
-		p.refuse(w, http.StatusBadRequest, "the request is no JSON object of a download: "+err.Error())
+		p.refuse(w, http.StatusBadRequest, "the request is not a JSON object of a download: "+err.Error())
 		return
 	}
 	format, ok := downloadFormats[ask.Format]

@@ -21,7 +21,7 @@ const (
 	stateQueued    = "queued" // given up until released
 )
 
-// delivery is one callback with all its attempts. What may change is guarded by Platform.mu.
+// delivery is one callback with all its attempts. Platform.mu guards the changing fields.
 type delivery struct {
 	id          string
 	job         *job
@@ -76,8 +76,8 @@ func (d *delivery) awaitTry(ctx context.Context) {
 	}
 }
 
-// deliver sends a callback until it is answered 2xx, at the spacing of the options, and queues it after the
-// last attempt. It does not even try what is not called any more. OC: (a) row 28, 6.4
+// deliver sends a callback until it is answered 2xx, at the spacing of the options, and queues it
+// after the last attempt. It does not try a stopped address. OC: (a) row 28, 6.4
 func (p *Platform) deliver(ctx context.Context, d *delivery, wait time.Duration) {
 	defer d.tryOnce.Do(func() { close(d.tried) })
 	if !sleep(ctx, wait) {
@@ -85,11 +85,11 @@ func (p *Platform) deliver(ctx context.Context, d *delivery, wait time.Duration)
 	}
 	for i := 0; ; i++ {
 		if p.isStopped(d) {
-			p.settle(d, stateQueued)
+			p.finishDelivery(d, stateQueued)
 			return
 		}
 		if p.attempt(ctx, d) {
-			p.settle(d, stateDelivered)
+			p.finishDelivery(d, stateDelivered)
 			return
 		}
 		d.tryOnce.Do(func() { close(d.tried) })
@@ -103,7 +103,8 @@ func (p *Platform) deliver(ctx context.Context, d *delivery, wait time.Duration)
 	}
 }
 
-// attempt sends the callback once, writes down what came of it and reports whether the answer was 2xx.
+// attempt sends the callback once, writes down what came of it and reports whether the answer was
+// 2xx.
 func (p *Platform) attempt(ctx context.Context, d *delivery) bool {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.job.faults.Timeout, 30*time.Second))
 	defer cancel()
@@ -166,7 +167,8 @@ func (p *Platform) request(ctx context.Context, d *delivery) (*http.Request, Del
 	return r, record
 }
 
-// signed is the body of the attempt counted last and its signature, as the dials have it. The caller holds p.mu.
+// signed is the body of the attempt counted last and its signature, as the dials have it. The
+// caller holds p.mu.
 func (p *Platform) signed(d *delivery) (body []byte, signature string) {
 	fault := d.job.faults.Signature
 	if fault.Attempts > 0 && d.attempts > fault.Attempts {

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Faults are the dials of one job, or of the platform's default for every job. The zero value is a platform in
-// good order. ParseFaults makes them from text and checks them; a Faults put together in Go is not checked, and
-// words no dial knows are as good as unset.
+// Faults are the dials of one job, or of the platform's default for every job. The zero value is a
+// platform in good order. ParseFaults makes them from text and checks them; a Faults put together
+// in Go is not checked, and words no dial knows are as good as unset.
 //
-// In the platform's default, HTTP and Slow befall all API requests, HTTP counted over the platform. In a job's
-// own set they befall the requests about that job after the POST that made it. What a job's set (or a drawn
-// one) leaves unset is as the default says; the word "none" unsets.
+// In the platform's default, HTTP and Slow befall all API requests, HTTP counted over the platform.
+// In a job's own set they befall the requests about that job after the POST that made it. Dials
+// that a job's set (or a drawn one) leaves unset are those of the default; the word "none" unsets.
 type Faults struct {
 	Callback   Callback
 	Signature  Signature
@@ -60,8 +60,8 @@ const AllRequests = -1
 
 const none = "none"
 
-// over lays f over the platform's default base. Mix stays behind: it belongs to the platform; HTTP and Slow of
-// the base too: they are applied to all requests already.
+// over lays f over the platform's default base. Mix stays behind: it belongs to the platform; HTTP
+// and Slow of the base too: they are applied to all requests already.
 func (f Faults) over(base Faults) Faults {
 	return Faults{
 		Callback:   cmp.Or(f.Callback, base.Callback),
@@ -81,7 +81,8 @@ func (f Faults) over(base Faults) Faults {
 	}
 }
 
-// draw picks what the n-th job gets from the mix, the zero Faults when there is none or the rate says so.
+// draw picks what the n-th job gets from the mix, the zero Faults when there is none or the rate
+// says so.
 func (f Faults) draw(seed, n uint64) Faults {
 	if len(f.Mix) == 0 {
 		return Faults{}
@@ -101,9 +102,9 @@ func word(s string) string {
 	return s
 }
 
-// EveryFault is what the bare dial "mix" draws from: each fault alone, and one job in good order. Faults that
-// leave no end to find out about (an unknown final status), or that end all calling for everyone (a signature
-// wrong for ever), are not in it.
+// EveryFault is what the bare dial "mix" draws from: each fault alone, and one job in good order.
+// Faults that leave no end to find out about (an unknown final status), or that end all calling for
+// everyone (a signature wrong for ever), are not in it.
 func EveryFault() []Faults {
 	texts := strings.Fields(`callback=once callback=never callback=late:30s callback=twice callback=times:10
 		callback=early signature=wrong_key:1 signature=forged:1 signature=none:1 keys=v3 id=number id=big

@@ -17,7 +17,7 @@ type order struct {
 	rows                      content
 }
 
-// job is one bulk job. What may change is guarded by Platform.mu.
+// job is one bulk job. Platform.mu guards the changing fields.
 type job struct {
 	order
 	id      string
@@ -79,7 +79,7 @@ func (p *Platform) enter(o order, f Faults) *job {
 	p.lastID += 1 + dice.Int64N(9)
 	j.id = strconv.FormatInt(p.lastID, 10)
 	if f.ID == "big" {
-		// Odd and beyond 2^53: whoever reads it as a float64 asks for another job.
+		// Odd and beyond 2^53: a client that reads it as a float64 polls for another job.
 		j.id = strconv.FormatInt(1<<53+2*p.lastID+1, 10)
 	}
 	p.jobs[j.id], p.order = j, append(p.order, j)
@@ -142,8 +142,8 @@ func (p *Platform) cancelJob(j *job) {
 	close(j.cancel)
 }
 
-// progress sends the callback of a running job, once, and waits until it was tried: the one at the end shall
-// not overtake it.
+// progress sends the callback of a running job, once, and waits until it was tried: the one at the
+// end shall not overtake it.
 func (p *Platform) progress(ctx context.Context, j *job) {
 	status := word(j.faults.Progress)
 	if status == "" || j.target == nil {
@@ -156,8 +156,8 @@ func (p *Platform) progress(ctx context.Context, j *job) {
 	d.awaitTry(ctx)
 }
 
-// finish ends the job and sends what is due at its end. The end and the callbacks it makes due become visible
-// at once, so that a quiet platform is really quiet.
+// finish ends the job and sends what is due at its end. The end and the callbacks it makes due
+// become visible at once, so that a quiet platform is really quiet.
 func (p *Platform) finish(ctx context.Context, j *job) {
 	p.mu.Lock()
 	j.status, j.finished = j.final(), time.Now()

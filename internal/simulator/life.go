@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// life is the time between New and Close: it starts goroutines, tells them when it ends and waits for them.
-// The context it holds is the platform's own, no request's: jobs and retries outlive the request that made them.
+// life is the time between New and Close: it starts goroutines, ends them and waits for them. The
+// context it holds is the platform's own, no request's: jobs and retries outlive the request that
+// made them.
 type life struct {
 	ctx  context.Context
 	stop context.CancelFunc

@@ -26,7 +26,7 @@ const maxMeta = 1 << 20
 func readMeta(r io.Reader) (metaData, error) {
 	raw, err := io.ReadAll(io.LimitReader(r, maxMeta+1))
 	if err != nil {
-		return metaData{}, fmt.Errorf("metaData broke off: %w", err)
+		return metaData{}, fmt.Errorf("reading metaData: %w", err)
 	}
 	if len(raw) > maxMeta {
 		return metaData{}, fmt.Errorf("metaData is larger than %d bytes", maxMeta)
@@ -37,7 +37,7 @@ func readMeta(r io.Reader) (metaData, error) {
 func parseMeta(raw []byte) (metaData, error) {
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &object); err != nil {
-		return metaData{}, fmt.Errorf("metaData is no JSON object: %w", err)
+		return metaData{}, fmt.Errorf("metaData is not a JSON object: %w", err)
 	}
 	var m metaData
 	for _, name := range slices.Sorted(maps.Keys(object)) {
@@ -58,7 +58,7 @@ func (m *metaData) take(name string, raw json.RawMessage) error {
 			return err
 		}
 		if m.simulate.Mix != nil || m.simulate.Rate != 0 {
-			return errFaults{"mix and rate are the platform's to have, not one job's"}
+			return errFaults{"mix and rate are dials of the platform, not of a job"}
 		}
 	default:
 		m.rest = append(m.rest, field{name, raw})

@@ -9,8 +9,8 @@ import (
 	"receiver/internal/simulator"
 )
 
-// Every fault at once, from many callers: whatever befell a job, a receiver that refuses what is wrongly signed
-// has heard its true end in the end, unless the dials said never.
+// Every fault at once, from many callers: whatever the faults of a job, a receiver that refuses
+// wrong signatures learns its true outcome, unless the dials say never.
 func TestEveryFaultTogether(t *testing.T) {
 	r := start(t, simulator.Options{Seed: 3, Faults: simulator.Faults{Mix: simulator.EveryFault()}})
 	var mu sync.Mutex

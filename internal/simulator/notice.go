@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// fields is the status object of a job in the generation of names its dials ask for; the callback's body is the
-// same object. The caller holds Platform.mu. OC: (a) rows 10, 20, 21
+// fields is the status object of a job in the generation of names its dials ask for; the callback's
+// body is the same object. The caller holds Platform.mu. OC: (a) rows 10, 20, 21
 func (j *job) fields(status string, instance int64) []field {
 	var all []field
 	if j.faults.Keys == "v3" {
@@ -37,7 +37,7 @@ func (j *job) fieldsV1(status string, instance int64) []field {
 		all = append(all, field{"bulk_finish_time", j.time(j.finished)})
 	}
 	if failing(status) {
-		all = append(all, field{"error", "the job ended " + status + ", as the simulator was told"})
+		all = append(all, field{"error", "the job ended " + status + ", as set by the simulator's dials"})
 	}
 	return all
 }
@@ -59,7 +59,7 @@ func (j *job) fieldsV3(status string) []field {
 		all = append(all, field{"completionTime", j.finished.UnixMilli()})
 	}
 	if failing(status) {
-		all = append(all, field{"statusMessage", "the job ended " + status + ", as the simulator was told"})
+		all = append(all, field{"statusMessage", "the job ended " + status + ", as set by the simulator's dials"})
 	}
 	return all
 }
@@ -84,7 +84,8 @@ func (j *job) time(t time.Time) any {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// metaFields gives back what metaData said, and the callback payload in one of its spots. OC: (b) row 21
+// metaFields gives back what metaData said, and the callback payload in one of its spots. OC: (b)
+// row 21
 func (j *job) metaFields() []field {
 	inside := j.meta.rest
 	var all []field

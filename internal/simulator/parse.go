@@ -10,9 +10,10 @@ import (
 	"strings"
 )
 
-// ParseFaults reads the text form: dials separated by commas, each "name=value" or a bare name, such as
-// "callback=late:2h,keys=v3,http=429:2,html". Empty text is a platform in good order. In "mix", alternatives are
-// separated by "/" and the dials of one by "+". The error says what was not understood and lists the dials.
+// ParseFaults reads the text form: dials separated by commas, each "name=value" or a bare name,
+// such as "callback=late:2h,keys=v3,http=429:2,html". Empty text is a platform in good order. In
+// "mix", alternatives are separated by "/" and the dials of one by "+". The error says what was not
+// understood and lists the dials.
 func ParseFaults(text string) (Faults, error) {
 	var s setter
 	for part := range strings.SplitSeq(text, ",") {
@@ -44,13 +45,13 @@ func (s *setter) set(name, value string) error {
 		return errUnknownDial
 	}
 	if name != "http" && slices.Contains(s.seen, name) {
-		return errors.New("is given twice")
+		return errors.New("is a duplicate")
 	}
 	s.seen = append(s.seen, name)
 	return all[i].set(&s.f, value)
 }
 
-var errUnknownDial = errors.New("there is no such dial")
+var errUnknownDial = errors.New("unknown dial")
 
 // errFaults carries the list of dials, once, however deep in a mix the fault is.
 type errFaults struct{ what string }
@@ -87,9 +88,9 @@ func (f Faults) String() string {
 // MarshalJSON writes the text form as a JSON string.
 func (f Faults) MarshalJSON() ([]byte, error) { return json.Marshal(f.String()) }
 
-// UnmarshalJSON reads a string in the text form, or an object of dials: {"callback": "late:2h", "failed": 3,
-// "progress": true, "http": ["429:2", "503"], "mix": ["callback=never", {"http": "502", "html": true}]}.
-// true is the bare dial, false and null leave it unset.
+// UnmarshalJSON reads a string in the text form, or an object of dials: {"callback": "late:2h",
+// "failed": 3, "progress": true, "http": ["429:2", "503"], "mix": ["callback=never", {"http":
+// "502", "html": true}]}. true is the bare dial, false and null leave it unset.
 func (f *Faults) UnmarshalJSON(raw []byte) error {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
@@ -99,7 +100,7 @@ func (f *Faults) UnmarshalJSON(raw []byte) error {
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &object); err != nil {
-		return errFaults{"faults are a text or an object"}
+		return errFaults{"faults must be a text or an object"}
 	}
 	var s setter
 	for _, name := range slices.Sorted(maps.Keys(object)) {

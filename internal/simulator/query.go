@@ -60,15 +60,15 @@ func readQuery(w http.ResponseWriter, r *http.Request) (q string, meta metaData,
 
 var selection = regexp.MustCompile(`(?is)^\s*select\s+(.+?)\s+from\s+([a-z0-9_./-]+)(?:\s+where\s+.+?)?(?:\s+limit\s+(\d{1,6}))?\s*$`)
 
-// query makes the rows of "select … from object [where …] [limit n]"; the condition is read over. Without a
-// query, the job to go on from gives the object.
+// query makes the rows of "select … from object [where …] [limit n]"; the condition is read over.
+// Without a query, the job to go on from gives the object.
 func (p *Platform) query(q, from string) (object string, rows content, err error) {
 	if q == "" && from != "" {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		j, ok := p.jobs[from]
 		if !ok {
-			return "", content{}, errors.New("continueFromJobId is no job of this instance")
+			return "", content{}, errors.New("continueFromJobId is not a job of this instance")
 		}
 		kept := j.rows.kept
 		return j.object, content{records: len(kept), columns: j.rows.columns, kept: kept, size: j.rows.size}, nil

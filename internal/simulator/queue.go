@@ -8,7 +8,8 @@ import (
 
 const deliveriesPath = "/notifications/subscriptions/deliveries"
 
-// stopKey names what a delivery that failed for good stops: its host, the whole instance, or nothing.
+// stopKey names what a delivery that failed for good stops: its host, the whole instance, or
+// nothing.
 func (p *Platform) stopKey(d *delivery) string {
 	switch p.o.StopCalling {
 	case StopNever:
@@ -25,8 +26,8 @@ func (p *Platform) isStopped(d *delivery) bool {
 	return p.stopped[p.stopKey(d)]
 }
 
-// settle brings a delivery that was due to its end.
-func (p *Platform) settle(d *delivery, state string) {
+// finishDelivery brings a delivery that was due to its end.
+func (p *Platform) finishDelivery(d *delivery, state string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.settleLocked(d, state)
@@ -69,8 +70,8 @@ func (p *Platform) getDeliveries(w http.ResponseWriter, r *http.Request) {
 	p.write(w, http.StatusOK, p.deliveryRows(found[from:to]))
 }
 
-// putDeliveries releases the queued ones among the callbacks found: calling starts again where they go, with
-// the whole spacing of retries before each.
+// putDeliveries releases the queued ones among the callbacks found: calling starts again where they
+// go, with the whole spacing of retries before each.
 func (p *Platform) putDeliveries(w http.ResponseWriter, r *http.Request) {
 	found, ok := p.findDeliveries(w, r)
 	if !ok {

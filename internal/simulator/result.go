@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// getResult sends the good rows of a finished job in the form Accept asks for. A download job has one form
-// only. OC: (a) row 16, 1.4 (retention)
+// getResult sends the good rows of a finished job in the form Accept asks for. A download job has
+// one form only. OC: (a) row 16, 1.4 (retention)
 func (p *Platform) getResult(w http.ResponseWriter, r *http.Request, j *job) {
 	p.mu.Lock()
 	done, bad, gone := j.done(), failing(j.status), time.Since(j.finished) > p.scaled(retention)
@@ -25,7 +25,7 @@ func (p *Platform) getResult(w http.ResponseWriter, r *http.Request, j *job) {
 	case gone:
 		p.refuse(w, http.StatusNotFound, "the result was deleted after three days")
 	case !ok || downloadFormats[j.format] != "" && form != j.rows.format:
-		p.refuse(w, http.StatusBadRequest, "Accept does not go with the format of the job")
+		p.refuse(w, http.StatusBadRequest, "Accept does not match the format of the job")
 	case form == "csv":
 		send(w, http.StatusOK, "text/csv", j.csv())
 	case form == "jsonl":

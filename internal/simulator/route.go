@@ -25,8 +25,8 @@ func (p *Platform) routes() *http.ServeMux {
 	return mux
 }
 
-// ServeHTTP answers one API request: first as the platform's default faults have it, then as Authorization
-// allows, then truly.
+// ServeHTTP answers one API request: first as the platform's default faults have it, then as
+// Authorization allows, then truly.
 func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer hearOut(r)
 	w.Header().Set("Server", Banner)
@@ -77,7 +77,8 @@ func (p *Platform) dispatch(w http.ResponseWriter, r *http.Request, path string)
 		p.mux.ServeHTTP(w, inner)
 		return
 	}
-	// The mux knows whether it is the path or the method; only its plain text is not the platform's.
+	// The mux knows whether it is the path or the method; only its plain text is not the
+	// platform's.
 	answer := &unwritten{header: http.Header{}}
 	p.mux.ServeHTTP(answer, inner)
 	if allow := answer.header.Get("Allow"); allow != "" {
@@ -119,8 +120,8 @@ func (c Credentials) String() string { return "[simulator credentials]" }
 // GoString hides the secrets.
 func (c Credentials) GoString() string { return c.String() }
 
-// authorized compares every pair of the header, in any order. Calls to the platform rather than to the instance
-// (notifications) may leave out the Element. OC: 1.2
+// authorized compares every pair of the header, in any order. Calls to the platform rather than to
+// the instance (notifications) may leave out the Element. OC: 1.2
 func (p *Platform) authorized(h http.Header, platformCall bool) bool {
 	want := map[string]string{"Element": p.o.Element, "User": p.o.User}
 	if p.o.Organization != "" {

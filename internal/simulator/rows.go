@@ -71,7 +71,7 @@ type fence struct {
 	err  error // what the reader below ended with, when that was not the end of the file
 }
 
-var errRowTooLong = errors.New("the row is longer than the simulator reads; nothing after it was read as rows")
+var errRowTooLong = errors.New("the row is longer than the simulator reads")
 
 func (f *fence) Read(b []byte) (int, error) {
 	if f.read-f.mark > maxRow+bufferSize {
@@ -112,7 +112,8 @@ func readRows(r io.Reader, format string) (content, error) {
 	return c, f.err
 }
 
-// firstByte skips a byte order mark and looks at the first byte that is no white space, 0 when there is none.
+// firstByte skips a byte order mark and looks at the first byte that is no white space, 0 when
+// there is none.
 func firstByte(r *bufio.Reader) byte {
 	if mark, _ := r.Peek(3); string(mark) == "\xef\xbb\xbf" {
 		_, _ = r.Discard(3)

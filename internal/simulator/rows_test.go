@@ -40,11 +40,11 @@ func TestRowsAreCounted(t *testing.T) {
 		{"too long a row", "a.csv", "", "a\n1\n\"" + strings.Repeat("x", 2<<20) + "\"\n3\n", 2, 1, "row 2: the row is longer"},
 		{"array", "a.json", "", `[{"EmailAddress":"a@b.cd"},{"EmailAddress":null},{"a":1},7,{"EmailAddress":3}]`, 5, 3, "row 2: EmailAddress is empty"},
 		{"array in one line less", "a", "", " \n[\n{\"a\":1},\n{\"a\":{\"b\":[2]}}\n]\n", 2, 0, ""},
-		{"broken array", "a.json", "", `[{"a":1},{"a":2},{"a"]`, 3, 1, "row 3: nothing was read from here on"},
-		{"open array", "a.json", "", `[{"a":1},{"a":2}`, 3, 1, "row 3: nothing"},
-		{"more after the array", "a.json", "", `[{"a":1}] [2]`, 2, 1, "row 2: nothing"},
-		{"long row in an array", "a.json", "", `[{"a":1},{"a":"` + strings.Repeat("x", 3<<20) + `"},{"a":1}]`, 2, 1, "row 2: nothing"},
-		{"lines", "a.jsonl", "", "{\"a\":1}\n\n{\"a\":2}\r\n{\"a\"\nnull\n{\"workEmailAddress\":\"x\"}", 5, 3, "row 3: is no JSON object"},
+		{"broken array", "a.json", "", `[{"a":1},{"a":2},{"a"]`, 3, 1, "row 3: the rest was not read"},
+		{"open array", "a.json", "", `[{"a":1},{"a":2}`, 3, 1, "row 3: the rest was not read"},
+		{"more after the array", "a.json", "", `[{"a":1}] [2]`, 2, 1, "row 2: the rest was not read"},
+		{"long row in an array", "a.json", "", `[{"a":1},{"a":"` + strings.Repeat("x", 3<<20) + `"},{"a":1}]`, 2, 1, "row 2: the rest was not read"},
+		{"lines", "a.jsonl", "", "{\"a\":1}\n\n{\"a\":2}\r\n{\"a\"\nnull\n{\"workEmailAddress\":\"x\"}", 5, 3, "row 3: is not a JSON object"},
 		{"too long a line", "a", "", "{\"a\":1}\n{\"a\":\"" + strings.Repeat("x", 2<<20) + "\"}\n{\"a\":1}\n", 2, 1, "row 2: the row is longer"},
 		{"format by metaData", "a.csv", `{"format":"JSON"}`, "{\"a\":1}\n{\"a\":2}\n", 2, 0, ""},
 	}
@@ -139,8 +139,8 @@ func TestRelativeCallbackIsAcceptedAndNotCalled(t *testing.T) {
 	}
 }
 
-// endless gives the start of a multipart body, then rows up to a size, then its end; on its way it measures
-// what is alive on the heap.
+// endless gives the start of a multipart body, then rows up to a size, then its end; on its way it
+// measures what is alive on the heap.
 type endless struct {
 	block []byte
 	left  int
@@ -207,8 +207,8 @@ func TestLargeUploadKeepsMemoryBounded(t *testing.T) {
 	}
 }
 
-// FuzzRows uploads anything at all: it is counted the same way as by its name's own decoder, and never upsets
-// the platform.
+// FuzzRows uploads anything at all: it is counted the same way as by its name's own decoder, and
+// never upsets the platform.
 func FuzzRows(f *testing.F) {
 	for _, seed := range []string{"", "a,b\n1,2\n", "C_EmailAddress\na@b.cd\nx\n", "\ufeffa\n\"1\n", `[{"a":1},{"b":2}]`, "[1,", "{\"a\":1}\n{\n", "\"", "[]x"} {
 		f.Add([]byte(seed), byte(0))

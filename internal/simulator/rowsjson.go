@@ -26,7 +26,7 @@ func (c *content) readLines(f *fence, r io.Reader) {
 	}
 }
 
-// readArray reads one JSON array of objects. What follows a syntax error is not read as rows.
+// readArray reads one JSON array of objects. Bytes after a syntax error are not read as rows.
 func (c *content) readArray(f *fence, r io.Reader) {
 	rows := json.NewDecoder(r)
 	_, _ = rows.Token() // the '[' that was seen already
@@ -45,21 +45,22 @@ func (c *content) readArray(f *fence, r io.Reader) {
 		return
 	}
 	if _, err := rows.Token(); !errors.Is(err, io.EOF) {
-		c.refuseRest(f, errors.New("there is more after the array"))
+		c.refuseRest(f, errors.New("there is data after the array"))
 	}
 }
 
-// refuseRest counts what cannot be read any more as one bad row, unless the upload itself broke off.
+// refuseRest counts what cannot be read any more as one bad row, unless the upload itself broke
+// off.
 func (c *content) refuseRest(f *fence, err error) {
 	if f.err == nil {
-		c.refuse("nothing was read from here on: " + err.Error())
+		c.refuse("the rest was not read: " + err.Error())
 	}
 }
 
 func (c *content) jsonRow(raw []byte) {
 	var row map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &row); err != nil || row == nil {
-		c.refuse("is no JSON object")
+		c.refuse("is not a JSON object")
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(row)) {
@@ -68,7 +69,7 @@ func (c *content) jsonRow(raw []byte) {
 		}
 		var address string
 		if json.Unmarshal(row[name], &address) != nil {
-			c.refuse(name + " is no text")
+			c.refuse(name + " is not a text")
 			return
 		}
 		if why := emailFault(name, address); why != "" {

@@ -13,8 +13,8 @@ type field struct {
 	value any
 }
 
-// object writes the fields in a drawn order and manner, with up to two members among them that no reader
-// knows; one of those carries names a reader might wrongly look for below the top level.
+// object writes the fields in a drawn order and manner, with up to two members among them that no
+// reader knows; one of those carries names a reader might wrongly look for below the top level.
 func (p *Platform) object(fields []field) []byte { return render(p.dice(), fields) }
 
 func render(dice *rand.Rand, fields []field) []byte {
@@ -45,7 +45,8 @@ func plain(fields []field) []byte {
 	return b.Bytes()
 }
 
-// laidOut gives valid JSON one of four layouts; two of them end in a line feed, which is signed with the rest.
+// laidOut gives valid JSON one of four layouts; two of them end in a line feed, which is signed
+// with the rest.
 func laidOut(dice *rand.Rand, raw []byte) []byte {
 	var b bytes.Buffer
 	switch dice.IntN(4) {

@@ -1,27 +1,31 @@
-// Package simulator is a stand-in for SAP Open Connectors' bulk API: upload, query and download jobs, their
-// status, errors, results, list and cancellation, and the signed callback at the end of each with its retries
-// and its queue. It is written from the public contract alone (cited as "OC: (a) row n") and shares no code
-// with the client, the verifier or any other package of this module, so that a misunderstanding on one side
-// does not hide itself on the other.
+// Package simulator is a stand-in for SAP Open Connectors' bulk API: upload, query and download
+// jobs, their status, errors, results, list and cancellation, and the signed callback at the end of
+// each with its retries and its queue. It is written from the public contract alone (cited as "OC:
+// (a) row n") and shares no code with the client, the verifier or any other package of this module,
+// so that a misunderstanding on one side does not hide itself on the other.
 //
-// Goals: a receiver and a client that work against it have met everything the contract says may happen. Where
-// the contract leaves freedom it is deliberately unlike any one production system: JSON keys come in any
-// order, with unknown ones between them and white space as it likes; ids are strings or numbers; the callback
-// payload comes back in any of its known places; the callback's Content-Type varies. Nobody should come to
-// rely on such things. Faults are dials, see [Faults]; what is drawn is drawn from a seed.
+// Goals: a receiver and a client that work against it have met everything the contract says may
+// happen. Where the contract leaves freedom it is deliberately unlike any one production system:
+// JSON keys come in any order, with unknown ones between them and white space as it likes; ids are
+// strings or numbers; the callback payload comes back in any of its known places; the callback's
+// Content-Type varies. Nobody should come to rely on such things. Faults are dials, see [Faults];
+// what is drawn is drawn from a seed.
 //
-// Time: what the platform schedules (job duration, retry spacing, late callbacks, retention) is multiplied by
-// [Options.TimeScale]; what happens on the wire (slow answers, the sender's timeout, Retry-After) is not.
+// Time: what the platform schedules (job duration, retry spacing, late callbacks, retention) is
+// multiplied by [Options.TimeScale]; what happens on the wire (slow answers, the sender's timeout,
+// Retry-After) is not.
 //
-// Limits: it is for TESTS and says so in its Server and User-Agent headers. Everything is in memory, jobs and
-// deliveries are kept until the process ends, secrets made up by it are for loopback only, and no provider
-// stands behind it: rows are counted and checked for shape, not stored anywhere.
+// Limits: it is for TESTS and says so in its Server and User-Agent headers. Everything is in
+// memory, jobs and deliveries are kept until the process ends, secrets made up by it are for
+// loopback only, and no provider stands behind it: rows are counted and checked for shape, not
+// stored anywhere.
 package simulator
 
 import (
 	"cmp"
 	"crypto/rand"
 	"encoding/base64"
+	"log"
 	mrand "math/rand/v2"
 	"net/http"
 	"slices"
@@ -55,43 +59,50 @@ const (
 	StopNever StopCalling = "never"
 )
 
-// Options is what a platform is made of. The zero value works: random secrets, no signature key, the contract's
-// objects and times.
+// Options is what a platform is made of. The zero value works: random secrets, no signature key,
+// the contract's objects and times.
 type Options struct {
-	// Element, User and Organization are what Authorization must carry. An empty Element or User is replaced by
-	// a random one, see Credentials; an empty Organization is not asked for.
+	// Element, User and Organization are what Authorization must carry. An empty Element or User is
+	// replaced by a random one, see Credentials; an empty Organization is not asked for.
 	Element, User, Organization string
-	// SignatureKey is event.notification.signature.key, used as its bytes are. Empty means that callbacks carry
-	// no signature header. OC: (a) rows 25, 27
+	// SignatureKey is event.notification.signature.key, used as its bytes are. Empty means that
+	// callbacks carry no signature header. OC: (a) rows 25, 27
 	SignatureKey string
 	// BasicUser, when not empty, is presented with BasicPassword on every callback. OC: (a) row 29
 	BasicUser, BasicPassword string
 	// Hub is the only hub answered under /hubs/{hub}; empty means "marketing".
 	Hub string
-	// Objects are the objects of discovery; empty means the contract's five. Other objects are answered 404.
+	// Objects are the objects of discovery; empty means the contract's five. Other objects are
+	// answered 404.
 	Objects []string
-	// TimeScale multiplies what the platform schedules; 0.001 makes a second a millisecond, 0 or less means 1.
+	// TimeScale multiplies what the platform schedules; 0.001 makes a second a millisecond, 0 or
+	// less means 1.
 	TimeScale float64
 	// JobDuration is the time from CREATED to the end, before scaling; 0 means 3 s.
 	JobDuration time.Duration
-	// RetrySpacing holds the pauses before each retry of a callback, before scaling; nil means the contract's
-	// 8, 64, 512, 4096 and 32768 s, empty but not nil means that a failed callback is queued at once.
+	// RetrySpacing holds the pauses before each retry of a callback, before scaling; nil means the
+	// contract's 8, 64, 512, 4096 and 32768 s, empty but not nil means that a failed callback is
+	// queued at once.
 	RetrySpacing []time.Duration
-	// StopCalling says what is stopped when a callback has failed for the last time; empty means its host.
+	// StopCalling says what is stopped when a callback has failed for the last time; empty means
+	// its host.
 	StopCalling StopCalling
-	// Faults apply to every job. What a job's metaData says under "simulate" is laid over them.
+	// Faults apply to every job. The faults in a job's metaData under "simulate" override them.
 	Faults Faults
-	// Seed decides every free choice and every draw of Faults.Mix: the n-th job of two platforms with the same
-	// seed and faults draws the same fault. Job ids are not seeded, so that two runs never reuse one.
+	// Seed decides every free choice and every draw of Faults.Mix: the n-th job of two platforms
+	// with the same seed and faults draws the same fault. Job ids are not seeded, so that two runs
+	// never reuse one.
 	Seed uint64
 	// Log receives one line per job and per callback attempt; the zero Logger is silent.
 	Log zerolog.Logger
+	// ErrorLog is that of the HTTP server which Listen starts; nil means the standard logger.
+	ErrorLog *log.Logger
 	// Client sends the callbacks, without following redirects; nil means one of the platform's own.
 	Client *http.Client
 }
 
-// Platform is one simulated instance with its jobs. It is an http.Handler answering under Base and may be used
-// by any number of callers at once. Close it.
+// Platform is one simulated instance with its jobs. It is an http.Handler answering under Base and
+// may be used by any number of callers at once. Close it.
 type Platform struct {
 	o        Options
 	instance int64
@@ -148,7 +159,8 @@ func withDefaults(o Options) Options {
 	return o
 }
 
-// randomSecret looks like the platform's: standard base64 with padding, so that '=' occurs in the header.
+// randomSecret looks like the platform's: standard base64 with padding, so that '=' occurs in the
+// header.
 func randomSecret() string {
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw) // never fails, see crypto/rand
@@ -164,15 +176,16 @@ func (p *Platform) scaled(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * p.o.TimeScale)
 }
 
-// SetSignatureKey changes the key as an operator would at the platform. Every attempt from now on, retries of
-// earlier callbacks included, is signed with it; "" ends signing.
+// SetSignatureKey changes the key as an operator would at the platform. Every attempt from now on,
+// retries of earlier callbacks included, is signed with it; "" ends signing.
 func (p *Platform) SetSignatureKey(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.key = key
 }
 
-// Close stops jobs, timers and callbacks under way and waits for them. Requests arriving later get 503.
+// Close stops jobs, timers and callbacks under way and waits for them. Requests arriving later get
+// 503.
 func (p *Platform) Close() error {
 	p.life.end()
 	p.client.CloseIdleConnections()

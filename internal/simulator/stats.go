@@ -65,8 +65,8 @@ func (p *Platform) Jobs() []Job {
 	return jobs
 }
 
-// Wait returns nil as soon as done says so of the counts, and an error that shows the last counts when ctx
-// ends first. done is called again after every change and must not call the platform.
+// Wait returns nil as soon as done says so of the counts, and an error that shows the last counts
+// when ctx ends first. done is called again after every change and must not call the platform.
 func (p *Platform) Wait(ctx context.Context, done func(Stats) bool) error {
 	for {
 		p.mu.Lock()

@@ -12,7 +12,8 @@ import (
 
 var condition = regexp.MustCompile(`^\s*([A-Za-z_]+)\s*=\s*(?:'([^']*)'|([A-Za-z0-9_.-]+))\s*(?:(?i:and)\s|$)`)
 
-// parseWhere reads "name='value' and name='value'", which is as much of the language as the contract shows.
+// parseWhere reads "name='value' and name='value'", which is as much of the language as the
+// contract shows.
 // OC: 5.4, 6.4
 func parseWhere(text string, known ...string) (map[string]string, error) {
 	want := map[string]string{}
@@ -47,8 +48,8 @@ func matches(want, row map[string]string) bool {
 
 const defaultPage = 200 // OC: 5.3
 
-// page cuts the page a request asks for out of total rows and sets the cursor headers; the last page has no
-// token. OC: (a) row 15
+// page cuts the page a request asks for out of total rows and sets the cursor headers; the last
+// page has no token. OC: (a) row 15
 func page(w http.ResponseWriter, r *http.Request, total int) (from, to int, err error) {
 	size := defaultPage
 	if text := r.URL.Query().Get("pageSize"); text != "" {
@@ -59,7 +60,7 @@ func page(w http.ResponseWriter, r *http.Request, total int) (from, to int, err 
 	if token := r.URL.Query().Get("nextPage"); token != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(token)
 		if from, _ = strconv.Atoi(string(raw)); err != nil || from < 1 || from > total {
-			return 0, 0, errors.New("nextPage is no token of this list")
+			return 0, 0, errors.New("nextPage is not a token of this list")
 		}
 	}
 	to = min(from+size, total)

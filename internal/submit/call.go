@@ -47,7 +47,7 @@ func (c *Client) fetch(ctx context.Context, k call) (answer, error) {
 			return answer{}, c.broken(k, true, fmt.Errorf("reading the answer: %w", err))
 		}
 		if len(body) > maxAnswer {
-			return answer{}, unreadable(k, fmt.Errorf("it is longer than %d MiB", maxAnswer>>20))
+			return answer{}, unreadable(k, fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20))
 		}
 		return answer{resp.Header, body}, nil
 	})
@@ -62,7 +62,7 @@ func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
 // try makes k once. The error is a *brokenError or an *Error. The deadline of k
 // runs until the body of the response is closed.
 func (c *Client) try(ctx context.Context, k call) (*http.Response, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, k.timeout, fmt.Errorf("no whole answer within %v", k.timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, k.timeout, fmt.Errorf("no complete answer within %v", k.timeout))
 	var sent atomic.Bool // from the moment a connection is there, a byte may have gone
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }}
 	req, err := c.request(httptrace.WithClientTrace(ctx, trace), k)
@@ -128,7 +128,7 @@ func (b *cancelling) Close() error {
 // segment escapes a name or id from outside as one part of a path.
 func segment(what, s string) (string, error) {
 	if s == "" || s == "." || s == ".." {
-		return "", fmt.Errorf("%s %q is not a name the platform could have given", what, s)
+		return "", fmt.Errorf("%s %q is not a valid name of the platform", what, s)
 	}
 	return url.PathEscape(s), nil
 }

@@ -1,13 +1,13 @@
-// Package submit is the client of the platform's API: it lists objects, starts
-// bulk jobs, asks after them, fetches their rows and errors, and cancels them.
+// Package submit is the client of the platform's API: it lists objects, starts bulk jobs, polls for
+// them, fetches their rows and errors, and cancels them.
 //
-// Use it to talk to SAP Open Connectors (or Cloud Elements, which is the same
-// wire). It reports statuses verbatim and never says what they mean; it never
-// holds a file in memory; it never sends a POST twice once a byte of it may have
-// arrived; and neither its errors nor its values print a secret or a callback URL.
+// Use it to talk to SAP Open Connectors (or Cloud Elements, which has the same protocol). It
+// reports statuses verbatim and never interprets them; it never holds a file in memory; it never
+// sends a POST twice once a byte of it may have arrived; and neither its errors nor its values
+// print a secret or a callback URL.
 //
-// Comments marked "OC:" cite open-connectors-contract.md: table (a) is what is
-// documented, table (b) what was chosen where nothing is.
+// Comments marked "OC:" cite open-connectors-contract.md: table (a) has the documented behaviour,
+// table (b) the choices where nothing is documented.
 package submit
 
 import (

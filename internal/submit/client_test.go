@@ -19,16 +19,16 @@ func TestNewRefuses(t *testing.T) {
 		{"no element", func(o *submit.Options) { o.Element = "" }, []string{"element secret is missing"}},
 		{"no user", func(o *submit.Options) { o.User = "" }, []string{"user secret is missing"}},
 		{"everything at once", func(o *submit.Options) { *o = submit.Options{} }, []string{"base URL", "element", "user"}},
-		{"line break in a secret", func(o *submit.Options) { o.Element += "\r\nX: y" }, []string{"element secret holds"}},
-		{"second pair in a secret", func(o *submit.Options) { o.User += ",Element" }, []string{"user secret holds"}},
-		{"control character", func(o *submit.Options) { o.Organization = "abc\x00" }, []string{"organization secret holds"}},
+		{"line break in a secret", func(o *submit.Options) { o.Element += "\r\nX: y" }, []string{"element secret contains"}},
+		{"second pair in a secret", func(o *submit.Options) { o.User += ",Element" }, []string{"user secret contains"}},
+		{"control character", func(o *submit.Options) { o.Organization = "abc\x00" }, []string{"organization secret contains"}},
 		{"clear text to the internet", func(o *submit.Options) { o.BaseURL = "http://api.example/x" }, []string{"https"}},
 		{"host that only begins like loopback", func(o *submit.Options) { o.BaseURL = "http://127.0.0.1.example" }, []string{"https"}},
 		{"another scheme", func(o *submit.Options) { o.BaseURL = "ftp://localhost/" }, []string{"https"}},
 		{"no host", func(o *submit.Options) { o.BaseURL = "https:///elements" }, []string{"no host"}},
-		{"password in the URL", func(o *submit.Options) { o.BaseURL = "https://u:" + token + "@api.example" }, []string{"must hold no user"}},
+		{"password in the URL", func(o *submit.Options) { o.BaseURL = "https://u:" + token + "@api.example" }, []string{"must not contain a user"}},
 		{"not a URL", func(o *submit.Options) { o.BaseURL = "https://u:" + token + "@%zz" }, []string{"not a URL"}},
-		{"query", func(o *submit.Options) { o.BaseURL = "https://api.example/?" }, []string{"must hold no"}},
+		{"query", func(o *submit.Options) { o.BaseURL = "https://api.example/?" }, []string{"must not contain"}},
 		{"hub that climbs", func(o *submit.Options) { o.Hub = ".." }, []string{"hub"}},
 		{"negative timeout", func(o *submit.Options) { o.Timeout = -1 }, []string{"timeouts"}},
 		{"user agent with a line break", func(o *submit.Options) { o.UserAgent = "a\nb" }, []string{"user agent"}},
@@ -243,7 +243,7 @@ func TestAPlatformByHTTPSDoesNotLeadToClearText(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			to = tc.to
 			o := options(platform.URL)
-			o.HTTP = platform.Client()
+			o.Around = over(platform.Client().Transport)
 			_, err := newClient(t, o).Status(t.Context(), "1")
 			if refused := err != nil && strings.Contains(err.Error(), "not https"); refused != tc.refused || !refused && err != nil {
 				t.Errorf("Status() = %v, want it refused: %v", err, tc.refused)

@@ -109,7 +109,7 @@ func (c *Client) create(ctx context.Context, k call) (Created, error) {
 	v := f.View()
 	made := Created{ID: v.ID, Status: v.Status, InstanceID: v.Instance, Raw: a.body}
 	if err == nil && made.ID == "" {
-		err = errors.New("it names no job")
+		err = errors.New("the answer has no job id")
 	}
 	if err != nil {
 		return Created{}, c.unsure(unreadable(k, err))
@@ -123,7 +123,7 @@ func (k *call) callback(u string) error {
 		return nil
 	}
 	if strings.ContainsFunc(u, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return errors.New("callback URL holds a space, a line break or another character that must be escaped in a URL")
+		return errors.New("callback URL contains a space, a line break or another character that must be escaped in a URL")
 	}
 	if k.header == nil {
 		k.header = http.Header{}

@@ -29,8 +29,8 @@ type Delivery struct {
 	// Body is what the platform sends, nil when the row does not show it. It has come
 	// as a value in JSON, so its bytes need not be those that are signed.
 	Body []byte `json:"-"`
-	// URL is where the platform sends it. It may hold a token: show it to nobody and log
-	// it never. Raw, the whole row as it came, holds it too.
+	// URL is where the platform sends it. It may hold a token: never show or log it. Raw, the whole
+	// row as it came, holds it too.
 	URL string          `json:"-"`
 	Raw json.RawMessage `json:"-"`
 }

@@ -143,7 +143,7 @@ func TestReleaseIsRepeated(t *testing.T) {
 	}
 }
 
-// Whatever the platform answers, a listing of deliveries fails or its rows are whole.
+// For any answer of the platform, a listing of deliveries fails or its rows are complete.
 func FuzzDeliveries(f *testing.F) {
 	for _, seed := range []string{
 		`[{"id":"7","status":"queued","jobId":1e3,"url":"https://x/tokentokentokentoken42","body":"{\"id\":1}"}]`,

@@ -13,8 +13,8 @@ import (
 	"receiver/internal/submit"
 )
 
-// A platform that refuses an upload need not read it to the end. What it says counts,
-// although the rest of the file can no longer be sent.
+// A platform that refuses an upload need not read it to the end. Its answer counts, although the
+// rest of the file can no longer be sent.
 func TestAnAnswerBeforeTheBodyIsRead(t *testing.T) {
 	const large = 32 << 20 // more than the system keeps for a reader that does not read
 	answer := func(status, body string) string {

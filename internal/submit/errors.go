@@ -17,25 +17,25 @@ import (
 var (
 	// ErrUnauthorized is in the chain when the platform answered 401 or 403: the
 	// element or user secret is wrong, or may not do this.
-	ErrUnauthorized = errors.New("the platform does not accept the secrets of this source")
+	ErrUnauthorized = errors.New("the platform refuses the secrets of this source; check element_token and user_secret")
 
 	// ErrNotFound is in the chain when the platform answered 404: it knows no such
 	// job or object, or has forgotten it (files live three days at most).
-	ErrNotFound = errors.New("the platform knows nothing of that name")
+	ErrNotFound = errors.New("the platform does not find this name")
 
 	// ErrTooMany is in the chain when the platform answered 429 to the last try
 	// allowed: too many requests, or a limit of size or time was passed, in which
 	// case trying again is of no use. OC: section 1.4, (b) row 24.
-	ErrTooMany = errors.New("the platform refuses more: too many requests, or a size or time limit passed")
+	ErrTooMany = errors.New("the platform refuses the request: too many requests, or a size or time limit is exceeded")
 
 	// ErrMayExist is in the chain when a POST was sent, in whole or part, and it is
 	// not known what became of it. It was not repeated. Look for the job in Jobs
 	// before sending it again.
-	ErrMayExist = errors.New("the job may exist all the same")
+	ErrMayExist = errors.New("the job may exist nevertheless")
 
 	// ErrOtherJob is in the chain when the platform's answer about a job is about another
 	// one. Nothing of it is believed.
-	ErrOtherJob = errors.New("the platform answered about another job")
+	ErrOtherJob = errors.New("the platform answered for another job")
 
 	// errAnswer marks a 2xx that cannot be made sense of.
 	errAnswer = errors.New("the platform's answer is not in a documented form")
@@ -56,7 +56,7 @@ type Error struct {
 	retryAfter time.Duration
 }
 
-// Error says who refused what and why, in one line.
+// Error names the refusing side, the request and the reason, in one line.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %d %s", e.Method, e.Path, e.Code, http.StatusText(e.Code))
@@ -99,10 +99,10 @@ func (c *Client) refused(k call, resp *http.Response) *Error {
 		retryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
 	}
 	if where, err := resp.Location(); err == nil && resp.StatusCode/100 == 3 {
-		e.Message = "redirected to " + clean(origin(where)) + ", which is not followed; does the base URL lack something?"
+		e.Message = "redirected to " + clean(origin(where)) + ", and redirects are not followed; check the base URL"
 		return e
 	}
-	// What breaks off is still worth showing.
+	// An incomplete body is still shown.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	var said struct{ RequestID, Message, ProviderMessage string }
 	// Key names are matched whatever their case: the prose of the platform's
@@ -142,13 +142,13 @@ func (c *Client) certificateHint(cause error) string {
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(cause, &unknown) && c.ownRoots:
-		return "; sources." + c.source + ".tls.ca_file is believed instead of the system's authorities and does not have that one: add its certificate (PEM) to the file, or remove the key if it is a public one"
+		return "; sources." + c.source + ".tls.ca_file replaces the system's authorities and does not contain this one: add its certificate (PEM) to the file, or remove the setting if the authority is public"
 	case errors.As(cause, &unknown):
 		return "; if that authority is yours or your proxy's, name a PEM file with its certificate in sources." + c.source + ".tls.ca_file, or in the environment variable SSL_CERT_FILE"
 	case errors.As(cause, &host):
-		return "; the certificate is for another host: look at the host of base_url, and whether a proxy answers in its place"
+		return "; the certificate is for another host: check the host of base_url, and whether a proxy answers in its place"
 	case errors.As(cause, &invalid) && invalid.Reason == x509.Expired:
-		return "; look at the clock of this machine, and have the certificate renewed if that is right"
+		return "; check the clock of this machine; if it is right, the certificate must be renewed"
 	}
 	return ""
 }
@@ -167,7 +167,7 @@ func (c *Client) unsure(err error) error {
 	var refused *Error
 	switch {
 	case errors.As(err, &broken) && broken.sent, errors.Is(err, errAnswer):
-	// What failed at the platform, or at a gateway before it, may have failed after the job was made.
+	// A request that failed at the platform, or at a gateway before it, may have created the job.
 	case errors.As(err, &refused) && refused.Code >= http.StatusInternalServerError:
 	default:
 		return err

@@ -35,8 +35,8 @@ func TestErrorBodies(t *testing.T) {
 			"GET /hubs/marketing/bulk/7/status: 502 Bad Gateway: m: the provider says: p (request id r)",
 		},
 		{"as the prose spells it", 400, `{"ProviderMessage":"p"}`, submit.Error{ProviderMessage: "p"}, ""},
-		{"a page", 404, "<html>\n  <h1>Not\tFound</h1>\n</html>", submit.Error{Body: "<html> <h1>Not Found</h1> </html>"}, "; the platform knows nothing of that name"},
-		{"nothing", 401, "", submit.Error{}, "GET /hubs/marketing/bulk/7/status: 401 Unauthorized; the platform does not accept the secrets of this source"},
+		{"a page", 404, "<html>\n  <h1>Not\tFound</h1>\n</html>", submit.Error{Body: "<html> <h1>Not Found</h1> </html>"}, "; the platform does not find this name"},
+		{"nothing", 401, "", submit.Error{}, "GET /hubs/marketing/bulk/7/status: 401 Unauthorized; the platform refuses the secrets of this source; check element_token and user_secret"},
 		{"message of another type", 400, `{"message":{"a":1},"requestId":"r"}`, submit.Error{RequestID: "r", Body: `{"message":{"a":1},"requestId":"r"}`}, ""},
 		{"what a terminal obeys", 400, "\x1b[2J\u202e\xff", submit.Error{Body: `\u001b[2J\u202e` + "\ufffd"}, ""},
 		{"line breaks in a message", 400, `{"message":"a\r\nb"}`, submit.Error{Message: "a b"}, ""},
@@ -102,8 +102,8 @@ func TestErrorsHideWhatThePlatformEchoes(t *testing.T) {
 	}
 }
 
-// Whatever we ask, the platform may quote the address that it calls back at. What is no
-// secret of the question is known by its form.
+// The platform may quote the callback address in any answer. A secret that was not part of the
+// request is recognised by its form.
 func TestErrorsHideTheTokenOfACallbackAddress(t *testing.T) {
 	inJSON := strings.ReplaceAll(callback, "/", `\u002f`)
 	for _, tc := range []struct {
@@ -159,17 +159,17 @@ func TestAnswersThatCannotBeUsed(t *testing.T) {
 		name, body, want string
 		do               func(*submit.Client) error
 	}{
-		{"page for a status", "<html>", `begins "<html>"`, status},
-		{"array for a status", `[1]`, "it is JSON but no object", status},
+		{"page for a status", "<html>", `begins with "<html>"`, status},
+		{"array for a status", `[1]`, "it is JSON, but not a JSON object", status},
 		{"nothing for a status", ``, "it is empty", status},
-		{"cut status", `{"id":"1"`, "no JSON object", status},
-		{"status and then more", done + `{}`, "no JSON object", status},
-		{"no status", `{"id":"1","message":"m"}`, "holds no status", status},
-		{"a status that is no text", `{"id":"1","status":{"a":1}}`, "holds no status", status},
+		{"cut status", `{"id":"1"`, "not a valid JSON object", status},
+		{"status and then more", done + `{}`, "not a valid JSON object", status},
+		{"no status", `{"id":"1","message":"m"}`, "has no status", status},
+		{"a status that is no text", `{"id":"1","status":{"a":1}}`, "has no status", status},
 		{"a key twice", `{"id":"1","status":"RUNNING","status":"COMPLETED"}`, "duplicate_key", status},
-		{"two byte order marks", "\ufeff\ufeff" + done, "no JSON object", status},
+		{"two byte order marks", "\ufeff\ufeff" + done, "not a valid JSON object", status},
 		{"too long", strings.Repeat(" ", 8<<20+1), "longer than 8 MiB", status},
-		{"object for objects", `{"message":"` + token + `"}`, "JSON but no array", objects},
+		{"object for objects", `{"message":"` + token + `"}`, "JSON, but not a JSON array", objects},
 		{"object without a name", `["a",{"type":"vdr"}]`, "object 2 has no name", objects},
 		{"metadata without fields", `{}`, "no list of fields", metadata},
 		{"page for metadata", `<html>`, "invalid character", metadata},
@@ -188,14 +188,14 @@ func TestAnswersThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// What the platform sends without end is not read without end.
+// An endless answer is not read endlessly.
 func TestAnswersAreNotReadWithoutEnd(t *testing.T) {
 	for _, code := range []int{200, 400} {
 		body := &endless{left: 64 << 20, read: new(atomic.Int64)}
 		o := options("http://localhost")
-		o.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		o.Around = over(roundTrip(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(body), Request: r}, nil
-		})}
+		}))
 		_, err := newClient(t, o).Status(t.Context(), "1")
 		if n := body.read.Load(); err == nil || n > 9<<20 {
 			t.Errorf("Status() answered %d = %v after reading %d bytes, want an error after 9 MiB at most", code, err, n)

@@ -11,8 +11,8 @@ import (
 
 const jsonSpace = " \t\r\n"
 
-// object reads b as a JSON object; a byte order mark may stand before it. What its members say
-// is read by package job, here as in callbacks.
+// object reads b as a JSON object; it may begin with a byte order mark. Package job interprets its
+// members, here as in callbacks.
 func object(b []byte) (job.Fields, error) {
 	f, err := job.ReadFields(b)
 	if err == nil {
@@ -25,10 +25,10 @@ func object(b []byte) (job.Fields, error) {
 	case b[0] != '{':
 		return nil, notJSON(b, "object")
 	}
-	return nil, fmt.Errorf("it is no JSON object that can be read: %w", err)
+	return nil, fmt.Errorf("it is not a valid JSON object: %w", err)
 }
 
-// trimmed is a text without what may stand around its JSON.
+// trimmed is a text without the white space and the mark around its JSON.
 func trimmed(b []byte) []byte { return bytes.Trim(job.WithoutMark(b), jsonSpace) }
 
 // array reads b as a JSON array. Nothing, and null, are none: an empty one is written [], and
@@ -43,19 +43,19 @@ func array(b []byte) ([]json.RawMessage, error) {
 	}
 	var rows []json.RawMessage
 	if err := json.Unmarshal(b, &rows); err != nil {
-		return nil, fmt.Errorf("it is no JSON array: %w", err)
+		return nil, fmt.Errorf("it is not a JSON array: %w", err)
 	}
 	return rows, nil
 }
 
-// notJSON says what stands there instead of the wanted kind of JSON. It shows no
-// JSON, which may hold callback URLs.
+// notJSON describes the text that is not the wanted kind of JSON. It shows no JSON, which may hold
+// callback URLs.
 func notJSON(b []byte, wanted string) error {
 	if b[0] == '{' || b[0] == '[' || b[0] == '"' {
-		return fmt.Errorf("it is JSON but no %s", wanted)
+		return fmt.Errorf("it is JSON, but not a JSON %s", wanted)
 	}
 	begins := redacted(string(b[:min(len(b), maxShown)]))
-	return fmt.Errorf("it is no JSON %s but begins %q", wanted, begins[:min(len(begins), 40)])
+	return fmt.Errorf("it is not a valid JSON %s; it begins with %q", wanted, begins[:min(len(begins), 40)])
 }
 
 // text is the text of a JSON string, "" for null and nothing, and the JSON itself

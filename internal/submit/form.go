@@ -11,9 +11,8 @@ import (
 	"net/http"
 )
 
-// form is a multipart/form-data body whose file, if it has one, is read while it
-// is sent: what stands before and after it is small and made beforehand, so the
-// length is known whenever the file's is.
+// form is a multipart/form-data body whose file, if it has one, is read while it is sent: the parts
+// before and after it are small and made beforehand, so the length is known whenever the file's is.
 type form struct {
 	contentType   string
 	before, after []byte

@@ -12,8 +12,8 @@ import (
 	"receiver/internal/submit"
 )
 
-// Whatever the platform answers, a status is an error or whole: it has an id and a
-// status, can be written as JSON, and its id is exactly the number that was sent.
+// For any answer of the platform, a status is an error or complete: it has an id and a status, can
+// be written as JSON, and its id is exactly the number that was sent.
 func FuzzStatus(f *testing.F) {
 	for _, seed := range []string{
 		`{"id":"1234","status":"COMPLETE"}`,
@@ -48,7 +48,7 @@ func FuzzStatus(f *testing.F) {
 	})
 }
 
-// Whatever the platform answers, a listing of errors fails or has every row of it.
+// For any answer of the platform, a listing of errors fails or has every row of it.
 func FuzzErrors(f *testing.F) {
 	for _, seed := range []string{`["a",{"status":"Conflicts Found"}]`, `[null,7,[{}],{"message":""}]`, ` null `, `{"message":"m"}`, `[`, ``} {
 		f.Add([]byte(seed))
@@ -70,8 +70,8 @@ func FuzzErrors(f *testing.F) {
 	})
 }
 
-// Whatever the platform sends, the result is lines of JSON, the same however the
-// bytes arrive; and an array gives exactly its elements.
+// For any answer of the platform, the result is lines of JSON, the same however the bytes arrive;
+// and an array gives exactly its elements.
 func FuzzNormalise(f *testing.F) {
 	for _, seed := range []string{"{\"a\":1}\n{\"a\":2}\n", `[{"a":1}, {"a":[2, 3]}]`, "{\n\"a\": 1}", "\ufeff[]", "[1,]", "[[1]]x", "1 2", ""} {
 		f.Add([]byte(seed))

@@ -9,7 +9,7 @@ import (
 	"receiver/internal/submit"
 )
 
-// Rows come in any shape, from whoever filled the platform's objects.
+// Rows have any shape, because any user of the platform can fill its objects.
 func TestNormaliseGrowsWithItsInput(t *testing.T) {
 	shapes := growth.Bytes()
 	shapes["rows"] = growth.Around("[", `{"a":[1,{"b":"c"}]},`, `1]`)

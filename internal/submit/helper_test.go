@@ -95,9 +95,14 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// over has a client use a transport.
+func over(t http.RoundTripper) func(http.RoundTripper) http.RoundTripper {
+	return func(http.RoundTripper) http.RoundTripper { return t }
+}
+
 func cannedClient(t testing.TB, body []byte) *submit.Client {
 	o := options("http://localhost")
-	o.HTTP = &http.Client{Transport: canned{200, body}}
+	o.Around = over(canned{200, body})
 	return newClient(t, o)
 }
 

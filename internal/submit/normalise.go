@@ -15,10 +15,9 @@ const maxRow = 8 << 20
 
 var errLongRow = fmt.Errorf("row is longer than %d MiB", maxRow>>20)
 
-// Normalise reads a JSON result in any of the shapes the platform sends (one
-// object per line, an array, or a single object) and gives one compact JSON value
-// per line. It holds one row in memory, at most 8 MiB. What is not JSON, or breaks
-// off, is an error after the rows before it. OC: (a) row 16.
+// Normalise reads a JSON result in any of the shapes the platform sends (one object per line, an
+// array, or a single object) and gives one compact JSON value per line. It holds one row in memory,
+// at most 8 MiB. Invalid or incomplete JSON is an error after the rows before it. OC: (a) row 16.
 func Normalise(r io.Reader) io.Reader { return &lines{in: bufio.NewReader(r)} }
 
 // lines turns rows into lines. Its state is the function that finds the next row.
@@ -119,7 +118,7 @@ func (l *lines) element() (json.RawMessage, error) {
 	}
 	_, err := l.rows.Token()
 	if err == nil {
-		err = errors.New("something follows the end of the array")
+		err = errors.New("there is data after the end of the array")
 	}
 	return nil, err
 }

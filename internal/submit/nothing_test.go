@@ -69,7 +69,7 @@ func mayExist(err error) error {
 }
 
 // A certificate that is not believed says what to do about it.
-func TestACertificateThatIsNotBelievedSaysWhatToDo(t *testing.T) {
+func TestUntrustedCertificateSaysWhatToDo(t *testing.T) {
 	srv := httptest.NewTLSServer(answering(200, `[]`, nil))
 	defer srv.Close()
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -85,13 +85,16 @@ func TestACertificateThatIsNotBelievedSaysWhatToDo(t *testing.T) {
 		authorities      []byte
 	}{
 		{"unknown authority", srv.URL, "in sources.demo.tls.ca_file, or in the environment variable SSL_CERT_FILE", nil, nil},
-		{"not of the authorities", srv.URL, "sources.demo.tls.ca_file is believed instead of the system's authorities and does not have that one", nil, other},
+		{"not of the authorities", srv.URL, "sources.demo.tls.ca_file replaces the system's authorities and does not contain this one", nil, other},
 		{"another host", strings.Replace(srv.URL, "127.0.0.1", "localhost", 1), "another host", at(time.Now()), nil},
-		{"expired", srv.URL, "look at the clock of this machine", at(time.Now().AddDate(200, 0, 0)), nil},
-		{"not valid yet", srv.URL, "look at the clock of this machine", at(time.Time{}.AddDate(1, 0, 0)), nil},
+		{"expired", srv.URL, "check the clock of this machine", at(time.Now().AddDate(200, 0, 0)), nil},
+		{"not valid yet", srv.URL, "check the clock of this machine", at(time.Time{}.AddDate(1, 0, 0)), nil},
 	} {
 		o := options(tc.base)
-		o.HTTP, o.Authorities = tc.client, tc.authorities
+		o.Authorities = tc.authorities
+		if tc.client != nil {
+			o.Around = over(tc.client.Transport)
+		}
 		if _, err := newClient(t, o).Objects(t.Context()); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q in it", tc.name, err, tc.want)
 		}
@@ -123,7 +126,7 @@ func TestOwnAuthoritiesAreBelieved(t *testing.T) {
 		t.Errorf("Upload() = %v, %v, want job 7", job, err)
 	}
 	o.Authorities = []byte("no certificate")
-	if _, err := submit.New(o); err == nil || !strings.Contains(err.Error(), "authorities hold no certificate") {
+	if _, err := submit.New(o); err == nil || !strings.Contains(err.Error(), "authorities contain no certificate") {
 		t.Errorf("New with authorities that are none = %v", err)
 	}
 }

@@ -63,9 +63,9 @@ type Metadata struct {
 	Raw    json.RawMessage `json:"-"` // the whole answer, as it came
 }
 
-// Field is one field of an object. Only Type and VendorPath are always given; a
-// nil pointer means that the platform does not say. A value of another type than
-// documented is left out here and stands in Metadata.Raw.
+// Field is one field of an object. Only Type and VendorPath are always given; a nil pointer means
+// that the platform does not say. A value of another type than documented is left out here and is
+// in Metadata.Raw.
 type Field struct {
 	Type              string   `json:"type"`
 	VendorPath        string   `json:"vendorPath"`
@@ -108,7 +108,7 @@ func (c *Client) Metadata(ctx context.Context, object string) (Metadata, error) 
 		return Metadata{}, unreadable(k, err)
 	}
 	if m.Fields == nil {
-		return Metadata{}, unreadable(k, errors.New("it holds no list of fields"))
+		return Metadata{}, unreadable(k, errors.New("the answer has no list of fields"))
 	}
 	return m, nil
 }

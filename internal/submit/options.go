@@ -37,11 +37,7 @@ type Options struct {
 	// means the system's.
 	Authorities []byte
 
-	// HTTP is copied; the copy's Timeout and CheckRedirect are replaced. Nil means
-	// a client of our own, which is better: it sends every POST on a connection of
-	// its own, so that a stale one never casts doubt on whether a job was created.
-	HTTP *http.Client
-	// Around wraps each transport of that client of our own; nil leaves it as it is.
+	// Around wraps each transport of the HTTP client; nil leaves it as it is.
 	Around func(http.RoundTripper) http.RoundTripper
 	// UserAgent is sent with every request; empty means "receiver".
 	UserAgent string
@@ -94,14 +90,14 @@ func (o Options) check() (*url.URL, error) {
 	}
 	for _, s := range []struct{ name, secret string }{{"element", o.Element}, {"user", o.User}, {"organization", o.Organization}} {
 		if strings.ContainsFunc(s.secret, breaksHeader) {
-			faults = append(faults, fmt.Errorf("%s secret holds a space, a comma, a line break or another character no secret of the platform has", s.name))
+			faults = append(faults, fmt.Errorf("%s secret contains a space, a comma, a line break or another character that no secret of the platform has", s.name))
 		}
 	}
 	if strings.ContainsFunc(o.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
-		faults = append(faults, errors.New("user agent holds a control or non-ASCII character"))
+		faults = append(faults, errors.New("user agent contains a control or non-ASCII character"))
 	}
 	if len(o.Authorities) > 0 && !x509.NewCertPool().AppendCertsFromPEM(o.Authorities) {
-		faults = append(faults, errors.New("authorities hold no certificate (PEM)"))
+		faults = append(faults, errors.New("authorities contain no certificate (PEM)"))
 	}
 	if o.Hub == "." || o.Hub == ".." {
 		faults = append(faults, fmt.Errorf("hub %q is not a name", o.Hub))
@@ -124,11 +120,11 @@ func baseURL(s string) (*url.URL, error) {
 	case err != nil:
 		return nil, errors.New("base URL is not a URL") // err repeats it, with what may be a password
 	case u.Host == "" || u.Opaque != "":
-		return nil, errors.New("base URL names no host")
+		return nil, errors.New("base URL has no host")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, fmt.Errorf("base URL of %s must hold no user, query or fragment", u.Host)
+		return nil, fmt.Errorf("base URL of %s must not contain a user, query or fragment", u.Host)
 	case !trusted(u):
-		return nil, fmt.Errorf("base URL of %s must be https (http is for loopback only)", u.Host)
+		return nil, fmt.Errorf("base URL of %s must be https (http is only for loopback)", u.Host)
 	}
 	return u, nil
 }

@@ -9,8 +9,8 @@ import (
 	"receiver/internal/submit"
 )
 
-// Each row is an answer to a question about a job. What is about another job is an error that
-// names both, whatever was asked.
+// Each row is an answer to a request about a job. An answer about another job is an error that
+// names both, for every request.
 func TestAnAnswerAboutAnotherJobIsNotBelieved(t *testing.T) {
 	for _, tc := range []struct {
 		name, id, body string

@@ -32,7 +32,7 @@ func (c *Client) pages(ctx context.Context, k call) iter.Seq2[[]byte, error] {
 				return
 			}
 			if seen[next] || len(seen) >= maxPages {
-				yield(nil, unreadable(k, errors.New("its pages have no end")))
+				yield(nil, unreadable(k, errors.New("the list of pages does not end")))
 				return
 			}
 			seen[next] = true

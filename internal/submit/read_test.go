@@ -184,7 +184,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// paged serves one body per page and tells the next by the cursor.
+// paged serves one body per page, with the next page in the cursor.
 func paged(t *testing.T, path string, bodies ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/elements/api-v2"+path || r.URL.Query().Get("pageSize") != "200" {
@@ -245,7 +245,7 @@ func TestPagesWithoutEnd(t *testing.T) {
 	for _, err := range c.Errors(t.Context(), "5", 0) {
 		failed = err
 	}
-	if failed == nil || !strings.Contains(failed.Error(), "no end") || asked > 5 {
+	if failed == nil || !strings.Contains(failed.Error(), "does not end") || asked > 5 {
 		t.Errorf("Errors() = %v after %d pages, want an error soon", failed, asked)
 	}
 }
@@ -269,7 +269,7 @@ func TestJobs(t *testing.T) {
 	}
 }
 
-func TestJobsAsked(t *testing.T) {
+func TestRequestsOfJobs(t *testing.T) {
 	for _, tc := range []struct{ body, want string }{
 		{` {"id":1,"status":"A"}`, "1"},
 		{`[{"id":1},{"status":"A"}]`, "error"},

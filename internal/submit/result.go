@@ -36,7 +36,7 @@ func (c *Client) Result(ctx context.Context, id, object, accept string, w io.Wri
 	defer rows.Close()
 	n, err := io.Copy(w, rows)
 	if err != nil {
-		return n, fmt.Errorf("copying the result of job %q, broken off after %d bytes: %w", id, n, err)
+		return n, fmt.Errorf("copying the result of job %q stopped after %d bytes: %w", id, n, err)
 	}
 	return n, nil
 }

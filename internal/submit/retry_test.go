@@ -19,7 +19,7 @@ import (
 
 const done = `{"id":"1","status":"COMPLETED"}`
 
-func TestWhatIsTriedAgain(t *testing.T) {
+func TestRetries(t *testing.T) {
 	status := func(c *submit.Client) error { _, err := c.Status(t.Context(), "1"); return err }
 	cancel := func(c *submit.Client) error { _, err := c.Cancel(t.Context(), "1"); return err }
 	query := func(c *submit.Client) error { _, err := c.Query(t.Context(), submit.Query{Q: "q"}); return err }
@@ -126,13 +126,13 @@ func TestWaits(t *testing.T) {
 }
 
 // refusing fails the first dials as a closed port does.
-func refusing(dials *atomic.Int64, times int64) *http.Client {
-	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+func refusing(dials *atomic.Int64, times int64) http.RoundTripper {
+	return &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if dials.Add(1) <= times {
 			return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("connection refused")}
 		}
 		return new(net.Dialer).DialContext(ctx, network, addr)
-	}}}
+	}}
 }
 
 func TestPostIsRepeatedOnlyWhileNothingWasSent(t *testing.T) {
@@ -153,7 +153,7 @@ func TestPostIsRepeatedOnlyWhileNothingWasSent(t *testing.T) {
 	var dials atomic.Int64
 	var slept naps
 	o := options(srv.URL)
-	o.HTTP, o.Sleep = refusing(&dials, 2), slept.sleep
+	o.Around, o.Sleep = over(refusing(&dials, 2)), slept.sleep
 	got, err := newClient(t, o).Upload(t.Context(), submit.Upload{
 		Object: "contact", FileName: "a.csv", File: strings.NewReader("a,b\n1,2\n"), Size: 8,
 	})
@@ -165,7 +165,7 @@ func TestPostIsRepeatedOnlyWhileNothingWasSent(t *testing.T) {
 	}
 
 	dials.Store(-100)
-	o.HTTP = refusing(&dials, 100)
+	o.Around = over(refusing(&dials, 100))
 	_, err = newClient(t, o).Query(t.Context(), submit.Query{Q: "q"})
 	if err == nil || errors.Is(err, submit.ErrMayExist) || !strings.Contains(err.Error(), "tried 4 times") {
 		t.Errorf("Query() with the port closed = %v, want an error after 4 tries that is not ErrMayExist", err)
@@ -207,7 +207,7 @@ func TestDoneContextWins(t *testing.T) {
 func TestRealWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := options("http://localhost")
-		o.HTTP = &http.Client{Transport: canned{code: 503}}
+		o.Around = over(canned{code: 503})
 		o.Retries = submit.Retries{Tries: 2, First: time.Hour, Max: time.Hour}
 		began := time.Now()
 		_, err := newClient(t, o).Status(t.Context(), "1")
@@ -239,7 +239,7 @@ func TestTimeoutOfOneTry(t *testing.T) {
 	o.Timeout, o.Sleep = 50*time.Millisecond, slept.sleep
 	o.Retries.Tries = 1
 	_, err := newClient(t, o).Status(t.Context(), "1")
-	if err == nil || !strings.Contains(err.Error(), "no whole answer within 50ms") {
+	if err == nil || !strings.Contains(err.Error(), "no complete answer within 50ms") {
 		t.Errorf("Status() = %v, want it to say how long was waited", err)
 	}
 	asked.Store(0)
@@ -256,7 +256,7 @@ func TestWhichTimeout(t *testing.T) {
 		var last context.Context
 		o := options("http://localhost")
 		o.Timeout, o.UploadTimeout, o.Retries.Tries = time.Second, time.Hour, 1
-		o.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		o.Around = over(roundTrip(func(r *http.Request) (*http.Response, error) {
 			last = r.Context()
 			select {
 			case <-time.After(time.Minute):
@@ -264,7 +264,7 @@ func TestWhichTimeout(t *testing.T) {
 			case <-last.Done():
 				return nil, context.Cause(last)
 			}
-		})}
+		}))
 		c := newClient(t, o)
 		_, status := c.Status(t.Context(), "1")
 		_, query := c.Query(t.Context(), submit.Query{Q: "q"})
@@ -313,7 +313,7 @@ func TestUntrustedCertificateIsNotTriedAgain(t *testing.T) {
 	if _, err := newClient(t, o).Status(t.Context(), "1"); err == nil || len(slept.taken) != 0 {
 		t.Errorf("Status() = %v after %d waits, want an error after none", err, len(slept.taken))
 	}
-	o.HTTP = srv.Client()
+	o.Around = over(srv.Client().Transport)
 	if _, err := newClient(t, o).Status(t.Context(), "1"); err != nil {
 		t.Errorf("Status() with the certificate trusted = %v, want nil", err)
 	}

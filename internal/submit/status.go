@@ -35,13 +35,13 @@ type Status struct {
 	Started     time.Time `json:"started,omitzero"`
 	Finished    time.Time `json:"finished,omitzero"`
 
-	// NotificationURL is where the platform calls back. It may hold a token: show
-	// it to nobody and log it never. Raw, the whole object as it came, holds it too.
+	// NotificationURL is where the platform calls back. It may hold a token: never show or log it.
+	// Raw, the whole object as it came, holds it too.
 	NotificationURL string          `json:"-"`
 	Raw             json.RawMessage `json:"-"`
 }
 
-// Status asks after the job of that id. OC: (a) row 10.
+// Status polls for the job of that id. OC: (a) row 10.
 func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 	k, err := c.statusCall(http.MethodGet, id, "status")
 	if err != nil {
@@ -53,7 +53,7 @@ func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 	}
 	s, err := statusOf(id, a.body)
 	if err == nil && s.Status == "" {
-		err = errors.New("it holds no status")
+		err = errors.New("the answer has no status")
 	}
 	if err != nil {
 		return Status{}, unreadable(k, err)
@@ -102,7 +102,7 @@ func statusOf(id string, raw []byte) (Status, error) {
 		named = f.Text("id", "jobId", "job_id") // in a form that no id has
 	}
 	if named != "" && named != id {
-		return Status{}, fmt.Errorf("%w: asked about job %q, it names job %q", ErrOtherJob, id, printable(named))
+		return Status{}, fmt.Errorf("%w: the request was for job %q, the answer is for job %q", ErrOtherJob, id, printable(named))
 	}
 	s.ID = id
 	return s, nil

@@ -27,13 +27,9 @@ const (
 var errRedirect = errors.New("redirect refused")
 
 // httpClients returns the client for requests that may be repeated and the one
-// for those that may not.
+// for those that may not. That one sends every request on a connection of its own, so that a
+// stale one never casts doubt on whether a job was created.
 func (c *Client) httpClients(o Options) (reading, creating *http.Client) {
-	if o.HTTP != nil {
-		own := *o.HTTP
-		own.Timeout, own.CheckRedirect = 0, c.checkRedirect
-		return &own, &own
-	}
 	kept := http.DefaultTransport.(*http.Transport).Clone()
 	if len(o.Authorities) > 0 {
 		roots := x509.NewCertPool()
@@ -104,9 +100,9 @@ func (c *bodyConn) ReadFrom(r io.Reader) (int64, error) {
 	return io.CopyBuffer(struct{ io.Writer }{c}, r, make([]byte, atOnce))
 }
 
-// Write keeps a failure to itself until the connection is closed. A platform may answer and
-// hang up before it has read the body; net/http would throw that answer away for the failure
-// to write. What was received decides instead: reading ends with the answer or with an error.
+// Write keeps a failure to itself until the connection is closed. A platform may answer and hang up
+// before it has read the body; net/http would drop that answer because of the failed write. The
+// received bytes decide instead: reading ends with the answer or with an error.
 func (c *bodyConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if err != nil && !c.closed.Load() {

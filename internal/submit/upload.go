@@ -22,7 +22,7 @@ const expectAbove = 1 << 20
 type Upload struct {
 	Object   string
 	FileName string    // its last element is sent; the platform may go by its extension
-	File     io.Reader // read once, from where it stands, and not closed
+	File     io.Reader // read once, from its current position, and not closed
 	Size     int64     // of what File has left, in bytes; -1 when unknown
 
 	Metadata        json.RawMessage // a JSON object for the part metaData; may be nil
@@ -30,9 +30,9 @@ type Upload struct {
 	Path            string          // the query parameter path, as in "/sample.csv"; may be empty
 	CallbackURL     string          // told when the job has ended; may be empty
 
-	// Progress, unless nil, is told how many bytes of the file have been handed to
-	// the connection: from another goroutine, never twice at once, never after
-	// Upload has returned. It must return soon.
+	// Progress, unless nil, is called with the number of bytes of the file that were handed to the
+	// connection: from another goroutine, never concurrently, never after Upload has returned. It
+	// must return soon.
 	Progress func(sent int64)
 }
 
@@ -108,9 +108,9 @@ func (s *source) Read(p []byte) (int, error) {
 	case err != nil && err != io.EOF:
 		err = fmt.Errorf("reading the file: %w", err)
 	case s.size >= 0 && s.read > s.size:
-		n, err = 0, fmt.Errorf("the file is longer than the %d bytes announced: did it grow?", s.size)
+		n, err = 0, fmt.Errorf("the file is longer than the announced %d bytes; it changed during the upload", s.size)
 	case s.size >= 0 && s.read < s.size && err == io.EOF:
-		err = fmt.Errorf("the file ended after %d of the %d bytes announced: %w", s.read, s.size, io.ErrUnexpectedEOF)
+		err = fmt.Errorf("the file ended after %d of the announced %d bytes: %w", s.read, s.size, io.ErrUnexpectedEOF)
 	case n > 0:
 		s.report()
 	}

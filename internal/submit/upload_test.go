@@ -118,7 +118,7 @@ func TestUploadRefuses(t *testing.T) {
 		{"metadata that is no JSON", submit.Upload{Object: "c", FileName: "f", Metadata: json.RawMessage(`{`)}, "metadata must be a JSON object"},
 		{"payload that is no JSON", submit.Upload{Object: "c", FileName: "f", CallbackPayload: json.RawMessage(`{`)}, "payload is not JSON"},
 		{"two payloads", submit.Upload{Object: "c", FileName: "f", Metadata: json.RawMessage(`{"callback-payload":1}`), CallbackPayload: json.RawMessage(`2`)}, "give one of them"},
-		{"callback that ends the header", submit.Upload{Object: "c", FileName: "f", CallbackURL: callback + "\r\nX: y"}, "callback URL holds"},
+		{"callback that ends the header", submit.Upload{Object: "c", FileName: "f", CallbackURL: callback + "\r\nX: y"}, "callback URL contains"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.u.File = strings.NewReader("")
@@ -146,7 +146,7 @@ func TestUploadOfAFileThatChanges(t *testing.T) {
 		says string
 	}{
 		{"shorter than announced", strings.NewReader(csv), int64(len(csv)) + 1, io.ErrUnexpectedEOF, "ended after"},
-		{"longer than announced", strings.NewReader(csv), int64(len(csv)) - 1, nil, "did it grow"},
+		{"longer than announced", strings.NewReader(csv), int64(len(csv)) - 1, nil, "changed during the upload"},
 		{"unreadable", io.MultiReader(strings.NewReader(csv), iotest.ErrReader(broken)), 1 << 16, broken, "reading the file"},
 		{"unreadable, size unknown", io.MultiReader(strings.NewReader(csv), iotest.ErrReader(broken)), -1, broken, "reading the file"},
 	} {
@@ -193,14 +193,14 @@ func TestUploadLetsGo(t *testing.T) {
 		return file.Read(p[:1])
 	})
 	o := options("http://localhost")
-	o.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+	o.Around = over(roundTrip(func(r *http.Request) (*http.Response, error) {
 		go func() {
 			_, err := io.Copy(io.Discard, r.Body)
 			rest <- err
 		}()
 		<-began
 		return &http.Response{StatusCode: 413, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
-	})}
+	}))
 	_, err := newClient(t, o).Upload(t.Context(), submit.Upload{
 		Object: "c", FileName: "f.csv", Size: 1 << 20, File: blocking,
 		Progress: func(n int64) { t.Errorf("Progress(%d) was called after Upload had returned", n) },

@@ -7,7 +7,7 @@ import (
 	"receiver/internal/verify"
 )
 
-// Whoever is not believed costs as much as he sends, as header or as body.
+// The work for a forged request is linear in its header and body.
 func TestVerifyGrowsWithItsInput(t *testing.T) {
 	key, err := verify.NewKey("one", []byte("the-key-of-the-growth-test"), verify.Window{})
 	if err != nil {

@@ -12,12 +12,6 @@ import (
 	"time"
 )
 
-// MaxStorable is the longest key, in bytes, that the platform can hold: the
-// configuration item is a TEXTFIELD_128.
-//
-// OC: section 7 "key storage", (b) row 13.
-const MaxStorable = 128
-
 // ErrEmptyKey is returned by NewKey for a key of no bytes or of white space
 // only. Such a key would let anyone sign; the caller must refuse to start.
 var ErrEmptyKey = errors.New("the signature key is empty: set the value of event.notification.signature.key")

@@ -14,9 +14,6 @@
 // delivery: the platform signs neither time nor nonce, so repeats are caught by
 // de-duplication, not here.
 //
-// Explain says to a person why a signature was refused. It stands in files of its own,
-// explain*.go, of which Verify uses nothing.
-//
 // OC: contract section 7, table (a) rows 23 to 27, table (b) rows 6 to 14.
 package verify
 
@@ -151,7 +148,7 @@ func parse(values []string) (digest [sha256.Size]byte, _ Reason) {
 	}
 	var in [encodedLen]byte
 	copy(in[:], encoded)
-	var out [encodedLen / 4 * 3]byte
+	var out [sha256.Size + 1]byte // the padding counts as a byte
 	if n, err := strict.Decode(out[:], in[:]); err != nil || n != sha256.Size {
 		return digest, Malformed
 	}

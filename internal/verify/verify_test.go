@@ -66,6 +66,22 @@ func TestWellFormed(t *testing.T) {
 	}
 }
 
+// The text before the first = is the name of an algorithm if it has 1 to 16 letters, digits and
+// dashes.
+func TestTheReasonTellsAnotherAlgorithmFromNone(t *testing.T) {
+	v := newVerifier(t, newKey(t, "k", "secret"))
+	for want, names := range map[verify.Reason][]string{
+		verify.UnsupportedAlgorithm: {"a", "z", "A", "Z", "0", "9", "-", "sha-512", "abcdefghijklmnop"},
+		verify.Malformed:            {"", "`", "{", "@", "[", "/", ":", "_", "é", "abcdefghijklmnopq"},
+	} {
+		for _, name := range names {
+			if got := v.Verify([]string{name + "=AAAA"}, nil).Reason; got != want {
+				t.Errorf("Verify(%q) = %s, want %s", name+"=AAAA", got, want)
+			}
+		}
+	}
+}
+
 func TestVerdictNamesTheKeyThatMatched(t *testing.T) {
 	older, newer := newKey(t, "2025", "older key"), newKey(t, "2026", "newer key")
 	v := newVerifier(t, newer, older)

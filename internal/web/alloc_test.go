@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"testing"
 
-	"receiver/internal/web"
+	"receiver/internal/bench/ceiling"
 )
 
 // Allocations are counted where time cannot be: on any machine, however busy. Left out of
@@ -15,7 +15,7 @@ import (
 // The bounds are over what Echo and the reading of the body take by themselves. They are
 // tight on purpose: who needs one more changes the number, and says why.
 func TestAllocationsOverEcho(t *testing.T) {
-	echo := allocations(t, web.NewCeiling(benchVerifier(t), stored), benchKey)
+	echo := allocations(t, ceiling.New(benchVerifier(t), stored), benchKey)
 	for _, tt := range []struct {
 		name, key string
 		most      float64

@@ -34,7 +34,8 @@ var scopes = map[string]access.Scope{
 	"GET /v1/tokens":          access.Admin,
 }
 
-// authorize lets through who may ask for the route, and nobody to a route without a scope.
+// authorize lets through requests whose holder has the scope of the route, and none to a route
+// without a scope.
 func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		route := c.Request().Method + " " + c.Path()
@@ -45,7 +46,7 @@ func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 		holder, known := c.Request().Context().Value(fromFolder{}).(access.Holder)
 		if !known {
 			if p.Access == nil || !p.Access.Required() {
-				return p.atHome(c, next, there)
+				return p.requireLoopbackHost(c, next, there)
 			}
 			var err error
 			if holder, err = p.Access.Check(bearer(c.Request()), c.RealIP()); err != nil {
@@ -57,7 +58,7 @@ func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 			return echo.ErrNotFound
 		case !holder.May(scope):
 			p.Log.Warn().Str("token", holder.Name).Str("route", route).Str("scope", string(scope)).Str("remote", c.RealIP()).
-				Msg("a token was used for what it does not open")
+				Msg("a token was used without the required scope")
 			return c.JSON(http.StatusForbidden, message{fmt.Sprintf("the token lacks the scope %s", scope)})
 		case c.Request().Method != http.MethodGet:
 			return p.recorded(c, Use{Token: holder.Name, Remote: c.RealIP(), Route: route}, next)
@@ -78,7 +79,7 @@ func bearer(r *http.Request) string {
 func refuse(c echo.Context, err error) error {
 	if errors.Is(err, access.ErrTooMany) {
 		c.Response().Header().Set(echo.HeaderRetryAfter, "1")
-		return c.JSON(http.StatusTooManyRequests, message{"too many requests; ask again later"})
+		return c.JSON(http.StatusTooManyRequests, message{"too many requests; try again later"})
 	}
 	c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
 	return c.JSON(http.StatusUnauthorized, message{"a bearer token is required"})
@@ -86,8 +87,8 @@ func refuse(c echo.Context, err error) error {
 
 // Use is what a token is used for.
 type Use struct {
-	// Token is the token's name, Remote who sends it, and Route method and address, with
-	// names in place of what is in it.
+	// Token is the token's name, Remote the sender, and Route method and address, with names in
+	// place of what is in it.
 	Token, Remote, Route string
 	// Status is what it was answered with; 0 before it is done. Of is then what Record
 	// returned before.
@@ -101,20 +102,20 @@ type Recorder func(ctx context.Context, u Use) (uint64, error)
 // recorded has a use recorded before it begins and after it has ended.
 func (p Private) recorded(c echo.Context, u Use, next echo.HandlerFunc) error {
 	if p.Record == nil {
-		return c.JSON(http.StatusServiceUnavailable, message{"nothing can be recorded here, so nothing is done"})
+		return c.JSON(http.StatusServiceUnavailable, message{"the use of a token cannot be recorded here, so the request was refused"})
 	}
 	ctx := context.WithoutCancel(c.Request().Context())
 	of, err := p.Record(ctx, u)
 	if err != nil {
-		p.Log.Warn().Err(err).Str("token", u.Token).Msg("a use of a token was not recorded, and so refused")
-		return c.JSON(http.StatusServiceUnavailable, message{"this is recorded before it is done, and could not be; ask again"})
+		p.Log.Warn().Err(err).Str("token", u.Token).Msg("recording the use of a token failed; the request was refused")
+		return c.JSON(http.StatusServiceUnavailable, message{"the use of the token could not be recorded, so the request was refused; try again"})
 	}
 	if err := next(c); err != nil {
 		c.Error(err)
 	}
 	u.Of, u.Status = of, c.Response().Status
 	if _, err := p.Record(ctx, u); err != nil {
-		p.Log.Warn().Err(err).Str("token", u.Token).Uint64("record", of).Int("status", u.Status).Msg("what became of a token's use was not recorded")
+		p.Log.Warn().Err(err).Str("token", u.Token).Uint64("sequence", of).Int("status", u.Status).Msg("recording the outcome of the use of a token failed")
 	}
 	return nil
 }
@@ -130,22 +131,22 @@ func (p Private) tokens(c echo.Context) error {
 
 type fromFolder struct{}
 
-// FromFolder has a handler take every request for one of the store's owner, who may do all: it
-// is for a listener that nobody else reaches.
+// FromFolder makes a handler treat every request as one of the store's owner, who has all
+// permissions: it is for a listener that only the owner reaches.
 func FromFolder(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), fromFolder{}, access.Folder())))
 	})
 }
 
-// atHome refuses requests without a token that nobody on this machine has reason to make. To
-// listen on loopback keeps other machines out, and not the browser on this one: a page can give
-// its own name our address, and read what is answered to it. A page knows no token.
-func (p Private) atHome(c echo.Context, next echo.HandlerFunc, there bool) error {
+// requireLoopbackHost refuses requests without a token whose Host is not a name of this machine.
+// Listening on loopback keeps other machines out, but not the browser on this one: a page can give
+// its own name a loopback address, and read the answers. A page knows no token.
+func (p Private) requireLoopbackHost(c echo.Context, next echo.HandlerFunc, there bool) error {
 	probe := c.Path() == "/readyz" || c.Path() == "/metrics"
 	switch {
 	case !probe && !isLoopback(c.Request().Host):
-		return c.JSON(http.StatusMisdirectedRequest, message{"without private.token only requests to localhost or a loopback address are answered here"})
+		return c.JSON(http.StatusMisdirectedRequest, message{"without private.token only requests to localhost or a loopback address are answered"})
 	case !there:
 		return echo.ErrNotFound
 	}

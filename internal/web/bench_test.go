@@ -15,6 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/internal/bench/ceiling"
 	"receiver/internal/callback"
 	"receiver/internal/job"
 	"receiver/internal/verify"
@@ -30,8 +31,8 @@ var benchBody = func() string {
 	return body + strings.Repeat("x", 246-len(body)-2) + `"}`
 }()
 
-// BenchmarkCallback is what the public door costs without network and store, and, as the
-// baselines, what Echo costs that does the least.
+// BenchmarkCallback measures the public listener without network and store, and, as the baselines,
+// Echo with the least work.
 func BenchmarkCallback(b *testing.B) {
 	for _, bb := range []struct {
 		name, key string
@@ -40,8 +41,8 @@ func BenchmarkCallback(b *testing.B) {
 	}{
 		{"accepted", benchKey, public(b), http.StatusOK},
 		{"refused", "another", public(b), http.StatusUnauthorized},
-		{"ceiling", benchKey, web.NewCeiling(benchVerifier(b), stored), http.StatusOK},
-		{"Echo+HMAC", "another", web.NewCeiling(benchVerifier(b), nil), http.StatusUnauthorized},
+		{"ceiling", benchKey, ceiling.New(benchVerifier(b), stored), http.StatusOK},
+		{"Echo+HMAC", "another", ceiling.New(benchVerifier(b), nil), http.StatusUnauthorized},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			serve := repeated(b, bb.handler, bb.key)
@@ -57,8 +58,7 @@ func BenchmarkCallback(b *testing.B) {
 
 func stored(context.Context, []byte) error { return nil }
 
-// public returns the public door with a store that takes everything and a log that goes
-// nowhere.
+// public returns the public listener with a store that accepts everything and a discarded log.
 func public(tb testing.TB) http.Handler {
 	tb.Helper()
 	r, err := callback.New(callback.Options{
@@ -69,7 +69,7 @@ func public(tb testing.TB) http.Handler {
 	}
 	return web.NewPublic(web.Public{
 		Receiver: r, BodyLimit: 8 << 20, Timeout: time.Minute,
-		Metrics: web.NewMetrics(func() uint64 { return 0 }), Patience: callback.NewPatience(),
+		Metrics: web.NewMetrics(func() uint64 { return 0 }), Retries: callback.NewRetryState(),
 		Log: zerolog.New(io.Discard).With().Timestamp().Logger(),
 	})
 }

@@ -18,9 +18,9 @@ const (
 	usual = 64 << 10 // up to here there is a quarter of the budget beside it
 )
 
-// budget bounds what the bodies under way take together. Nobody has proved anything while
-// they come, and a limit for each body bounds nothing where anybody can open connections.
-// Whoever has used it up with large bodies keeps no usual callback out.
+// budget limits the memory of all bodies under way. They are not authenticated yet, and a limit for
+// each body is not enough if any client can open connections. Large bodies that use it up leave a
+// reserve for usual callbacks.
 type budget struct {
 	limit int64
 	left  atomic.Int64
@@ -85,7 +85,7 @@ func (a *arrival) Keep(ctx context.Context) ([]byte, error) {
 	return a.bytes, nil
 }
 
-// giveBack gives lent memory back. What lies in it must not be touched any more.
+// giveBack gives lent memory back. Its bytes must not be used any more.
 func (a *arrival) giveBack() {
 	if a.lent != nil {
 		unlend(a.lent)

@@ -8,6 +8,7 @@ import (
 // A request in chunks is the last one of its connection: with a length beside the chunks, a
 // proxy in front may have seen another end of it, and what follows may be part of its body.
 func TestNothingIsReadBehindChunks(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	hidden := "POST /callbacks/demo HTTP/1.1\nHost: x\nElements-Webhook-Signature: " + signature(demoKey, demoBody) +
 		"\nContent-Length: 38\n\n" + demoBody

@@ -24,7 +24,7 @@ func wholePrivate(t *testing.T, set *access.Set) *echo.Echo {
 	}
 	h, ok := web.NewPrivate(web.Private{
 		Access: set, Ready: func(context.Context) error { return nil }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
-		Receiver: judge, Patience: callback.NewPatience(), ExplainBody: 100, Record: unrecorded, Trail: archive{}, Logs: archive{}, Log: zerolog.Nop(),
+		Receiver: judge, Retries: callback.NewRetryState(), ExplainBody: 100, Record: unrecorded, Trail: archive{}, Logs: archive{}, Log: zerolog.Nop(),
 		Explain: func(context.Context, string, []string, []byte) (web.Explanation, bool) {
 			return web.Explanation{}, true
 		},
@@ -38,6 +38,7 @@ func wholePrivate(t *testing.T, set *access.Set) *echo.Echo {
 // A page on another site can have a browser on this machine send any simple request here. None
 // is answered, with a token or without, whatever its method and content type.
 func TestPagesOfOtherSitesAreRefused(t *testing.T) {
+	t.Parallel()
 	const here = "localhost:8081"
 	type headers map[string]string
 	for _, tt := range []struct {
@@ -89,6 +90,7 @@ func TestPagesOfOtherSitesAreRefused(t *testing.T) {
 // A page that gave its own name our address is of the same origin to its browser, and of another
 // name to us.
 func TestAReboundNameIsRefusedOnEveryRoute(t *testing.T) {
+	t.Parallel()
 	h := wholePrivate(t, tokens(""))
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true}
 	for _, route := range h.Routes() {

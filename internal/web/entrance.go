@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"receiver/internal/job"
 )
 
 // entrance gives requests the paths that there are routes for: without the prefix that a
@@ -12,7 +14,7 @@ func entrance(prefix string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, raw := routed(prefix, r.URL.Path), routed(prefix, r.URL.RawPath)
 		cut := len(r.URL.Path) - len(path)
-		// What is cut off must have come as it is, not escaped.
+		// The removed prefix must have come unescaped.
 		if cut > 0 && (raw == "" || len(r.URL.RawPath)-len(raw) == cut) {
 			u := *r.URL
 			u.Path, u.RawPath = path, raw
@@ -76,7 +78,7 @@ func shownPath(r *http.Request) (shown string, secrets []string) {
 			secret = plain
 		}
 		secrets = append(secrets, part, secret)
-		parts[i] = fingerprint(secret)
+		parts[i] = job.Fingerprint([]byte(secret))
 	}
 	return strings.Join(parts, "/"), secrets
 }

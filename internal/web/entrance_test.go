@@ -8,6 +8,7 @@ import (
 
 // With a prefix, every address is there twice: a proxy may leave it, or take it off.
 func TestThePrefixThatAProxyLeaves(t *testing.T) {
+	t.Parallel()
 	d := open(t, func(o *options) { o.public.Prefix = "/hooks/v1" })
 	for _, tt := range []struct {
 		method, path string

@@ -18,11 +18,11 @@ import (
 	"receiver/internal/web"
 )
 
-// Nobody can tell by the time of an answer which sources there are, how many keys one has, or
-// how much of a signature is right. The requests of a pair come in turns, and their medians are
-// compared, again for as long as the machine is busy with other things.
+// The time of an answer reveals neither the sources, nor the number of their keys, nor how much of
+// a signature is right. The requests of a pair alternate, and their medians are compared; the
+// comparison is repeated for as long as the machine is busy.
 func TestRefusalsTakeTheSameTime(t *testing.T) {
-	handler, one := equalDoor(t), signature(benchKey, "another body")
+	handler, one := equalListener(t), signature(benchKey, "another body")
 	first, last := []byte(one), []byte(one)
 	first[len("sha256=")] = 'A' + ('B' - first[len("sha256=")]&1)
 	last[len(last)-3] ^= 1
@@ -88,9 +88,9 @@ func timed(t *testing.T, h http.Handler, source, sign, body string) time.Duratio
 	return took
 }
 
-// equalDoor is the public door with a source of one key and one of two, whose table of failing
-// deliveries a flood has filled.
-func equalDoor(t *testing.T) http.Handler {
+// equalListener is the public listener with a source of one key and one of two, whose table of
+// failing deliveries is full after a flood.
+func equalListener(t *testing.T) http.Handler {
 	t.Helper()
 	second, err := verify.NewKey("second", []byte("another-key-of-this-test"), verify.Window{})
 	if err != nil {
@@ -108,7 +108,7 @@ func equalDoor(t *testing.T) http.Handler {
 	}
 	h := web.NewPublic(web.Public{
 		Receiver: r, BodyLimit: 1 << 20, Metrics: web.NewMetrics(func() uint64 { return 0 }),
-		Patience: callback.NewPatience(), Log: zerolog.Nop(),
+		Retries: callback.NewRetryState(), Log: zerolog.Nop(),
 	})
 	for i := range 6 * callback.MaxFailing {
 		for _, source := range []string{"one", "two", "nobody"} {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"receiver/internal/diagnose"
 	"receiver/internal/verify"
 )
 
@@ -27,7 +28,7 @@ type Explanation struct {
 	// Reason is why the signature is refused; empty if it is accepted.
 	Reason verify.Reason `json:"reason,omitempty"`
 	// Findings say why, most certain first; there is at least one.
-	Findings []verify.Finding `json:"findings"`
+	Findings []diagnose.Finding `json:"findings"`
 	// Compared is the number of earlier callbacks that the signature was compared with.
 	Compared int `json:"compared"`
 }
@@ -54,9 +55,9 @@ const (
 	explainsAtOnce = 4 // of the largest
 )
 
-// explain answers POST /v1/verify/explain, one question after the other, so that
-// explanations never take more than one processor from the callbacks. What waits is as it came,
-// and has its place in the budget until it is answered.
+// explain answers POST /v1/verify/explain, one question after the other, so that explanations never
+// take more than one processor from the callbacks. A waiting question is kept as it came, and has
+// its share of the budget until it is answered.
 func (p Private) explain() echo.HandlerFunc {
 	turn := make(chan struct{}, 1)
 	limit := int64(base64.StdEncoding.EncodedLen(int(p.ExplainBody))) + maxExplainRest
@@ -72,18 +73,18 @@ func (p Private) explain() echo.HandlerFunc {
 		case turn <- struct{}{}:
 			defer func() { <-turn }()
 		case <-ctx.Done():
-			return c.JSON(http.StatusServiceUnavailable, message{"the asker has gone"})
+			return c.JSON(http.StatusServiceUnavailable, message{"the client has disconnected"})
 		}
 		var q explainRequest
 		if err := json.Unmarshal(body.bytes, &q); err != nil {
 			return c.JSON(http.StatusBadRequest, message{`send a JSON object: {"source":"NAME","signatures":["sha256=…"],"body":"BASE64"}`})
 		}
 		if len(q.Signatures) > maxSignatures {
-			return c.JSON(http.StatusBadRequest, message{"there are too many signatures"})
+			return c.JSON(http.StatusBadRequest, message{"too many signatures"})
 		}
 		found, ok := p.Explain(ctx, q.Source, q.Signatures, q.Body)
 		if !ok {
-			return c.JSON(http.StatusNotFound, message{"no source of that name is configured"})
+			return c.JSON(http.StatusNotFound, message{"no source with this name is configured"})
 		}
 		return c.JSON(http.StatusOK, found)
 	}
@@ -95,9 +96,9 @@ func unread(c echo.Context, err error) error {
 	switch {
 	case errors.As(err, &tooLarge):
 		hangUp(c)
-		return c.JSON(http.StatusRequestEntityTooLarge, message{"the question is over the limit of a callback"})
+		return c.JSON(http.StatusRequestEntityTooLarge, message{"the request is larger than the limit of a callback"})
 	case errors.Is(err, errNoRoom):
-		return c.JSON(http.StatusServiceUnavailable, message{"too many questions at once; ask again"})
+		return c.JSON(http.StatusServiceUnavailable, message{"too many requests at once; try again"})
 	}
-	return c.JSON(http.StatusBadRequest, message{"the question did not arrive whole"})
+	return c.JSON(http.StatusBadRequest, message{"the request did not arrive completely"})
 }

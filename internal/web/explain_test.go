@@ -12,32 +12,34 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/internal/diagnose"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 )
 
 const explainToken = "operator"
 
-// explainDoor is a private door whose explainer says what it was asked.
-func explainDoor(explain web.Explainer) http.Handler {
+// explainListener is a private listener whose explainer repeats the question.
+func explainListener(explain web.Explainer) http.Handler {
 	return web.NewPrivate(web.Private{
 		Access: tokens(explainToken), Ready: func(context.Context) error { return nil },
 		Metrics: web.NewMetrics(func() uint64 { return 0 }), Explain: explain, Record: unrecorded, ExplainBody: 100, Log: zerolog.Nop(),
 	})
 }
 
-func askExplain(ctx context.Context, door http.Handler, token, body string) *httptest.ResponseRecorder {
+func askExplain(ctx context.Context, handler http.Handler, token, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/verify/explain", strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+token)
 	w := httptest.NewRecorder()
-	door.ServeHTTP(w, r)
+	handler.ServeHTTP(w, r)
 	return w
 }
 
 func TestExplainAnswers(t *testing.T) {
-	door := explainDoor(func(_ context.Context, source string, signatures []string, body []byte) (web.Explanation, bool) {
+	t.Parallel()
+	handler := explainListener(func(_ context.Context, source string, signatures []string, body []byte) (web.Explanation, bool) {
 		e := web.NewExplanation(verify.Verdict{Reason: verify.Mismatch})
-		e.Findings = []verify.Finding{{Code: source, Text: strings.Join(signatures, "|"), Next: string(body)}}
+		e.Findings = []diagnose.Finding{{Code: source, Text: strings.Join(signatures, "|"), Next: string(body)}}
 		e.Compared = 3
 		return e, source == "crm"
 	})
@@ -58,7 +60,7 @@ func TestExplainAnswers(t *testing.T) {
 		{"over the limit", explainToken, `{"source":"crm","body":"` + strings.Repeat("A", 66<<10) + `"}`, 413, "limit"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := askExplain(t.Context(), door, tt.token, tt.body)
+			got := askExplain(t.Context(), handler, tt.token, tt.body)
 			if got.Code != tt.code || !strings.Contains(got.Body.String(), tt.want) {
 				t.Errorf("POST = %d %s, want %d with %s", got.Code, got.Body, tt.code, tt.want)
 			}
@@ -67,6 +69,7 @@ func TestExplainAnswers(t *testing.T) {
 }
 
 func TestExplanationOfWhatIsAccepted(t *testing.T) {
+	t.Parallel()
 	key, err := verify.NewKey("2026", []byte("secret"), verify.Window{})
 	if err != nil {
 		t.Fatal(err)
@@ -81,16 +84,18 @@ func TestExplanationOfWhatIsAccepted(t *testing.T) {
 }
 
 func TestWithoutAnExplainerThereIsNoAddress(t *testing.T) {
-	if got := askExplain(t.Context(), explainDoor(nil), explainToken, "{}"); got.Code != http.StatusNotFound {
+	t.Parallel()
+	if got := askExplain(t.Context(), explainListener(nil), explainToken, "{}"); got.Code != http.StatusNotFound {
 		t.Errorf("POST = %d, want 404", got.Code)
 	}
 }
 
-// Questions wait for each other, and one whose asker has gone is not answered.
+// Requests wait for each other, and one whose caller has gone is not answered.
 func TestExplainTakesOneQuestionAtATime(t *testing.T) {
+	t.Parallel()
 	entered, leave := make(chan struct{}), make(chan struct{})
 	var inside, asked atomic.Int32
-	door := explainDoor(func(context.Context, string, []string, []byte) (web.Explanation, bool) {
+	handler := explainListener(func(context.Context, string, []string, []byte) (web.Explanation, bool) {
 		if inside.Add(1) > 1 {
 			t.Error("two questions at once")
 		}
@@ -101,7 +106,7 @@ func TestExplainTakesOneQuestionAtATime(t *testing.T) {
 		return web.Explanation{}, true
 	})
 	done := make(chan int)
-	ask := func(ctx context.Context) { done <- askExplain(ctx, door, explainToken, "{}").Code }
+	ask := func(ctx context.Context) { done <- askExplain(ctx, handler, explainToken, "{}").Code }
 	go ask(t.Context())
 	<-entered
 	gone, cancel := context.WithCancel(t.Context())
@@ -126,14 +131,14 @@ func TestQuestionsThatWaitShareABound(t *testing.T) {
 	t.Parallel()
 	const asked, kept = 12, 4
 	entered, leave := make(chan struct{}, asked), make(chan struct{})
-	door := explainDoor(func(context.Context, string, []string, []byte) (web.Explanation, bool) {
+	handler := explainListener(func(context.Context, string, []string, []byte) (web.Explanation, bool) {
 		entered <- struct{}{}
 		<-leave
 		return web.Explanation{}, true
 	})
 	large := `{"source":"demo"}` + strings.Repeat(" ", 64<<10) // near the limit
 	codes := make(chan int, asked)
-	ask := func() { codes <- askExplain(t.Context(), door, explainToken, large).Code }
+	ask := func() { codes <- askExplain(t.Context(), handler, explainToken, large).Code }
 	go ask()
 	<-entered
 	for range asked - 1 {

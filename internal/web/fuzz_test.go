@@ -17,8 +17,8 @@ import (
 	"receiver/internal/web"
 )
 
-// FuzzPublic gives the public door requests byte by byte: nothing panics, and nothing
-// but GET /healthz and a body with its right signature is answered 2xx.
+// FuzzPublic gives the public listener requests byte by byte: nothing panics, and nothing but GET
+// /healthz and a body with its right signature is answered 2xx.
 func FuzzPublic(f *testing.F) {
 	right := signature(demoKey, demoBody)
 	for _, seed := range []string{
@@ -48,8 +48,8 @@ func FuzzPublic(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	door := web.NewPublic(web.Public{
-		Receiver: r, BodyLimit: 1 << 10, Prefix: "/hooks", Patience: callback.NewPatience(),
+	handler := web.NewPublic(web.Public{
+		Receiver: r, BodyLimit: 1 << 10, Prefix: "/hooks", Retries: callback.NewRetryState(),
 		TrustedProxies: nil, Metrics: web.NewMetrics(func() uint64 { return 0 }), Log: zerolog.New(io.Discard),
 	})
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -60,7 +60,7 @@ func FuzzPublic(f *testing.F) {
 		}
 		r.RemoteAddr = "192.0.2.1:1234"
 		w := httptest.NewRecorder()
-		door.ServeHTTP(w, r)
+		handler.ServeHTTP(w, r)
 		switch {
 		case w.Code < 200 || w.Code > 299:
 			return

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,6 +8,7 @@ import (
 	"sync"
 
 	"receiver/internal/job"
+	"receiver/internal/verify"
 )
 
 // maxHeaderJSON bounds what is recorded of a request's headers.
@@ -18,14 +17,14 @@ const maxHeaderJSON = 8 << 10
 // plainHeaders are those of nearly every callback, which hold no secret.
 var plainHeaders = map[string]bool{
 	"Accept": true, "Accept-Encoding": true, "Connection": true, "Content-Length": true, "Content-Type": true, "Elements-Webhook-Id": true,
-	"Elements-Webhook-Signature": true, "Host": true, "User-Agent": true, "X-Forwarded-For": true, "X-Forwarded-Proto": true,
+	verify.Header: true, "Host": true, "User-Agent": true, "X-Forwarded-For": true, "X-Forwarded-Proto": true,
 }
 
-// minToken is how long a token of ours is at least. Whoever sends what is shorter must not
-// have it taken out of his headers.
+// minToken is the shortest length of a token that this program makes. Shorter values must not be
+// removed from a sender's headers.
 const minToken = 16
 
-// secretWords are in the names of headers that hold secrets. The platform can be told to send
+// secretWords are in the names of headers that hold secrets. The platform can be configured to send
 // any header with its callbacks, and proxies add their own. OC: (a) row 29.
 var secretWords = []string{"auth", "cookie", "credential", "key", "passw", "secret", "session", "token"}
 
@@ -38,7 +37,7 @@ func isSecret(name string) bool {
 	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(lower, word) })
 }
 
-// omitted stands for headers beyond the bound.
+// omitted replaces headers beyond the limit.
 const omitted = `{"omitted":["headers over the bound for records"]}`
 
 var headerBuffers = sync.Pool{New: func() any {
@@ -79,10 +78,9 @@ func (h secretHeaders) String() string {
 	return headerJSON(h.Request, h.secrets...)
 }
 
-// headerJSON returns the headers as received as one JSON object in ASCII, names
-// sorted, secrets replaced by fingerprints: whole values of secret headers, and the tokens
-// wherever they stand. Headers beyond the bound are left out whole and the object says so,
-// since half a header proves nothing.
+// headerJSON returns the headers as received as one JSON object in ASCII, names sorted, secrets
+// replaced by fingerprints: whole values of secret headers, and the tokens anywhere. Headers beyond
+// the bound are left out whole and the object says so, since half a header proves nothing.
 //
 // It is written by hand: encoding/json sorts a map by reflection, at the price of half of
 // all allocations for a callback.
@@ -117,11 +115,6 @@ func headerJSON(r *http.Request, tokens ...string) string {
 	return string(text)
 }
 
-func fingerprint(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return "sha256:" + hex.EncodeToString(sum[:4])
-}
-
 func appendHeader(text []byte, name string, values, tokens []string) []byte {
 	secret := isSecret(name)
 	text = append(job.AppendString(text, name), ':', '[')
@@ -130,7 +123,7 @@ func appendHeader(text []byte, name string, values, tokens []string) []byte {
 			text = append(text, ',')
 		}
 		if secret {
-			v = fingerprint(v)
+			v = job.Fingerprint([]byte(v))
 		} else {
 			v = without(v, tokens)
 		}
@@ -143,7 +136,7 @@ func appendHeader(text []byte, name string, values, tokens []string) []byte {
 func without(v string, tokens []string) string {
 	for _, token := range tokens {
 		if len(token) >= minToken && strings.Contains(v, token) {
-			v = strings.ReplaceAll(v, token, fingerprint(token))
+			v = strings.ReplaceAll(v, token, job.Fingerprint([]byte(token)))
 		}
 	}
 	return v

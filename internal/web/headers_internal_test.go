@@ -6,9 +6,12 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"receiver/internal/job"
 )
 
 func TestHeadersAreRecordedAsReceived(t *testing.T) {
+	t.Parallel()
 	header := http.Header{
 		"X-Many": {"one", "two"}, "Content-Type": {"application/json"}, "X-None": {},
 		"Authorization": {"Basic c2VjcmV0"}, "X-Odd": {"a\"b\\c\t<\u00e4\U0001f600\xff"},
@@ -21,6 +24,7 @@ func TestHeadersAreRecordedAsReceived(t *testing.T) {
 }
 
 func TestNoSecretIsRecorded(t *testing.T) {
+	t.Parallel()
 	const token = "AXRva2VuLm9mLm91cnM_-x"
 	header := http.Header{
 		"X-Original-Uri": {"/callbacks/crm/" + token + "?x"}, "X-Api-Key": {"k"}, "X-Apikey": {"k"}, "X-Hub-Token": {"k"}, "Set-Cookie": {"k"},
@@ -31,7 +35,7 @@ func TestNoSecretIsRecorded(t *testing.T) {
 		t.Errorf("headerJSON = %s, want no secret in it", got)
 	}
 	var parsed http.Header
-	if err := json.Unmarshal([]byte(got), &parsed); err != nil || parsed.Get("X-Original-Uri") != "/callbacks/crm/"+fingerprint(token)+"?x" {
+	if err := json.Unmarshal([]byte(got), &parsed); err != nil || parsed.Get("X-Original-Uri") != "/callbacks/crm/"+job.Fingerprint([]byte(token))+"?x" {
 		t.Errorf("headerJSON = %s, %v, want what stands around the token", got, err)
 	}
 	if got := headerJSON(&http.Request{Host: "h", Header: http.Header{"X-A": {"aaa"}}}, "a"); strings.Contains(got, "sha256") {
@@ -40,6 +44,7 @@ func TestNoSecretIsRecorded(t *testing.T) {
 }
 
 func TestHeadersOverTheBoundAreLeftOut(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		size int
 		kept bool
@@ -54,8 +59,8 @@ func TestHeadersOverTheBoundAreLeftOut(t *testing.T) {
 	}
 }
 
-// Whatever the headers are, the record is one JSON document in printable ASCII that says
-// what encoding/json would say.
+// For any headers, the record is one JSON document in printable ASCII, equal to that of
+// encoding/json.
 func FuzzHeaderJSON(f *testing.F) {
 	f.Add("X-Test", "value", "receiver.example")
 	f.Add("Accept", "a\"b\\\x00\xff\u2028<>&", "[::1]:8080")

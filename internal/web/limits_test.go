@@ -12,6 +12,7 @@ import (
 )
 
 func TestBodiesUpToTheLimit(t *testing.T) {
+	t.Parallel()
 	d := open(t) // its limit is 1 KiB
 	exact, over := strings.Repeat("x", 1024), strings.Repeat("x", 1025)
 	for _, tt := range []struct {
@@ -64,6 +65,7 @@ func (l *line) head(headers, body string) {
 }
 
 func TestALargeBodyIsReadWhole(t *testing.T) {
+	t.Parallel()
 	d := open(t, func(o *options) { o.public.BodyLimit = 8 << 20 })
 	body := strings.Repeat("0123456789abcdef", 1<<19)
 	if got := d.post(body); got.code != http.StatusOK {
@@ -74,8 +76,8 @@ func TestALargeBodyIsReadWhole(t *testing.T) {
 	}
 }
 
-// Who announces a large body and does not send it must not be given room for it.
-func TestAnAnnouncementTakesNoRoom(t *testing.T) {
+// A sender that announces a large body and does not send it gets no memory for it.
+func TestAnnouncedBodyTakesNoMemory(t *testing.T) {
 	d := open(t, func(o *options) { o.public.BodyLimit = 8 << 20 })
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -94,8 +96,9 @@ func TestAnAnnouncementTakesNoRoom(t *testing.T) {
 	}
 }
 
-// What has proved nothing may take so much memory together, and no more.
+// All unauthenticated bodies together share one limit of memory.
 func TestLargeBodiesShareABound(t *testing.T) {
+	t.Parallel()
 	const large = 256 << 10
 	d := open(t, func(o *options) { o.public.BodyLimit, o.public.BodiesLimit = large, large+large/2 })
 	body := strings.Repeat("x", large)
@@ -109,7 +112,7 @@ func TestLargeBodiesShareABound(t *testing.T) {
 	second := func() int {
 		l := d.dial()
 		l.head("Transfer-Encoding: chunked", body)
-		// What is not read any more may meet a connection that is closed already.
+		// The rest of the body may reach a connection that is closed already.
 		_, _ = fmt.Fprintf(l, "%x\r\n%s\r\n0\r\n\r\n", large, body)
 		answer, err := http.ReadResponse(l.r, nil)
 		if err != nil {
@@ -144,7 +147,8 @@ func TestLargeBodiesShareABound(t *testing.T) {
 }
 
 // Each of these keeps a connection, and sends too little on it.
-func TestTheDoorsPatience(t *testing.T) {
+func TestListenerTimeouts(t *testing.T) {
+	t.Parallel()
 	short := 100 * time.Millisecond
 	for _, tt := range []struct {
 		name  string
@@ -200,6 +204,7 @@ func TestTheDoorsPatience(t *testing.T) {
 
 // The time to answer begins when the body has come.
 func TestASlowBodyIsAnswered(t *testing.T) {
+	t.Parallel()
 	short := 100 * time.Millisecond
 	d := open(t, func(o *options) { o.limits.Write = short })
 	l := d.dial()
@@ -212,6 +217,7 @@ func TestASlowBodyIsAnswered(t *testing.T) {
 }
 
 func TestALongHeaderIsRefused(t *testing.T) {
+	t.Parallel()
 	d := open(t, func(o *options) { o.limits.Header = 1 << 10 })
 	l := d.dial()
 	l.send("POST /callbacks/demo HTTP/1.1\nHost: x\nX-Long: %s\nContent-Length: 0\n\n", strings.Repeat("x", 10<<10))
@@ -223,6 +229,7 @@ func TestALongHeaderIsRefused(t *testing.T) {
 // A refusal is no reason to make the next caller behind the same proxy wait for a new
 // connection.
 func TestAConnectionOutlivesARefusal(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	l := d.dial()
 	for _, want := range []int{401, 200, 401, 200} {

@@ -20,13 +20,13 @@ type Bound struct {
 	Most int
 	// Trusted are the proxies for which that does not hold. Nor does it for Unix sockets.
 	Trusted []netip.Prefix
-	// Log is told, once a minute, that an address has all that it may have.
+	// Log gets a line, once a minute, if an address has all its connections.
 	Log zerolog.Logger
 }
 
-// Listener bounds the connections of a listener. It accepts them all: what waited with the
-// kernel would wait behind whoever sends the most. One without a place waits for it or, where
-// too many do, is closed.
+// Listener limits the connections of a listener. It accepts them all: in the kernel's queue a
+// connection would wait behind those of the busiest sender. One without a place waits for it or, if
+// too many wait, is closed.
 type Listener struct {
 	net.Listener
 	trusted []netip.Prefix
@@ -41,7 +41,7 @@ type Listener struct {
 
 	mu     sync.Mutex
 	places places
-	told   time.Time // when the log was told last
+	told   time.Time // of the last line in the log
 }
 
 // coming is what the listener inside returns.
@@ -71,7 +71,7 @@ func (l *Listener) Serve(s *http.Server) error {
 		if t, ok := c.(*tls.Conn); ok {
 			c = t.NetConn()
 		}
-		if p, ok := c.(*patron); ok {
+		if p, ok := c.(*servedConn); ok {
 			p.moved(state)
 		}
 	}
@@ -131,7 +131,7 @@ func (l *Listener) take() {
 }
 
 // next returns a connection that waited and has a place now, else whether any waits.
-func (l *Listener) next() (p *patron, more bool) {
+func (l *Listener) next() (p *servedConn, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.places.next(), l.places.waiting > 0
@@ -139,7 +139,7 @@ func (l *Listener) next() (p *patron, more bool) {
 
 // enter returns a connection to serve: a new one or, in its stead, one that has waited. Nil means
 // that it waits or is closed.
-func (l *Listener) enter(c net.Conn) *patron {
+func (l *Listener) enter(c net.Conn) *servedConn {
 	serve, settled := l.try(c, false)
 	if settled {
 		return serve
@@ -161,7 +161,7 @@ func (l *Listener) enter(c net.Conn) *patron {
 
 // try serves a new connection or has it wait, and reports whether it did; at last in place of
 // another one of its caller.
-func (l *Listener) try(c net.Conn, last bool) (serve *patron, settled bool) {
+func (l *Listener) try(c net.Conn, last bool) (serve *servedConn, settled bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
@@ -170,7 +170,7 @@ func (l *Listener) try(c net.Conn, last bool) (serve *patron, settled bool) {
 		return nil, true
 	default:
 	}
-	p := &patron{Conn: c, of: l, by: l.places.from(c.RemoteAddr(), l.trusted)}
+	p := &servedConn{Conn: c, of: l, by: l.places.from(c.RemoteAddr(), l.trusted)}
 	if p.by.waiting.Len() == 0 && l.places.free(p.by) {
 		l.places.serve(p)
 		return p, true
@@ -184,7 +184,7 @@ func (l *Listener) try(c net.Conn, last bool) (serve *patron, settled bool) {
 	if now := time.Now(); l.places.full(p.by) && now.Sub(l.told) >= tellTime {
 		l.told = now
 		l.log.Warn().Stringer("remote", p.by.network).Int("connections", p.by.open).
-			Msg("an address has all the connections that one may have, and others of it are closed for more; if it is your proxy, name it in public.trusted_proxies")
+			Msg("an address uses all connections that one address may have; if it is your proxy, name it in public.trusted_proxies")
 	}
 	l.places.forget(p.by)
 	return serve, serve != nil
@@ -200,7 +200,7 @@ func (l *Listener) Close() error {
 		defer l.mu.Unlock()
 		for e := l.places.queue.Front(); e != nil; e = e.Next() {
 			for w := e.Value.(*caller).waiting.Front(); w != nil; w = w.Next() {
-				_ = w.Value.(*patron).Conn.Close()
+				_ = w.Value.(*servedConn).Conn.Close()
 			}
 		}
 	})
@@ -216,7 +216,7 @@ type Connections struct {
 	Closed, Refused uint64
 }
 
-// Connections returns how things stand.
+// Connections returns the current numbers of connections.
 func (l *Listener) Connections() Connections {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -227,8 +227,8 @@ func (l *Listener) Connections() Connections {
 	}
 }
 
-// patron is a connection.
-type patron struct {
+// servedConn is a connection that has a place or waits for one.
+type servedConn struct {
 	net.Conn
 	of      *Listener
 	by      *caller
@@ -240,7 +240,7 @@ type patron struct {
 }
 
 // moved notes what the connection does now.
-func (p *patron) moved(state http.ConnState) {
+func (p *servedConn) moved(state http.ConnState) {
 	does := atWork
 	switch state {
 	case http.StateIdle:
@@ -269,7 +269,7 @@ func (l *Listener) wake() {
 }
 
 // Close closes the connection and frees its place.
-func (p *patron) Close() error {
+func (p *servedConn) Close() error {
 	err := p.Conn.Close()
 	p.once.Do(func() {
 		l := p.of
@@ -290,7 +290,7 @@ func (p *patron) Close() error {
 }
 
 // CloseWrite is that of a TCP connection: net/http has it flush an answer before it closes.
-func (p *patron) CloseWrite() error {
+func (p *servedConn) CloseWrite() error {
 	if c, ok := p.Conn.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()
 	}

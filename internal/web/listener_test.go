@@ -28,7 +28,7 @@ import (
 const most, places, share = 64, 56, 42
 
 // One address, or two, whose connections come again and again and never end keep nobody out.
-func TestOneAddressKeepsNobodyOut(t *testing.T) {
+func TestOneAddressKeepsNoOtherOut(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, says string
@@ -65,7 +65,7 @@ func TestOneAddressKeepsNobodyOut(t *testing.T) {
 					froms = []string{"127.0.0.1"}
 				}
 				for _, from := range froms {
-					b.crowd(from, most, func(c net.Conn) io.Reader {
+					b.flood(from, most, func(c net.Conn) io.Reader {
 						if tt.half {
 							_, _ = c.Write([]byte{22, 3, 1, 2, 0, 1}) // a ClientHello begins
 							return c
@@ -94,7 +94,7 @@ func TestOneAddressKeepsNobodyOut(t *testing.T) {
 					c := b.dial("127.0.0.2")
 					for range 2 {
 						if code := c.get("/"); code != http.StatusNoContent {
-							t.Fatalf("connection %d beside the crowd was answered %d", i, code)
+							t.Fatalf("connection %d beside the flood was answered %d", i, code)
 						}
 					}
 					if i%2 == 0 {
@@ -109,8 +109,8 @@ func TestOneAddressKeepsNobodyOut(t *testing.T) {
 	}
 }
 
-// Who counts as one address, and whom the share is not for.
-func TestWhoSharesPlaces(t *testing.T) {
+// Connections that count as one address, and those without a share.
+func TestConnectionsOfOneShare(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, first, second, trusted string
@@ -152,8 +152,8 @@ func TestWhoSharesPlaces(t *testing.T) {
 	}
 }
 
-// Connections of one address give way to others of it: those that wait between two requests
-// at once, those that say nothing after a second. Those at work stay, and others wait for their end.
+// Connections of one address give way to others of it: those that wait between two requests at
+// once, those that send nothing after a second. Those at work stay, and others wait for their end.
 func TestConnectionsOfOneAddress(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -208,7 +208,7 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 }
 
 // Many addresses with one connection each give way to each other: as many are closed as come too
-// many. Which of them, TestWhoWaitedLongestGivesWay shows.
+// many. Which of them, TestLongestWaitingConnectionGivesWay shows.
 func TestManyAddressesTakeTurns(t *testing.T) {
 	t.Parallel()
 	b := bind(t, web.Bound{Most: most}, false, func(i int) net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, byte(i))} })
@@ -246,7 +246,7 @@ func TestManyAddressesTakeTurns(t *testing.T) {
 	b.until("nothing is left", func(c web.Connections) bool { return c.Open == 0 && c.Widest == 0 })
 }
 
-// A line a minute tells who has all that one address may have.
+// A log line a minute names the address that has all connections that one may have.
 func TestALogNamesTheAddress(t *testing.T) {
 	t.Parallel()
 	log := &logs{}
@@ -260,7 +260,7 @@ func TestALogNamesTheAddress(t *testing.T) {
 	}
 }
 
-// A listener that is full ends all the same, and closes what waits.
+// A full listener ends as well, and closes the waiting connections.
 func TestAFullListenerEnds(t *testing.T) {
 	t.Parallel()
 	b := bind(t, web.Bound{Most: 1}, false, nil)
@@ -517,9 +517,9 @@ func (d dialled) answer() int {
 	return res.StatusCode
 }
 
-// crowd keeps connections open from an address and opens them again when they are closed, until
-// the test ends. What is done with each returns what to read from; nil means that it is kept.
-func (b *bounded) crowd(from string, size int, does func(net.Conn) io.Reader) {
+// flood keeps connections open from an address and opens them again when they are closed, until the
+// test ends. The func for each returns a reader to read from; nil means that it is kept open.
+func (b *bounded) flood(from string, size int, does func(net.Conn) io.Reader) {
 	b.t.Helper()
 	if c, err := b.connect(from); err != nil {
 		b.t.Skipf("this machine has no %s: %v", from, err)

@@ -12,11 +12,11 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// ErrQuery is what a Trail returns for a question that it does not understand; its text
-// goes to who asked.
-var ErrQuery = errors.New("the question is not understood")
+// ErrQuery is what a Trail returns for a question that it does not understand; its text goes to the
+// caller.
+var ErrQuery = errors.New("the query is invalid")
 
-// Trail answers what was received and refused. What it returns is sent as JSON.
+// Trail returns the received and refused callbacks. Its results are sent as JSON.
 type Trail interface {
 	// Callbacks returns a page of callbacks, narrowed down by the query's parameters.
 	Callbacks(ctx context.Context, query url.Values) (any, error)
@@ -30,7 +30,7 @@ type Trail interface {
 // ErrUnsealed is what a Trail returns for a record that no checkpoint covers yet.
 var ErrUnsealed = errors.New("not sealed yet")
 
-// Logs hands out the sealed logs, for anybody who monitors them.
+// Logs hands out the sealed logs, for monitors.
 type Logs interface {
 	// Logs returns what there is to know of all logs. It is sent as JSON.
 	Logs(ctx context.Context) (any, error)
@@ -83,7 +83,7 @@ func inTurn(most int) echo.MiddlewareFunc {
 			case turn <- struct{}{}:
 				defer func() { <-turn }()
 			case <-c.Request().Context().Done():
-				return c.JSON(http.StatusServiceUnavailable, message{"the asker has gone"})
+				return c.JSON(http.StatusServiceUnavailable, message{"the client has disconnected"})
 			}
 			return next(c)
 		}
@@ -120,7 +120,7 @@ func (p Private) logs(g *echo.Echo) {
 		if err != nil {
 			return p.tell(c, nil, err)
 		}
-		// What a tile holds is settled for ever.
+		// The contents of a tile never change.
 		c.Response().Header().Set(echo.HeaderCacheControl, "max-age=31536000, immutable")
 		return c.Blob(http.StatusOK, "application/octet-stream", tile)
 	})
@@ -138,6 +138,6 @@ func (p Private) tell(c echo.Context, value any, err error) error {
 	case errors.Is(err, ErrUnsealed):
 		return c.JSON(http.StatusConflict, message{err.Error()})
 	}
-	p.Log.Warn().Err(err).Str("path", c.Path()).Msg("question not answered")
+	p.Log.Warn().Err(err).Str("route", c.Request().Method+" "+c.Path()).Msg("answering a request of the private listener failed")
 	return c.JSON(http.StatusServiceUnavailable, message{err.Error()})
 }

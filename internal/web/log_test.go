@@ -41,7 +41,8 @@ func (a archive) Tile(_ context.Context, stream, name string) ([]byte, error) {
 	return []byte(stream + " " + name), a.err
 }
 
-func TestTheTrailAndTheLogs(t *testing.T) {
+func TestAuditLogRoutes(t *testing.T) {
+	t.Parallel()
 	away := errors.New("NATS is away")
 	for _, tt := range []struct {
 		name, path  string
@@ -52,7 +53,7 @@ func TestTheTrailAndTheLogs(t *testing.T) {
 		cached      string
 	}{
 		{"callbacks", "/v1/callbacks?verdict=refused&limit=10", nil, 200, "application/json", `{"asked":"limit=10\u0026verdict=refused"}`, ""},
-		{"a question that is none", "/v1/callbacks?limit=x", fmt.Errorf("%w: limit", web.ErrQuery), 400, "application/json", "the question is not understood: limit", ""},
+		{"a question that is none", "/v1/callbacks?limit=x", fmt.Errorf("%w: limit", web.ErrQuery), 400, "application/json", "the query is invalid: limit", ""},
 		{"one callback", "/v1/callbacks/JOBS/12", nil, 200, "application/json", `"JOBS/12"`, ""},
 		{"no such callback", "/v1/callbacks/JOBS/13", fs.ErrNotExist, 404, "application/json", "Not Found", ""},
 		{"no sequence", "/v1/callbacks/JOBS/0", nil, 404, "application/json", "Not Found", ""},
@@ -91,7 +92,7 @@ func TestTheTrailAndTheLogs(t *testing.T) {
 	}
 }
 
-// crowded is a Trail that answers nobody before it is left, and counts who is inside.
+// crowded is a Trail whose calls wait until a test ends them. It counts the waiting calls.
 type crowded struct {
 	archive
 	inside atomic.Int32
@@ -111,9 +112,9 @@ func (a *crowded) wait() error {
 	return nil
 }
 
-// Whoever asks for large records again and again takes the memory and the processors of four
-// questions, whatever he asks.
-func TestQuestionsToTheTrailTakeTurns(t *testing.T) {
+// A client that requests large records again and again takes the memory and the processors of four
+// requests at most.
+func TestAuditLogRequestsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &crowded{leave: make(chan struct{})}
 		h := web.NewPrivate(web.Private{Access: tokens("operator"), Metrics: web.NewMetrics(func() uint64 { return 0 }), Trail: a})

@@ -18,31 +18,32 @@ import (
 	"receiver/internal/web"
 )
 
-// What strangers and outages cause is logged at a rate, however often it comes and whatever
-// the stranger varies. An accepted callback always has its line.
+// Lines that unauthenticated senders and outages cause are logged at a limited rate, however often
+// they come and however the sender varies its requests. An accepted callback always has its line.
 func TestFloodsAreLoggedAtARate(t *testing.T) {
+	t.Parallel()
 	const times = 120
 	for _, tt := range []struct {
 		name string
 		fail error
-		do   func(d *doors, i int)
+		do   func(d *rig, i int)
 		want int // lines, at most; all of them if it is times
 	}{
-		{"accepted", nil, func(d *doors, i int) { d.post(fmt.Sprintf(`{"id":"%d","status":"COMPLETED"}`, i)) }, times},
-		{"repeated", nil, func(d *doors, _ int) { d.post(demoBody) }, logging.PerKind + 1},
-		{"not for a job", nil, func(d *doors, i int) { d.post(fmt.Sprintf(`["%d"]`, i)) }, logging.PerKind},
-		{"not stored", errors.New("disk full"), func(d *doors, i int) { d.post(fmt.Sprintf(`{"id":"%d","status":"COMPLETED"}`, i)) }, logging.PerKind},
-		{"forged", nil, func(d *doors, i int) { d.post(demoBody, verify.Header, signature(fmt.Sprint(i), demoBody)) }, logging.PerKind},
-		{"unsigned", nil, func(d *doors, _ int) { d.post(demoBody, verify.Header, "") }, logging.PerKind},
-		{"for sources that do not exist", nil, func(d *doors, i int) { d.do("POST", fmt.Sprintf("/callbacks/x%d", i), demoBody) }, logging.PerKind},
-		{"too large", nil, func(d *doors, _ int) { d.post(strings.Repeat("x", 2000)) }, logging.PerKind},
-		{"too large for sources that do not exist", nil, func(d *doors, i int) {
+		{"accepted", nil, func(d *rig, i int) { d.post(fmt.Sprintf(`{"id":"%d","status":"COMPLETED"}`, i)) }, times},
+		{"repeated", nil, func(d *rig, _ int) { d.post(demoBody) }, logging.PerKind + 1},
+		{"not for a job", nil, func(d *rig, i int) { d.post(fmt.Sprintf(`["%d"]`, i)) }, logging.PerKind},
+		{"not stored", errors.New("disk full"), func(d *rig, i int) { d.post(fmt.Sprintf(`{"id":"%d","status":"COMPLETED"}`, i)) }, logging.PerKind},
+		{"forged", nil, func(d *rig, i int) { d.post(demoBody, verify.Header, signature(fmt.Sprint(i), demoBody)) }, logging.PerKind},
+		{"unsigned", nil, func(d *rig, _ int) { d.post(demoBody, verify.Header, "") }, logging.PerKind},
+		{"for sources that do not exist", nil, func(d *rig, i int) { d.do("POST", fmt.Sprintf("/callbacks/x%d", i), demoBody) }, logging.PerKind},
+		{"too large", nil, func(d *rig, _ int) { d.post(strings.Repeat("x", 2000)) }, logging.PerKind},
+		{"too large for sources that do not exist", nil, func(d *rig, i int) {
 			d.do("POST", fmt.Sprintf("/callbacks/x%d", i), strings.Repeat("x", 2000))
 		}, logging.PerKind},
-		{"encoded", nil, func(d *doors, _ int) { d.post(demoBody, "Content-Encoding", "gzip") }, logging.PerKind},
-		{"to wrong paths", nil, func(d *doors, i int) { d.do("POST", fmt.Sprintf("/x%d/callbacks/y%[1]d", i), demoBody) }, logging.PerKind},
-		{"not found", nil, func(d *doors, _ int) { d.do("GET", "/x", "") }, logging.PerKind},
-		{"by another method", nil, func(d *doors, _ int) { d.do("PUT", "/callbacks/demo", demoBody) }, logging.PerKind},
+		{"encoded", nil, func(d *rig, _ int) { d.post(demoBody, "Content-Encoding", "gzip") }, logging.PerKind},
+		{"to wrong paths", nil, func(d *rig, i int) { d.do("POST", fmt.Sprintf("/x%d/callbacks/y%[1]d", i), demoBody) }, logging.PerKind},
+		{"not found", nil, func(d *rig, _ int) { d.do("GET", "/x", "") }, logging.PerKind},
+		{"by another method", nil, func(d *rig, _ int) { d.do("PUT", "/callbacks/demo", demoBody) }, logging.PerKind},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var limit *logging.Limiter
@@ -95,7 +96,8 @@ func (e *exhausted) Accept() (net.Conn, error) {
 
 // net/http's own line about a connection that cannot be accepted goes into our log; it is the
 // loop that accepts which writes it.
-func TestAListenerSaysInOurLogThatItCannotAccept(t *testing.T) {
+func TestAcceptErrorsAreLogged(t *testing.T) {
+	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -36,11 +36,11 @@ func NewMetrics(dropped func() uint64) *Metrics {
 		}, []string{"source", "outcome"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "receiver_callbacks_rejected_total",
-			Help: "Callbacks answered before any verification, by the answer; those kept as attempts are in receiver_callbacks_total too.",
+			Help: "Callbacks answered before verification, by status; those recorded as attempts are also in receiver_callbacks_total.",
 		}, []string{"answer"}),
 		keys: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "receiver_verifications_total",
-			Help: "Accepted signatures by source and key; an old key that still counts is still in use at the platform.",
+			Help: "Accepted signatures by source and key; an old key whose count grows is still in use at the platform.",
 		}, []string{"source", "key", "fingerprint"}),
 		outside: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "receiver_verifications_outside_window_total",
@@ -48,7 +48,7 @@ func NewMetrics(dropped func() uint64) *Metrics {
 		}, []string{"source", "key", "fingerprint"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "receiver_callback_duration_seconds",
-			Help:    "Time from the request's headers to the decision, by whether it was authentic.",
+			Help:    "Time from the request headers to the decision, by authenticity.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
 		}, []string{"authentic"}),
 	}
@@ -56,7 +56,7 @@ func NewMetrics(dropped func() uint64) *Metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "receiver_attempts_dropped_total",
-			Help: "Refused attempts that were not recorded because too many came at once.",
+			Help: "Refused attempts that were not recorded because too many arrived at once.",
 		}, func() float64 { return float64(dropped()) }))
 	return m
 }

@@ -17,10 +17,10 @@ func (m *Metrics) ShowAccess(set *access.Set) {
 	m.registry.MustRegister(&accessCollector{
 		set: set,
 		requests: prometheus.NewDesc("receiver_private_requests_total",
-			"Requests to the private listener by the token's name, which is empty where none was valid, and outcome: served, forbidden, limited, unauthorized.",
+			"Requests to the private listener by name of the token, empty without a valid one, and outcome: served, forbidden, limited, unauthorized.",
 			[]string{"token", "outcome"}, nil),
 		use: prometheus.NewDesc("receiver_private_token_last_used_timestamp_seconds",
-			"When a token of the private listener was used last; absent if it was not since the start.", []string{"token"}, nil),
+			"Time of the last use of a token of the private listener, in seconds since 1970; absent if unused since the start.", []string{"token"}, nil),
 	})
 }
 

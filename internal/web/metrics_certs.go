@@ -12,10 +12,10 @@ func (m *Metrics) ShowCertificate(name string, end func() time.Time, failures fu
 	labels := prometheus.Labels{"listener": name}
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "receiver_certificate_not_after_seconds", ConstLabels: labels, Help: "When the TLS certificate in use of a listener ends, in seconds since 1970; 0 while none is ordered yet.",
+			Name: "receiver_certificate_not_after_seconds", ConstLabels: labels, Help: "Expiry of the TLS certificate of a listener, in seconds since 1970; 0 before the first certificate is issued.",
 		}, func() float64 { return float64(end().Unix()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "receiver_certificate_failures_total", ConstLabels: labels, Help: "Changed TLS certificates and keys of a listener that could not be used, and orders of new ones that failed.",
+			Name: "receiver_certificate_failures_total", ConstLabels: labels, Help: "Failed reloads and failed orders of the TLS certificate of a listener.",
 		}, func() float64 { return float64(failures()) }),
 	)
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// EdgeLine is how an edge stands to its hub.
+// EdgeLine is the state of an edge towards its hub.
 type EdgeLine struct {
 	// Up is true while the hub answers.
 	Up      bool
@@ -20,7 +20,7 @@ type EdgeStream struct {
 	// was stored; zero if there is none.
 	Behind uint64
 	Oldest time.Time
-	// What became of records since the start.
+	// The results for records since the start.
 	Sent, Repeated, Missed uint64
 }
 
@@ -37,12 +37,12 @@ func (m *Metrics) ShowEdge(look func() (EdgeLine, error)) {
 	}
 	m.registry.MustRegister(&edgeCollector{
 		look:      look,
-		up:        desc("line_up", "1 while the hub answers. While it does not, callbacks are stored here all the same."),
-		behind:    desc("behind_records", "Records that the hub does not have yet.", "stream"),
-		seconds:   desc("behind_seconds", "Age of the oldest record that the hub does not have yet; 0 if it has all.", "stream"),
-		sent:      desc("forwarded_total", "Records that the hub stored.", "stream"),
-		repeated:  desc("repeated_total", "Events that the hub had by another way already; a callback among them is an attempt there.", "stream"),
-		missedOut: desc("missed_total", "Records that were dropped here, for the size of their stream, before the hub had them.", "stream"),
+		up:        desc("line_up", "1 while the hub answers. Callbacks are stored here in any case."),
+		behind:    desc("behind_records", "Records that are not at the hub yet.", "stream"),
+		seconds:   desc("behind_seconds", "Age in seconds of the oldest record that is not at the hub yet; 0 if all are.", "stream"),
+		sent:      desc("forwarded_total", "Records stored by the hub.", "stream"),
+		repeated:  desc("repeated_total", "Events that the hub had already received another way; it stores a callback among them as an attempt.", "stream"),
+		missedOut: desc("missed_total", "Records that the size limit of their stream removed here before they were at the hub.", "stream"),
 	})
 }
 

@@ -10,7 +10,8 @@ import (
 	"receiver/internal/web"
 )
 
-func TestTheLineToTheHubIsShown(t *testing.T) {
+func TestMetricsOfTheLinkToTheHub(t *testing.T) {
+	t.Parallel()
 	m := web.NewMetrics(func() uint64 { return 0 })
 	line, failing := web.EdgeLine{Streams: []web.EdgeStream{
 		{Stream: "JOBS", Behind: 3, Oldest: time.Now().Add(-time.Hour), Sent: 7, Repeated: 2},

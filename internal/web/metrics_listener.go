@@ -10,9 +10,9 @@ func (m *Metrics) ShowConnections(name string, l *Listener) {
 		value      func(Connections) int
 	}{
 		{"receiver_connections", "Open connections of a listener.", func(c Connections) int { return c.Open }},
-		{"receiver_connections_limit", "How many connections of a listener may be open; see limits.connections.", func(c Connections) int { return c.Most }},
-		{"receiver_connections_waiting", "Open connections that are not served until others end.", func(c Connections) int { return c.Waiting }},
-		{"receiver_connections_one_address", "Connections of the address that has the most, trusted proxies left out.", func(c Connections) int { return c.Widest }},
+		{"receiver_connections_limit", "Limit of open connections of a listener; see limits.connections.", func(c Connections) int { return c.Most }},
+		{"receiver_connections_waiting", "Open connections that wait until others end.", func(c Connections) int { return c.Waiting }},
+		{"receiver_connections_one_address", "Connections of the client address with the most, without trusted proxies.", func(c Connections) int { return c.Widest }},
 	} {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, ConstLabels: labels, Help: g.help},
 			func() float64 { return float64(g.value(l.Connections())) }))
@@ -21,8 +21,8 @@ func (m *Metrics) ShowConnections(name string, l *Listener) {
 		name, help string
 		value      func(Connections) uint64
 	}{
-		{"receiver_connections_closed_total", "Connections that were closed to make place for others.", func(c Connections) uint64 { return c.Closed }},
-		{"receiver_connections_refused_total", "Connections that were closed at once, since there was no place for more.", func(c Connections) uint64 { return c.Refused }},
+		{"receiver_connections_closed_total", "Connections that were closed in favour of new ones.", func(c Connections) uint64 { return c.Closed }},
+		{"receiver_connections_refused_total", "Connections that were closed at once because the limit was reached.", func(c Connections) uint64 { return c.Refused }},
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: c.name, ConstLabels: labels, Help: c.help},
 			func() float64 { return float64(c.value(l.Connections())) }))

@@ -6,7 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 func (m *Metrics) ShowLogLimit(held func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "receiver_log_lines_limited_total",
-		Help: "Lines of the log that came too fast; one line a second says how many of which kind.",
+		Help: "Log lines that were suppressed by the rate limit; one line a second counts them by kind.",
 	}, func() float64 { return float64(held()) }))
 }
 
@@ -14,6 +14,6 @@ func (m *Metrics) ShowLogLimit(held func() uint64) {
 func (m *Metrics) ShowLog(dropped func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "receiver_log_lines_dropped_total",
-		Help: "Lines of the log that were lost because standard error was not read, was full or was gone.",
+		Help: "Log lines that were lost because standard error was not read, full or closed.",
 	}, func() float64 { return float64(dropped()) }))
 }

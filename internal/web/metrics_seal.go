@@ -19,16 +19,16 @@ func (m *Metrics) Sealing() *Sealing {
 	by := []string{"stream"}
 	s := &Sealing{
 		sealed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "receiver_audit_sealed_records", Help: "Records that the newest checkpoint of the log covers.",
+			Name: "receiver_audit_sealed_records", Help: "Records in the newest checkpoint of the log.",
 		}, by),
 		unsealed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "receiver_audit_unsealed_records", Help: "Records that no checkpoint covers yet.",
+			Name: "receiver_audit_unsealed_records", Help: "Records that are in no checkpoint yet.",
 		}, by),
 		fork: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "receiver_audit_fork", Help: "1 once the log was seen to contradict itself: forked, rolled back or rewritten. Nothing is sealed then.",
+			Name: "receiver_audit_fork", Help: "1 after the log was found forked, rolled back or rewritten; then sealing stops.",
 		}, by),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "receiver_audit_seal_duration_seconds", Help: "Time that one sealing took.",
+			Name: "receiver_audit_seal_duration_seconds", Help: "Duration of one sealing.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
 		}, by),
 	}

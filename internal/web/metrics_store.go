@@ -2,7 +2,7 @@ package web
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Store is how an embedded store stands.
+// Store is the state of an embedded store.
 type Store struct {
 	// Free is what may still be written to its disk, in bytes; -1 if not known.
 	Free int64
@@ -17,7 +17,7 @@ func (m *Metrics) ShowState(states []string, look func() string) {
 	for _, s := range states {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "receiver_store_state", ConstLabels: prometheus.Labels{"state": s},
-			Help: "1 for the state that the store is in; /readyz says why it is not ok.",
+			Help: "1 for the current state of the store; /readyz gives the reason if it is not ok.",
 		}, func() float64 { return one(look() == s) }))
 	}
 }
@@ -28,11 +28,11 @@ func (m *Metrics) ShowStore(look func() Store) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "receiver_store_" + name, Help: help},
 			func() float64 { return value(look()) }))
 	}
-	show("free_bytes", "What may still be written to the disk of the embedded store; -1 if not known.",
+	show("free_bytes", "Free disk space of the embedded store in bytes; -1 if unknown.",
 		func(s Store) float64 { return float64(s.Free) })
 	show("full", "1 while nothing can be stored, for a full disk or anything else, and callbacks are answered 503; /readyz says why.",
 		func(s Store) float64 { return one(s.Refuses) })
-	show("restarts", "How often the embedded store was started again after it had failed, since the process began.",
+	show("restarts", "Restarts of the embedded store after a failure, since the start of the process.",
 		func(s Store) float64 { return float64(s.Restarts) })
 }
 
@@ -40,7 +40,7 @@ func (m *Metrics) ShowStore(look func() Store) {
 func (m *Metrics) ShowRestored(count func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "receiver_consumers_restored_total",
-		Help: "How often a durable consumer of ours had been altered or removed by somebody, and was made anew; /readyz and the log say which.",
+		Help: "Durable consumers of the receiver that another client changed or removed, and that were made again; /readyz and the log name them.",
 	}, func() float64 { return float64(count()) }))
 }
 
@@ -49,7 +49,7 @@ func (m *Metrics) ShowRefused(reasons []string, count func(reason string) uint64
 	for _, r := range reasons {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "receiver_nats_refused_total", ConstLabels: prometheus.Labels{"reason": r},
-			Help: "Clients of the NATS port that were refused or disconnected: strangers, consumers with too many connections or that do not take what they ask for, and those that had not signed in when there was no room.",
+			Help: "Clients of the NATS port that were refused or disconnected: without credentials, with too many connections, too slow to read, or not signed in when no connection was free.",
 		}, func() float64 { return float64(count(r)) }))
 	}
 }

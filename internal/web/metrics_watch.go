@@ -6,7 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 func newWatchCounter() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "receiver_watch_total",
-		Help: "What was done about jobs that had not called back, or about what their callbacks told: look, overdue, lost, late, conflict, undecided, errors, confirm, release.",
+		Help: "Actions on jobs without a callback, or after one: look (a poll), overdue, lost, late, conflict, undecided, errors, confirm, release.",
 	}, []string{"what", "source", "outcome"})
 }
 

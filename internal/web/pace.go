@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// How refusals give way. Anybody can make any number of them, and each goroutine that handles
-// one stands in the scheduler's queue before every step of an authentic callback, of which
-// storing takes about ten. So while authentic callbacks come, what proved nothing is answered
-// at a rate: whoever waits for an answer sends nothing meanwhile. So is what was told before,
-// while others tell something new.
+// How refusals give way. Any sender can cause any number of them, and each goroutine that handles
+// one is in the scheduler's queue before every step of an authentic callback, of which storing
+// takes about ten. So while authentic callbacks come, unauthenticated requests are answered at a
+// limited rate: a sender that waits for an answer sends nothing. While new events come, repeats are
+// answered at that rate too.
 const (
 	paceTime = 10 * time.Second     // so long after an authentic callback
 	paceRate = 2000                 // answers a second for each processor,

@@ -13,8 +13,9 @@ import (
 	"receiver/internal/verify"
 )
 
-// While authentic callbacks come, answers to what proved nothing go out at 2,000 a second for
-// each processor, whatever they are, and so do those to repeats; otherwise, and to what is new, at once.
+// While authentic callbacks come, answers to unauthenticated requests go out at 2,000 a second for
+// each processor, whatever the reason, and so do those to repeats; otherwise, and to new events, at
+// once.
 func TestRefusalsGiveWay(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	const forged, path = "another", "/callbacks/demo"
@@ -38,7 +39,7 @@ func TestRefusalsGiveWay(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				door := public(t)
+				handler := public(t)
 				send := func(method, path, signature, body string, headers ...string) int {
 					r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 					if signature != "" {
@@ -48,7 +49,7 @@ func TestRefusalsGiveWay(t *testing.T) {
 						r.Header.Set(headers[i], headers[i+1])
 					}
 					w := httptest.NewRecorder()
-					door.ServeHTTP(w, r)
+					handler.ServeHTTP(w, r)
 					return w.Code
 				}
 				const second = 2000 * 2 // answers
@@ -105,11 +106,11 @@ func TestAnAnswerWaitsForAnEnd(t *testing.T) {
 		{http.MethodGet, "/healthz", 250 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			door := public(t)
+			handler := public(t)
 			send := func(method, path, key string) {
 				r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(benchBody))
 				r.Header.Set(verify.Header, signed(key, benchBody))
-				door.ServeHTTP(httptest.NewRecorder(), r)
+				handler.ServeHTTP(httptest.NewRecorder(), r)
 			}
 			send(http.MethodPost, "/callbacks/demo", benchKey)
 			began := time.Now()

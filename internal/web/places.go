@@ -12,9 +12,9 @@ import (
 // places says which connections are served. A caller is an IPv4 address or an IPv6 network of
 // 64 bits; all trusted proxies together, and Unix sockets, are one that has no share.
 //
-// Where no place is free, the caller that holds the most gives one to whoever holds two less or
-// fewer still. So one address, or some, keep out nobody else, whatever their connections do, and
-// a single caller behind one address can still use most of the places.
+// If no place is free, the caller with the most places gives one to a caller that has at least two
+// fewer. So one address, or a few, keep no other out, whatever their connections do, and a single
+// caller behind one address can still use most of the places.
 type places struct {
 	all   int // places
 	share int // of them that one caller takes
@@ -30,7 +30,7 @@ type places struct {
 	queue          list.List // callers of which connections wait
 }
 
-// caller is who connections come from. It is forgotten with its last one.
+// caller is the origin of connections. It is forgotten with its last one.
 type caller struct {
 	network netip.Prefix
 	open    int                   // places that it has
@@ -40,7 +40,7 @@ type caller struct {
 	queued  *list.Element         // in places.queue
 }
 
-// What a served connection does.
+// The states of a served connection.
 const (
 	idle   = iota // it waits between two requests
 	fresh         // it has sent no request so far, or half a handshake or header
@@ -118,7 +118,7 @@ func (p *places) free(c *caller) bool {
 }
 
 // yields returns the connection to close for another one of a caller; nil if there is none.
-func (p *places) yields(c *caller) *patron {
+func (p *places) yields(c *caller) *servedConn {
 	if p.full(c) {
 		return c.silent()
 	}
@@ -130,7 +130,7 @@ func (p *places) yields(c *caller) *patron {
 		if t := most.oldest(fresh); t != nil {
 			return t
 		}
-		// What is being answered goes on without its connection, and takes memory.
+		// A request that is being answered goes on without its connection, and takes memory.
 		if t := most.oldest(atWork); t != nil && p.leaving < p.lobby {
 			return t
 		}
@@ -147,15 +147,15 @@ func (p *places) yields(c *caller) *patron {
 }
 
 // oldest returns the connection of a caller that has done something for longest; nil if none does.
-func (c *caller) oldest(what int) *patron {
+func (c *caller) oldest(what int) *servedConn {
 	if first := c.lines[what].Front(); first != nil {
-		return first.Value.(*patron)
+		return first.Value.(*servedConn)
 	}
 	return nil
 }
 
 // silent returns a connection that waits for a request and had time to send one.
-func (c *caller) silent() *patron {
+func (c *caller) silent() *servedConn {
 	if t := c.oldest(idle); t != nil {
 		return t
 	}
@@ -166,7 +166,7 @@ func (c *caller) silent() *patron {
 }
 
 // evict takes the place of a connection away and closes it.
-func (p *places) evict(t *patron) {
+func (p *places) evict(t *servedConn) {
 	p.leave(t)
 	t.evicted = true
 	p.leaving++
@@ -175,14 +175,14 @@ func (p *places) evict(t *patron) {
 }
 
 // serve gives a connection a place.
-func (p *places) serve(t *patron) {
+func (p *places) serve(t *servedConn) {
 	p.taken++
 	t.by.open++
 	p.turn(t, fresh)
 }
 
 // turn notes what a served connection does now.
-func (p *places) turn(t *patron, what int) {
+func (p *places) turn(t *servedConn, what int) {
 	if t.at != nil {
 		t.by.lines[t.does].Remove(t.at)
 	}
@@ -192,7 +192,7 @@ func (p *places) turn(t *patron, what int) {
 }
 
 // leave takes a connection's place away.
-func (p *places) leave(t *patron) {
+func (p *places) leave(t *servedConn) {
 	t.by.lines[t.does].Remove(t.at)
 	t.at = nil
 	t.by.open--
@@ -202,7 +202,7 @@ func (p *places) leave(t *patron) {
 
 // wait puts a connection into the lobby, or reports that there is no room. Half of it is for
 // callers that have few places, an eighth of that for each.
-func (p *places) wait(t *patron) bool {
+func (p *places) wait(t *servedConn) bool {
 	room := p.lobby
 	if !p.few(t.by) || t.by.waiting.Len() > p.lobby/16 {
 		room = (room + 1) / 2
@@ -214,7 +214,7 @@ func (p *places) wait(t *patron) bool {
 	return true
 }
 
-func (p *places) enqueue(t *patron) {
+func (p *places) enqueue(t *servedConn) {
 	p.waiting++
 	t.by.waiting.PushBack(t)
 	if t.by.queued == nil {
@@ -225,7 +225,7 @@ func (p *places) enqueue(t *patron) {
 // renew takes a connection that finds no room in the lobby, in place of one of its caller that
 // has sent no request, and returns the one to serve: of several the first that came. Nil means that
 // it is refused.
-func (p *places) renew(t *patron) *patron {
+func (p *places) renew(t *servedConn) *servedConn {
 	silent := t.by.oldest(fresh)
 	if silent == nil {
 		p.refused++
@@ -242,7 +242,7 @@ func (p *places) renew(t *patron) *patron {
 }
 
 // next serves a connection that waits, if there is a place for it now. Callers take turns.
-func (p *places) next() *patron {
+func (p *places) next() *servedConn {
 	for e := p.queue.Front(); e != nil; e = e.Next() {
 		if c := e.Value.(*caller); p.free(c) {
 			return p.admit(c)
@@ -252,8 +252,8 @@ func (p *places) next() *patron {
 }
 
 // admit serves the connection of a caller that has waited longest.
-func (p *places) admit(c *caller) *patron {
-	t := c.waiting.Remove(c.waiting.Front()).(*patron)
+func (p *places) admit(c *caller) *servedConn {
+	t := c.waiting.Remove(c.waiting.Front()).(*servedConn)
 	p.waiting--
 	if c.waiting.Len() > 0 {
 		p.queue.MoveToBack(c.queued)
@@ -279,8 +279,8 @@ func (p *places) rank(c *caller) {
 	}
 }
 
-// ranks is a heap of callers: first who holds the most and, of several, who has a connection
-// that has waited longest for a request.
+// ranks is a heap of callers: first the one that holds the most and, of several, the one with the
+// connection that has waited longest for a request.
 type ranks []*caller
 
 func (r ranks) Len() int { return len(r) }

@@ -10,18 +10,18 @@ import (
 )
 
 // Of many addresses with one connection each, the one that has waited longest gives way.
-func TestWhoWaitedLongestGivesWay(t *testing.T) {
+func TestLongestWaitingConnectionGivesWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlaces(64)
-		var wait []*patron // the longest first
-		request := func(c *patron) {
+		var wait []*servedConn // the longest first
+		request := func(c *servedConn) {
 			p.turn(c, atWork)
 			p.turn(c, idle)
 			<-time.After(time.Millisecond) // of the clock of the bubble
 		}
 		for i := range 4 * p.all {
-			c := &patron{Conn: nowhere{}, by: p.from(&net.TCPAddr{IP: net.IPv4(192, 0, 2, byte(i))}, nil)}
+			c := &servedConn{Conn: nowhere{}, by: p.from(&net.TCPAddr{IP: net.IPv4(192, 0, 2, byte(i))}, nil)}
 			if !p.free(c.by) {
 				t.Fatalf("connection %d found no place", i)
 			}
@@ -41,15 +41,15 @@ func TestWhoWaitedLongestGivesWay(t *testing.T) {
 	})
 }
 
-// Whatever comes and goes, nobody has more than may be, who has few places gets one from who has
-// the most, and nothing is kept of who has gone.
+// For any sequence of connections, no caller has more than its share, a caller with few places gets
+// one from the caller with the most, and nothing is kept of callers that have gone.
 func TestPlacesAreKept(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		p := newPlaces(2 + r.IntN(60))
 		kinds := 1 + r.IntN(40)
-		var all []*patron // open ones
+		var all []*servedConn // open ones
 		drop := func(i int) {
 			c := all[i]
 			all[i] = all[len(all)-1]
@@ -68,7 +68,7 @@ func TestPlacesAreKept(t *testing.T) {
 				if r.IntN(10) == 0 {
 					from = &net.UnixAddr{}
 				}
-				c := &patron{Conn: nowhere{}, by: p.from(from, nil)}
+				c := &servedConn{Conn: nowhere{}, by: p.from(from, nil)}
 				few := !p.full(c.by) && p.most() >= c.by.open+2
 				had, left := c.by.open, p.leaving
 				switch {

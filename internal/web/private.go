@@ -12,22 +12,22 @@ import (
 	"receiver/internal/callback"
 )
 
-// Private says how the private door is kept.
+// Private has the options of the private listener.
 type Private struct {
 	// Access knows the bearer tokens, one of which every request but GET /healthz must carry.
 	// Nil, or none that is required, is fit for loopback only: then nothing but GET /healthz,
 	// /readyz and /metrics answers a request whose Host does not name this machine.
 	Access *access.Set
-	// Record is told of what a token is used for but to read, before it is done and after.
-	// What cannot be recorded is not done.
+	// Record records each use of a token other than reading, before and after the action. An action
+	// that cannot be recorded is not done.
 	Record Recorder
 	// Ready reports whether callbacks can be stored now.
 	Ready func(context.Context) error
 	// Metrics are served at /metrics; it must be set.
 	Metrics *Metrics
-	// Receiver and Patience are served at /v1/sources; without them there is no such address.
+	// Receiver and Retries are served at /v1/sources; without them there is no such address.
 	Receiver *callback.Receiver
-	Patience *callback.Patience
+	Retries  *callback.RetryState
 	// Explain answers POST /v1/verify/explain, for bodies of at most ExplainBody bytes;
 	// nil means that there is no such address.
 	Explain     Explainer
@@ -41,15 +41,16 @@ type Private struct {
 // readyTimeout bounds how long a question for readiness may take.
 const readyTimeout = 2 * time.Second
 
-// NewPrivate returns the private door: GET /healthz, /readyz, /metrics, /v1/sources,
-// /v1/tokens, /v1/callbacks and /v1/log with what is beneath them, and POST /v1/verify/explain.
+// NewPrivate returns the handler of the private listener: GET /healthz, /readyz, /metrics,
+// /v1/sources, /v1/tokens, /v1/callbacks and /v1/log with what is beneath them, and POST
+// /v1/verify/explain.
 func NewPrivate(p Private) http.Handler {
 	e := newEcho(nil, false, p.Log)
 	e.Use(p.misplaced, sameSite, p.authorize)
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
 	e.GET("/readyz", p.ready)
 	e.GET("/metrics", echo.WrapHandler(p.Metrics.handler()))
-	if p.Receiver != nil && p.Patience != nil {
+	if p.Receiver != nil && p.Retries != nil {
 		e.GET("/v1/sources", p.sources(time.Now()))
 	}
 	if p.Explain != nil {
@@ -67,8 +68,8 @@ func NewPrivate(p Private) http.Handler {
 	return e
 }
 
-// misplaced counts and logs callbacks that come here, because somebody has taken this listener
-// for the public one: they are answered as anything else that is not for here.
+// misplaced counts and logs callbacks to this listener: its address is configured at the platform
+// instead of the public one. They are answered as any other request to an unknown address.
 func (p Private) misplaced(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		err := next(c)
@@ -80,7 +81,7 @@ func (p Private) misplaced(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if status := c.Response().Status; status >= http.StatusBadRequest {
 			p.Metrics.rejected.WithLabelValues(http.StatusText(status)).Inc()
-			p.Log.Warn().Str("remote", c.RealIP()).Int("status", status).Msg("a callback came to the private listener; it belongs to public.address")
+			p.Log.Warn().Str("remote", c.RealIP()).Int("status", status).Msg("a callback came to the private listener; have it sent to public.address")
 		}
 		return nil
 	}
@@ -104,7 +105,7 @@ func sameSite(next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request()
 		changing := &http.Request{Method: http.MethodPost, Header: r.Header, Host: r.Host, URL: r.URL} // what is safe by its method is let through
 		if c.Path() != "/healthz" && sites.Check(changing) != nil {
-			return c.JSON(http.StatusForbidden, message{"pages of other sites are not answered here"})
+			return c.JSON(http.StatusForbidden, message{"requests from pages of other sites are refused"})
 		}
 		return next(c)
 	}

@@ -12,12 +12,15 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/callback"
+	"receiver/internal/natsserver"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 )
 
-func TestThePrivateDoor(t *testing.T) {
+func TestThePrivateListener(t *testing.T) {
+	t.Parallel()
 	down := errors.New("asking NATS for stream JOBS: timeout")
 	private := func(token string, ready error) http.Handler {
 		return web.NewPrivate(web.Private{
@@ -55,8 +58,9 @@ func TestThePrivateDoor(t *testing.T) {
 	}
 }
 
-// Who lets a proxy pass callbacks on to this listener must learn of it.
-func TestACallbackToThePrivateDoorIsSaid(t *testing.T) {
+// The log reports callbacks that a proxy forwards to this listener.
+func TestACallbackToThePrivateListenerIsLogged(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		token, signature string
 		code             int
@@ -83,8 +87,9 @@ func TestACallbackToThePrivateDoorIsSaid(t *testing.T) {
 	}
 }
 
-// Balancers and monitors ask by HEAD. What they are told is what GET tells, without a body.
+// Balancers and monitors ask by HEAD. They get the answer of GET, without a body.
 func TestHEADIsGETWithoutABody(t *testing.T) {
+	t.Parallel()
 	judge, err := callback.New(callback.Options{Store: &shelf{}})
 	if err != nil {
 		t.Fatal(err)
@@ -94,20 +99,20 @@ func TestHEADIsGETWithoutABody(t *testing.T) {
 	for name, ready := range map[string]error{"ready": nil, "not ready": down} {
 		addresses[name] = serve(t, web.NewPrivate(web.Private{
 			Ready: func(context.Context) error { return ready }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
-			Receiver: judge, Patience: callback.NewPatience(),
+			Receiver: judge, Retries: callback.NewRetryState(),
 		}), web.Limits{})
 	}
 	addresses["public"] = open(t).addr
 	for _, tt := range []struct {
-		door, path string
-		code       int
+		listener, path string
+		code           int
 	}{
 		{"public", "/healthz", 200}, {"public", "/readyz", 404}, {"public", "/callbacks/demo", 405},
 		{"ready", "/healthz", 200}, {"ready", "/readyz", 200}, {"ready", "/metrics", 200}, {"ready", "/v1/sources", 200},
 		{"not ready", "/healthz", 200}, {"not ready", "/readyz", 503}, {"ready", "/v1/none", 404},
 	} {
 		ask := func(method string) *reply {
-			r, err := http.NewRequestWithContext(t.Context(), method, "http://"+addresses[tt.door]+tt.path, nil)
+			r, err := http.NewRequestWithContext(t.Context(), method, "http://"+addresses[tt.listener]+tt.path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,19 +125,20 @@ func TestHEADIsGETWithoutABody(t *testing.T) {
 		}
 		head, get := ask(http.MethodHead), ask(http.MethodGet)
 		if head.code != tt.code || head.code != get.code || head.body != "" {
-			t.Errorf("%s: HEAD %s = %d %q, and GET is %d; want %d and no body", tt.door, tt.path, head.code, head.body, get.code, tt.code)
+			t.Errorf("%s: HEAD %s = %d %q, and GET is %d; want %d and no body", tt.listener, tt.path, head.code, head.body, get.code, tt.code)
 		}
 		for _, name := range []string{"Content-Type", "Content-Length"} {
 			if h, g := head.header.Get(name), get.header.Get(name); h != g && (name != "Content-Length" || tt.path != "/metrics") {
-				t.Errorf("%s: HEAD %s has %s %q, and GET %q", tt.door, tt.path, name, h, g)
+				t.Errorf("%s: HEAD %s has %s %q, and GET %q", tt.listener, tt.path, name, h, g)
 			}
 		}
 	}
 }
 
-// A page in a browser on this machine can give a name of its own the address 127.0.0.1, and
-// then read what the private door answers to that name.
+// A page in a browser on this machine can give a name of its own the address 127.0.0.1, and then
+// read the answers of the private listener to that name.
 func TestWithoutATokenOnlyThisMachinesNamesAreAnswered(t *testing.T) {
+	t.Parallel()
 	judge, err := callback.New(callback.Options{Store: &shelf{}})
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +146,7 @@ func TestWithoutATokenOnlyThisMachinesNamesAreAnswered(t *testing.T) {
 	private := func(token string) http.Handler {
 		return web.NewPrivate(web.Private{
 			Access: tokens(token), Ready: func(context.Context) error { return nil }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
-			Receiver: judge, Patience: callback.NewPatience(),
+			Receiver: judge, Retries: callback.NewRetryState(),
 		})
 	}
 	for _, tt := range []struct {
@@ -200,13 +206,13 @@ func TestReadyMustBeSaidInTime(t *testing.T) {
 	}
 }
 
-func TestBothDoorsWhenNATSHasGone(t *testing.T) {
+func TestBothListenersWhenNATSHasGone(t *testing.T) {
 	t.Parallel()
-	server, err := publish.Start(publish.Embedded{Folder: t.TempDir()})
+	server, err := natsserver.Start(natsserver.Embedded{Folder: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	bus, err := server.Open(t.Context(), publish.Options{Timeout: time.Second})
+	bus, err := publish.Open(t.Context(), server, conn.Options{Timeout: time.Second})
 	if err != nil {
 		server.Stop()
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 	"receiver/internal/verify"
 )
 
-// Public says how the public door is kept.
+// Public has the options of the public listener.
 type Public struct {
 	// Receiver decides on callbacks.
 	Receiver *callback.Receiver
@@ -33,14 +33,14 @@ type Public struct {
 	// Prefix is what a proxy leaves in front of the paths, such as /hooks; without it they are
 	// served all the same. Empty means none.
 	Prefix string
-	// TrustedProxies are believed when they say whom they forward for.
+	// TrustedProxies may name the client for which they forward.
 	TrustedProxies []netip.Prefix
-	// TrustUnix believes who comes through a Unix socket as it does TrustedProxies.
+	// TrustUnix treats callers through a Unix socket as TrustedProxies.
 	TrustUnix bool
 	// Metrics counts what happens; it must be set.
 	Metrics *Metrics
-	// Patience notes which answers try the platform's; nil notes none.
-	Patience *callback.Patience
+	// Retries counts the retries that the platform has left; nil counts none.
+	Retries *callback.RetryState
 	// Log gets one line for each callback, but for those that Limit holds back: accepted ones
 	// are always logged.
 	Log zerolog.Logger
@@ -67,14 +67,14 @@ type LogLimit interface {
 // OC: section 6.4.
 const retryAfter = "5"
 
-// NewPublic returns the public door: POST /callbacks/{source}, the same with /{token},
-// and GET /healthz, with the prefix or without, and with or without a slash at the end.
+// NewPublic returns the handler of the public listener: POST /callbacks/{source}, the same with
+// /{token}, and GET /healthz, with the prefix or without, and with or without a slash at the end.
 func NewPublic(p Public) http.Handler {
 	p.deadlines, p.budget = &deadlines{after: p.Timeout}, newBudget(cmp.Or(p.BodiesLimit, math.MaxInt64), p.BodyLimit)
 	calls := newCalls()
 	p.news = newCalls()
 	p.proved, p.pace = calls.proved, &pace{calls: calls, most: paceMost}
-	// Whoever asks whether the process lives must not wait behind a flood of refusals.
+	// A health check must not wait behind a flood of refusals.
 	health := &pace{calls: calls, most: healthMost}
 	log := p.Log
 	if p.Limit != nil {
@@ -122,7 +122,7 @@ func answer(outcome, subject string, sequence uint64) []byte {
 	return append(b, "}\n"...)
 }
 
-// unauthorized is the one body of every 401: the reason is nobody's business.
+// unauthorized is the one body of every 401: the reason is not disclosed.
 var unauthorized = []byte(`{"message":"unauthorized"}` + "\n")
 
 func (p Public) callback(c echo.Context) error {
@@ -136,7 +136,7 @@ func (p Public) callback(c echo.Context) error {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		hangUp(c)
-		return p.reject(c, http.StatusRequestEntityTooLarge, "the body is over the limit")
+		return p.reject(c, http.StatusRequestEntityTooLarge, "the body is larger than the limit")
 	}
 	if errors.Is(err, errNoRoom) {
 		hangUp(c)
@@ -144,7 +144,7 @@ func (p Public) callback(c echo.Context) error {
 		return p.reject(c, http.StatusServiceUnavailable, "too many large bodies at once; please call again")
 	}
 	if err != nil {
-		return p.reject(c, http.StatusBadRequest, "the body did not arrive whole")
+		return p.reject(c, http.StatusBadRequest, "the body did not arrive completely")
 	}
 	if encoded(r) {
 		q := callback.Request{Source: c.Param("source"), Body: body.bytes, Headers: headersOf(r, c.Param("token"))}
@@ -157,7 +157,7 @@ func (p Public) callback(c echo.Context) error {
 	received := now.UTC()
 	username, password, _ := r.BasicAuth()
 	remote := c.RealIP()
-	// What is authentic is stored even if the caller hangs up meanwhile.
+	// An authentic callback is stored even if the caller hangs up.
 	out, err := p.Receiver.Accept(p.deadlines.context(now), callback.Request{
 		Source: c.Param("source"), Token: c.Param("token"), Username: username, Password: password,
 		Signatures: r.Header.Values(verify.Header), Body: body.bytes, Keeper: body, ContentType: r.Header.Get(echo.HeaderContentType),
@@ -165,7 +165,7 @@ func (p Public) callback(c echo.Context) error {
 	})
 	took := time.Since(start)
 	p.Metrics.callback(c.Param("source"), out, err, took)
-	p.settle(c.Param("source"), body.bytes, out, err)
+	p.noteJudged(c.Param("source"), body.bytes, out, err)
 	subject := ""
 	if err == nil {
 		subject = out.Event.Subject()
@@ -180,8 +180,8 @@ func (p Public) callback(c echo.Context) error {
 	return respond(c, out, subject, err)
 }
 
-// repeats reports whether a callback told nothing new: whoever has captured one can send it as
-// often, and as fast, as a forgery.
+// repeats reports whether a callback's event existed already: a sender that has captured one can
+// send it as often, and as fast, as a forgery.
 func repeats(kind string) bool { return kind == callback.Duplicate || kind == callback.Late }
 
 // giveWay waits until a refusal, or the answer to a repeat, is due, and holds no body meanwhile.
@@ -213,7 +213,7 @@ func respond(c echo.Context, out callback.Outcome, subject string, err error) er
 // reject answers what no verification was tried on.
 func (p Public) reject(c echo.Context, code int, why string) error {
 	p.Metrics.rejected.WithLabelValues(http.StatusText(code)).Inc()
-	p.turnedAway(c, code)
+	p.noteUnjudged(c, code)
 	const rejected = "callback rejected"
 	if p.allow(zerolog.InfoLevel, rejected, p.known(c.Param("source")), http.StatusText(code)) {
 		p.Log.Info().Str("remote", c.RealIP()).Int("status", code).Msg(rejected)
@@ -236,7 +236,7 @@ func (p Public) allow(level zerolog.Level, message, source, reason string) bool 
 }
 
 func (p Public) log(c echo.Context, out callback.Outcome, subject string, err error, took time.Duration, remote string, size int) {
-	const outside, line = "a key outside its window still verifies; remove it to end it", "callback"
+	const outside, line = "a key outside its window verified a callback; remove the key to end its use", "callback processed"
 	source := c.Param("source")
 	if out.Outside && p.allow(zerolog.WarnLevel, outside, source, "") {
 		p.Log.Warn().Str("key", out.Key.String()).Msg(outside)
@@ -262,7 +262,7 @@ func (p Public) log(c echo.Context, out callback.Outcome, subject string, err er
 	case errors.Is(err, callback.ErrUnauthorized):
 		event = event.Str("reason", out.Reason)
 	case err == nil:
-		event = event.Str("outcome", out.Kind).Str("subject", subject).Uint64("seq", out.Event.Sequence)
+		event = event.Str("outcome", out.Kind).Str("subject", subject).Uint64("sequence", out.Event.Sequence)
 	}
 	event.Dur("took", took).Msg(line)
 }

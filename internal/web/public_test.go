@@ -12,12 +12,15 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/natsserver"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 )
 
-func TestAnAuthenticCallbackIsAnsweredWithWhatBecameOfIt(t *testing.T) {
+func TestAuthenticCallbackIsAnsweredWithItsOutcome(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	for _, tt := range []struct{ name, body, want string }{
 		{"accepted", demoBody, `{"outcome":"accepted","subject":"jobs.demo.42114492.finished","sequence":1}`},
@@ -32,13 +35,14 @@ func TestAnAuthenticCallbackIsAnsweredWithWhatBecameOfIt(t *testing.T) {
 	}
 }
 
-func TestTheWholeWayToJetStream(t *testing.T) {
-	server, err := publish.Start(publish.Embedded{Folder: t.TempDir()})
+func TestCallbackIsStoredInJetStream(t *testing.T) {
+	t.Parallel()
+	server, err := natsserver.Start(natsserver.Embedded{Folder: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	bus, err := server.Open(t.Context(), publish.Options{Timeout: time.Second})
+	bus, err := publish.Open(t.Context(), server, conn.Options{Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +63,9 @@ func TestTheWholeWayToJetStream(t *testing.T) {
 	}
 }
 
-// What a stranger is told is the same to the last byte, whatever is wrong.
+// A refused sender gets the same bytes, whatever the reason.
 func TestARefusalSaysNothing(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	wrong := signature("another key", demoBody)
 	var first *reply
@@ -94,7 +99,8 @@ func TestARefusalSaysNothing(t *testing.T) {
 	}
 }
 
-func TestOnlyTheDoorsOwnAddresses(t *testing.T) {
+func TestOnlyTheListenersOwnAddresses(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	for _, tt := range []struct {
 		method, path string
@@ -164,6 +170,7 @@ func TestOnlyTheDoorsOwnAddresses(t *testing.T) {
 }
 
 func TestAnyContentType(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	for _, headers := range [][]string{
 		nil, {"Content-Type", "application/json; charset=utf-8"}, {"Content-Type", "text/plain"}, {"Content-Type", "application/x-www-form-urlencoded"},
@@ -175,7 +182,8 @@ func TestAnyContentType(t *testing.T) {
 	}
 }
 
-func TestOwnTroubleIs503(t *testing.T) {
+func TestFailingStoreIs503(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		fail    error
@@ -215,6 +223,7 @@ func (silent) Offer(func() job.Attempt) bool                   { return true }
 
 // The platform hangs up when it has waited long enough, and calls again or not.
 func TestACallerThatHangsUpIsStored(t *testing.T) {
+	t.Parallel()
 	slow := &slowStore{published: make(chan error, 1), began: make(chan bool), release: make(chan bool)}
 	d := open(t, func(o *options) { o.store = slow })
 	l := d.dial()
@@ -235,7 +244,7 @@ func TestACallerThatHangsUpIsStored(t *testing.T) {
 	}
 }
 
-// slowStore stores when it is told to.
+// slowStore stores when the test allows it.
 type slowStore struct {
 	shelf
 	began, release chan bool
@@ -253,6 +262,7 @@ func (s *slowStore) Publish(ctx context.Context, e job.Event) (job.Stored, error
 }
 
 func TestSecretsOfARequestAreFingerprinted(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	d.post(demoBody, "Authorization", "Basic dXNlcjpwYXNzd29yZA==", "Cookie", "session=abc", "Proxy-Authorization", "Bearer xyz",
 		"X-Odd", "\u00e9\u2028", "Elements-Webhook-Id", "7")
@@ -286,6 +296,7 @@ func TestSecretsOfARequestAreFingerprinted(t *testing.T) {
 }
 
 func TestOneLineForEachCallback(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	wrong := signature("another key", demoBody)
 	for _, tt := range []struct {
@@ -295,16 +306,16 @@ func TestOneLineForEachCallback(t *testing.T) {
 		want    map[string]any
 		without []string
 	}{
-		{"accepted", func() *reply { return d.post(demoBody) }, "callback",
-			map[string]any{"level": "info", "source": "demo", "outcome": "accepted", "seq": 1.0, "subject": "jobs.demo.42114492.finished", "bytes": float64(len(demoBody))}, []string{"reason"}},
-		{"refused", func() *reply { return d.post(demoBody, verify.Header, wrong) }, "callback",
+		{"accepted", func() *reply { return d.post(demoBody) }, "callback processed",
+			map[string]any{"level": "info", "source": "demo", "outcome": "accepted", "sequence": 1.0, "subject": "jobs.demo.42114492.finished", "bytes": float64(len(demoBody))}, []string{"reason"}},
+		{"refused", func() *reply { return d.post(demoBody, verify.Header, wrong) }, "callback processed",
 			map[string]any{"level": "info", "source": "demo", "reason": "mismatch"}, []string{"outcome", "key"}},
 		{"a path with a line break", func() *reply {
 			return d.do("POST", "/callbacks/x%0A%7B%22a%22:%22b%22%7D%0D", demoBody)
-		}, "callback", map[string]any{"level": "info", "source": "_", "reason": "wrong_path"}, nil},
-		{"a path with a terminal's words", func() *reply { return d.do("POST", "/callbacks/%1B%5B31m%FF", demoBody) }, "callback",
+		}, "callback processed", map[string]any{"level": "info", "source": "_", "reason": "wrong_path"}, nil},
+		{"a path with a terminal's words", func() *reply { return d.do("POST", "/callbacks/%1B%5B31m%FF", demoBody) }, "callback processed",
 			map[string]any{"request": "POST /callbacks/%1B%5B31m%FF"}, nil},
-		{"a long source", func() *reply { return d.do("POST", "/callbacks/"+strings.Repeat("y", 32), demoBody) }, "callback",
+		{"a long source", func() *reply { return d.do("POST", "/callbacks/"+strings.Repeat("y", 32), demoBody) }, "callback processed",
 			map[string]any{"source": strings.Repeat("y", 32), "reason": "unknown_source"}, nil},
 		{"too large", func() *reply { return d.post(strings.Repeat("x", 2000)) }, "callback rejected",
 			map[string]any{"level": "info", "status": 413.0}, nil},
@@ -336,6 +347,7 @@ func TestOneLineForEachCallback(t *testing.T) {
 }
 
 func TestMetricsHaveABound(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	private := web.NewPrivate(web.Private{Metrics: d.metrics})
 	d.post(demoBody)

@@ -9,11 +9,11 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// extractor returns what tells who is calling: whoever opened the connection or, if that is
-// a trusted proxy, whom X-Forwarded-For names. It is read from its end, as far as the proxies
-// named there are trusted too and addresses can be read: what stands in front of the first
-// other one may be the caller's own invention. Other headers, Forwarded too, are not looked at.
-// Who comes through a Unix socket is called "unix".
+// extractor returns a func that names the caller: the peer of the connection or, if that is a
+// trusted proxy, the address in X-Forwarded-For. That header is read from its end, as far as the
+// proxies named there are trusted too and addresses can be parsed: the caller may have invented
+// everything before the first other one. Other headers, Forwarded too, are ignored. The address of
+// clients of a Unix socket is "unix".
 func extractor(trusted []netip.Prefix, trustUnix bool) echo.IPExtractor {
 	direct := func(r *http.Request) string {
 		if r.RemoteAddr == unix {
@@ -86,8 +86,8 @@ func among(networks []netip.Prefix, a netip.Addr) bool {
 }
 
 // readHop reads an address as proxies write it: 192.0.2.1, 192.0.2.1:51008, 2001:db8::1,
-// [2001:db8::1] and [2001:db8::1]:443, quoted or not. Ports and zones are left out: they are of no use
-// to whoever asks later where a callback came from.
+// [2001:db8::1] and [2001:db8::1]:443, quoted or not. Ports and zones are left out: later they say
+// nothing about the origin of a callback.
 func readHop(text string) (netip.Addr, bool) {
 	if inner, ok := between(text, `"`, `"`); ok {
 		text = inner
@@ -105,7 +105,7 @@ func readHop(text string) (netip.Addr, bool) {
 	return a.Unmap().WithZone(""), err == nil
 }
 
-// between returns what stands between two texts, if s begins and ends with them.
+// between returns the text between two others, if s begins and ends with them.
 func between(s, before, after string) (string, bool) {
 	inner, begins := strings.CutPrefix(s, before)
 	inner, ends := strings.CutSuffix(inner, after)

@@ -8,8 +8,8 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Whatever a proxy forwards, who called is told as one address, never one that only an
-// untrusted hop vouched for, and the same whether proxies add ports or not.
+// For any forwarded header, the caller is one address, never one that only an untrusted hop named,
+// and the same whether proxies add ports or not.
 func FuzzForwardedFor(f *testing.F) {
 	for _, seed := range []string{
 		"198.51.100.7", "198.51.100.7:51008, 10.0.0.1", "[2001:db8::7]:443,10.0.0.1:80", `"[fe80::1%eth0]:1"`, "unknown, 10.0.0.1",

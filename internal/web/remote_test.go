@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-func TestWhoIsBelievedAboutTheCaller(t *testing.T) {
+func TestTrustedProxiesNameTheCaller(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, trusted string
 		forwarded     []string

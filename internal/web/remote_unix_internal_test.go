@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestWhoComesThroughAUnixSocket(t *testing.T) {
+func TestCallerThroughAUnixSocket(t *testing.T) {
 	t.Parallel()
 	proxy := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	for _, tt := range []struct {

@@ -30,8 +30,8 @@ const (
 	demoBody = `{"id":"42114492","status":"COMPLETED"}`
 )
 
-// doors is a receiver behind a listener of its own, over a store in memory.
-type doors struct {
+// rig is a receiver behind a listener of its own, over a store in memory.
+type rig struct {
 	*shelf
 	t       *testing.T
 	url     string
@@ -46,10 +46,10 @@ type options struct {
 	store  callback.Store
 }
 
-// open opens the public door to a source demo.
-func open(t *testing.T, change ...func(*options)) *doors {
+// open opens the public listener with a source demo.
+func open(t *testing.T, change ...func(*options)) *rig {
 	t.Helper()
-	d := &doors{shelf: &shelf{}, t: t, log: &logs{}, metrics: web.NewMetrics(func() uint64 { return 0 })}
+	d := &rig{shelf: &shelf{}, t: t, log: &logs{}, metrics: web.NewMetrics(func() uint64 { return 0 })}
 	o := options{
 		public: web.Public{BodyLimit: 1 << 10, Timeout: 5 * time.Second, Metrics: d.metrics, Log: zerolog.New(d.log)},
 		limits: web.Limits{Header: 16 << 10, ReadHeader: time.Minute, Read: time.Minute, Write: time.Minute, Idle: time.Minute},
@@ -97,12 +97,12 @@ func serve(t *testing.T, h http.Handler, l web.Limits) (addr string) {
 
 // post sends a callback to demo, rightly signed unless headers say otherwise; a header
 // without a value is not sent.
-func (d *doors) post(body string, headers ...string) *reply {
+func (d *rig) post(body string, headers ...string) *reply {
 	d.t.Helper()
 	return d.do(http.MethodPost, "/callbacks/demo", body, headers...)
 }
 
-func (d *doors) do(method, path, body string, headers ...string) *reply {
+func (d *rig) do(method, path, body string, headers ...string) *reply {
 	d.t.Helper()
 	r, err := http.NewRequestWithContext(d.t.Context(), method, d.url, strings.NewReader(body))
 	if err != nil {
@@ -152,7 +152,7 @@ type line struct {
 // lineTime is how long a line may take over what it sends and reads.
 const lineTime = 10 * time.Second
 
-func (d *doors) dial() *line {
+func (d *rig) dial() *line {
 	d.t.Helper()
 	c, err := net.Dial("tcp", d.addr)
 	if err != nil {

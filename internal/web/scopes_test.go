@@ -44,6 +44,7 @@ func ask(t *testing.T, h http.Handler, method, path, token string) *httptest.Res
 // Every route has exactly one scope, the one in docs/operations.md; without it the answer says
 // which is missing, and without a valid token it is the same bytes whatever was sent.
 func TestEveryRouteHasOneScope(t *testing.T) {
+	t.Parallel()
 	docs, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
@@ -109,9 +110,10 @@ func TestEveryRouteHasOneScope(t *testing.T) {
 	}
 }
 
-// What is done with a token is recorded before it is done, by its name, and again with what
-// became of it; what cannot be recorded is not done.
+// Each action with a token is recorded before it, by the token's name, and again with its result;
+// an action that cannot be recorded is not done.
 func TestUsesAreRecorded(t *testing.T) {
+	t.Parallel()
 	var uses []web.Use
 	var done int
 	fails := errors.New("NATS is away")
@@ -152,6 +154,7 @@ func TestUsesAreRecorded(t *testing.T) {
 }
 
 func TestTokensAreCountedByName(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	set, m := access.NewSet("operator", 1, func() time.Time { return now }), web.NewMetrics(func() uint64 { return 0 })
 	m.ShowAccess(set)

@@ -22,22 +22,23 @@ func (p Public) unjudged(c echo.Context, began time.Time, q callback.Request, so
 	out := p.Receiver.Refuse(q, reason)
 	took := time.Since(began)
 	p.Metrics.rejected.WithLabelValues(http.StatusText(code)).Inc()
-	p.failed(source, q.Signatures, q.Body, reason)
+	p.noteFailed(source, q.Signatures, q.Body, reason)
 	source = p.known(source)
 	p.Metrics.callback(source, out, callback.ErrUnauthorized, took)
-	if !p.allow(zerolog.InfoLevel, "callback", source, reason) {
+	const message = "callback processed"
+	if !p.allow(zerolog.InfoLevel, message, source, reason) {
 		return
 	}
 	line := p.Log.Info().Str("source", source).Str("remote", q.Remote).Int("bytes", len(q.Body)).Str("reason", reason)
 	if reason != job.Encoded {
 		line = line.Str("request", q.Source)
 	}
-	line.Int("status", code).Dur("took", took).Msg("callback")
+	line.Int("status", code).Dur("took", took).Msg(message)
 }
 
-// wrongPath returns what to answer to a request to no address of ours, or nil if it is
-// answered. What looks like a callback is recorded all the same: the platform uses up its
-// retries on it, and nobody else can tell its operator.
+// wrongPath returns the error to answer a request to an unknown address with, or nil if it is
+// answered. A request that looks like a callback is recorded all the same: the platform uses up its
+// retries on it, and only the record shows that to the operator.
 func (p Public) wrongPath(c echo.Context) error {
 	r := c.Request()
 	if !signed(r) && (r.Method != http.MethodPost || !strings.Contains(strings.ToLower(r.URL.Path), "callback")) {
@@ -78,9 +79,9 @@ func (p Public) astray(c echo.Context, source, reason string, code int) error {
 
 func cut(s string, n int) string { return s[:min(len(s), n)] }
 
-// codings are the content codings that change the bytes of a body, in lower case: those
-// registered for HTTP, without identity. What was signed are the bytes as received, and no coding of them
-// is documented; any other word, such as a charset, is a sender's mistake that changes nothing.
+// codings are the content codings that change the bytes of a body, in lower case: those registered
+// for HTTP, without identity. The platform signs the bytes as received, and no coding of them is
+// documented; any other word, such as a charset, is a sender's mistake that changes nothing.
 //
 // IANA, "HTTP Content Coding Registry", read 2026-11-29. OC: (b) row 11.
 var codings = map[string]bool{

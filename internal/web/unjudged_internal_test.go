@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Whatever stands in Content-Encoding: a coding that changes the body is found wherever it
-// stands and however it is written, and a word that is none changes nothing.
+// For any Content-Encoding: a coding that changes the body is found at any place and in any
+// spelling, and a word that is no coding changes nothing.
 func FuzzEncoded(f *testing.F) {
 	for _, seed := range []string{"", "utf-8", "gzip", "identity, br", "\"gzip\";q=1", ",;,", "GZIP\t"} {
 		f.Add(seed)

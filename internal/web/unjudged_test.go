@@ -16,6 +16,7 @@ import (
 // Only what changes the bytes of a body is refused for its encoding; other words are a
 // sender's mistake, and the bytes were signed as they are.
 func TestOnlyCodingsThatChangeTheBodyAreRefused(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	for value, code := range map[string]int{
 		"": 200, "identity": 200, "Identity": 200, "utf-8": 200, "UTF-8": 200, "UTF-8, identity": 200, "none": 200, "binary": 200, "8bit": 200,
@@ -46,8 +47,9 @@ func TestOnlyCodingsThatChangeTheBodyAreRefused(t *testing.T) {
 	}
 }
 
-// What is encoded is refused, and not lost: its bytes are kept as they came, up to the bound.
-func TestWhatIsEncodedIsKept(t *testing.T) {
+// An encoded body is refused, and not lost: its bytes are kept as they came, up to the limit.
+func TestEncodedBodyIsKept(t *testing.T) {
+	t.Parallel()
 	d := open(t, func(o *options) { o.public.BodyLimit = 4 << 10 })
 	packed := "\x1f\x8b\x08 packed"
 	for _, tt := range []struct {
@@ -93,9 +95,10 @@ func TestWhatIsEncodedIsKept(t *testing.T) {
 	}
 }
 
-// A callback that comes to no address of ours uses the platform's retries up: it is answered
-// as any stranger is, and logged, counted and kept.
-func TestWhatComesToAWrongPathIsKept(t *testing.T) {
+// A callback to an unknown address uses up the platform's retries. It is answered like any other
+// request to such an address, and is logged, counted and kept.
+func TestCallbackToAWrongPathIsKept(t *testing.T) {
+	t.Parallel()
 	const token = "AXRva2VuLm9mLm91cnM_-x-and-more-of-it"
 	const signed, unsigned = true, false
 	for _, tt := range []struct {
@@ -103,7 +106,7 @@ func TestWhatComesToAWrongPathIsKept(t *testing.T) {
 		signed       bool
 		code         int
 		claimed      string // what is recorded; empty for nothing
-		source       string // whose patience it tries, if it is signed
+		source       string // whose retries it uses up, if it is signed
 	}{
 		{"POST", "//callbacks/demo", signed, 404, "POST //callbacks/demo", "demo"},
 		{"POST", "/callbacks//demo", signed, 404, "POST /callbacks//demo", "demo"},
@@ -144,8 +147,8 @@ func TestWhatComesToAWrongPathIsKept(t *testing.T) {
 		{"PUT", "/callbacks/demo", unsigned, 405, "", ""},
 		{"POST", "/healthz", unsigned, 405, "", ""},
 	} {
-		patience := callback.NewPatience()
-		d := open(t, func(o *options) { o.public.Patience = patience })
+		retries := callback.NewRetryState()
+		d := open(t, func(o *options) { o.public.Retries = retries })
 		l := d.dial()
 		l.send("%s %s HTTP/1.1\nHost: x\nX-Original-Uri: %[2]s\nContent-Length: %[3]d\n", tt.method, tt.path, len(demoBody))
 		if tt.signed {
@@ -174,8 +177,8 @@ func TestWhatComesToAWrongPathIsKept(t *testing.T) {
 		if line["reason"] != reason || line["request"] != a.Claimed || line["status"] != float64(tt.code) || line["source"] != cmp.Or(tt.source, "_") {
 			t.Errorf("%s %s logged %v", tt.method, tt.path, line)
 		}
-		if inARow := patience.Standing("demo", time.Now()).InARow; (inARow == 1) != (tt.signed && tt.source != "") {
-			t.Errorf("%s %s: %d tries of the patience of demo", tt.method, tt.path, inARow)
+		if inARow := retries.Standing("demo", time.Now()).InARow; (inARow == 1) != (tt.signed && tt.source != "") {
+			t.Errorf("%s %s: %d failures of demo in a row", tt.method, tt.path, inARow)
 		}
 		for what, text := range map[string]string{"log": d.log.text(), "record": a.Claimed + a.Receipt.Request} {
 			if strings.Contains(text, token[:20]) || strings.Contains(text, token[len(token)-20:]) {
@@ -185,8 +188,9 @@ func TestWhatComesToAWrongPathIsKept(t *testing.T) {
 	}
 }
 
-// What does not arrive whole at a wrong path is answered as if it had, and no more is read.
+// An incomplete body at a wrong path is answered like a complete one, and no more is read.
 func TestAWrongPathReadsNoMoreThanACallback(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	for _, tt := range []struct{ headers, body string }{
 		{"Content-Length: 1025", ""}, {"Transfer-Encoding: chunked", "401\n" + strings.Repeat("x", 1025) + "\n"},
@@ -208,6 +212,7 @@ func TestAWrongPathReadsNoMoreThanACallback(t *testing.T) {
 
 // HEAD is answered as GET, and recorded as what it was.
 func TestHEADThatLooksLikeACallbackIsRecordedAsSuch(t *testing.T) {
+	t.Parallel()
 	for path, code := range map[string]int{"/callbacks/demo": 405, "/hooks/callbacks/demo": 404} {
 		d := open(t)
 		got := d.do(http.MethodHead, path, demoBody)

@@ -9,9 +9,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// NewWaiting returns the public listener of a receiver that cannot store anything yet: it
-// answers every callback 503 without reading or judging it, so that the platform repeats it,
-// and counts it as rejected. GET /healthz is as ever, with the prefix or without.
+// NewWaiting returns the public listener of a receiver that cannot store anything yet: it answers
+// every callback 503 without reading or judging it, so that the platform repeats it, and counts it
+// as rejected. GET /healthz is as usual, with the prefix or without.
 func NewWaiting(prefix string, m *Metrics, log zerolog.Logger) http.Handler {
 	e := newEcho(nil, false, log)
 	// A route by its method would have Echo answer OPTIONS 204.

@@ -13,6 +13,7 @@ import (
 )
 
 func TestAReceiverThatWaitsHasEveryCallbackRepeated(t *testing.T) {
+	t.Parallel()
 	m := web.NewMetrics(func() uint64 { return 0 })
 	gate := web.NewGate(web.NewWaiting("/hooks", m, zerolog.Nop()))
 	s := httptest.NewServer(gate)

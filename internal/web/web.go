@@ -1,9 +1,9 @@
-// Package web speaks HTTP: the public door for callbacks and the private door for
-// operators. It translates between requests and the rooms that decide, decides nothing
-// about callbacks itself, and is the only package that imports Echo.
+// Package web speaks HTTP: the public listener for callbacks and the private listener for
+// operators. It translates between requests and the packages that decide, decides nothing about
+// callbacks itself, and is the only package that imports Echo.
 //
-// The two doors are two handlers for two listeners: nothing of the private one can be
-// reached through the public one.
+// The two listeners have two handlers: nothing of the private one can be reached through the public
+// one.
 package web
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Limits are the patience of a listener with its clients. All must be set.
+// Limits are the timeouts of a listener towards its clients. All must be set.
 type Limits struct {
 	// Header is the largest header in bytes.
 	Header int
@@ -28,9 +28,8 @@ type Limits struct {
 	ReadHeader, Read, Write, Idle time.Duration
 }
 
-// NewServer returns a server for one of the doors. What it has to say about connections and
-// panics goes to errors, whose writer must not wait: it is called by the loop that accepts
-// connections.
+// NewServer returns a server for one of the listeners. Its messages about connections and panics go
+// to errors, whose writer must not wait: the loop that accepts connections calls it.
 func NewServer(h http.Handler, l Limits, errors *log.Logger) *http.Server {
 	// http.Server counts from the end of the headers: a body that comes slowly would leave no
 	// time to answer, and what is stored must not look refused.
@@ -98,10 +97,10 @@ func newEcho(trusted []netip.Prefix, trustUnix bool, log zerolog.Logger) *echo.E
 		if errors.As(err, &he) {
 			code = he.Code
 		} else {
-			log.Error().Err(err).Str("path", c.Path()).Msg("request not answered as it should be")
+			log.Error().Err(err).Str("route", c.Request().Method+" "+c.Path()).Msg("answering a request failed")
 		}
 		if err := c.JSON(code, message{http.StatusText(code)}); err != nil {
-			log.Debug().Err(err).Msg("answer not sent")
+			log.Debug().Err(err).Msg("sending an answer failed")
 		}
 	}
 	return e

@@ -1,5 +1,5 @@
-// Package acmetest is an authority for tests of ACME: Let's Encrypt's own Pebble, in this process and
-// on loopback, with the DNS that it asks. The program never uses it.
+// Package acmetest is an authority for tests of ACME: Let's Encrypt's own Pebble, in this process
+// and on loopback, with the DNS that it asks. The program never uses it.
 package acmetest
 
 import (
@@ -76,7 +76,7 @@ func Start(t *testing.T, port int) *Authority {
 	return a
 }
 
-// around counts, and fails as it was told.
+// around counts requests, and fails as configured.
 func (a *Authority) around(inner http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		a.Asked.Add(1)

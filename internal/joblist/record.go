@@ -1,0 +1,135 @@
+package joblist
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"receiver/internal/job"
+)
+
+// record is what the projection keeps of one job: about 100 bytes, without pointers but for
+// the id.
+type record struct {
+	id                  string
+	first, last         uint64 // sequences
+	heard, changed      int64  // times of the first and the last event, in milliseconds
+	submitted, finished int64  // zero if there is no such event
+	records, failed     int64  // negative if unknown
+	source              uint32 // these four are numbers of words
+	object              uint32
+	status              uint32
+	evidence            uint32
+	state               uint8 // index into order
+	told                uint8 // weight of the event that status is from
+	result              uint8 // index into results
+	errors              bool
+}
+
+var results = []job.Result{"", job.Succeeded, job.Partial, job.Failed, job.Cancelled, job.Undecided}
+
+// at is when the job was submitted, or else first heard of.
+func (r *record) at() int64 {
+	if r.submitted != 0 {
+		return r.submitted
+	}
+	return r.heard
+}
+
+// words gives each of the few names that many jobs share a number.
+type words struct {
+	numbers map[string]uint32
+	names   []string
+}
+
+func newWords() words { return words{numbers: map[string]uint32{"": 0}, names: []string{""}} }
+
+func (w *words) number(name string) uint32 {
+	if n, ok := w.numbers[name]; ok {
+		return n
+	}
+	n := uint32(len(w.names))
+	name = strings.Clone(name) // it may be part of something large
+	w.numbers[name] = n
+	w.names = append(w.names, name)
+	return n
+}
+
+// add folds one more event into the record, as Fold does.
+func (r *record) add(e job.Brief, w *words) {
+	at := e.Time.UnixMilli()
+	if r.first == 0 {
+		r.first, r.heard, r.records, r.failed = e.Sequence, at, -1, -1
+	}
+	r.last, r.changed = e.Sequence, at
+	r.state = max(r.state, uint8(rank(stateOf(e.Kind))))
+	weight := uint8(weights[e.Kind])
+	decides := decides(e.Kind, results[r.result], e.Result)
+	if weight >= r.told || decides {
+		r.status, r.told = w.number(e.Status), max(r.told, weight)
+		r.records, r.failed = e.Records, e.Failed
+	}
+	if e.Object != "" && (r.object == 0 || weight >= r.told) {
+		r.object = w.number(e.Object)
+	}
+	if e.Kind == job.Finished || decides {
+		r.result, r.evidence = uint8(max(slices.Index(results, e.Result), 0)), w.number(string(e.Evidence))
+	}
+	switch e.Kind {
+	case job.Submitted:
+		r.submitted = at
+	case job.Finished:
+		r.finished = at
+	case job.Errors:
+		r.errors = true
+	}
+}
+
+// Listed is one job in a list.
+type Listed struct {
+	Source   string       `json:"source"`
+	ID       string       `json:"id"`
+	Object   string       `json:"object,omitempty"`
+	State    State        `json:"state"`
+	Status   string       `json:"status,omitempty"`
+	Result   job.Result   `json:"result,omitempty"`
+	Records  *int64       `json:"records,omitempty"`
+	Failed   *int64       `json:"failed,omitempty"`
+	Evidence job.Evidence `json:"evidence,omitempty"`
+	// Expected is true if the job was submitted here; Errors, if the errors of its rows
+	// were fetched.
+	Expected bool `json:"expected"`
+	Errors   bool `json:"errors,omitempty"`
+	// At is when the job was submitted, or else first heard of; FinishedAt is zero until
+	// it has ended, and ChangedAt is the time of its last event. They are in UTC and in
+	// milliseconds.
+	At         time.Time `json:"at"`
+	FinishedAt time.Time `json:"finishedAt,omitzero"`
+	ChangedAt  time.Time `json:"changedAt"`
+	// First and Last are the sequences of the job's first and last event.
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+}
+
+func (p *Projection) listed(r *record) Listed {
+	return Listed{
+		Source: p.words.names[r.source], ID: r.id, Object: p.words.names[r.object], Status: p.words.names[r.status],
+		State: order[r.state], Result: results[r.result], Evidence: job.Evidence(p.words.names[r.evidence]),
+		Records: known(r.records), Failed: known(r.failed), Expected: r.submitted != 0, Errors: r.errors,
+		At: moment(r.at()), FinishedAt: moment(r.finished), ChangedAt: moment(r.changed), First: r.first, Last: r.last,
+	}
+}
+
+func known(n int64) *int64 {
+	if n < 0 {
+		return nil
+	}
+	return &n
+}
+
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

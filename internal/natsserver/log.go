@@ -1,0 +1,83 @@
+package natsserver
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"sync/atomic"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/rs/zerolog"
+)
+
+// serverLog passes the messages of the embedded server to this program's log. Notices become debug
+// messages; warnings and errors keep their level.
+type serverLog struct {
+	log   zerolog.Logger
+	last  atomic.Value // string: the last error, to explain a failed start
+	fatal atomic.Bool  // the server gave up
+	write atomic.Value // string: the first write that failed, after which its stream takes no more
+}
+
+// failedWrite is the first write that failed; empty if none has.
+func (l *serverLog) failedWrite() string {
+	s, _ := l.write.Load().(string)
+	return s
+}
+
+func (l *serverLog) lastError() string {
+	if s, ok := l.last.Load().(string); ok {
+		return s
+	}
+	return "not ready in time"
+}
+
+func (l *serverLog) put(e *zerolog.Event, format string, v []any) {
+	e.Str("from", "nats-server").Msg(fmt.Sprintf(format, v...))
+}
+
+// Noticef logs at debug level.
+func (l *serverLog) Noticef(format string, v ...any) { l.put(l.log.Debug(), format, v) }
+
+// Debugf logs at debug level.
+func (l *serverLog) Debugf(format string, v ...any) { l.put(l.log.Debug(), format, v) }
+
+// Tracef logs at trace level.
+func (l *serverLog) Tracef(format string, v ...any) { l.put(l.log.Trace(), format, v) }
+
+// Warnf logs at warn level.
+func (l *serverLog) Warnf(format string, v ...any) { l.put(l.log.Warn(), format, v) }
+
+// Errorf logs at error level and remembers the message.
+func (l *serverLog) Errorf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	if byClient.MatchString(text) {
+		l.client(text)
+		return
+	}
+	l.last.Store(text)
+	// nats-server, stream.go, setWriteErrLocked. A failed write of a staged batch does no harm.
+	if strings.HasPrefix(format, "JetStream stream ") && strings.Contains(format, "critical write error") {
+		l.write.CompareAndSwap(nil, text)
+	}
+	l.put(l.log.Error(), format, v)
+}
+
+// byClient matches what the server logs as errors of a client's connection: any client can cause
+// such lines.
+var byClient = regexp.MustCompile(`^\S* ?- cid:\d+ - `)
+
+// client logs an error of a client's connection. The filter logs refusals itself.
+func (l *serverLog) client(text string) {
+	level := zerolog.WarnLevel
+	if strings.HasSuffix(text, server.ErrAuthentication.Error()) {
+		level = zerolog.DebugLevel
+	}
+	l.log.WithLevel(level).Str("from", "nats-server").Msg(text)
+}
+
+// Fatalf does what Errorf does and makes Start fail; nats-server would end the process here.
+func (l *serverLog) Fatalf(format string, v ...any) {
+	l.Errorf(format, v...)
+	l.fatal.Store(true)
+}

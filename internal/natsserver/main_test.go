@@ -1,0 +1,9 @@
+package natsserver_test
+
+import (
+	"testing"
+
+	"receiver/internal/natstest"
+)
+
+func TestMain(m *testing.M) { natstest.Tests{M: m, AtOnce: 6}.Run() }

@@ -1,0 +1,9 @@
+package poll_test
+
+import (
+	"testing"
+
+	"receiver/internal/natstest"
+)
+
+func TestMain(m *testing.M) { natstest.Tests{M: m, AtOnce: 4}.Run() }

@@ -1,0 +1,53 @@
+package logs
+
+import (
+	"cmp"
+	"slices"
+
+	"receiver/internal/audit/anchor"
+	"receiver/internal/config"
+	"receiver/internal/publish/anchorstream"
+	"receiver/internal/publish/conn"
+)
+
+// openAnchors wires the configured anchors; witnesses come first, so that the others get
+// their cosignatures.
+func (k *Keepers) openAnchors(cfg *config.Config) ([]anchor.Place, error) {
+	var all []anchor.Place
+	configured := slices.SortedStableFunc(slices.Values(cfg.Audit.Anchors), func(a, b config.Anchor) int {
+		return cmp.Compare(b.Witness, a.Witness) // those with one first
+	})
+	for _, a := range configured {
+		switch {
+		case a.Witness != "":
+			witness, err := anchor.NewWitness(a.Witness, a.Key, nil)
+			if err != nil {
+				return nil, config.UseErrorf("audit.anchors: %w", err)
+			}
+			all = append(all, anchor.AtWitness(a.Witness, witness))
+		case len(a.NATS.URLs) > 0:
+			account, err := anchorstream.Dial(AnchorOptions(cfg, a.NATS))
+			if err != nil {
+				return nil, config.UseErrorf("audit.anchors: %w", err)
+			}
+			k.accounts = append(k.accounts, account)
+			all = append(all, anchor.InAccount(cfg.Audit.Name, account, Streams...))
+		default:
+			all = append(all, anchor.InDir(cfg.Audit.Name, anchor.Dir{Path: cfg.Abs(a.Directory)}))
+		}
+	}
+	return all, nil
+}
+
+// AnchorOptions is how to connect to an anchor in another NATS account.
+func AnchorOptions(cfg *config.Config, n config.AnchorNATS) anchorstream.Options {
+	return anchorstream.Options{External: Client(cfg, n.URLs, n.CredentialsFile, n.TLS), Stream: n.Stream, Subject: n.Subject}
+}
+
+// Client is how to connect to a NATS server with files that the configuration names.
+func Client(cfg *config.Config, urls []string, credentials config.Path, t config.TLS) conn.External {
+	return conn.External{
+		URLs: urls, CredentialsFile: cfg.Abs(credentials),
+		CAFile: cfg.Abs(t.CAFile), CertFile: cfg.Abs(t.CertFile), KeyFile: cfg.Abs(t.KeyFile),
+	}
+}

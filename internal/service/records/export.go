@@ -1,0 +1,117 @@
+package records
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"time"
+
+	"receiver/internal/audit"
+	"receiver/internal/audit/anchor"
+	"receiver/internal/audit/archive"
+	"receiver/internal/config"
+	"receiver/internal/publish"
+	"receiver/internal/service/logs"
+)
+
+// ExportOptions are what logs are exported with. All must be set.
+type ExportOptions struct {
+	Config *config.Config
+	Keys   audit.Keys
+	// From and Until bound when a record was stored; zero bounds nothing.
+	From, Until time.Time
+	Progress    Progress
+}
+
+// Exported is one log that was exported and verified.
+type Exported struct {
+	Origin  string `json:"origin"`
+	Folder  string `json:"folder"`
+	From    uint64 `json:"from"`
+	To      uint64 `json:"to"`
+	Records int64  `json:"records"`
+}
+
+// Export writes the records of a time into an archive in a folder, a log after the other, and
+// verifies each. With an error it returns the logs before.
+func Export(ctx context.Context, bus *publish.Store, dir string, o ExportOptions) (done []Exported, err error) {
+	kept, err := logs.Collect(ctx, o.Config, bus)
+	if err != nil {
+		return nil, err
+	}
+	for _, stream := range logs.Streams {
+		folder := filepath.Join(dir, stream)
+		r, err := o.stream(ctx, bus, stream, folder, kept)
+		if err != nil {
+			return done, fmt.Errorf("exporting %s: %w", stream, err)
+		}
+		if !r.OK() {
+			return done, fmt.Errorf("exporting %s: the export does not verify: %v; keep the streams, and run `receiver audit verify`", stream, r.Faults)
+		}
+		done = append(done, Exported{Origin: r.Origin, Folder: folder, From: r.From, To: r.To, Records: r.Records})
+	}
+	return done, nil
+}
+
+// stream exports the records of one log and verifies the result.
+func (o ExportOptions) stream(ctx context.Context, bus *publish.Store, stream, folder string, kept *anchor.Collection) (audit.Report, error) {
+	log, err := logs.Open(ctx, bus, o.Config.Audit.Name, stream, o.Keys)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	from, to, err := o.bounds(ctx, bus, stream)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	show, finish := o.Progress("exporting " + stream)
+	err = archive.Export(ctx, log, folder, archive.Options{
+		From: from, To: to, Kept: kept.Of(audit.Origin(o.Config.Audit.Name, stream)),
+		Pushed: func(ctx context.Context) (uint64, error) {
+			extent, err := bus.Extent(ctx, stream)
+			return extent.First, err
+		},
+		Progress: func(n int64) { show(n, n) },
+	})
+	finish()
+	if errors.Is(err, audit.ErrNoCheckpoint) {
+		return audit.Report{}, fmt.Errorf("%w; make one with `receiver audit seal`", err)
+	}
+	if err != nil {
+		return audit.Report{}, err
+	}
+	exported, err := archive.Open(folder)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	return exported.Verify(ctx, o.Keys, audit.VerifyOptions{})
+}
+
+// bounds returns the first and the last sequence of the time.
+func (o ExportOptions) bounds(ctx context.Context, bus *publish.Store, stream string) (from, to uint64, err error) {
+	extent, err := bus.Extent(ctx, stream)
+	if err != nil {
+		return 0, 0, err
+	}
+	if from, err = firstSince(ctx, bus, stream, o.From, extent); err != nil {
+		return 0, 0, err
+	}
+	next, err := firstSince(ctx, bus, stream, o.Until, extent)
+	if next <= from {
+		return extent.Last + 1, extent.Last, err // none; and 0 would mean all
+	}
+	return from, next - 1, err
+}
+
+// firstSince returns the first sequence stored since a time; one more than the last if
+// there is none.
+func firstSince(ctx context.Context, bus *publish.Store, stream string, t time.Time, extent publish.Extent) (uint64, error) {
+	if t.IsZero() {
+		return max(extent.First, 1), nil
+	}
+	for m, err := range bus.From(ctx, stream, publish.Position{Time: t}, true) {
+		return m.Sequence, err
+	}
+	return min(extent.Last, math.MaxInt64) + 1, nil
+}

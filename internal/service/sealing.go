@@ -1,0 +1,116 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/access"
+	"receiver/internal/config"
+	"receiver/internal/job"
+	"receiver/internal/publish"
+	"receiver/internal/sealing"
+	"receiver/internal/service/logs"
+	"receiver/internal/web"
+)
+
+// sealer is what seals the streams of a running receiver, in the background.
+type sealer struct {
+	*logs.Keepers
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// startSealing begins to seal, if there is a key to seal with.
+func startSealing(ctx context.Context, cfg *config.Config, bus *publish.Store, metrics *web.Metrics, log zerolog.Logger) (*sealer, error) {
+	if cfg.Audit.Key.Empty() {
+		log.Warn().Msg("the streams are not sealed, so nothing can be proved later; run receiver audit init and set audit.key")
+		return nil, nil
+	}
+	figures := metrics.Sealing()
+	keepers, err := logs.OpenKeepers(ctx, cfg, bus, sealing.Options{Log: log, Observe: func(s sealing.State) {
+		figures.Observe(s.Stream, s.Size, s.Unsealed, s.Took, s.Fork)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	// It goes on while callbacks in flight are finished, so it does not end with ctx.
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s := &sealer{Keepers: keepers, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		s.Run(running)
+	}()
+	return s, nil
+}
+
+// stop seals what is left. Nothing may write to the streams any more.
+func (s *sealer) stop(ctx context.Context) error {
+	if s == nil {
+		return nil
+	}
+	s.cancel()
+	<-s.done
+	return errors.Join(s.Finish(ctx), s.Close())
+}
+
+// recordStart records that a receiver starts, and with what.
+func recordStart(ctx context.Context, cfg *config.Config, bus *publish.Store, tokens []access.Token) error {
+	version, revision := Version()
+	details, err := configDetails(cfg)
+	if err != nil {
+		return err
+	}
+	details["version"], details["revision"] = version, revision
+	if len(tokens) > 0 {
+		details["tokens"] = describe(tokens)
+	}
+	return RecordAction(ctx, bus, job.Action{What: job.ActionStart}, details)
+}
+
+// configDetails tells which configuration is in force, without a secret of it.
+func configDetails(cfg *config.Config) (map[string]any, error) {
+	text, err := inForce(cfg)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(text))
+	return map[string]any{"config": hex.EncodeToString(sum[:]), "keys": fingerprints(cfg)}, nil
+}
+
+// inForce is a configuration as config print shows it, with what is in the files that it
+// names the authorities in.
+func inForce(cfg *config.Config) (string, error) {
+	text, err := cfg.Effective()
+	for _, name := range cfg.SourceNames() {
+		if pem := cfg.Sources[name].TLS.Authorities; pem != nil {
+			text = fmt.Appendf(text, "# %s believes sha256:%x\n", name, sha256.Sum256(pem))
+		}
+	}
+	return string(text), err
+}
+
+// RecordAction records an action that is about to be done.
+func RecordAction(ctx context.Context, bus *publish.Store, a job.Action, details map[string]any) error {
+	_, err := actAt(ctx, bus, a, details)
+	return err
+}
+
+// actAt is act, and returns the record's sequence.
+func actAt(ctx context.Context, bus *publish.Store, a job.Action, details map[string]any) (uint64, error) {
+	a.Time = time.Now()
+	if details != nil {
+		data, err := json.Marshal(details)
+		if err != nil {
+			return 0, fmt.Errorf("recording the action %s: %w", a.What, err)
+		}
+		a.Details = data
+	}
+	return bus.Act(ctx, a)
+}

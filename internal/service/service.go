@@ -1,0 +1,287 @@
+// Package service builds, starts, reloads and stops one receiver out of its configuration, and
+// builds the parts of one for commands that work without it. Of the packages under internal it
+// alone, beside config, knows the configuration; the others get options from here.
+//
+// It reads no flags and prints nothing: what there is to say goes to the logger or is returned.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/internal/access"
+	"receiver/internal/callback"
+	"receiver/internal/config"
+	"receiver/internal/joblist"
+	"receiver/internal/logging"
+	"receiver/internal/natsserver"
+	"receiver/internal/poll"
+	"receiver/internal/publish"
+	"receiver/internal/service/records"
+	"receiver/internal/web"
+)
+
+// Instance is a running receiver: the store, both listeners, everything between.
+type Instance struct {
+	cfg             *config.Config
+	log             zerolog.Logger     // limited
+	limit           *logging.Limiter   // of the log
+	server          *natsserver.Server // nil unless embedded
+	bus             *publish.Store
+	reached         atomic.Pointer[publish.Store] // bus, for who asks while it is opened
+	waiting         *waiting                      // nil unless nats.mode is external
+	receiver        *callback.Receiver
+	sealing         *sealer // nil without audit.key
+	metrics         *web.Metrics
+	accepting       atomic.Bool // callbacks come to the receiver: the public listener is open, and neither waits nor ends
+	platforms       *platforms
+	watcher         *poll.Watcher
+	tokens          *callback.Tokens    // nil without token_secret
+	list            *joblist.Projection // of the jobs; nil in commands
+	background      sync.WaitGroup
+	end             context.CancelFunc // of what runs in the background
+	explainer       *explainer
+	public, private *openListener
+	folder          *openListener // the socket in the store's folder; nil if there is none
+	access          *access.Set   // the tokens of the private listener
+	tokensWatched   chan struct{} // closed when their file is watched no more
+}
+
+// Start brings a receiver up, in the order of what needs what; on an error it takes
+// down again what was up.
+func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Instance, err error) {
+	limit := logging.NewLimiter(log)
+	in := &Instance{cfg: cfg, log: log.Hook(limit), limit: limit}
+	background, end := context.WithCancel(context.WithoutCancel(ctx))
+	in.end = end
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, in.Stop())
+		}
+	}()
+	if err = in.openAccess(background); err != nil {
+		return in, err
+	}
+	if err = in.reachStore(ctx, background); err != nil {
+		return in, err
+	}
+	if in.sealing, err = startSealing(ctx, cfg, in.bus, in.metrics, in.log); err != nil {
+		return in, err
+	}
+	private, err := in.privateRoutes(ctx)
+	if err != nil {
+		return in, err
+	}
+	if in.platforms, err = newPlatforms(cfg); err != nil {
+		return in, err
+	}
+	in.list = joblist.NewProjection(joblist.Options{
+		Briefs: in.bus, Snapshots: in.bus, MaxAge: cfg.NATS.JobsMaxAge, Log: in.log,
+	})
+	if in.watcher, err = in.newWatcher(); err != nil {
+		return in, err
+	}
+	if in.tokens, err = callbackTokens(cfg); err != nil {
+		return in, err
+	}
+	judged, err := in.sources(cfg)
+	if err != nil {
+		return in, err
+	}
+	in.receiver, err = callback.New(callback.Options{
+		Sources: judged, Store: Ledger{in.bus, in.watcher}, AttemptBody: int(cfg.Limits.AttemptBody),
+	})
+	if err != nil {
+		return in, err
+	}
+	retries := callback.NewRetryState()
+	in.metrics.ShowRetryState(in.receiver, retries)
+	networks, unix := cfg.Public.Trusted()
+	public := web.NewPublic(web.Public{
+		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), BodiesLimit: memoryOf(cfg).bodies, Timeout: cfg.Limits.PublishTimeout,
+		Prefix: cfg.Public.Prefix, TrustedProxies: networks, TrustUnix: unix, Metrics: in.metrics, Retries: retries, Log: log, Limit: limit,
+	})
+	in.explainer = newExplainer(cfg, in.bus, in.log)
+	private.Explain, private.Receiver, private.Retries = in.explainer.explain, in.receiver, retries
+	if err = in.admit(background, public, web.NewPrivate(private)); err != nil {
+		return in, err
+	}
+	in.nameUnreached(background)
+	in.keepStore(background, in.bus) // a test of reloads puts another in its place
+	in.keepList(background)
+	return in, in.forward(background)
+}
+
+// privateRoutes is what the private listener answers with, but for what judges callbacks.
+func (in *Instance) privateRoutes(ctx context.Context) (web.Private, error) {
+	p := web.Private{
+		Access: in.access, Record: in.recordUse, Ready: in.ready, Metrics: in.metrics, ExplainBody: int64(in.cfg.Limits.Body), Log: in.log,
+	}
+	all, err := records.NewAPI(ctx, in.cfg, in.bus)
+	p.Trail, p.Logs = all, all
+	return p, err
+}
+
+// ready reports whether a callback that comes now is accepted.
+func (in *Instance) ready(ctx context.Context) error {
+	if !in.accepting.Load() {
+		return errors.New("the public listener is closed: the receiver is starting or stopping")
+	}
+	return in.bus.Ready(ctx)
+}
+
+// reachStore opens the store, with the timeout of its kind, and records that the
+// receiver starts.
+func (in *Instance) reachStore(ctx, background context.Context) (err error) {
+	record := func(ctx context.Context) error { return recordStart(ctx, in.cfg, in.bus, in.access.Tokens()) }
+	if in.cfg.NATS.Mode == config.ModeExternal {
+		return in.connect(ctx, background, record)
+	}
+	if in.server, in.bus, err = OpenStore(ctx, in.cfg, in.log); err != nil {
+		return err
+	}
+	in.reached.Store(in.bus)
+	in.metrics = in.newMetrics()
+	return record(ctx)
+}
+
+// openListeners opens the private listener first, so that monitoring sees that the public one is
+// closed, and open.
+func (in *Instance) openListeners(background context.Context, public, private http.Handler) (err error) {
+	errorLog := logging.Std(in.log, "net/http")
+	most := connectionsOf(in.cfg)
+	if in.private, err = open(privateEntrance(in.cfg), private, in.cfg.Limits, in.bound("private", most.private, nil), errorLog); err != nil {
+		return err
+	}
+	e := publicEntrance(in.cfg)
+	if e.keeper, err = in.newKeeper(); err != nil {
+		return err
+	}
+	trusted, _ := in.cfg.Public.Trusted()
+	if in.public, err = open(e, public, in.cfg.Limits, in.bound("public", most.public, trusted), errorLog); err != nil {
+		return err
+	}
+	in.folder = in.openFolder(in.private, errorLog)
+	in.metrics.ShowConnections("private", in.private.listener)
+	in.metrics.ShowConnections("public", in.public.listener)
+	for _, d := range []*openListener{in.private, in.public} {
+		if d.cert != nil {
+			in.metrics.ShowCertificate(d.name, d.ends, d.failures)
+			log := in.log.With().Str("listener", d.name).Logger()
+			in.background.Go(func() { d.keepCertificate(background, log) })
+		}
+		if d.keeper != nil {
+			in.background.Go(func() { d.keeper.Run(background) })
+		}
+	}
+	return nil
+}
+
+// keepStore guards the streams, and polls for jobs, until ctx is done.
+func (in *Instance) keepStore(ctx context.Context, bus *publish.Store) {
+	in.background.Go(func() { bus.Guard(ctx) })
+	in.background.Go(func() { in.watcher.Run(ctx) })
+}
+
+// keepList keeps the list of jobs until ctx is done.
+func (in *Instance) keepList(ctx context.Context) {
+	in.background.Go(func() { in.list.Run(ctx) })
+	in.background.Go(func() {
+		select {
+		case <-in.list.Ready():
+			debug.FreeOSMemory() // what making a long list took; an idle process keeps it for hours
+		case <-ctx.Done():
+		}
+	})
+}
+
+func (in *Instance) newMetrics() *web.Metrics {
+	m := web.NewMetrics(func() uint64 {
+		if bus := in.reached.Load(); bus != nil {
+			return bus.Dropped()
+		}
+		return 0
+	})
+	m.ShowRestored(func() uint64 {
+		if bus := in.reached.Load(); bus != nil {
+			return bus.Restored()
+		}
+		return 0
+	})
+	m.ShowLogLimit(in.limit.Held)
+	m.ShowAccess(in.access)
+	if in.server != nil {
+		m.ShowStore(func() web.Store {
+			room := in.server.Status()
+			return web.Store{Free: room.Free, Refuses: room.Err != nil, Restarts: room.Restarts}
+		})
+		m.ShowRefused(natsserver.Refusals(), in.server.Refused)
+	}
+	words := make([]string, len(natsserver.States))
+	for i, s := range natsserver.States {
+		words[i] = string(s)
+	}
+	m.ShowState(words, func() string {
+		if bus := in.reached.Load(); bus != nil {
+			return string(bus.State())
+		}
+		return string(natsserver.StateAway)
+	})
+	return m
+}
+
+// Wait returns when ctx is done, or with the error of a listener that failed.
+func (in *Instance) Wait(ctx context.Context) error {
+	select {
+	case err := <-in.public.failed:
+		return fmt.Errorf("serving the public listener: %w", err)
+	case err := <-in.private.failed:
+		return fmt.Errorf("serving the private listener: %w", err)
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// Stop takes a receiver down: no more callbacks are accepted, those in flight are
+// answered, what waits is stored, and only then the store closes.
+func (in *Instance) Stop() error {
+	defer in.limit.Report()
+	in.accepting.Store(false)
+	timeout := in.cfg.Limits.ShutdownTimeout
+	if timeout == 0 {
+		timeout = 20 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var errs []error
+	for _, d := range []*openListener{in.public, in.private, in.folder} {
+		if d != nil {
+			errs = append(errs, d.server.Shutdown(ctx))
+		}
+	}
+	in.end()
+	in.background.Wait()
+	in.awaitTokens()
+	if in.bus != nil {
+		if in.receiver != nil {
+			in.receiver.Flush()
+		}
+		// The last sealing is over everything, and nothing is written after it.
+		errs = append(errs, in.bus.DrainAttempts(ctx), in.sealing.stop(ctx), in.bus.Close(ctx))
+	}
+	if in.server != nil {
+		in.server.Stop()
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return nil
+}

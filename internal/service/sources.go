@@ -1,0 +1,51 @@
+package service
+
+import (
+	"context"
+	"fmt"
+
+	"receiver/internal/callback"
+	"receiver/internal/config"
+	"receiver/internal/poll"
+)
+
+// callbackTokens returns the maker and reader of tokens, or nil if no secret is configured.
+func callbackTokens(cfg *config.Config) (*callback.Tokens, error) {
+	if cfg.TokenSecret.Empty() {
+		return nil, nil
+	}
+	t, err := callback.NewTokens(cfg.TokenSecret.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("token_secret: %w", err)
+	}
+	return t, nil
+}
+
+// sources makes what callbacks are judged by out of the configuration, but for the tokens,
+// which are those of the start.
+func (in *Instance) sources(cfg *config.Config) ([]callback.Source, error) {
+	all := make([]callback.Source, 0, len(cfg.Sources))
+	for name, s := range cfg.Sources {
+		v, err := Verifier(s)
+		if err != nil {
+			return nil, fmt.Errorf("source %s: %w", name, err)
+		}
+		if s.CallbackToken == config.TokenRequired && in.tokens == nil {
+			return nil, fmt.Errorf("source %s: callback_token: required needs the new token_secret; restart the receiver", name)
+		}
+		source := callback.Source{
+			Name: name, Verifier: v, TokenRequired: s.CallbackToken == config.TokenRequired,
+			Username: s.BasicAuth.Username.Reveal(), Password: s.BasicAuth.Password.Reveal(),
+			Expected: in.watcher.Expected(name), Quarantine: s.UnexpectedJobs == config.UnexpectedQuarantine,
+			Confirm: in.watcher.Confirm(name, poll.Confirm(s.Confirm)),
+			Submission: func(ctx context.Context, id string) (string, bool, error) {
+				return in.bus.Submission(ctx, name, id)
+			},
+		}
+		if s.CallbackToken != config.TokenOff {
+			source.Tokens = in.tokens
+		}
+		all = append(all, source)
+	}
+	return all, nil
+}
