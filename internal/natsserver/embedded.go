@@ -78,7 +78,7 @@ func (e Embedded) Store() storefolder.Store {
 // Start until Stop.
 type Server struct {
 	ns           atomic.Pointer[server.Server] // replaced when it had to be started again
-	e            Embedded
+	e            Embedded                      // not changed after Start: goroutines read it
 	status       atomic.Pointer[Status]
 	mu           sync.Mutex    // held by a check and by Stop
 	nextRestart  time.Time     // no restart before
@@ -183,6 +183,9 @@ func (s *Server) startWatchers() {
 }
 
 func newServer(ns *server.Server, said *serverLog, e Embedded, owner nkeys.KeyPair, filter *connFilter) *Server {
+	if a, ok := ns.Addr().(*net.TCPAddr); ok && a != nil {
+		e.Address = a.String() // a restart listens on the same port
+	}
 	s := &Server{e: e, log: said, owner: owner, filter: filter, cancel: func() {}, location: location{streams: map[string]*streamFiles{}}}
 	s.ns.Store(ns)
 	s.status.Store(&Status{Free: -1, State: StateOK})

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,9 +63,6 @@ func (s *Server) tryRestart(now Status) Status {
 // case.
 func (s *Server) restart() error {
 	old := s.ns.Load()
-	if a, ok := old.Addr().(*net.TCPAddr); ok && a != nil {
-		s.e.Address = a.String() // clients come back to the same port
-	}
 	opts, err := s.e.options(s.filter)
 	if err != nil {
 		return err
