@@ -135,7 +135,7 @@ func TestServeWaitsForWhatMayPass(t *testing.T) {
 				t.Errorf("/readyz = %d %s, want 503 with %s", code, why, url)
 			}
 			begin := time.Now()
-			if code, err := r.end(syscall.SIGTERM); err != nil || code != 0 || time.Since(begin) > 5*time.Second {
+			if code, err := r.end(syscall.SIGTERM); err != nil || code != 0 || time.Since(begin) > 10*time.Second {
 				t.Errorf("serve = exit %d, %v after %v, want 0 at once", code, err, time.Since(begin))
 			}
 		})
