@@ -127,7 +127,7 @@ func TestStopEndsAtItsDeadline(t *testing.T) {
 	if err := b.queue.stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("stop = %v, want that its time was over", err)
 	}
-	if took := time.Since(began); took > 4*b.opts.Timeout { // 16 batches wait
+	if took := time.Since(began); took > 8*b.opts.Timeout { // 16 batches wait
 		t.Errorf("stopping within %v took %v", b.opts.Timeout, took)
 	}
 }
