@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TestReliabilityDescriptors has more connections than serve may have files open come and send
-// nothing, or half a request, on each of its listeners, while the store must open further files.
-// Authentic callbacks are answered 200 meanwhile and afterwards.
+// TestReliabilityDescriptors has more connections than serve may have files open come from another
+// address and send nothing, or half a request, on each of its listeners, while the store must open
+// further files. Authentic callbacks are answered 200 meanwhile and afterwards, each at once.
 func TestReliabilityDescriptors(t *testing.T) {
 	const files, connections = 256, 400
 	for _, tt := range []struct {
@@ -75,15 +75,22 @@ func TestReliabilityDescriptors(t *testing.T) {
 }
 
 // flooded keeps so many connections open to an address, each with some bytes sent, opens them again
-// when they are closed, and returns a func that ends them.
+// when they are closed, and returns a func that ends them. They come from an address that is not
+// the platform's: those of one address take places from each other.
 func flooded(t *testing.T, address string, connections int, says string) (end func()) {
 	t.Helper()
+	from := net.Dialer{Timeout: time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	if c, err := from.DialContext(t.Context(), "tcp", address); err != nil {
+		t.Skipf("this machine has no second loopback address: %v", err)
+	} else {
+		_ = c.Close()
+	}
 	done := make(chan struct{})
 	var all sync.WaitGroup
 	for range connections {
 		all.Go(func() {
 			for {
-				conn, err := net.DialTimeout("tcp", address, time.Second)
+				conn, err := from.DialContext(t.Context(), "tcp", address)
 				if err == nil {
 					stop := make(chan struct{})
 					go func() {
