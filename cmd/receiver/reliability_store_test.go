@@ -253,8 +253,16 @@ func (f *storeFault) post(body []byte) bool {
 // The folder of the store goes from under a running receiver.
 func TestReliabilityStoreFolderGone(t *testing.T) {
 	for what, do := range map[string]func(folder string) error{
-		"removed": os.RemoveAll,
-		"moved":   func(folder string) error { return os.Rename(folder, folder+".moved") },
+		"removed": func(folder string) error {
+			err := os.RemoveAll(folder)
+			for range 10 { // it may meet a consumer that is just being made
+				if err != nil {
+					err = os.RemoveAll(folder)
+				}
+			}
+			return err
+		},
+		"moved": func(folder string) error { return os.Rename(folder, folder+".moved") },
 	} {
 		t.Run(what, func(t *testing.T) {
 			f := startFault(t, "")

@@ -298,7 +298,7 @@ func (s *Server) Stop() {
 }
 
 // release writes down what the store holds at its stop, if that is known, and releases the folder.
-// If the folder was moved, its old path belongs to another process and stays as it is.
+// If the folder was moved, what another process has at its old path stays as it is.
 func (s *Server) release(last map[string]server.StreamState, unknown error) {
 	if s.lost == nil && s.location.folder != nil && !moved(s.e.Folder, s.location.folder) {
 		s.batches.remove()
@@ -312,6 +312,7 @@ func (s *Server) release(last map[string]server.StreamState, unknown error) {
 		return
 	}
 	s.lock.Unlock()
+	s.location.clear(s.e.Folder)
 }
 
 func (e Embedded) options(filter *connFilter) (*server.Options, error) {

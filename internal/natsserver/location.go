@@ -3,6 +3,7 @@ package natsserver
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -144,6 +145,32 @@ func (f *streamFiles) release() {
 		_ = f.held.Close()
 		f.held = nil
 	}
+}
+
+// clear removes what the server made in the place of folders that were moved away, so that they can
+// be put back: the folders of a consumer, with all above them, and its state.
+func (h *location) clear(store string) {
+	clearPlace(store, h.folder)
+	for name, f := range h.streams {
+		clearPlace(filepath.Join(store, "jetstream", storefolder.OwnerAccount, "streams", name), f.folder)
+	}
+}
+
+// clearPlace removes the folder at a path if it is another one than before and holds consumers
+// only. Anything else there may be the operator's or another process's.
+func clearPlace(path string, was os.FileInfo) {
+	if moved(path, was) && holdsConsumersOnly(path) {
+		_ = os.RemoveAll(path) // the one who puts the files back sees what is left
+	}
+}
+
+func holdsConsumersOnly(folder string) bool {
+	return filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Type().IsRegular() && filepath.Base(filepath.Dir(filepath.Dir(path))) == "obs" {
+			return err
+		}
+		return errors.New("there is something else")
+	}) == nil
 }
 
 // release closes the files that are held.

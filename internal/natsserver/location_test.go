@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"receiver/internal/job"
 	"receiver/internal/natsserver"
 	"receiver/internal/natstest"
@@ -102,6 +104,54 @@ func TestMovedStoreAcknowledgesNothing(t *testing.T) {
 			natstest.Eventually(t, "the log to say it", func() bool { return strings.Contains(said.String(), "the store takes no writes") })
 			if n := strings.Count(said.String(), "the store takes no writes"); n != 1 {
 				t.Errorf("the log says it %d times, want once", n)
+			}
+		})
+	}
+}
+
+// The server makes the folder of a new consumer with all folders above it, in the place of what was
+// moved away. After a stop they are gone, so that the original files can be put back; what somebody
+// else put there stays.
+func TestMovedFilesCanBePutBack(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		part   string // of the folder that is moved
+		theirs bool   // somebody else has a file there
+	}{
+		"the folder of the store":                 {".", false},
+		"the folder of a stream":                  {filepath.Join("jetstream", "RECEIVER", "streams", "JOBS"), false},
+		"the folder of the store, another's file": {".", true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			folder := filepath.Join(t.TempDir(), "store")
+			s := natstest.Start(t, folder)
+			b := natstest.Open(t, s)
+			natstest.Store(t, b, natstest.Event(job.Finished, "1", "COMPLETED"))
+			natstest.Eventually(t, "a look at the files", func() bool { return natsserver.Seen(s, conn.JobsStream) })
+			place := filepath.Join(folder, c.part)
+			away := filepath.Join(t.TempDir(), "away")
+			natstest.Must(t, os.Rename(place, away))
+			_, err := b.JetStream().CreateConsumer(t.Context(), conn.JobsStream, jetstream.ConsumerConfig{Durable: "late", AckPolicy: jetstream.AckExplicitPolicy})
+			natstest.Must(t, err)
+			if _, err := os.Stat(place); err != nil {
+				t.Fatalf("the server made nothing in the place of the moved files, so nothing is tried: %v", err)
+			}
+			if c.theirs {
+				natstest.Must(t, os.WriteFile(filepath.Join(place, "theirs"), nil, 0o600))
+			}
+			natstest.Eventually(t, "the loss to be seen", func() bool { return s.Status().State == natsserver.StateLost })
+			s.Stop()
+			_, err = os.Stat(place)
+			if (err == nil) != c.theirs {
+				t.Fatalf("after the stop there is something in the place: %v, want %v", err == nil, c.theirs)
+			}
+			if c.theirs {
+				return
+			}
+			natstest.Must(t, os.Rename(away, place))
+			if n := natstest.Count(t, natstest.Open(t, natstest.Start(t, folder)), conn.JobsStream); n != 1 {
+				t.Errorf("JOBS has %d events, want the one from before", n)
 			}
 		})
 	}
