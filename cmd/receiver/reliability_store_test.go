@@ -255,10 +255,8 @@ func TestReliabilityStoreFolderGone(t *testing.T) {
 	for what, do := range map[string]func(folder string) error{
 		"removed": func(folder string) error {
 			err := os.RemoveAll(folder)
-			for range 10 { // it may meet a consumer that is just being made
-				if err != nil {
-					err = os.RemoveAll(folder)
-				}
+			for n := 0; err != nil && n < 10; n++ { // it may meet a consumer that is just being made
+				err = os.RemoveAll(folder)
 			}
 			return err
 		},
