@@ -157,7 +157,8 @@ func (h *location) clear(store string) {
 }
 
 // clearPlace removes the folder at a path if it is another one than before and holds consumers
-// only. Anything else there may be the operator's or another process's.
+// only. Anything else there may be the operator's or another process's, as an empty folder and a
+// link are.
 func clearPlace(path string, was os.FileInfo) {
 	if moved(path, was) && holdsConsumersOnly(path) {
 		_ = os.RemoveAll(path) // the one who puts the files back sees what is left
@@ -165,12 +166,18 @@ func clearPlace(path string, was os.FileInfo) {
 }
 
 func holdsConsumersOnly(folder string) bool {
-	return filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Type().IsRegular() && filepath.Base(filepath.Dir(filepath.Dir(path))) == "obs" {
+	consumers := 0
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
 			return err
 		}
-		return errors.New("there is something else")
-	}) == nil
+		if filepath.Base(filepath.Dir(filepath.Dir(path))) != "obs" {
+			return errors.New("there is something else")
+		}
+		consumers++
+		return nil
+	})
+	return err == nil && consumers > 0
 }
 
 // release closes the files that are held.

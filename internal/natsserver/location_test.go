@@ -110,51 +110,105 @@ func TestMovedStoreAcknowledgesNothing(t *testing.T) {
 }
 
 // The server makes the folder of a new consumer with all folders above it, in the place of what was
-// moved away. After a stop they are gone, so that the original files can be put back; what somebody
-// else put there stays.
+// moved away. After a stop they are gone, so that the original files can be put back.
 func TestMovedFilesCanBePutBack(t *testing.T) {
 	t.Parallel()
-	for what, c := range map[string]struct {
-		part   string // of the folder that is moved
-		theirs bool   // somebody else has a file there
-	}{
-		"the folder of the store":                 {".", false},
-		"the folder of a stream":                  {filepath.Join("jetstream", "RECEIVER", "streams", "JOBS"), false},
-		"the folder of the store, another's file": {".", true},
+	for what, part := range map[string]string{
+		"the folder of the store":  ".",
+		"the folder of a stream":   filepath.Join("jetstream", "RECEIVER", "streams", "JOBS"),
+		"the folder of no message": filepath.Join("jetstream", "RECEIVER", "streams", "WATCH"),
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			folder := filepath.Join(t.TempDir(), "store")
-			s := natstest.Start(t, folder)
-			b := natstest.Open(t, s)
-			natstest.Store(t, b, natstest.Event(job.Finished, "1", "COMPLETED"))
-			natstest.Eventually(t, "a look at the files", func() bool { return natsserver.Seen(s, conn.JobsStream) })
-			place := filepath.Join(folder, c.part)
-			away := filepath.Join(t.TempDir(), "away")
-			natstest.Must(t, os.Rename(place, away))
-			_, err := b.JetStream().CreateConsumer(t.Context(), conn.JobsStream, jetstream.ConsumerConfig{Durable: "late", AckPolicy: jetstream.AckExplicitPolicy})
-			natstest.Must(t, err)
-			if _, err := os.Stat(place); err != nil {
-				t.Fatalf("the server made nothing in the place of the moved files, so nothing is tried: %v", err)
+			m := moveAway(t, part)
+			m.consumer(t)
+			m.stop(t)
+			if _, err := os.Stat(m.place); !errors.Is(err, os.ErrNotExist) {
+				t.Fatalf("after the stop there is something in the place of the moved files: %v", err)
 			}
-			if c.theirs {
-				natstest.Must(t, os.WriteFile(filepath.Join(place, "theirs"), nil, 0o600))
-			}
-			natstest.Eventually(t, "the loss to be seen", func() bool { return s.Status().State == natsserver.StateLost })
-			s.Stop()
-			_, err = os.Stat(place)
-			if (err == nil) != c.theirs {
-				t.Fatalf("after the stop there is something in the place: %v, want %v", err == nil, c.theirs)
-			}
-			if c.theirs {
-				return
-			}
-			natstest.Must(t, os.Rename(away, place))
-			if n := natstest.Count(t, natstest.Open(t, natstest.Start(t, folder)), conn.JobsStream); n != 1 {
+			natstest.Must(t, os.Rename(m.away, m.place))
+			if n := natstest.Count(t, natstest.Open(t, natstest.Start(t, m.folder)), conn.JobsStream); n != 1 {
 				t.Errorf("JOBS has %d events, want the one from before", n)
 			}
 		})
 	}
+}
+
+// Files that somebody else put in the place of a moved store stay.
+func TestWhatOthersPutInThePlaceOfAStoreStays(t *testing.T) {
+	t.Parallel()
+	for what, put := range map[string]func(t *testing.T, m moving) (theirs string){
+		"an empty folder": func(t *testing.T, m moving) string {
+			natstest.Must(t, os.Mkdir(m.place, 0o700))
+			return m.place
+		},
+		"a file beside the consumers": func(t *testing.T, m moving) string {
+			m.consumer(t)
+			theirs := filepath.Join(m.place, "theirs")
+			natstest.Must(t, os.WriteFile(theirs, nil, 0o600))
+			return theirs
+		},
+		"a link to a folder of consumers": func(t *testing.T, m moving) string {
+			m.consumer(t)
+			natstest.Must(t, os.Rename(m.place, m.place+".other"))
+			natstest.Must(t, os.Symlink(m.place+".other", m.place))
+			return m.place
+		},
+		"another store": func(t *testing.T, m moving) string {
+			natstest.Must(t, os.CopyFS(m.place, os.DirFS(m.away)))
+			return filepath.Join(m.place, "jetstream", "RECEIVER", "streams", "JOBS", "msgs", "1.blk")
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			m := moveAway(t, ".")
+			theirs := put(t, m)
+			m.stop(t)
+			if _, err := os.Lstat(theirs); err != nil {
+				t.Errorf("it is gone after the stop: %v", err)
+			}
+		})
+	}
+}
+
+// moving is a store, a part of which was moved from its place.
+type moving struct {
+	s                   *natsserver.Server
+	b                   *publish.Store
+	folder, place, away string
+}
+
+func moveAway(t *testing.T, part string) moving {
+	t.Helper()
+	m := moving{folder: filepath.Join(t.TempDir(), "store"), away: filepath.Join(t.TempDir(), "away")}
+	m.s = natstest.Start(t, m.folder)
+	m.b = natstest.Open(t, m.s)
+	m.place = filepath.Join(m.folder, part)
+	natstest.Store(t, m.b, natstest.Event(job.Finished, "1", "COMPLETED"))
+	natstest.Eventually(t, "a look at the files", func() bool { return natsserver.Seen(m.s, conn.JobsStream) })
+	natstest.Must(t, os.Rename(m.place, m.away))
+	return m
+}
+
+// consumer has the server make a consumer, and with it a folder in the place.
+func (m moving) consumer(t *testing.T) {
+	t.Helper()
+	stream := filepath.Base(m.place)
+	if m.place == m.folder {
+		stream = conn.JobsStream
+	}
+	_, err := m.b.JetStream().CreateConsumer(t.Context(), stream, jetstream.ConsumerConfig{Durable: "late", AckPolicy: jetstream.AckExplicitPolicy})
+	natstest.Must(t, err)
+	if _, err := os.Stat(m.place); err != nil {
+		t.Fatalf("the server made nothing in the place of the moved files, so nothing is tried: %v", err)
+	}
+}
+
+// stop stops the server when it knows of the loss.
+func (m moving) stop(t *testing.T) {
+	t.Helper()
+	natstest.Eventually(t, "the loss to be seen", func() bool { return m.s.Status().State == natsserver.StateLost })
+	m.s.Stop()
 }
 
 // The usual changes of the files are no move.
