@@ -35,7 +35,7 @@ func TestOperationsNamesWhatIsShown(t *testing.T) {
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[callback.Standing]()) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		// When and why the last one was refused is one fact for a reader.
-		if name != "lastRefused" && !strings.Contains(manual, "`"+name+"`") {
+		if name != "last_refused" && !strings.Contains(manual, "`"+name+"`") {
 			t.Errorf("operations.md does not name the member `%s`", name)
 		}
 	}

@@ -97,7 +97,7 @@ func TestAReceiverThatRuns(t *testing.T) {
 		t.Errorf("exit %d: %s", code, talk)
 	}
 	match(t, talk, `^sending to http://127.0.0.1:\d+/callbacks/bench for 250ms, seed \d+; Ctrl-C`)
-	match(t, out, `^\{"requests":[1-9]\d*,"elapsedSeconds":0\.\d+,"requestsPerSecond":[1-9].*"latencyMs":\{"p50":[\d.]+,"p99":[\d.]+,"p99.9":[\d.]+,"max":[\d.]+\}`,
+	match(t, out, `^\{"requests":[1-9]\d*,"elapsed_seconds":0\.\d+,"requests_per_second":[1-9].*"latency_ms":\{"p50":[\d.]+,"p99":[\d.]+,"p99.9":[\d.]+,"max":[\d.]+\}`,
 		`"200 accepted":[1-9]`, `"200 duplicate":[1-9]`, `"401":[1-9]`, `"unexpected":0,"failed":0,"behind":0`)
 
 	// The seed sets the ids of the jobs; at a fixed rate no more requests are sent than are due.
@@ -119,7 +119,7 @@ func TestSelf(t *testing.T) {
 	}
 	match(t, talk, `^6 subjects, 1 measurements each, 100ms each: about `)
 	match(t, out, `^\{"alternations":1,"complete":true,"machine":\{"os":"\w+","arch":"\w+","cpus":\d+,"go":"go1`,
-		`"load":\{"connections":4,"rate":0,"seconds":0.1,"bodyBytes":246,"storedBytes":1\d\d\d\}`,
+		`"load":\{"connections":4,"rate":0,"seconds":0.1,"body_bytes":246,"stored_bytes":1\d\d\d\}`,
 		`"lane":"ceiling","sync":"interval","publishing":"one by one"`, `"lane":"receiver, accepted","sync":"interval","publishing":"one by one"`,
 		`"answers":\{"200 accepted":[1-9]\d*\}`, `"answers":\{"200 duplicate":[1-9]\d*\}`, `"ratio":"refused / Echo\+HMAC"`)
 }

@@ -53,7 +53,7 @@ func TestAnImpostorOnThePrivatePortGetsNothing(t *testing.T) {
 	var asked atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
-		_, _ = w.Write([]byte(`{"since":"2026-01-01T00:00:00Z","sources":[{"name":"crm","attemptsLeft":5}]}`))
+		_, _ = w.Write([]byte(`{"since":"2026-01-01T00:00:00Z","sources":[{"name":"crm","attempts_left":5}]}`))
 	}))
 	defer server.Close()
 	t.Setenv("RECEIVER_PRIVATE_ADDRESS", server.Listener.Addr().String())

@@ -139,7 +139,7 @@ type tokenRow struct {
 	Made     time.Time      `json:"made,omitzero"`
 	Expires  time.Time      `json:"expires,omitzero"`
 	Expired  bool           `json:"expired"`
-	LastUsed time.Time      `json:"lastUsed,omitzero"`
+	LastUsed time.Time      `json:"last_used,omitzero"`
 }
 
 func (a *app) printTokens(all []access.Token, used map[string]time.Time) error {

@@ -79,7 +79,7 @@ func TestTokensOfAReceiverThatRuns(t *testing.T) {
 	if out, talk := receiver("sources", "status", "-o", "json"); !strings.Contains(out, `"listener"`) {
 		t.Errorf("sources status = %s%s, want the receiver's word", out, talk)
 	}
-	if out, _ := receiver("tokens", "list", "-o", "json"); strings.Count(out, "lastUsed") != 2 || strings.Contains(out, reader) {
+	if out, _ := receiver("tokens", "list", "-o", "json"); strings.Count(out, "last_used") != 2 || strings.Contains(out, reader) {
 		t.Errorf("tokens list = %s, want two that were used", out)
 	}
 	actions, _ := receiver("audit", "list", "--actions", "-o", "json")

@@ -161,7 +161,7 @@ const (
 // Use is what was asked with a token since the process began.
 type Use struct {
 	Name      string    `json:"name"`
-	LastUsed  time.Time `json:"lastUsed,omitzero"` // zero if never
+	LastUsed  time.Time `json:"last_used,omitzero"` // zero if never
 	Served    uint64    `json:"served"`
 	Forbidden uint64    `json:"forbidden"`
 	Limited   uint64    `json:"limited"`

@@ -133,11 +133,11 @@ func TestJSONShape(t *testing.T) {
 	}{
 		{"the report", got, "alternations complete lanes load machine ratios"},
 		{"machine", got["machine"], "arch cpus go os"},
-		{"load", got["load"], "bodyBytes connections rate seconds"},
-		{"a lane", lane, "allocsPerRequest bytesPerRequest cpuSecondsPer1000 lane p50Ms p99.9Ms p99Ms requestsPerSecond rssBytes samples sync"},
-		{"a spread", lane["p99Ms"], "high low median"},
-		{"a sample", lane["samples"].([]any)[0], "allocsPerRequest answers behind bytesPerRequest cpuSecondsPer1000 elapsedSeconds failed " +
-			"generatorCPUSecondsPer1000 latencyMs requests requestsPerSecond rssBytes unexpected"},
+		{"load", got["load"], "body_bytes connections rate seconds"},
+		{"a lane", lane, "allocs_per_request bytes_per_request cpu_seconds_per_1000 lane p50_ms p99_9_ms p99_ms requests_per_second rss_bytes samples sync"},
+		{"a spread", lane["p99_ms"], "high low median"},
+		{"a sample", lane["samples"].([]any)[0], "allocs_per_request answers behind bytes_per_request cpu_seconds_per_1000 elapsed_seconds failed " +
+			"generator_cpu_seconds_per_1000 latency_ms requests requests_per_second rss_bytes unexpected"},
 		{"a ratio", got["ratios"].([]any)[0], "figure goal high low median met ratio sync"},
 	} {
 		names := slices.Sorted(maps.Keys(tt.got.(map[string]any)))

@@ -58,7 +58,7 @@ type Load struct {
 	Warmup   time.Duration `json:"warmup"`
 	// Body is the size of a body in bytes, LargeBody that of a large one. At least MinBody.
 	Body      int `json:"body"`
-	LargeBody int `json:"largeBody"`
+	LargeBody int `json:"large_body"`
 	// Duplicates, Refusals and Large are shares of the requests, from 0 to 1: callbacks
 	// that came before, those with a wrong signature, and those with a large body. The
 	// last is a share of those that are neither of the first.

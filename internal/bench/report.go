@@ -33,21 +33,21 @@ type LoadShape struct {
 	Connections int     `json:"connections"`
 	Rate        float64 `json:"rate"`
 	Seconds     float64 `json:"seconds"`
-	Body        int     `json:"bodyBytes"`
-	Stored      int     `json:"storedBytes,omitempty"`
+	Body        int     `json:"body_bytes"`
+	Stored      int     `json:"stored_bytes,omitempty"`
 }
 
 // LaneReport is a lane with its samples, in the order of the alternations.
 type LaneReport struct {
 	Lane
-	Rate    Spread   `json:"requestsPerSecond"`
-	P50     Spread   `json:"p50Ms"`
-	P99     Spread   `json:"p99Ms"`
-	P999    Spread   `json:"p99.9Ms"`
-	CPU     Spread   `json:"cpuSecondsPer1000"`
-	Allocs  Spread   `json:"allocsPerRequest"`
-	Bytes   Spread   `json:"bytesPerRequest"`
-	RSS     Spread   `json:"rssBytes"`
+	Rate    Spread   `json:"requests_per_second"`
+	P50     Spread   `json:"p50_ms"`
+	P99     Spread   `json:"p99_ms"`
+	P999    Spread   `json:"p99_9_ms"`
+	CPU     Spread   `json:"cpu_seconds_per_1000"`
+	Allocs  Spread   `json:"allocs_per_request"`
+	Bytes   Spread   `json:"bytes_per_request"`
+	RSS     Spread   `json:"rss_bytes"`
 	Samples []Sample `json:"samples"`
 }
 

@@ -13,13 +13,13 @@ import (
 type Result struct {
 	// Requests is how many were answered, in Elapsed seconds.
 	Requests uint64  `json:"requests"`
-	Elapsed  float64 `json:"elapsedSeconds"`
+	Elapsed  float64 `json:"elapsed_seconds"`
 	// Rate is requests answered a second.
-	Rate float64 `json:"requestsPerSecond"`
+	Rate float64 `json:"requests_per_second"`
 	// Latency is of the answered requests. In open loop it counts from when a request
 	// fell due if it had to wait for a connection: one slow answer shows in all that it
 	// held up.
-	Latency Latency `json:"latencyMs"`
+	Latency Latency `json:"latency_ms"`
 	// Answers counts answers by status, and by outcome where the answer names one, such
 	// as `200 accepted`.
 	Answers map[string]uint64 `json:"answers"`
@@ -31,14 +31,14 @@ type Result struct {
 	// receiver, or this machine, does not bear the rate.
 	Behind uint64 `json:"behind"`
 	// GeneratorCPU is what sending and reading cost, in CPU seconds for 1,000 requests.
-	GeneratorCPU float64 `json:"generatorCPUSecondsPer1000"`
+	GeneratorCPU float64 `json:"generator_cpu_seconds_per_1000"`
 }
 
 // Latency is in milliseconds.
 type Latency struct {
 	P50  float64 `json:"p50"`
 	P99  float64 `json:"p99"`
-	P999 float64 `json:"p99.9"`
+	P999 float64 `json:"p99_9"`
 	Max  float64 `json:"max"`
 }
 

@@ -42,11 +42,11 @@ func resident() uint64 {
 // Cost is what a request cost the process that served it.
 type Cost struct {
 	// CPUPer1000 is in seconds for 1,000 requests.
-	CPUPer1000 float64 `json:"cpuSecondsPer1000"`
-	Allocs     float64 `json:"allocsPerRequest"`
-	Bytes      float64 `json:"bytesPerRequest"`
+	CPUPer1000 float64 `json:"cpu_seconds_per_1000"`
+	Allocs     float64 `json:"allocs_per_request"`
+	Bytes      float64 `json:"bytes_per_request"`
 	// RSS is the resident memory in bytes at the end.
-	RSS uint64 `json:"rssBytes"`
+	RSS uint64 `json:"rss_bytes"`
 }
 
 // Since returns what each of n requests cost between an earlier usage and this one.

@@ -56,24 +56,24 @@ type account struct {
 // Standing is the state of a source's deliveries at one moment.
 type Standing struct {
 	// InARow counts the answers other than 2xx since the last 2xx.
-	InARow int `json:"inARow"`
+	InARow int `json:"in_a_row"`
 	// Reason is the reason of the last of them: a reason of refusal, "unavailable", or the
 	// text of an HTTP status. It stays when InARow falls to zero.
 	Reason string `json:"reason,omitempty"`
 	// Accepted and Refused are the times of the last 2xx and of the last other answer.
-	Accepted time.Time `json:"lastAccepted,omitzero"`
-	Refused  time.Time `json:"lastRefused,omitzero"`
+	Accepted time.Time `json:"last_accepted,omitzero"`
+	Refused  time.Time `json:"last_refused,omitzero"`
 	// Failing is the number of deliveries that should come again, and NextRetry the time at
 	// which the first of them should; zero if there is none.
 	Failing   int       `json:"failing"`
-	NextRetry time.Time `json:"nextRetry,omitzero"`
+	NextRetry time.Time `json:"next_retry,omitzero"`
 	// AttemptsLeft is the number of retries left of the delivery that has the fewest:
 	// len(Spacing()) if none fails, 0 if the platform has given one up and nothing was
 	// answered 2xx since.
-	AttemptsLeft int `json:"attemptsLeft"`
+	AttemptsLeft int `json:"attempts_left"`
 	// GivenUp is the number of deliveries that the platform has given up: they wait in its
 	// queue.
-	GivenUp int `json:"givenUp"`
+	GivenUp int `json:"given_up"`
 }
 
 // NewRetryState returns a state in which no callback has come.

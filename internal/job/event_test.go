@@ -29,7 +29,7 @@ func TestEventHeader(t *testing.T) {
 		"ce-filesuntil":            "2026-11-26T12:30:00Z",
 		"ce-result":                "partial",
 		"ce-status":                "COMPLETED",
-		"receiver-job":             `{"id":"42114492","status":"COMPLETED","result":"partial","object":"contact","direction":"UPLOAD","records":2,"failed":1,"fileFormat":"csv","instance":"425904"}`,
+		"receiver-job":             `{"id":"42114492","status":"COMPLETED","result":"partial","object":"contact","direction":"UPLOAD","records":2,"failed":1,"file_format":"csv","instance":"425904"}`,
 		"receiver-signature":       "sha256=jHdbRx5EZAsOfTwAPJOGkNUzQMVVdu5VJlxcsk+G6jQ=",
 		"receiver-key":             "2026",
 		"receiver-key-fingerprint": "sha256:0a1b2c3d",
@@ -465,5 +465,20 @@ func TestTheViewIsThatOfEncodingJSON(t *testing.T) {
 	}
 	if err := quick.Check(same, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// Events that were stored before the names in JSON were made one kind are read as they were meant.
+func TestViewsOfEarlierEventsAreRead(t *testing.T) {
+	for name, text := range map[string]string{
+		"now":    `{"id":"7","status":"COMPLETED","file_format":"csv","vendor_job":"v-1","cut":["error"]}`,
+		"before": `{"id":"7","status":"COMPLETED","fileFormat":"csv","vendorJob":"v-1","cut":["error"]}`,
+	} {
+		var got job.View
+		err := json.Unmarshal([]byte(text), &got)
+		want := job.View{ID: "7", Status: "COMPLETED", FileFormat: "csv", VendorJob: "v-1", Cut: []string{"error"}}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v, want %+v", name, got, err, want)
+		}
 	}
 }

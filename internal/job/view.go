@@ -37,11 +37,11 @@ type View struct {
 	// Message is any further text of the platform.
 	Message string `json:"message,omitempty"`
 	// FileFormat is the format of the job's file, such as `csv`.
-	FileFormat string `json:"fileFormat,omitempty"`
+	FileFormat string `json:"file_format,omitempty"`
 	// Instance is the id of the connector instance.
 	Instance string `json:"instance,omitempty"`
 	// VendorJob is the vendor's own id of the job.
-	VendorJob string `json:"vendorJob,omitempty"`
+	VendorJob string `json:"vendor_job,omitempty"`
 	// Started and Ended are the platform's times: RFC 3339 where it gave
 	// milliseconds, else its own text.
 	Started string `json:"started,omitempty"`
@@ -54,6 +54,17 @@ type View struct {
 	// because the event's data is encrypted: payload, error or message. They are in the
 	// data. Read leaves it empty.
 	Cut []string `json:"cut,omitempty"`
+}
+
+// UnmarshalJSON reads the names of events that were stored before December 2026, too.
+func (v *View) UnmarshalJSON(text []byte) error {
+	type plain View
+	w := struct {
+		*plain
+		FileFormat *string `json:"fileFormat"`
+		VendorJob  *string `json:"vendorJob"`
+	}{(*plain)(v), &v.FileFormat, &v.VendorJob}
+	return json.Unmarshal(text, &w)
 }
 
 // Class returns what the status means for the life of the job.
@@ -157,8 +168,8 @@ func (v *View) appendJSON(h Header) Header {
 	h = appendCount(h, "failed", v.Failed)
 	h = appendCount(h, "warned", v.Warned)
 	for _, m := range [...]struct{ name, value string }{
-		{"error", v.Error}, {"message", v.Message}, {"fileFormat", v.FileFormat}, {"instance", v.Instance},
-		{"vendorJob", v.VendorJob}, {"started", v.Started}, {"ended", v.Ended}, {"submission", v.Submission},
+		{"error", v.Error}, {"message", v.Message}, {"file_format", v.FileFormat}, {"instance", v.Instance},
+		{"vendor_job", v.VendorJob}, {"started", v.Started}, {"ended", v.Ended}, {"submission", v.Submission},
 	} {
 		h = appendText(h, m.name, m.value)
 	}

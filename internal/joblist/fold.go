@@ -50,12 +50,12 @@ type Job struct {
 	// callback can overtake the answer to its submission.
 	Expected bool `json:"expected"`
 	// SubmittedAt, OverdueAt, LostAt and FinishedAt are the times of those events.
-	SubmittedAt time.Time `json:"submittedAt,omitzero"`
-	OverdueAt   time.Time `json:"overdueAt,omitzero"`
-	LostAt      time.Time `json:"lostAt,omitzero"`
-	FinishedAt  time.Time `json:"finishedAt,omitzero"`
+	SubmittedAt time.Time `json:"submitted_at,omitzero"`
+	OverdueAt   time.Time `json:"overdue_at,omitzero"`
+	LostAt      time.Time `json:"lost_at,omitzero"`
+	FinishedAt  time.Time `json:"finished_at,omitzero"`
 	// FilesUntil is when, at the latest, the job's files are gone from the platform.
-	FilesUntil time.Time `json:"filesUntil,omitzero"`
+	FilesUntil time.Time `json:"files_until,omitzero"`
 	// Conflicts counts the other outcomes that came after the first.
 	Conflicts int `json:"conflicts,omitempty"`
 	// Errors describes the errors event; nil if there is none.

@@ -104,8 +104,8 @@ type Listed struct {
 	// it has ended, and ChangedAt is the time of its last event. They are in UTC and in
 	// milliseconds.
 	At         time.Time `json:"at"`
-	FinishedAt time.Time `json:"finishedAt,omitzero"`
-	ChangedAt  time.Time `json:"changedAt"`
+	FinishedAt time.Time `json:"finished_at,omitzero"`
+	ChangedAt  time.Time `json:"changed_at"`
 	// First and Last are the sequences of the job's first and last event.
 	First uint64 `json:"first"`
 	Last  uint64 `json:"last"`

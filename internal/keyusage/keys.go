@@ -28,8 +28,8 @@ type Key struct {
 	Name        string `json:"key"`
 	Fingerprint string `json:"fingerprint"`
 	// NotBefore and NotAfter bound when it is expected to be in use; zero is no bound.
-	NotBefore time.Time `json:"notBefore,omitzero"`
-	NotAfter  time.Time `json:"notAfter,omitzero"`
+	NotBefore time.Time `json:"not_before,omitzero"`
+	NotAfter  time.Time `json:"not_after,omitzero"`
 }
 
 // Find returns the one key of that name, fingerprint or source/name; an empty source is any.
@@ -77,9 +77,9 @@ type Use struct {
 	State State `json:"state"`
 	// First and Last are its first and last use that is still in the streams, and Job
 	// the job of the last; zero and empty if there is none.
-	First time.Time `json:"firstUse,omitzero"`
-	Last  time.Time `json:"lastUse,omitzero"`
-	Job   string    `json:"lastJob,omitempty"`
+	First time.Time `json:"first_use,omitzero"`
+	Last  time.Time `json:"last_use,omitzero"`
+	Job   string    `json:"last_job,omitempty"`
 	// Verified counts the callbacks that it verified.
 	Verified int `json:"verified"`
 	// Mismatches counts the well-formed signatures at its source, since its last use,

@@ -10,10 +10,10 @@ import (
 type Reception struct {
 	// Accepted is when the last one was answered 2xx that is still in the streams, and
 	// Job what it was about; zero and empty if there is none.
-	Accepted time.Time `json:"lastAccepted,omitzero"`
-	Job      string    `json:"lastJob,omitempty"`
+	Accepted time.Time `json:"last_accepted,omitzero"`
+	Job      string    `json:"last_job,omitempty"`
 	// Refused counts those that were refused since then, by reason.
-	Refused map[string]int `json:"refusedSince,omitempty"`
+	Refused map[string]int `json:"refused_since,omitempty"`
 }
 
 // Receptions says how each source's callbacks were received. It is filled by Add, in the

@@ -26,7 +26,7 @@ type Retirement struct {
 	Why string `json:"why"`
 	// NotBefore is when it can be at the earliest, as things stand; zero if time alone
 	// does not make it so.
-	SafeAt time.Time `json:"safeNotBefore,omitzero"`
+	SafeAt time.Time `json:"safe_not_before,omitzero"`
 }
 
 // ErrNoKey is returned by Retire for a key that is not configured.

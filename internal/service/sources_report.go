@@ -27,7 +27,7 @@ type SourcesReport struct {
 type SourceReport struct {
 	web.SourceStatus
 	// Refused counts refusals since the last 2xx by reason; only streams know.
-	Refused map[string]int `json:"refusedSince,omitempty"`
+	Refused map[string]int `json:"refused_since,omitempty"`
 }
 
 // AskSources asks the running receiver.

@@ -16,7 +16,7 @@ import (
 type Created struct {
 	ID         string          `json:"id"`     // never empty
 	Status     string          `json:"status"` // verbatim, "CREATED" as documented
-	InstanceID string          `json:"instanceId,omitempty"`
+	InstanceID string          `json:"instance_id,omitempty"`
 	Raw        json.RawMessage `json:"-"` // the whole answer, as it came
 }
 

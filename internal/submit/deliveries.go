@@ -24,7 +24,7 @@ type Delivery struct {
 	JobID       string    `json:"job,omitempty"`
 	Attempts    *int64    `json:"attempts,omitempty"`
 	Created     time.Time `json:"created,omitzero"`
-	LastAttempt time.Time `json:"lastAttempt,omitzero"`
+	LastAttempt time.Time `json:"last_attempt,omitzero"`
 
 	// Body is what the platform sends, nil when the row does not show it. It has come
 	// as a value in JSON, so its bytes need not be those that are signed.

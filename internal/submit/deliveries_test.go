@@ -17,7 +17,7 @@ func TestDeliveries(t *testing.T) {
 		{"as the simulator's",
 			`[{"id":"7","channel":"webhook","status":"queued","jobId":42114492,"url":"` + callback + `","attempts":6,
 			"createdDate":1542829826619,"lastAttemptDate":1542829827804,"body":"{\"id\": 42114492}"}]`,
-			`[{"id":"7","status":"queued","job":"42114492","attempts":6,"created":"2018-11-21T19:50:26.619Z","lastAttempt":"2018-11-21T19:50:27.804Z"}]`,
+			`[{"id":"7","status":"queued","job":"42114492","attempts":6,"created":"2018-11-21T19:50:26.619Z","last_attempt":"2018-11-21T19:50:27.804Z"}]`,
 			`{"id": 42114492}`, callback},
 		{"the job named by the body only", `[{"id":8,"status":"queued","payload":"{\"job_id\":\"a.b\"}"}]`,
 			`[{"id":"8","status":"queued","job":"a.b"}]`, `{"job_id":"a.b"}`, ""},

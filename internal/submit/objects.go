@@ -15,7 +15,7 @@ type Object struct {
 	Name string `json:"name"`
 	// VendorName is the service's own name for it, and Type one of "vdr", "vendor"
 	// and "ceCanonical"; both are empty when the platform gives only names.
-	VendorName string `json:"vendorName,omitempty"`
+	VendorName string `json:"vendor_name,omitempty"`
 	Type       string `json:"type,omitempty"`
 }
 
@@ -68,11 +68,11 @@ type Metadata struct {
 // in Metadata.Raw.
 type Field struct {
 	Type              string   `json:"type"`
-	VendorPath        string   `json:"vendorPath"`
-	VendorDisplayName string   `json:"vendorDisplayName,omitempty"`
-	VendorNativeType  string   `json:"vendorNativeType,omitempty"`
-	VendorRequired    *bool    `json:"vendorRequired,omitempty"`
-	VendorReadOnly    *bool    `json:"vendorReadOnly,omitempty"`
+	VendorPath        string   `json:"vendor_path"`
+	VendorDisplayName string   `json:"vendor_display_name,omitempty"`
+	VendorNativeType  string   `json:"vendor_native_type,omitempty"`
+	VendorRequired    *bool    `json:"vendor_required,omitempty"`
+	VendorReadOnly    *bool    `json:"vendor_read_only,omitempty"`
 	Mask              string   `json:"mask,omitempty"`
 	Format            string   `json:"format,omitempty"`
 	Filterable        *bool    `json:"filterable,omitempty"`
@@ -81,7 +81,26 @@ type Field struct {
 	Description       string   `json:"description,omitempty"`
 	Custom            *bool    `json:"custom,omitempty"`
 	Hidden            *bool    `json:"hidden,omitempty"`
-	Methods           []Method `json:"method,omitempty"`
+	Methods           []Method `json:"methods,omitempty"`
+}
+
+// platformField is Field with the platform's names.
+type platformField struct {
+	Type              string   `json:"type"`
+	VendorPath        string   `json:"vendorPath"`
+	VendorDisplayName string   `json:"vendorDisplayName"`
+	VendorNativeType  string   `json:"vendorNativeType"`
+	VendorRequired    *bool    `json:"vendorRequired"`
+	VendorReadOnly    *bool    `json:"vendorReadOnly"`
+	Mask              string   `json:"mask"`
+	Format            string   `json:"format"`
+	Filterable        *bool    `json:"filterable"`
+	Createable        *bool    `json:"createable"`
+	Updateable        *bool    `json:"updateable"`
+	Description       string   `json:"description"`
+	Custom            *bool    `json:"custom"`
+	Hidden            *bool    `json:"hidden"`
+	Methods           []Method `json:"method"`
 }
 
 // Method says in which parts of a call to the service a field appears.
@@ -102,13 +121,17 @@ func (c *Client) Metadata(ctx context.Context, object string) (Metadata, error) 
 	if err != nil {
 		return Metadata{}, err
 	}
-	m := Metadata{Raw: a.body}
+	var answer struct{ Fields []platformField }
 	var other *json.UnmarshalTypeError
-	if err := json.Unmarshal(job.WithoutMark(a.body), &m); err != nil && !errors.As(err, &other) {
+	if err := json.Unmarshal(job.WithoutMark(a.body), &answer); err != nil && !errors.As(err, &other) {
 		return Metadata{}, unreadable(k, err)
 	}
-	if m.Fields == nil {
+	if answer.Fields == nil {
 		return Metadata{}, unreadable(k, errors.New("the answer has no list of fields"))
+	}
+	m := Metadata{Fields: make([]Field, len(answer.Fields)), Raw: a.body}
+	for i, f := range answer.Fields {
+		m.Fields[i] = Field(f)
 	}
 	return m, nil
 }

@@ -16,7 +16,7 @@ import (
 func TestObjects(t *testing.T) {
 	for _, tc := range []struct{ name, body, want string }{
 		{"Hydrogen", `["activities","contact"]`, `[{"name":"activities"},{"name":"contact"}]`},
-		{"Helium", `[{"name":"contact","vendorName":"C_Contact","type":"vdr"}]`, `[{"name":"contact","vendorName":"C_Contact","type":"vdr"}]`},
+		{"Helium", `[{"name":"contact","vendorName":"C_Contact","type":"vdr"}]`, `[{"name":"contact","vendor_name":"C_Contact","type":"vdr"}]`},
 		{"both", `["a",{"name":"b"}]`, `[{"name":"a"},{"name":"b"}]`},
 		{"none", `[]`, `[]`},
 	} {
@@ -41,7 +41,7 @@ func TestMetadata(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Metadata() = %v", err)
 	}
-	want := `{"fields":[{"type":"string","vendorPath":"mail","vendorRequired":true,"method":[{"name":"POST","request":true,"response":false}]},{"type":"date","vendorPath":"d","custom":false}]}`
+	want := `{"fields":[{"type":"string","vendor_path":"mail","vendor_required":true,"methods":[{"name":"POST","request":true,"response":false}]},{"type":"date","vendor_path":"d","custom":false}]}`
 	if asJSON(t, got) != want {
 		t.Errorf("Metadata() = %s\nwant %s", asJSON(t, got), want)
 	}
@@ -56,7 +56,7 @@ func TestStatus(t *testing.T) {
 		{
 			"first generation",
 			`{"id":77,"status":" CREATEd","recordsCount":2,"recordsFailedCount":0,"instanceId":425904,"object_name":"contact","job_direction":"UPLOAD","fileFormat":"csv","vendorJobId":"v","bulk_start_time":"2018-05-28T10:00:00+02:00","bulk_finish_time":1527494401000,"error":"e","infoMessage":"i"}`,
-			`{"id":"77","status":" CREATEd","instanceId":"425904","object":"contact","direction":"UPLOAD","records":2,"failed":0,"error":"e","message":"i","fileFormat":"csv","vendorJobId":"v","started":"2018-05-28T08:00:00Z","finished":"2018-05-28T08:00:01Z"}`,
+			`{"id":"77","status":" CREATEd","instance_id":"425904","object":"contact","direction":"UPLOAD","records":2,"failed":0,"error":"e","message":"i","file_format":"csv","vendor_job_id":"v","started":"2018-05-28T08:00:00Z","finished":"2018-05-28T08:00:01Z"}`,
 		},
 		{
 			"third generation",

@@ -17,7 +17,7 @@ type Status struct {
 	ID         string     `json:"id"`
 	Status     string     `json:"status"`           // verbatim, as in job.View
 	Result     job.Result `json:"result,omitempty"` // what it means; empty while the job is not over
-	InstanceID string     `json:"instanceId,omitempty"`
+	InstanceID string     `json:"instance_id,omitempty"`
 	Object     string     `json:"object,omitempty"`
 	Direction  string     `json:"direction,omitempty"` // "UPLOAD" or "DOWNLOAD"
 
@@ -29,8 +29,8 @@ type Status struct {
 
 	Error       string    `json:"error,omitempty"`   // only where something failed
 	Message     string    `json:"message,omitempty"` // anything else it says in words
-	FileFormat  string    `json:"fileFormat,omitempty"`
-	VendorJobID string    `json:"vendorJobId,omitempty"`
+	FileFormat  string    `json:"file_format,omitempty"`
+	VendorJobID string    `json:"vendor_job_id,omitempty"`
 	Created     time.Time `json:"created,omitzero"`
 	Started     time.Time `json:"started,omitzero"`
 	Finished    time.Time `json:"finished,omitzero"`

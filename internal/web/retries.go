@@ -57,8 +57,8 @@ type SourceStatus struct {
 type KeyStatus struct {
 	Name        string    `json:"name"`
 	Fingerprint string    `json:"fingerprint"`
-	NotBefore   time.Time `json:"notBefore,omitzero"`
-	NotAfter    time.Time `json:"notAfter,omitzero"`
+	NotBefore   time.Time `json:"not_before,omitzero"`
+	NotAfter    time.Time `json:"not_after,omitzero"`
 }
 
 // SourcesAnswer is the body of GET /v1/sources: the sources in force in this process,
