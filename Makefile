@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster build test race lint fuzz mutate bench performance reliability ci
+.PHONY: help demo cluster build test race contract lint fuzz mutate bench performance reliability ci
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: ## run the tests
 
 race: ## run the tests with the race detector
 	bash .ci/run race
+
+contract: ## generate the code of the HTTP API from api/openapi.yaml
+	bash .ci/run contract
 
 lint: ## check format, vet and the import rules, as CI does
 	bash .ci/run format vet lint

@@ -12,6 +12,7 @@ import (
 	"receiver/internal/publish"
 	"receiver/internal/service"
 	"receiver/internal/service/records"
+	"receiver/internal/when"
 )
 
 func newAuditList(a *app) *cobra.Command {
@@ -54,7 +55,7 @@ docs/audit.md has the mapping.`,
 
 // since reads a duration before now, a moment, or all; empty means now.
 func since(text string, now time.Time) (time.Time, error) {
-	t, err := records.ParseSince(text, now)
+	t, err := when.ParseSince(text, now)
 	if err != nil {
 		return t, usagef("--since %w", err)
 	}

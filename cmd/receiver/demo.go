@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"receiver/api"
 	"receiver/internal/demo"
 	"receiver/internal/job"
 	"receiver/internal/service/records"
@@ -71,7 +72,7 @@ func (a *app) printStep(s demo.Step, asJSON bool) error {
 		if s.Event != nil {
 			line["event"] = messageJSON(*s.Event)
 		}
-		var logs []map[string]any
+		var logs []api.Checkpoint
 		for _, cp := range s.Checkpoints {
 			logs = append(logs, records.Checkpoint(cp))
 			line["logs"] = logs

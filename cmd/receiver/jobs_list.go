@@ -15,7 +15,7 @@ import (
 	"receiver/internal/joblist"
 	"receiver/internal/publish"
 	"receiver/internal/service"
-	"receiver/internal/service/records"
+	"receiver/internal/when"
 )
 
 // listFlags are the flags of jobs list.
@@ -88,7 +88,7 @@ func timeFlag(flag, text string, now, none time.Time) (time.Time, error) {
 	if text == "" {
 		return none, nil
 	}
-	t, err := records.ParseTime(text, now)
+	t, err := when.Parse(text, now)
 	if err != nil {
 		return t, usagef("--%s %w", flag, err)
 	}

@@ -36,6 +36,8 @@ type Query struct {
 	// Since and Until bound when the job was submitted, or else first heard of; Until is
 	// not within. Zero means no bound.
 	Since, Until time.Time
+	// ChangedAfter leaves out jobs whose last event is this sequence or an earlier one.
+	ChangedAfter uint64
 	// Text must be part of the id, the object or the status, whatever the case of ASCII
 	// letters; empty means any.
 	Text string
@@ -59,6 +61,9 @@ type Page struct {
 	Next string `json:"next,omitempty"`
 	// Complete is false while the projection is being filled: there may be more.
 	Complete bool `json:"complete"`
+	// Last is the sequence of the newest event that the list takes into account. It is for
+	// Query.ChangedAfter.
+	Last uint64 `json:"last"`
 }
 
 // The errors of List. Both are the asker's fault.
@@ -98,7 +103,7 @@ func (p *Projection) List(q Query) (Page, error) {
 }
 
 func (p *Projection) page(q Query, found []*record) Page {
-	page := Page{Jobs: make([]Listed, 0, min(len(found), q.Limit))}
+	page := Page{Jobs: make([]Listed, 0, min(len(found), q.Limit)), Last: p.next - 1}
 	for _, r := range found[:min(len(found), q.Limit)] {
 		page.Jobs = append(page.Jobs, p.listed(r))
 	}
@@ -273,7 +278,7 @@ func (p *Projection) matcher(q Query) (func(*record) bool, error) {
 	return func(r *record) bool {
 		return (q.Source == "" || r.source == source) && (q.Object == "" || r.object == object) &&
 			states&(1<<r.state) != 0 && outcomes&(1<<r.result) != 0 &&
-			r.at() >= since && r.at() < until && text(r)
+			r.at() >= since && r.at() < until && r.last > q.ChangedAfter && text(r)
 	}, nil
 }
 

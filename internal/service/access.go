@@ -118,7 +118,7 @@ func describe(tokens []access.Token) []string {
 
 // recordUse records what a token is used for.
 func (in *Instance) recordUse(ctx context.Context, u web.Use) (uint64, error) {
-	details := map[string]any{"token": u.Token, "remote": u.Remote, "route": u.Route}
+	details := map[string]any{"token": u.Token, "remote": u.Remote, "route": u.Route, "request": u.Request}
 	if u.Status != 0 {
 		details["status"], details["of"] = u.Status, u.Of
 	}

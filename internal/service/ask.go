@@ -10,9 +10,9 @@ import (
 	"net/http"
 	"time"
 
+	"receiver/api"
 	"receiver/internal/config"
 	"receiver/internal/local"
-	"receiver/internal/web"
 )
 
 // listenerTimeout bounds how long an answer of a listener is waited for.
@@ -67,7 +67,7 @@ func tokenNeeded(cfg *config.Config) bool {
 // empty without an answer.
 func TokenUses(ctx context.Context, cfg *config.Config) map[string]time.Time {
 	used := map[string]time.Time{}
-	var answer web.TokensAnswer
+	var answer api.Tokens
 	if askPrivate(ctx, cfg, "/v1/tokens", &answer) == nil {
 		for _, t := range answer.Tokens {
 			used[t.Name] = t.LastUsed

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/api"
 	"receiver/internal/config"
 	"receiver/internal/diagnose"
 	"receiver/internal/job"
@@ -17,7 +18,6 @@ import (
 	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
 	"receiver/internal/verify"
-	"receiver/internal/web"
 )
 
 // The bounds of what a signature is compared with.
@@ -41,19 +41,19 @@ func newExplainer(cfg *config.Config, bus *publish.Store, log zerolog.Logger) *e
 	return e
 }
 
-// explain is a web.Explainer.
-func (e *explainer) explain(ctx context.Context, name string, signatures []string, body []byte) (web.Explanation, bool) {
+// explain is an apiserver.Explainer.
+func (e *explainer) explain(ctx context.Context, name string, signatures []string, body []byte) (api.Explanation, bool) {
 	cfg := e.cfg.Load()
 	s, ok := cfg.Sources[name]
 	if !ok {
-		return web.Explanation{}, false
+		return api.Explanation{}, false
 	}
 	v, err := Verifier(s)
 	if err != nil {
 		e.log.Error().Err(err).Str("source", name).Msg("a configuration in force has an invalid key")
-		return web.Explanation{}, false
+		return api.Explanation{}, false
 	}
-	found := web.NewExplanation(v.Verify(signatures, body))
+	found := api.NewExplanation(v.Verify(signatures, body))
 	q := diagnose.Question{Values: signatures, Body: body}
 	q.Keys, q.Others = KeyCandidates(cfg, name)
 	ctx, cancel := context.WithTimeout(ctx, historyTimeout)

@@ -25,8 +25,10 @@ import (
 	"receiver/internal/natsserver"
 	"receiver/internal/poll"
 	"receiver/internal/publish"
+	"receiver/internal/service/jobs"
 	"receiver/internal/service/records"
 	"receiver/internal/web"
+	"receiver/internal/web/apiserver"
 )
 
 // Instance is a running receiver: the store, both listeners, everything between.
@@ -110,7 +112,7 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 		Prefix: cfg.Public.Prefix, TrustedProxies: networks, TrustUnix: unix, Metrics: in.metrics, Retries: retries, Log: log, Limit: limit,
 	})
 	in.explainer = newExplainer(cfg, in.bus, in.log)
-	private.Explain, private.Receiver, private.Retries = in.explainer.explain, in.receiver, retries
+	in.answers(&private.API, retries)
 	if err = in.admit(background, public, web.NewPrivate(private)); err != nil {
 		return in, err
 	}
@@ -126,8 +128,17 @@ func (in *Instance) privateRoutes(ctx context.Context) (web.Private, error) {
 		Access: in.access, Record: in.recordUse, Ready: in.ready, Metrics: in.metrics, ExplainBody: int64(in.cfg.Limits.Body), Log: in.log,
 	}
 	all, err := records.NewAPI(ctx, in.cfg, in.bus)
-	p.Trail, p.Logs = all, all
+	p.API.Trail, p.API.Logs = all, all
 	return p, err
+}
+
+// answers sets what the API answers from beside the records.
+func (in *Instance) answers(api *apiserver.Server, retries *callback.RetryState) {
+	platform := jobs.Platform{Clients: in.platforms.client, Known: in.platforms.known}
+	api.Explainer = in.explainer.explain
+	api.Sources = apiserver.SourcesOf(in.receiver, retries, time.Now())
+	api.Platform = platform
+	api.Jobs = jobs.Reader{Listed: in.list, Store: in.bus, Platform: platform}
 }
 
 // ready reports whether a callback that comes now is accepted.

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"time"
 
+	"receiver/api"
 	"receiver/internal/callback"
 	"receiver/internal/config"
 	"receiver/internal/job"
 	"receiver/internal/keyusage"
 	"receiver/internal/publish"
 	"receiver/internal/service/records"
-	"receiver/internal/web"
 )
 
 // SourcesReport is the state of the sources, and where it comes from.
@@ -25,14 +25,14 @@ type SourcesReport struct {
 
 // SourceReport is the state of one source.
 type SourceReport struct {
-	web.SourceStatus
+	api.SourceStatus
 	// Refused counts refusals since the last 2xx by reason; only streams know.
 	Refused map[string]int `json:"refused_since,omitempty"`
 }
 
 // AskSources asks the running receiver.
 func AskSources(ctx context.Context, cfg *config.Config) (SourcesReport, error) {
-	var said web.SourcesAnswer
+	var said api.Sources
 	err := askPrivate(ctx, cfg, "/v1/sources", &said)
 	if err != nil {
 		return SourcesReport{}, err
@@ -60,9 +60,9 @@ func ReadSources(ctx context.Context, cfg *config.Config, bus *publish.Store) (S
 	})
 	report := SourcesReport{From: "streams", Sources: []SourceReport{}}
 	for _, name := range cfg.SourceNames() {
-		s := SourceReport{SourceStatus: web.SourceStatus{Name: name, Standing: retries.Standing(name, time.Now())}}
+		s := SourceReport{SourceStatus: api.SourceStatus{Name: name, Standing: retries.Standing(name, time.Now())}}
 		for _, k := range cfg.Sources[name].SignatureKeys {
-			s.Keys = append(s.Keys, web.KeyStatus{Name: k.Name, Fingerprint: k.Value.Fingerprint(), NotBefore: k.NotBefore, NotAfter: k.NotAfter})
+			s.Keys = append(s.Keys, api.KeyStatus{Name: k.Name, Fingerprint: k.Value.Fingerprint(), NotBefore: k.NotBefore, NotAfter: k.NotAfter})
 		}
 		if r := receptions[name]; r != nil {
 			s.Refused = r.Refused

@@ -66,6 +66,12 @@ func (p *platforms) client(source string) (*submit.Client, error) {
 	return client, nil
 }
 
+// known reports whether a source is configured.
+func (p *platforms) known(source string) bool {
+	_, ok := p.current.Load().cfg.Sources[source]
+	return ok
+}
+
 // status asks the platform after a job, and returns its answer as it came.
 func (p *platforms) status(ctx context.Context, source, id string) ([]byte, error) {
 	client, err := p.client(source)

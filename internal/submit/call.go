@@ -128,7 +128,7 @@ func (b *cancelling) Close() error {
 // segment escapes a name or id from outside as one part of a path.
 func segment(what, s string) (string, error) {
 	if s == "" || s == "." || s == ".." {
-		return "", fmt.Errorf("%s %q is not a valid name of the platform", what, s)
+		return "", InputError(fmt.Sprintf("%s %q is not a valid name of the platform", what, s))
 	}
 	return url.PathEscape(s), nil
 }

@@ -41,6 +41,12 @@ var (
 	errAnswer = errors.New("the platform's answer is not in a documented form")
 )
 
+// InputError says what is wrong with what a caller gave. Nothing was sent.
+type InputError string
+
+// Error implements error.
+func (e InputError) Error() string { return string(e) }
+
 // Error is an answer of the platform that is not 2xx. OC: (a) row 3.
 type Error struct {
 	Method, Path string // Path is below the base URL and without the query

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -11,38 +10,20 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"receiver/api"
 	"receiver/internal/access"
 )
-
-// open is the route of the private listener that needs no token.
-const open = "GET /healthz"
-
-// scopes are what a token needs for each other route. A route that is not here is not there.
-var scopes = map[string]access.Scope{
-	"GET /readyz":     access.Read,
-	"GET /metrics":    access.Read,
-	"GET /v1/sources": access.Read,
-
-	"GET /v1/callbacks":                          access.Audit,
-	"GET /v1/callbacks/:stream/:sequence":        access.Audit,
-	"GET /v1/callbacks/:stream/:sequence/bundle": access.Audit,
-	"GET /v1/log":                                access.Audit,
-	"GET /v1/log/:stream/checkpoint":             access.Audit,
-	"GET /v1/log/:stream/tile/*":                 access.Audit,
-
-	"POST /v1/verify/explain": access.Admin,
-	"GET /v1/tokens":          access.Admin,
-}
 
 // authorize lets through requests whose holder has the scope of the route, and none to a route
 // without a scope.
 func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		route := c.Request().Method + " " + c.Path()
-		if route == open {
+		operation, there := routes[route] // one that is not in the contract is not there
+		if there && operation.Scope == "" {
 			return next(c)
 		}
-		scope, there := scopes[route]
+		scope := access.Scope(operation.Scope)
 		holder, known := c.Request().Context().Value(fromFolder{}).(access.Holder)
 		if !known {
 			if p.Access == nil || !p.Access.Required() {
@@ -58,10 +39,11 @@ func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 			return echo.ErrNotFound
 		case !holder.May(scope):
 			p.Log.Warn().Str("token", holder.Name).Str("route", route).Str("scope", string(scope)).Str("remote", c.RealIP()).
+				Str("request", RequestID(c.Request().Context())).
 				Msg("a token was used without the required scope")
-			return c.JSON(http.StatusForbidden, message{fmt.Sprintf("the token lacks the scope %s", scope)})
+			return api.MissingScope.Problem("the token lacks the scope %s; use one that has it: receiver tokens add", scope)
 		case c.Request().Method != http.MethodGet:
-			return p.recorded(c, Use{Token: holder.Name, Remote: c.RealIP(), Route: route}, next)
+			return p.recorded(c, Use{Token: holder.Name, Remote: c.RealIP(), Route: route, Request: RequestID(c.Request().Context())}, next)
 		}
 		return next(c)
 	}
@@ -79,17 +61,17 @@ func bearer(r *http.Request) string {
 func refuse(c echo.Context, err error) error {
 	if errors.Is(err, access.ErrTooMany) {
 		c.Response().Header().Set(echo.HeaderRetryAfter, "1")
-		return c.JSON(http.StatusTooManyRequests, message{"too many requests; try again later"})
+		return api.TooManyRequests.Problem("there are too many requests; try again later, or raise private.rate")
 	}
 	c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
-	return c.JSON(http.StatusUnauthorized, message{"a bearer token is required"})
+	return api.Unauthorized.Problem("a bearer token is required; send Authorization: Bearer TOKEN, from receiver tokens add")
 }
 
 // Use is what a token is used for.
 type Use struct {
-	// Token is the token's name, Remote the sender, and Route method and address, with names in
-	// place of what is in it.
-	Token, Remote, Route string
+	// Token is the token's name, Remote the sender, Route method and address, with names in place
+	// of what is in it, and Request the id of the request.
+	Token, Remote, Route, Request string
 	// Status is what it was answered with; 0 before it is done. Of is then what Record
 	// returned before.
 	Status int
@@ -102,13 +84,13 @@ type Recorder func(ctx context.Context, u Use) (uint64, error)
 // recorded has a use recorded before it begins and after it has ended.
 func (p Private) recorded(c echo.Context, u Use, next echo.HandlerFunc) error {
 	if p.Record == nil {
-		return c.JSON(http.StatusServiceUnavailable, message{"the use of a token cannot be recorded here, so the request was refused"})
+		return api.Unavailable.Problem("the use of a token cannot be recorded here, so the request was refused")
 	}
 	ctx := context.WithoutCancel(c.Request().Context())
 	of, err := p.Record(ctx, u)
 	if err != nil {
 		p.Log.Warn().Err(err).Str("token", u.Token).Msg("recording the use of a token failed; the request was refused")
-		return c.JSON(http.StatusServiceUnavailable, message{"the use of the token could not be recorded, so the request was refused; try again"})
+		return api.Unavailable.Problem("the use of the token could not be recorded, so the request was refused; try again")
 	}
 	if err := next(c); err != nil {
 		c.Error(err)
@@ -118,15 +100,6 @@ func (p Private) recorded(c echo.Context, u Use, next echo.HandlerFunc) error {
 		p.Log.Warn().Err(err).Str("token", u.Token).Uint64("sequence", of).Int("status", u.Status).Msg("recording the outcome of the use of a token failed")
 	}
 	return nil
-}
-
-// TokensAnswer is the body of GET /v1/tokens: the tokens in force in this process.
-type TokensAnswer struct {
-	Tokens []access.Use `json:"tokens"`
-}
-
-func (p Private) tokens(c echo.Context) error {
-	return c.JSON(http.StatusOK, TokensAnswer{p.Access.Uses()})
 }
 
 type fromFolder struct{}
@@ -146,7 +119,7 @@ func (p Private) requireLoopbackHost(c echo.Context, next echo.HandlerFunc, ther
 	probe := c.Path() == "/readyz" || c.Path() == "/metrics"
 	switch {
 	case !probe && !isLoopback(c.Request().Host):
-		return c.JSON(http.StatusMisdirectedRequest, message{"without private.token only requests to localhost or a loopback address are answered"})
+		return api.NotLocal.Problem("without private.token only requests to localhost or a loopback address are answered")
 	case !there:
 		return echo.ErrNotFound
 	}

@@ -6,13 +6,17 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/rs/zerolog"
 
+	"receiver/api"
 	"receiver/internal/access"
 	"receiver/internal/callback"
+	"receiver/internal/verify"
 	"receiver/internal/web"
+	"receiver/internal/web/apiserver"
 )
 
 // wholePrivate is a private listener with every route that there is.
@@ -24,9 +28,11 @@ func wholePrivate(t *testing.T, set *access.Set) *echo.Echo {
 	}
 	h, ok := web.NewPrivate(web.Private{
 		Access: set, Ready: func(context.Context) error { return nil }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
-		Receiver: judge, Retries: callback.NewRetryState(), ExplainBody: 100, Record: unrecorded, Trail: archive{}, Logs: archive{}, Log: zerolog.Nop(),
-		Explain: func(context.Context, string, []string, []byte) (web.Explanation, bool) {
-			return web.Explanation{}, true
+		ExplainBody: 100, Record: unrecorded, Log: zerolog.Nop(), API: apiserver.Server{
+			Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), time.Now()), Trail: archive{}, Logs: archive{}, Jobs: ledger{}, Platform: ledger{},
+			Explainer: func(context.Context, string, []string, []byte) (api.Explanation, bool) {
+				return api.NewExplanation(verify.Verdict{}), true
+			},
 		},
 	}).(*echo.Echo)
 	if !ok {

@@ -12,33 +12,34 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/api"
+	"receiver/api/apitest"
 	"receiver/internal/diagnose"
 	"receiver/internal/verify"
 	"receiver/internal/web"
+	"receiver/internal/web/apiserver"
 )
 
 const explainToken = "operator"
 
 // explainListener is a private listener whose explainer repeats the question.
-func explainListener(explain web.Explainer) http.Handler {
+func explainListener(explain apiserver.Explainer) http.Handler {
 	return web.NewPrivate(web.Private{
 		Access: tokens(explainToken), Ready: func(context.Context) error { return nil },
-		Metrics: web.NewMetrics(func() uint64 { return 0 }), Explain: explain, Record: unrecorded, ExplainBody: 100, Log: zerolog.Nop(),
+		Metrics: web.NewMetrics(func() uint64 { return 0 }), API: apiserver.Server{Explainer: explain}, Record: unrecorded, ExplainBody: 100, Log: zerolog.Nop(),
 	})
 }
 
-func askExplain(ctx context.Context, handler http.Handler, token, body string) *httptest.ResponseRecorder {
+func askExplain(ctx context.Context, t *testing.T, handler http.Handler, token, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/verify/explain", strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+token)
-	w := httptest.NewRecorder()
-	handler.ServeHTTP(w, r)
-	return w
+	return apitest.Serve(t, handler, r)
 }
 
 func TestExplainAnswers(t *testing.T) {
 	t.Parallel()
-	handler := explainListener(func(_ context.Context, source string, signatures []string, body []byte) (web.Explanation, bool) {
-		e := web.NewExplanation(verify.Verdict{Reason: verify.Mismatch})
+	handler := explainListener(func(_ context.Context, source string, signatures []string, body []byte) (api.Explanation, bool) {
+		e := api.NewExplanation(verify.Verdict{Reason: verify.Mismatch})
 		e.Findings = []diagnose.Finding{{Code: source, Text: strings.Join(signatures, "|"), Next: string(body)}}
 		e.Compared = 3
 		return e, source == "crm"
@@ -50,17 +51,17 @@ func TestExplainAnswers(t *testing.T) {
 		want              string
 	}{
 		{"a question", explainToken, question, 200,
-			`{"accepted":false,"reason":"mismatch","findings":[{"code":"crm","proved":false,"text":"a|b","next":"{}\n"}],"compared":3}`},
+			`{"accepted":false,"compared":3,"findings":[{"code":"crm","proved":false,"text":"a|b","next":"{}\n"}],"reason":"mismatch"}`},
 		{"without the token", "wrong", question, 401, "bearer token"},
 		{"no such source", explainToken, `{"source":"shop"}`, 404, "no source"},
 		{"no JSON", explainToken, `source=crm`, 400, "JSON object"},
-		{"no base64", explainToken, `{"source":"crm","body":"{}"}`, 400, "JSON object"},
+		{"no base64", explainToken, `{"source":"crm","body":"{}"}`, 400, "base64"},
 		{"something after it", explainToken, question + question, 400, "JSON object"},
-		{"many signatures", explainToken, `{"source":"crm","signatures":[` + strings.Repeat(`"a",`, 16) + `"a"]}`, 400, "too many"},
+		{"many signatures", explainToken, `{"source":"crm","signatures":[` + strings.Repeat(`"a",`, 16) + `"a"]}`, 400, "more than 16 signatures"},
 		{"over the limit", explainToken, `{"source":"crm","body":"` + strings.Repeat("A", 66<<10) + `"}`, 413, "limit"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := askExplain(t.Context(), handler, tt.token, tt.body)
+			got := askExplain(t.Context(), t, handler, tt.token, tt.body)
 			if got.Code != tt.code || !strings.Contains(got.Body.String(), tt.want) {
 				t.Errorf("POST = %d %s, want %d with %s", got.Code, got.Body, tt.code, tt.want)
 			}
@@ -74,19 +75,12 @@ func TestExplanationOfWhatIsAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := json.Marshal(web.NewExplanation(verify.Verdict{Key: key}))
+	got, err := json.Marshal(api.NewExplanation(verify.Verdict{Key: key}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"accepted":true,"key":"2026","fingerprint":"` + key.Fingerprint() + `","findings":null,"compared":0}`; string(got) != want {
+	if want := `{"accepted":true,"compared":0,"findings":[],"fingerprint":"` + key.Fingerprint() + `","key":"2026"}`; string(got) != want {
 		t.Errorf("NewExplanation = %s, want %s", got, want)
-	}
-}
-
-func TestWithoutAnExplainerThereIsNoAddress(t *testing.T) {
-	t.Parallel()
-	if got := askExplain(t.Context(), explainListener(nil), explainToken, "{}"); got.Code != http.StatusNotFound {
-		t.Errorf("POST = %d, want 404", got.Code)
 	}
 }
 
@@ -95,7 +89,7 @@ func TestExplainTakesOneQuestionAtATime(t *testing.T) {
 	t.Parallel()
 	entered, leave := make(chan struct{}), make(chan struct{})
 	var inside, asked atomic.Int32
-	handler := explainListener(func(context.Context, string, []string, []byte) (web.Explanation, bool) {
+	handler := explainListener(func(context.Context, string, []string, []byte) (api.Explanation, bool) {
 		if inside.Add(1) > 1 {
 			t.Error("two questions at once")
 		}
@@ -103,10 +97,10 @@ func TestExplainTakesOneQuestionAtATime(t *testing.T) {
 		asked.Add(1)
 		entered <- struct{}{}
 		<-leave
-		return web.Explanation{}, true
+		return api.NewExplanation(verify.Verdict{}), true
 	})
 	done := make(chan int)
-	ask := func(ctx context.Context) { done <- askExplain(ctx, handler, explainToken, "{}").Code }
+	ask := func(ctx context.Context) { done <- askExplain(ctx, t, handler, explainToken, `{"source":"demo"}`).Code }
 	go ask(t.Context())
 	<-entered
 	gone, cancel := context.WithCancel(t.Context())
@@ -131,14 +125,14 @@ func TestQuestionsThatWaitShareABound(t *testing.T) {
 	t.Parallel()
 	const asked, kept = 12, 4
 	entered, leave := make(chan struct{}, asked), make(chan struct{})
-	handler := explainListener(func(context.Context, string, []string, []byte) (web.Explanation, bool) {
+	handler := explainListener(func(context.Context, string, []string, []byte) (api.Explanation, bool) {
 		entered <- struct{}{}
 		<-leave
-		return web.Explanation{}, true
+		return api.NewExplanation(verify.Verdict{}), true
 	})
 	large := `{"source":"demo"}` + strings.Repeat(" ", 64<<10) // near the limit
 	codes := make(chan int, asked)
-	ask := func() { codes <- askExplain(t.Context(), handler, explainToken, large).Code }
+	ask := func() { codes <- askExplain(t.Context(), t, handler, explainToken, large).Code }
 	go ask()
 	<-entered
 	for range asked - 1 {

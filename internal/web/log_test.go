@@ -4,34 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
+	"receiver/api"
+	"receiver/internal/auditlog"
 	"receiver/internal/web"
+	"receiver/internal/web/apiserver"
 )
 
-// archive is a Trail and Logs that says what it was asked.
+// archive is a Trail and SealedLogs that says what it was asked.
 type archive struct{ err error }
 
-func (a archive) Callbacks(_ context.Context, q url.Values) (any, error) {
-	return map[string]any{"asked": q.Encode()}, a.err
+func (a archive) Callbacks(_ context.Context, q api.ListCallbacksParams) (api.CallbackPage, error) {
+	return api.CallbackPage{Callbacks: []api.Callback{}, Next: fmt.Sprint(q.Verdict, q.Limit != nil)}, a.err
 }
 
-func (a archive) Callback(_ context.Context, stream string, seq uint64) (any, error) {
-	return fmt.Sprintf("%s/%d", stream, seq), a.err
+func (a archive) Callback(_ context.Context, stream string, seq uint64) (*api.CallbackDetail, error) {
+	entry := auditlog.Entry{ID: fmt.Sprintf("%s/%d", stream, seq), Stream: stream, Sequence: seq, Verdict: auditlog.Accepted}
+	return &api.CallbackDetail{Entry: entry, Headers: map[string][]string{}, Same: []string{}, Seal: auditlog.Seal{State: "sealed"}}, a.err
 }
 
 func (a archive) Bundle(_ context.Context, stream string, seq uint64) ([]byte, error) {
-	return fmt.Appendf(nil, "bundle of %s/%d\n", stream, seq), a.err
+	return fmt.Appendf(nil, `{"bundle": "%s/%d"}`+"\n", stream, seq), a.err
 }
 
-func (a archive) Logs(context.Context) (any, error) { return []string{"a log"}, a.err }
+func (a archive) Logs(context.Context) (api.Logs, error) {
+	return api.Logs{Name: "a name", Logs: []api.Log{}}, a.err
+}
 
 func (a archive) Checkpoint(_ context.Context, stream string) ([]byte, error) {
 	return []byte("checkpoint of " + stream + "\n"), a.err
@@ -43,7 +47,8 @@ func (a archive) Tile(_ context.Context, stream, name string) ([]byte, error) {
 
 func TestAuditLogRoutes(t *testing.T) {
 	t.Parallel()
-	away := errors.New("NATS is away")
+	away, none, young := errors.New("NATS is away"), api.UnknownRecord.Problem("no such record"), api.NotSealed.Problem("not sealed yet")
+	const wrong = "application/problem+json"
 	for _, tt := range []struct {
 		name, path  string
 		err         error
@@ -52,27 +57,29 @@ func TestAuditLogRoutes(t *testing.T) {
 		body        string
 		cached      string
 	}{
-		{"callbacks", "/v1/callbacks?verdict=refused&limit=10", nil, 200, "application/json", `{"asked":"limit=10\u0026verdict=refused"}`, ""},
-		{"a question that is none", "/v1/callbacks?limit=x", fmt.Errorf("%w: limit", web.ErrQuery), 400, "application/json", "the query is invalid: limit", ""},
-		{"one callback", "/v1/callbacks/JOBS/12", nil, 200, "application/json", `"JOBS/12"`, ""},
-		{"no such callback", "/v1/callbacks/JOBS/13", fs.ErrNotExist, 404, "application/json", "Not Found", ""},
-		{"no sequence", "/v1/callbacks/JOBS/0", nil, 404, "application/json", "Not Found", ""},
-		{"a sequence that is none", "/v1/callbacks/JOBS/x", nil, 404, "application/json", "Not Found", ""},
-		{"bundle", "/v1/callbacks/JOBS/12/bundle", nil, 200, "application/json", "bundle of JOBS/12\n", ""},
-		{"no record to prove", "/v1/callbacks/JOBS/13/bundle", fs.ErrNotExist, 404, "application/json", "Not Found", ""},
-		{"a record that is too young", "/v1/callbacks/JOBS/14/bundle", web.ErrUnsealed, 409, "application/json", "not sealed yet", ""},
-		{"bundle of nothing", "/v1/callbacks/JOBS/x/bundle", nil, 404, "application/json", "Not Found", ""},
-		{"store away", "/v1/callbacks", away, 503, "application/json", "NATS is away", ""},
-		{"logs", "/v1/log", nil, 200, "application/json", `["a log"]`, ""},
+		{"callbacks", "/v1/callbacks?verdict=refused&limit=10", nil, 200, "application/json", `"next":"[refused] true"`, ""},
+		{"a limit that is none", "/v1/callbacks?limit=x", nil, 400, wrong, "limit", ""},
+		{"an unknown parameter", "/v1/callbacks?limit=1&verdct=refused", nil, 400, wrong, `unknown parameter \"verdct\"`, ""},
+		{"a parameter twice", "/v1/callbacks?limit=1&limit=2", nil, 400, wrong, `give it once`, ""},
+		{"one callback", "/v1/callbacks/JOBS/12", nil, 200, "application/json", `"id":"JOBS/12"`, ""},
+		{"no such callback", "/v1/callbacks/JOBS/13", none, 404, wrong, "urn:receiver:problem:unknown-record", ""},
+		{"a sequence that is none", "/v1/callbacks/JOBS/x", nil, 400, wrong, "sequence", ""},
+		{"bundle", "/v1/callbacks/JOBS/12/bundle", nil, 200, "application/json", `{"bundle": "JOBS/12"}` + "\n", ""},
+		{"no record to prove", "/v1/callbacks/JOBS/13/bundle", none, 404, wrong, "no such record", ""},
+		{"a record that is too young", "/v1/callbacks/JOBS/14/bundle", young, 409, wrong, "not sealed yet", ""},
+		{"store away", "/v1/callbacks?limit=1", away, 503, wrong, "NATS is away", ""},
+		{"logs", "/v1/log", nil, 200, "application/json", `"name":"a name"`, ""},
 		{"checkpoint", "/v1/log/JOBS/checkpoint", nil, 200, "text/plain", "checkpoint of JOBS\n", "no-cache"},
-		{"no checkpoint", "/v1/log/JOBS/checkpoint", fs.ErrNotExist, 404, "application/json", "Not Found", ""},
+		{"no checkpoint", "/v1/log/JOBS/checkpoint", none, 404, wrong, "no such record", ""},
 		{"tile", "/v1/log/JOBS/tile/0/x001/067", nil, 200, "application/octet-stream", "JOBS tile/0/x001/067", "max-age=31536000, immutable"},
 		{"partial tile", "/v1/log/JOBS/tile/0/000.p/5", nil, 200, "application/octet-stream", "JOBS tile/0/000.p/5", "max-age=31536000, immutable"},
-		{"no tile", "/v1/log/JOBS/tile/9/000", fs.ErrNotExist, 404, "application/json", "Not Found", ""},
-		{"tiles away", "/v1/log/JOBS/tile/0/000", away, 503, "application/json", "NATS is away", ""},
+		{"no tile", "/v1/log/JOBS/tile/9/000", none, 404, wrong, "no such record", ""},
+		{"tiles away", "/v1/log/JOBS/tile/0/000", away, 503, wrong, "NATS is away", ""},
 	} {
 		a := archive{tt.err}
-		h := web.NewPrivate(web.Private{Access: tokens("operator"), Metrics: web.NewMetrics(func() uint64 { return 0 }), Trail: a, Logs: a})
+		h := web.NewPrivate(web.Private{
+			Access: tokens("operator"), Metrics: web.NewMetrics(func() uint64 { return 0 }), API: apiserver.Server{Trail: a, Logs: a},
+		})
 		got := get(t, h, tt.path, "Bearer operator")
 		if got.code != tt.code || !strings.Contains(got.body, tt.body) || !strings.HasPrefix(got.header.Get("Content-Type"), tt.contentType) {
 			t.Errorf("%s: %d %s %q, want %d %s with %q", tt.name, got.code, got.header.Get("Content-Type"), got.body, tt.code, tt.contentType, tt.body)
@@ -85,9 +92,9 @@ func TestAuditLogRoutes(t *testing.T) {
 		}
 	}
 	bare := web.NewPrivate(web.Private{Metrics: web.NewMetrics(func() uint64 { return 0 })})
-	for _, path := range []string{"/v1/callbacks", "/v1/log", "/v1/log/JOBS/checkpoint"} {
-		if got := get(t, bare, path, ""); got.code != 404 {
-			t.Errorf("%s is there without anything behind it: %d", path, got.code)
+	for _, path := range []string{"/v1/callbacks", "/v1/log", "/v1/log/JOBS/checkpoint", "/v1/log/JOBS/tile/0/000", "/v1/jobs", "/v1/sources"} {
+		if got := get(t, bare, path, ""); got.code != 503 || !strings.Contains(got.body, "does not reach NATS yet") {
+			t.Errorf("%s without anything behind it: %d %s, want 503", path, got.code, got.body)
 		}
 	}
 }
@@ -99,9 +106,13 @@ type crowded struct {
 	leave  chan struct{}
 }
 
-func (a *crowded) Callbacks(context.Context, url.Values) (any, error) { return nil, a.wait() }
+func (a *crowded) Callbacks(context.Context, api.ListCallbacksParams) (api.CallbackPage, error) {
+	return api.CallbackPage{}, a.wait()
+}
 
-func (a *crowded) Callback(context.Context, string, uint64) (any, error) { return nil, a.wait() }
+func (a *crowded) Callback(context.Context, string, uint64) (*api.CallbackDetail, error) {
+	return &api.CallbackDetail{}, a.wait()
+}
 
 func (a *crowded) Bundle(context.Context, string, uint64) ([]byte, error) { return nil, a.wait() }
 
@@ -117,7 +128,7 @@ func (a *crowded) wait() error {
 func TestAuditLogRequestsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &crowded{leave: make(chan struct{})}
-		h := web.NewPrivate(web.Private{Access: tokens("operator"), Metrics: web.NewMetrics(func() uint64 { return 0 }), Trail: a})
+		h := web.NewPrivate(web.Private{Access: tokens("operator"), Metrics: web.NewMetrics(func() uint64 { return 0 }), API: apiserver.Server{Trail: a}})
 		codes := make(chan int, 16)
 		ask := func(ctx context.Context, path string) {
 			r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)

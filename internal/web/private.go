@@ -8,8 +8,9 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/rs/zerolog"
 
+	"receiver/api"
 	"receiver/internal/access"
-	"receiver/internal/callback"
+	"receiver/internal/web/apiserver"
 )
 
 // Private has the options of the private listener.
@@ -25,46 +26,38 @@ type Private struct {
 	Ready func(context.Context) error
 	// Metrics are served at /metrics; it must be set.
 	Metrics *Metrics
-	// Receiver and Retries are served at /v1/sources; without them there is no such address.
-	Receiver *callback.Receiver
-	Retries  *callback.RetryState
-	// Explain answers POST /v1/verify/explain, for bodies of at most ExplainBody bytes;
-	// nil means that there is no such address.
-	Explain     Explainer
+	// API answers the operations of the contract.
+	API apiserver.Server
+	// ExplainBody is the largest body of a callback, in bytes, that POST /v1/verify/explain takes.
 	ExplainBody int64
-	// Trail answers /v1/callbacks and Logs /v1/log; nil means that there is no such address.
-	Trail Trail
-	Logs  Logs
-	Log   zerolog.Logger
+	Log         zerolog.Logger
 }
 
 // readyTimeout bounds how long a question for readiness may take.
 const readyTimeout = 2 * time.Second
 
-// NewPrivate returns the handler of the private listener: GET /healthz, /readyz, /metrics,
-// /v1/sources, /v1/tokens, /v1/callbacks and /v1/log with what is beneath them, and POST
-// /v1/verify/explain.
+// trailAtOnce is how many questions to the trail are answered at once. Each may look through a
+// whole stream, and hold a record of the largest body several times.
+const trailAtOnce = 4
+
+// NewPrivate returns the handler of the private listener, which answers the operations of the
+// contract, api/openapi.yaml.
 func NewPrivate(p Private) http.Handler {
 	e := newEcho(nil, false, p.Log)
-	e.Use(p.misplaced, sameSite, p.authorize)
+	e.HTTPErrorHandler = p.fail
+	e.Use(identify, p.misplaced, sameSite, p.authorize, knownParameters)
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
 	e.GET("/readyz", p.ready)
 	e.GET("/metrics", echo.WrapHandler(p.Metrics.handler()))
-	if p.Receiver != nil && p.Retries != nil {
-		e.GET("/v1/sources", p.sources(time.Now()))
+	e.GET("/openapi.yaml", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", api.OpenAPI) })
+	e.GET("/v1/log/:stream/tile/*", p.tile)
+	if p.API.Tokens == nil && p.Access != nil {
+		p.API.Tokens = p.Access.Uses
 	}
-	if p.Explain != nil {
-		e.POST("/v1/verify/explain", p.explain())
-	}
-	if p.Access != nil {
-		e.GET("/v1/tokens", p.tokens)
-	}
-	if p.Trail != nil {
-		p.trail(e)
-	}
-	if p.Logs != nil {
-		p.logs(e)
-	}
+	turn := inTurn(trailAtOnce)
+	p.API.Register(e, map[string][]echo.MiddlewareFunc{
+		"listCallbacks": {turn}, "getCallback": {turn}, "getBundle": {turn}, "explain": {p.question()},
+	})
 	return e
 }
 
@@ -91,9 +84,41 @@ func (p Private) ready(c echo.Context) error {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
 	defer cancel()
 	if err := p.Ready(ctx); err != nil {
-		return c.JSON(http.StatusServiceUnavailable, message{err.Error()})
+		return api.Unavailable.Problem("%v", err)
 	}
 	return c.JSON(http.StatusOK, message{"ready"})
+}
+
+// tile answers GET /v1/log/{stream}/tile/…, whose last name has slashes in it.
+//
+// C2SP: tlog-tiles, "Merkle Tree".
+func (p Private) tile(c echo.Context) error {
+	if p.API.Logs == nil {
+		return api.Unavailable.Problem("the receiver does not reach NATS yet; GET /readyz says why; try again")
+	}
+	tile, err := p.API.Logs.Tile(c.Request().Context(), c.Param("stream"), "tile/"+c.Param("*"))
+	if err != nil {
+		return err
+	}
+	// The contents of a tile never change.
+	c.Response().Header().Set(echo.HeaderCacheControl, "max-age=31536000, immutable")
+	return c.Blob(http.StatusOK, "application/octet-stream", tile)
+}
+
+// inTurn has no more than so many requests answered at once; the others wait.
+func inTurn(most int) echo.MiddlewareFunc {
+	turn := make(chan struct{}, most)
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			select {
+			case turn <- struct{}{}:
+				defer func() { <-turn }()
+			case <-c.Request().Context().Done():
+				return c.Request().Context().Err()
+			}
+			return next(c)
+		}
+	}
 }
 
 // sameSite refuses what a page of another site has a browser ask, whatever the method: such a
@@ -105,7 +130,7 @@ func sameSite(next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request()
 		changing := &http.Request{Method: http.MethodPost, Header: r.Header, Host: r.Host, URL: r.URL} // what is safe by its method is let through
 		if c.Path() != "/healthz" && sites.Check(changing) != nil {
-			return c.JSON(http.StatusForbidden, message{"requests from pages of other sites are refused"})
+			return api.OtherSite.Problem("requests from pages of other sites are refused; send it from a program")
 		}
 		return next(c)
 	}

@@ -17,6 +17,7 @@ import (
 	"receiver/internal/publish/conn"
 	"receiver/internal/verify"
 	"receiver/internal/web"
+	"receiver/internal/web/apiserver"
 )
 
 func TestThePrivateListener(t *testing.T) {
@@ -44,9 +45,9 @@ func TestThePrivateListener(t *testing.T) {
 		{"no bearer", "/metrics", "operator", "operator", nil, 401, "bearer token"},
 		{"by Basic", "/metrics", "operator", "Basic operator", nil, 401, "bearer token"},
 		{"nothing there without a token", "/v1/none", "operator", "", nil, 401, "bearer token"},
-		{"nothing there", "/v1/none", "operator", "Bearer operator", nil, 404, "Not Found"},
+		{"nothing there", "/v1/none", "operator", "Bearer operator", nil, 404, "urn:receiver:problem:no-such-path"},
 		{"no token needed", "/readyz", "", "", nil, 200, `{"message":"ready"}`},
-		{"callbacks do not come here", "/callbacks/demo", "", "", nil, 404, "Not Found"},
+		{"callbacks do not come here", "/callbacks/demo", "", "", nil, 404, "urn:receiver:problem:no-such-path"},
 	} {
 		got := get(t, private(tt.token, tt.ready), tt.path, tt.sent)
 		if got.code != tt.code || !strings.Contains(got.body, tt.body) {
@@ -99,7 +100,7 @@ func TestHEADIsGETWithoutABody(t *testing.T) {
 	for name, ready := range map[string]error{"ready": nil, "not ready": down} {
 		addresses[name] = serve(t, web.NewPrivate(web.Private{
 			Ready: func(context.Context) error { return ready }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
-			Receiver: judge, Retries: callback.NewRetryState(),
+			API: apiserver.Server{Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), time.Now())},
 		}), web.Limits{})
 	}
 	addresses["public"] = open(t).addr
@@ -146,7 +147,7 @@ func TestWithoutATokenOnlyThisMachinesNamesAreAnswered(t *testing.T) {
 	private := func(token string) http.Handler {
 		return web.NewPrivate(web.Private{
 			Access: tokens(token), Ready: func(context.Context) error { return nil }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
-			Receiver: judge, Retries: callback.NewRetryState(),
+			API: apiserver.Server{Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), time.Now())},
 		})
 	}
 	for _, tt := range []struct {

@@ -45,45 +45,6 @@ func (p Public) noteFailed(source string, signatures []string, body []byte, reas
 	note(source, body, reason, time.Now())
 }
 
-// SourceStatus is one source as GET /v1/sources shows it.
-type SourceStatus struct {
-	Name string `json:"name"`
-	// Keys are the source's keys, newest first.
-	Keys []KeyStatus `json:"keys"`
-	callback.Standing
-}
-
-// KeyStatus is one signature key as GET /v1/sources shows it.
-type KeyStatus struct {
-	Name        string    `json:"name"`
-	Fingerprint string    `json:"fingerprint"`
-	NotBefore   time.Time `json:"not_before,omitzero"`
-	NotAfter    time.Time `json:"not_after,omitzero"`
-}
-
-// SourcesAnswer is the body of GET /v1/sources: the sources in force in this process,
-// by name.
-type SourcesAnswer struct {
-	// Since is when this process began to count.
-	Since   time.Time      `json:"since"`
-	Sources []SourceStatus `json:"sources"`
-}
-
-func (p Private) sources(since time.Time) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		answer := SourcesAnswer{Since: since.UTC(), Sources: []SourceStatus{}}
-		for _, s := range p.Receiver.Sources() {
-			status := SourceStatus{Name: s.Name, Standing: p.Retries.Standing(s.Name, time.Now())}
-			for _, k := range s.Verifier.Keys() {
-				w := k.Window()
-				status.Keys = append(status.Keys, KeyStatus{k.Name(), k.Fingerprint(), w.NotBefore, w.NotAfter})
-			}
-			answer.Sources = append(answer.Sources, status)
-		}
-		return c.JSON(http.StatusOK, answer)
-	}
-}
-
 // ShowRetryState adds gauges of the retries that the platform has left for the sources in force.
 // They are those of this process: other replicas have answered other callbacks.
 func (m *Metrics) ShowRetryState(r *callback.Receiver, p *callback.RetryState) {

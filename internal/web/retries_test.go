@@ -15,10 +15,13 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/api"
+	"receiver/api/apitest"
 	"receiver/internal/callback"
 	"receiver/internal/job"
 	"receiver/internal/verify"
 	"receiver/internal/web"
+	"receiver/internal/web/apiserver"
 )
 
 const retryKey = "MySecretEventSignatureKey"
@@ -51,7 +54,7 @@ func newRetryRig(t *testing.T) *retryRig {
 		Receiver: r, BodyLimit: 100, Metrics: m, Retries: p, Log: zerolog.Nop(),
 	})
 	rig.private = web.NewPrivate(web.Private{
-		Access: tokens("operator"), Ready: func(context.Context) error { return nil }, Metrics: m, Receiver: r, Retries: p, Log: zerolog.Nop(),
+		Access: tokens("operator"), Ready: func(context.Context) error { return nil }, Metrics: m, API: apiserver.Server{Sources: apiserver.SourcesOf(r, p, time.Now())}, Log: zerolog.Nop(),
 	})
 	return rig
 }
@@ -93,15 +96,14 @@ func (r *retryRig) get(path, token string) (int, string) {
 	if token != "" {
 		q.Header.Set("Authorization", "Bearer "+token)
 	}
-	w := httptest.NewRecorder()
-	r.private.ServeHTTP(w, q)
+	w := apitest.Serve(r.t, r.private, q)
 	return w.Code, w.Body.String()
 }
 
-func (r *retryRig) standing() web.SourceStatus {
+func (r *retryRig) standing() api.SourceStatus {
 	r.t.Helper()
 	code, body := r.get("/v1/sources", "operator")
-	var answer web.SourcesAnswer
+	var answer api.Sources
 	if err := json.Unmarshal([]byte(body), &answer); err != nil || code != 200 || len(answer.Sources) != 1 || answer.Since.IsZero() {
 		r.t.Fatalf("GET /v1/sources = %d %s (%v), want 200 and one source", code, body, err)
 	}

@@ -14,8 +14,12 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/rs/zerolog"
 
+	"receiver/api"
+	"receiver/api/apitest"
 	"receiver/internal/access"
+	"receiver/internal/verify"
 	"receiver/internal/web"
+	"receiver/internal/web/apiserver"
 )
 
 // routesOf returns the routes of the private listener but GET /healthz, which is open.
@@ -36,22 +40,21 @@ func ask(t *testing.T, h http.Handler, method, path, token string) *httptest.Res
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
+	r.Header.Set("X-Request-Id", "request-7")
+	return apitest.Serve(t, h, r)
 }
 
-// Every route has exactly one scope, the one in docs/operations.md; without it the answer says
+// Every route has exactly one scope, the one in docs/api.md; without it the answer says
 // which is missing, and without a valid token it is the same bytes whatever was sent.
 func TestEveryRouteHasOneScope(t *testing.T) {
 	t.Parallel()
-	docs, err := os.ReadFile("../../docs/operations.md")
+	docs, err := os.ReadFile("../../docs/api.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	told := map[string]string{}
 	for _, row := range regexp.MustCompile("(?m)^\\| `((?:GET|POST) [^`]+)` \\| `([a-z]+)` \\|").FindAllStringSubmatch(string(docs), -1) {
-		told[row[1]] = row[2]
+		told[strings.NewReplacer("{tile}", "*", "{", ":", "}", "").Replace(row[1])] = row[2]
 	}
 	set := access.NewSet("", 100_000, time.Now)
 	secrets, all := map[access.Scope]string{}, []access.Token{}
@@ -75,18 +78,18 @@ func TestEveryRouteHasOneScope(t *testing.T) {
 		for s, secret := range secrets {
 			w := ask(t, h, route.Method, route.Path, secret)
 			if w.Code == http.StatusForbidden {
-				if want := `"the token lacks the scope ` + told[name] + `"`; !strings.Contains(w.Body.String(), want) {
+				if want := `the token lacks the scope ` + told[name] + `;`; !strings.Contains(w.Body.String(), want) {
 					t.Errorf("%s with the scope %s = %s, want %s", name, s, w.Body, want)
 				}
 				continue
 			}
 			open++
 			if told[name] != string(s) || w.Code >= http.StatusInternalServerError {
-				t.Errorf("%s is opened by the scope %s (%d), and docs/operations.md says %q", name, s, w.Code, told[name])
+				t.Errorf("%s is opened by the scope %s (%d), and docs/api.md says %q", name, s, w.Code, told[name])
 			}
 		}
 		if open != 1 {
-			t.Errorf("%s is opened by %d scopes, want one: give it one in the table scopes", name, open)
+			t.Errorf("%s is opened by %d scopes, want one: give it one in api/openapi.yaml", name, open)
 		}
 		delete(told, name)
 		for _, wrong := range []string{"", ended, "rcv_", secrets[access.Read] + "x", "operator"} {
@@ -103,7 +106,7 @@ func TestEveryRouteHasOneScope(t *testing.T) {
 		}
 	}
 	for name := range told {
-		t.Errorf("docs/operations.md has %s, which is not there", name)
+		t.Errorf("docs/api.md has %s, which is not there", name)
 	}
 	if w := ask(t, h, http.MethodDelete, "/v1/none", secrets[access.Admin]); w.Code != http.StatusNotFound {
 		t.Errorf("nothing there = %d, want 404", w.Code)
@@ -127,15 +130,15 @@ func TestUsesAreRecorded(t *testing.T) {
 			uses = append(uses, u)
 			return 7, fail
 		},
-		Explain: func(context.Context, string, []string, []byte) (web.Explanation, bool) {
+		API: apiserver.Server{Explainer: func(context.Context, string, []string, []byte) (api.Explanation, bool) {
 			done++
-			return web.Explanation{}, true
-		},
+			return api.NewExplanation(verify.Verdict{}), true
+		}},
 	})
 	if w := ask(t, h, http.MethodPost, "/v1/verify/explain", "operator"); w.Code != http.StatusOK {
 		t.Fatalf("explain = %d %s", w.Code, w.Body)
 	}
-	use := web.Use{Token: "config", Remote: "192.0.2.1", Route: "POST /v1/verify/explain"}
+	use := web.Use{Token: "config", Remote: "192.0.2.1", Route: "POST /v1/verify/explain", Request: "request-7"}
 	after := use
 	after.Status, after.Of = 200, 7
 	if len(uses) != 2 || uses[0] != use || uses[1] != after {

@@ -1,27 +1,27 @@
 package records
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"receiver/api"
 	"receiver/internal/audit"
 	"receiver/internal/audit/logkey"
 	"receiver/internal/auditlog"
 	"receiver/internal/config"
 	"receiver/internal/publish"
 	"receiver/internal/service/logs"
-	"receiver/internal/web"
 )
 
-// API answers the private listener what the audit commands print. It is a web.Trail and a
-// web.Logs.
+// API answers the private listener what the audit commands print. It is an apiserver.Trail and
+// an apiserver.SealedLogs.
 type API struct {
 	cfg  *config.Config
 	bus  *publish.Store
@@ -52,33 +52,52 @@ func NewAPI(ctx context.Context, cfg *config.Config, bus *publish.Store) (*API, 
 	return a, nil
 }
 
-// page is the answer to GET /v1/callbacks.
-type page struct {
-	Callbacks []auditlog.Entry `json:"callbacks"`
-	// Next is the parameter after of the next page; empty after the last.
-	Next string `json:"next,omitempty"`
-}
+// The entries of a page of GET /v1/callbacks.
+const (
+	pageSize    = 100
+	pageMaximum = 1000
+)
 
-// Callbacks implements web.Trail. Its parameters are the flags of audit list, and limit
+// Callbacks implements apiserver.Trail. Its parameters are the flags of audit list, and limit
 // and after, which is next of the page before.
-func (a *API) Callbacks(ctx context.Context, query url.Values) (any, error) {
-	q, err := parsePageQuery(query, time.Now())
+func (a *API) Callbacks(ctx context.Context, p api.ListCallbacksParams) (api.CallbackPage, error) {
+	q, err := pageQuery(p, time.Now())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", web.ErrQuery, err)
+		return api.CallbackPage{}, api.BadRequest.Problem("%v", err)
 	}
-	p := page{Callbacks: []auditlog.Entry{}}
+	page := api.CallbackPage{Callbacks: []auditlog.Entry{}}
 	for e, err := range Entries(ctx, a.bus, q) {
 		if err != nil {
-			return nil, err
+			return page, err
 		}
-		if len(p.Callbacks) == q.Limit {
-			p.Next = cursor(q.after)
+		if len(page.Callbacks) == q.Limit {
+			page.Next = cursor(q.after)
 			break
 		}
-		p.Callbacks = append(p.Callbacks, e)
+		page.Callbacks = append(page.Callbacks, e)
 		q.after[e.Stream] = e.Sequence
 	}
-	return p, nil
+	return page, nil
+}
+
+func pageQuery(p api.ListCallbacksParams, now time.Time) (Query, error) {
+	q := Query{
+		Since: cmp.Or(p.Since, "24h"), Until: p.Until, Addresses: p.Address, Actions: p.Actions, Limit: pageSize, after: map[string]uint64{},
+		Filter: auditlog.Filter{Sources: p.Source, Verdicts: p.Verdict, Reasons: p.Reason, Keys: p.Key, Jobs: p.Job, Bodies: p.Body},
+	}
+	if p.Limit != nil {
+		q.Limit = *p.Limit
+	}
+	if q.Limit < 1 || q.Limit > pageMaximum {
+		return q, fmt.Errorf("limit is not 1 to %d", pageMaximum)
+	}
+	if p.After != "" {
+		var err error
+		if q.after, err = parseCursor(p.After); err != nil {
+			return q, err
+		}
+	}
+	return q, q.Parse(now)
 }
 
 // cursor writes the last sequence seen of each stream.
@@ -105,48 +124,51 @@ func parseCursor(text string) (map[string]uint64, error) {
 	return after, nil
 }
 
-// Callback implements web.Trail.
-func (a *API) Callback(ctx context.Context, stream string, seq uint64) (any, error) {
+// Callback implements apiserver.Trail.
+func (a *API) Callback(ctx context.Context, stream string, seq uint64) (*auditlog.Detail, error) {
 	if !slices.Contains(logs.Streams, stream) {
-		return nil, fs.ErrNotExist
+		return nil, noRecord(stream, seq)
 	}
 	d, err := Detail(ctx, a.cfg, a.bus, stream, seq)
 	if errors.Is(err, auditlog.ErrNoRecord) {
-		return nil, fs.ErrNotExist
+		return nil, noRecord(stream, seq)
 	}
 	return d, err
 }
 
-// Bundle implements web.Trail. It gives the bytes that audit prove prints.
+func noRecord(stream string, seq uint64) error {
+	return api.UnknownRecord.Problem("there is no record %s/%d: it was removed, or never existed; GET /v1/callbacks lists them", stream, seq)
+}
+
+// Bundle implements apiserver.Trail. It gives the bytes that audit prove prints.
 func (a *API) Bundle(ctx context.Context, stream string, seq uint64) ([]byte, error) {
-	log := a.logs[stream]
-	if log == nil {
-		return nil, fs.ErrNotExist
+	log, err := a.log(stream)
+	if err != nil {
+		return nil, err
 	}
 	bundle, err := log.Prove(ctx, seq)
 	switch {
 	case errors.Is(err, audit.ErrNotSealed), errors.Is(err, audit.ErrNoCheckpoint):
-		return nil, fmt.Errorf("%w: %w", web.ErrUnsealed, err)
+		return nil, api.NotSealed.Problem("%v: the next sealing covers it, in about a second; try again", err)
 	case errors.Is(err, audit.ErrNoRecord):
-		return nil, fs.ErrNotExist
+		return nil, noRecord(stream, seq)
 	case err != nil:
 		return nil, err
 	}
 	return bundle.Encode()
 }
 
-// logState is one log in the answer to GET /v1/log.
-type logState struct {
-	Stream      string         `json:"stream"`
-	Origin      string         `json:"origin"`
-	VerifierKey string         `json:"verifier_key"`
-	Checkpoint  map[string]any `json:"checkpoint,omitempty"` // none before the first sealing
-	Unsealed    uint64         `json:"unsealed"`
+// log returns the log over a stream.
+func (a *API) log(stream string) (*audit.Log, error) {
+	if log := a.logs[stream]; log != nil {
+		return log, nil
+	}
+	return nil, api.UnknownRecord.Problem("there is no log over %q; GET /v1/log lists them, and audit.key makes them", stream)
 }
 
-// Logs implements web.Logs.
-func (a *API) Logs(ctx context.Context) (any, error) {
-	all := []logState{}
+// Logs implements apiserver.SealedLogs.
+func (a *API) Logs(ctx context.Context) (api.Logs, error) {
+	all := api.Logs{Name: a.cfg.Audit.Name, Logs: []api.Log{}}
 	for _, stream := range logs.Streams {
 		log := a.logs[stream]
 		if log == nil {
@@ -154,50 +176,52 @@ func (a *API) Logs(ctx context.Context) (any, error) {
 		}
 		last, err := a.bus.LastSequence(ctx, stream)
 		if err != nil {
-			return nil, err
+			return all, err
 		}
-		s := logState{Stream: stream, Origin: audit.Origin(a.cfg.Audit.Name, stream), VerifierKey: a.keys[stream], Unsealed: last}
+		s := api.Log{Stream: stream, Origin: audit.Origin(a.cfg.Audit.Name, stream), VerifierKey: a.keys[stream], Unsealed: last}
 		cp, err := log.Checkpoint(ctx)
 		if err != nil && !errors.Is(err, audit.ErrNoCheckpoint) {
-			return nil, err
+			return all, err
 		}
 		if err == nil {
 			s.Checkpoint, s.Unsealed = Checkpoint(cp), last-min(last, uint64(cp.Tree.N))
 		}
-		all = append(all, s)
+		all.Logs = append(all.Logs, s)
 	}
-	return map[string]any{"name": a.cfg.Audit.Name, "logs": all}, nil
+	return all, nil
 }
 
-// Checkpoint implements web.Logs.
+// Checkpoint implements apiserver.SealedLogs.
 func (a *API) Checkpoint(ctx context.Context, stream string) ([]byte, error) {
-	log := a.logs[stream]
-	if log == nil {
-		return nil, fs.ErrNotExist
+	log, err := a.log(stream)
+	if err != nil {
+		return nil, err
 	}
 	cp, err := log.Checkpoint(ctx)
 	if errors.Is(err, audit.ErrNoCheckpoint) {
-		return nil, fs.ErrNotExist
+		return nil, api.UnknownRecord.Problem("%s has no checkpoint yet: the first sealing makes one", stream)
 	}
 	return cp.Note, err
 }
 
-// Tile implements web.Logs.
+// Tile implements apiserver.SealedLogs.
 func (a *API) Tile(ctx context.Context, stream, name string) ([]byte, error) {
-	log := a.logs[stream]
-	if log == nil {
-		return nil, fs.ErrNotExist
+	log, err := a.log(stream)
+	if err != nil {
+		return nil, err
 	}
-	return log.Tile(ctx, name)
+	tile, err := log.Tile(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, api.UnknownRecord.Problem("there is no %s over %s", name, stream)
+	}
+	return tile, err
 }
 
-// Checkpoint is a checkpoint as JSON shows it.
-func Checkpoint(cp audit.Checkpoint) map[string]any {
-	cosignatures := make([]map[string]any, 0, len(cp.Cosignatures))
+// Checkpoint returns a checkpoint as JSON shows it.
+func Checkpoint(cp audit.Checkpoint) api.Checkpoint {
+	shown := api.Checkpoint{Origin: cp.Origin, Size: cp.Tree.N, Root: cp.Tree.Hash.String(), Checkpoint: string(cp.Note), Cosignatures: []api.Cosignature{}}
 	for _, c := range cp.Cosignatures {
-		cosignatures = append(cosignatures, map[string]any{"witness": c.Witness, "time": c.Time.UTC()})
+		shown.Cosignatures = append(shown.Cosignatures, api.Cosignature{Witness: c.Witness, Time: c.Time.UTC()})
 	}
-	return map[string]any{
-		"origin": cp.Origin, "size": cp.Tree.N, "root": cp.Tree.Hash.String(), "checkpoint": string(cp.Note), "cosignatures": cosignatures,
-	}
+	return shown
 }

@@ -1,0 +1,58 @@
+package apiserver
+
+import (
+	"context"
+	"mime"
+	"strconv"
+)
+
+// ListCallbacks implements StrictServerInterface.
+func (s Server) ListCallbacks(ctx context.Context, r ListCallbacksRequestObject) (ListCallbacksResponseObject, error) {
+	if s.Trail == nil {
+		return nil, notReached()
+	}
+	page, err := s.Trail.Callbacks(ctx, r.Params)
+	return ListCallbacks200JSONResponse(page), err
+}
+
+// GetCallback implements StrictServerInterface.
+func (s Server) GetCallback(ctx context.Context, r GetCallbackRequestObject) (GetCallbackResponseObject, error) {
+	if s.Trail == nil {
+		return nil, notReached()
+	}
+	d, err := s.Trail.Callback(ctx, r.Stream, r.Sequence)
+	if err != nil {
+		return nil, err
+	}
+	return GetCallback200JSONResponse(*d), nil
+}
+
+// GetBundle implements StrictServerInterface.
+func (s Server) GetBundle(ctx context.Context, r GetBundleRequestObject) (GetBundleResponseObject, error) {
+	if s.Trail == nil {
+		return nil, notReached()
+	}
+	bundle, err := s.Trail.Bundle(ctx, r.Stream, r.Sequence)
+	name := r.Stream + "-" + strconv.FormatUint(r.Sequence, 10) + ".json"
+	return bundled{bundle, mime.FormatMediaType("attachment", map[string]string{"filename": name})}, err
+}
+
+// GetLogs implements StrictServerInterface.
+func (s Server) GetLogs(ctx context.Context, _ GetLogsRequestObject) (GetLogsResponseObject, error) {
+	if s.Logs == nil {
+		return nil, notReached()
+	}
+	all, err := s.Logs.Logs(ctx)
+	return GetLogs200JSONResponse(all), err
+}
+
+// GetCheckpoint implements StrictServerInterface.
+//
+// C2SP: tlog-tiles, "Checkpoints".
+func (s Server) GetCheckpoint(ctx context.Context, r GetCheckpointRequestObject) (GetCheckpointResponseObject, error) {
+	if s.Logs == nil {
+		return nil, notReached()
+	}
+	note, err := s.Logs.Checkpoint(ctx, r.Stream)
+	return GetCheckpoint200TextResponse{Body: string(note), Headers: GetCheckpoint200ResponseHeaders{CacheControl: "no-cache"}}, err
+}

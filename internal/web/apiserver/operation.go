@@ -1,0 +1,78 @@
+package apiserver
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"receiver/api"
+	"receiver/internal/callback"
+)
+
+// ListSources implements StrictServerInterface.
+func (s Server) ListSources(context.Context, ListSourcesRequestObject) (ListSourcesResponseObject, error) {
+	if s.Sources == nil {
+		return nil, notReached()
+	}
+	return ListSources200JSONResponse(s.Sources()), nil
+}
+
+// SourcesOf returns the sources of a receiver with what is known of the platform's retries.
+func SourcesOf(r *callback.Receiver, retries *callback.RetryState, since time.Time) func() api.Sources {
+	return func() api.Sources {
+		all := api.Sources{Since: since.UTC(), Sources: []api.SourceStatus{}}
+		for _, s := range r.Sources() {
+			status := api.SourceStatus{Name: s.Name, Standing: retries.Standing(s.Name, time.Now())}
+			for _, k := range s.Verifier.Keys() {
+				w := k.Window()
+				status.Keys = append(status.Keys, api.KeyStatus{Name: k.Name(), Fingerprint: k.Fingerprint(), NotBefore: w.NotBefore, NotAfter: w.NotAfter})
+			}
+			all.Sources = append(all.Sources, status)
+		}
+		return all
+	}
+}
+
+// ListTokens implements StrictServerInterface.
+func (s Server) ListTokens(context.Context, ListTokensRequestObject) (ListTokensResponseObject, error) {
+	if s.Tokens == nil {
+		return ListTokens200JSONResponse{}, nil
+	}
+	return ListTokens200JSONResponse{Tokens: s.Tokens()}, nil
+}
+
+// maxSignatures bounds a question beside its body.
+const maxSignatures = 16
+
+// Explain implements StrictServerInterface.
+func (s Server) Explain(ctx context.Context, r ExplainRequestObject) (ExplainResponseObject, error) {
+	if s.Explainer == nil {
+		return nil, notReached()
+	}
+	if r.Body == nil {
+		return nil, api.BadRequest.Problem(`send a JSON object: {"source":"NAME","signatures":["sha256=…"],"body":"BASE64"}`)
+	}
+	if len(r.Body.Signatures) > maxSignatures {
+		return nil, api.BadRequest.Problem("there are more than %d signatures; send fewer", maxSignatures)
+	}
+	found, ok := s.Explainer(ctx, r.Body.Source, r.Body.Signatures, r.Body.Body)
+	if !ok {
+		return nil, api.UnknownSource.Problem("no source %q is configured; GET /v1/sources lists them", r.Body.Source)
+	}
+	return Explain200JSONResponse(found), nil
+}
+
+// bundled is an evidence bundle as it was made: its bytes are what it is checked by.
+type bundled struct {
+	bytes []byte
+	name  string // as a Content-Disposition
+}
+
+// VisitGetBundleResponse implements GetBundleResponseObject.
+func (b bundled) VisitGetBundleResponse(w http.ResponseWriter) error {
+	w.Header().Set("Content-Disposition", b.name)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	_, err := w.Write(b.bytes)
+	return err
+}
