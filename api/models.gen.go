@@ -4,6 +4,7 @@
 package api
 
 import (
+	"encoding/json"
 	"time"
 
 	"receiver/internal/access"
@@ -14,6 +15,8 @@ import (
 	"receiver/internal/poll"
 	"receiver/internal/submit"
 	"receiver/internal/verify"
+
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for EventBodyMissing.
@@ -28,6 +31,45 @@ func (e EventBodyMissing) Valid() bool {
 	case EventBodyMissingEncrypted:
 		return true
 	case EventBodyMissingLost:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GatheringDirection.
+const (
+	GatheringDirectionDownload GatheringDirection = "download"
+	GatheringDirectionQuery    GatheringDirection = "query"
+)
+
+// Valid indicates whether the value is a known member of the GatheringDirection enum.
+func (e GatheringDirection) Valid() bool {
+	switch e {
+	case GatheringDirectionDownload:
+		return true
+	case GatheringDirectionQuery:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GatheringFormat.
+const (
+	GatheringFormatCsv   GatheringFormat = "csv"
+	GatheringFormatJson  GatheringFormat = "json"
+	GatheringFormatJsonl GatheringFormat = "jsonl"
+)
+
+// Valid indicates whether the value is a known member of the GatheringFormat enum.
+func (e GatheringFormat) Valid() bool {
+	switch e {
+	case GatheringFormatCsv:
+		return true
+	case GatheringFormatJson:
+		return true
+	case GatheringFormatJsonl:
 		return true
 	default:
 		return false
@@ -178,6 +220,43 @@ type Explanation struct {
 	Reason      verify.Reason      `json:"reason,omitempty,omitzero"`
 }
 
+// Gathering Has the platform gather rows. A query takes the first group of members, a download the second.
+type Gathering struct {
+	ApiLimit int `json:"api_limit,omitempty,omitzero"`
+
+	// CallbackPayload JSON that the callback brings back.
+	CallbackPayload json.RawMessage `json:"callback_payload,omitempty,omitzero"`
+
+	// ContinueFromJobId Of either: the job to continue from.
+	ContinueFromJobId string             `json:"continue_from_job_id,omitempty,omitzero"`
+	Direction         GatheringDirection `json:"direction"`
+	FilterDateField   string             `json:"filter_date_field,omitempty,omitzero"`
+	FilterNulls       bool               `json:"filter_nulls,omitempty,omitzero"`
+	Format            GatheringFormat    `json:"format,omitempty,omitzero"`
+
+	// From Of either: the first date of the rows, such as `2026-10-06T13:22:17-08:00`.
+	From        string          `json:"from,omitempty,omitzero"`
+	LastRunDate string          `json:"last_run_date,omitempty,omitzero"`
+	Limit       int             `json:"limit,omitempty,omitzero"`
+	Metadata    json.RawMessage `json:"metadata,omitempty,omitzero"`
+	Object      string          `json:"object,omitempty,omitzero"`
+	PageSize    int             `json:"page_size,omitempty,omitzero"`
+
+	// Q The query, such as `select * from contact`.
+	Q            string `json:"q,omitempty,omitzero"`
+	SelectFields string `json:"select_fields,omitempty,omitzero"`
+
+	// To Of either: the last date of the rows.
+	To    string `json:"to,omitempty,omitzero"`
+	Where string `json:"where,omitempty,omitzero"`
+}
+
+// GatheringDirection defines model for Gathering.Direction.
+type GatheringDirection string
+
+// GatheringFormat defines model for Gathering.Format.
+type GatheringFormat string
+
 // Job defines model for Job.
 type Job = joblist.Job
 
@@ -230,6 +309,15 @@ type Objects struct {
 	Objects []submit.Object `json:"objects"`
 }
 
+// Replay defines model for Replay.
+type Replay struct {
+	// Of The sequence of the event in JOBS.
+	Of       uint64 `json:"of"`
+	Sequence uint64 `json:"sequence"`
+	Stream   string `json:"stream"`
+	Subject  string `json:"subject"`
+}
+
 // Result How a job ended. Take unknown for neither success nor failure.
 type Result = job.Result
 
@@ -258,6 +346,9 @@ type State = joblist.State
 // Status defines model for Status.
 type Status = submit.Status
 
+// Submission defines model for Submission.
+type Submission = job.Submission
+
 // Tokens defines model for Tokens.
 type Tokens struct {
 	Tokens []access.Use `json:"tokens"`
@@ -268,6 +359,9 @@ type View = job.View
 
 // JobID defines model for JobID.
 type JobID = string
+
+// Reason defines model for Reason.
+type Reason = string
 
 // Sequence defines model for Sequence.
 type Sequence = uint64
@@ -371,6 +465,41 @@ type ListJobsParams struct {
 	Wait Wait `form:"wait,omitempty" json:"wait,omitempty,omitzero"`
 }
 
+// SubmitJobMultipartBody defines parameters for SubmitJob.
+type SubmitJobMultipartBody struct {
+	// CallbackPayload JSON that the callback brings back.
+	CallbackPayload string `json:"callback_payload,omitempty,omitzero"`
+
+	// File The last part.
+	File openapi_types.File `json:"file"`
+
+	// Metadata `metaData` for the platform, a JSON object.
+	Metadata string `json:"metadata,omitempty,omitzero"`
+	Object   string `json:"object,omitempty,omitzero"`
+	Path     string `json:"path,omitempty,omitzero"`
+}
+
+// SubmitJobParams defines parameters for SubmitJob.
+type SubmitJobParams struct {
+	// Object The object that the rows are of, such as `contact`; of a file, required.
+	Object string `form:"object,omitempty" json:"object,omitempty,omitzero"`
+
+	// FileName The name of the file; the platform goes by its extension. Of a file that is the body itself.
+	FileName string `form:"file_name,omitempty" json:"file_name,omitempty,omitzero"`
+
+	// Path The platform's parameter `path`, such as `/contacts.csv`.
+	Path string `form:"path,omitempty" json:"path,omitempty,omitzero"`
+
+	// Metadata `metaData` for the platform, a JSON object. Of a file that is the body itself.
+	Metadata string `form:"metadata,omitempty" json:"metadata,omitempty,omitzero"`
+
+	// CallbackPayload JSON that the callback brings back. Of a file that is the body itself.
+	CallbackPayload string `form:"callback_payload,omitempty" json:"callback_payload,omitempty,omitzero"`
+
+	// IdempotencyKey What names this request among those of the source, such as an order number.
+	IdempotencyKey string `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // GetJobParams defines parameters for GetJob.
 type GetJobParams struct {
 	// Wait How long to wait for what is asked for, at most `60s`.
@@ -383,6 +512,12 @@ type GetJobParams struct {
 // GetJobParamsUntil defines parameters for GetJob.
 type GetJobParamsUntil string
 
+// CancelJobParams defines parameters for CancelJob.
+type CancelJobParams struct {
+	// Reason The reason for the record.
+	Reason Reason `form:"reason,omitempty" json:"reason,omitempty,omitzero"`
+}
+
 // ListJobErrorsParams defines parameters for ListJobErrors.
 type ListJobErrorsParams struct {
 	// Limit The most errors to give.
@@ -390,6 +525,27 @@ type ListJobErrorsParams struct {
 
 	// Platform Asks the platform even if there is an errors event.
 	Platform bool `form:"platform,omitempty" json:"platform,omitempty,omitzero"`
+}
+
+// PollJobParams defines parameters for PollJob.
+type PollJobParams struct {
+	// Reason The reason for the record.
+	Reason Reason `form:"reason,omitempty" json:"reason,omitempty,omitzero"`
+}
+
+// ReleaseJobParams defines parameters for ReleaseJob.
+type ReleaseJobParams struct {
+	// Reason The reason for the record.
+	Reason Reason `form:"reason,omitempty" json:"reason,omitempty,omitzero"`
+}
+
+// ReplayJobParams defines parameters for ReplayJob.
+type ReplayJobParams struct {
+	// Kind The kind of the event.
+	Kind job.Kind `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
+	// Reason The reason for the record.
+	Reason Reason `form:"reason,omitempty" json:"reason,omitempty,omitzero"`
 }
 
 // GetJobResultParams defines parameters for GetJobResult.
@@ -403,6 +559,12 @@ type GetJobResultParams struct {
 
 // GetJobResultParamsFormat defines parameters for GetJobResult.
 type GetJobResultParamsFormat string
+
+// SubmitJobJSONRequestBody defines body for SubmitJob for application/json ContentType.
+type SubmitJobJSONRequestBody = Gathering
+
+// SubmitJobMultipartRequestBody defines body for SubmitJob for multipart/form-data ContentType.
+type SubmitJobMultipartRequestBody SubmitJobMultipartBody
 
 // ExplainJSONRequestBody defines body for Explain for application/json ContentType.
 type ExplainJSONRequestBody = ExplainRequest

@@ -15,6 +15,8 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"`
 	// RequestID is that of X-Request-Id; the listener sets it.
 	RequestID string `json:"request_id"`
+	// RetryAfter is the value of the header Retry-After, in whole seconds; zero means none.
+	RetryAfter int `json:"-"`
 }
 
 // Error implements error.
@@ -42,7 +44,13 @@ var (
 	UnknownJob        = ProblemKind{"unknown-job", "The job is not known", 404}
 	UnknownAtPlatform = ProblemKind{"unknown-at-platform", "The platform does not know the name", 404}
 	UnknownRecord     = ProblemKind{"unknown-record", "There is no such record", 404}
+	UnknownSubmission = ProblemKind{"unknown-submission", "The submission is not known", 404}
 	NotSealed         = ProblemKind{"not-sealed", "No checkpoint covers the record yet", 409}
+	AlreadyEnded      = ProblemKind{"already-ended", "The job has ended", 409}
+	Busy              = ProblemKind{"busy", "A request with this key is under way", 409}
+	NotQuarantined    = ProblemKind{"not-quarantined", "No callback of the job is quarantined", 409}
+	UnsupportedMedia  = ProblemKind{"unsupported-media-type", "The body has another form", 415}
+	KeyReused         = ProblemKind{"key-reused", "The key belongs to another request", 422}
 	TooLarge          = ProblemKind{"too-large", "The request is too large", 413}
 	NotLocal          = ProblemKind{"not-local", "Without tokens only this machine is answered", 421}
 	TooManyRequests   = ProblemKind{"too-many-requests", "Too many requests", 429}
@@ -54,8 +62,8 @@ var (
 
 // ProblemKinds are all kinds of problem.
 var ProblemKinds = []ProblemKind{
-	BadRequest, Unauthorized, MissingScope, OtherSite, NoSuchPath, UnknownSource, UnknownJob, UnknownAtPlatform, UnknownRecord, NotSealed,
-	TooLarge, NotLocal, TooManyRequests, PlatformRefused, PlatformFailed, Unavailable, NotConfigured,
+	BadRequest, Unauthorized, MissingScope, OtherSite, NoSuchPath, UnknownSource, UnknownJob, UnknownAtPlatform, UnknownRecord, UnknownSubmission,
+	NotSealed, AlreadyEnded, Busy, NotQuarantined, UnsupportedMedia, KeyReused, TooLarge, NotLocal, TooManyRequests, PlatformRefused, PlatformFailed, Unavailable, NotConfigured,
 }
 
 // Type returns the URN of the kind.

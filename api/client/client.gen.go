@@ -162,10 +162,51 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/sources (the `ListSources` operationId).
 	ListSources(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// SubmitJobWithBody Submit a job
+	//
+	// The body is the file itself, as `text/csv`, or a form whose last part is the file, or JSON that
+	// has the platform gather rows. A file is passed on to the platform while it arrives.
+	//
+	// With an `Idempotency-Key`, a request can be repeated until it is answered: for a week the
+	// same key gives the same job, whatever died on the way. Another request under that key is
+	// refused.
+	//
+	// The state `unknown` means that the platform may have made a job. It is asked until that is
+	// clear; `GET` of the address in `Location` then says so.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/sources/{source}/jobs (the `SubmitJob` operationId).
+	SubmitJobWithBody(ctx context.Context, source Source, params *SubmitJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SubmitJob Submit a job
+	//
+	// The body is the file itself, as `text/csv`, or a form whose last part is the file, or JSON that
+	// has the platform gather rows. A file is passed on to the platform while it arrives.
+	//
+	// With an `Idempotency-Key`, a request can be repeated until it is answered: for a week the
+	// same key gives the same job, whatever died on the way. Another request under that key is
+	// refused.
+	//
+	// The state `unknown` means that the platform may have made a job. It is asked until that is
+	// clear; `GET` of the address in `Location` then says so.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/sources/{source}/jobs (the `SubmitJob` operationId).
+	SubmitJob(ctx context.Context, source Source, params *SubmitJobParams, body SubmitJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetJob Show one job and its history
 	//
 	// Corresponds with GET /v1/sources/{source}/jobs/{job} (the `GetJob` operationId).
 	GetJob(ctx context.Context, source Source, job JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelJob Ask the platform to cancel a job
+	//
+	// The operator and the reason are recorded first. A job that has ended is not cancelled.
+	//
+	// Corresponds with POST /v1/sources/{source}/jobs/{job}/cancel (the `CancelJob` operationId).
+	CancelJob(ctx context.Context, source Source, job JobID, params *CancelJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListJobErrors Give the errors of a job's rows
 	//
@@ -178,6 +219,27 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/sources/{source}/jobs/{job}/events (the `ListJobEvents` operationId).
 	ListJobEvents(ctx context.Context, source Source, job JobID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PollJob Have the platform polled for a job now
+	//
+	// The answer does not wait for that of the platform. `GET` of the job with `wait` does.
+	//
+	// Corresponds with POST /v1/sources/{source}/jobs/{job}/poll (the `PollJob` operationId).
+	PollJob(ctx context.Context, source Source, job JobID, params *PollJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseJob Publish the quarantined callbacks of a job
+	//
+	// The operator and the reason are recorded first. Then the callbacks are published as if they had been accepted on arrival. A second release changes nothing.
+	//
+	// Corresponds with POST /v1/sources/{source}/jobs/{job}/release (the `ReleaseJob` operationId).
+	ReleaseJob(ctx context.Context, source Source, job JobID, params *ReleaseJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplayJob Publish an event of a job once more
+	//
+	// It is for a consumer that has lost it, on `replays.` and the subject of the event, in the stream REPLAYS. The operator and the reason are recorded first.
+	//
+	// Corresponds with POST /v1/sources/{source}/jobs/{job}/replay (the `ReplayJob` operationId).
+	ReplayJob(ctx context.Context, source Source, job JobID, params *ReplayJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetJobResult Stream the result of a job from the platform
 	//
@@ -200,6 +262,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/sources/{source}/objects/{object} (the `GetObject` operationId).
 	GetObject(ctx context.Context, source Source, object string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSubmission Say what became of a submission
+	//
+	// One that is open is asked after at the platform. Submissions are kept for a week.
+	//
+	// Corresponds with GET /v1/sources/{source}/submissions/{submission} (the `GetSubmission` operationId).
+	GetSubmission(ctx context.Context, source Source, submission string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTokens List the tokens in force and their use
 	//
@@ -408,11 +477,82 @@ func (c *Client) ListSources(ctx context.Context, reqEditors ...RequestEditorFn)
 	return c.Client.Do(req)
 }
 
+// SubmitJobWithBody Submit a job
+//
+// The body is the file itself, as `text/csv`, or a form whose last part is the file, or JSON that
+// has the platform gather rows. A file is passed on to the platform while it arrives.
+//
+// With an `Idempotency-Key`, a request can be repeated until it is answered: for a week the
+// same key gives the same job, whatever died on the way. Another request under that key is
+// refused.
+//
+// The state `unknown` means that the platform may have made a job. It is asked until that is
+// clear; `GET` of the address in `Location` then says so.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/sources/{source}/jobs (the `SubmitJob` operationId).
+func (c *Client) SubmitJobWithBody(ctx context.Context, source Source, params *SubmitJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitJobRequestWithBody(c.Server, source, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitJob Submit a job
+//
+// The body is the file itself, as `text/csv`, or a form whose last part is the file, or JSON that
+// has the platform gather rows. A file is passed on to the platform while it arrives.
+//
+// With an `Idempotency-Key`, a request can be repeated until it is answered: for a week the
+// same key gives the same job, whatever died on the way. Another request under that key is
+// refused.
+//
+// The state `unknown` means that the platform may have made a job. It is asked until that is
+// clear; `GET` of the address in `Location` then says so.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/sources/{source}/jobs (the `SubmitJob` operationId).
+func (c *Client) SubmitJob(ctx context.Context, source Source, params *SubmitJobParams, body SubmitJobJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitJobRequest(c.Server, source, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetJob Show one job and its history
 //
 // Corresponds with GET /v1/sources/{source}/jobs/{job} (the `GetJob` operationId).
 func (c *Client) GetJob(ctx context.Context, source Source, job JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetJobRequest(c.Server, source, job, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelJob Ask the platform to cancel a job
+//
+// The operator and the reason are recorded first. A job that has ended is not cancelled.
+//
+// Corresponds with POST /v1/sources/{source}/jobs/{job}/cancel (the `CancelJob` operationId).
+func (c *Client) CancelJob(ctx context.Context, source Source, job JobID, params *CancelJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelJobRequest(c.Server, source, job, params)
 	if err != nil {
 		return nil, err
 	}
@@ -445,6 +585,57 @@ func (c *Client) ListJobErrors(ctx context.Context, source Source, job JobID, pa
 // Corresponds with GET /v1/sources/{source}/jobs/{job}/events (the `ListJobEvents` operationId).
 func (c *Client) ListJobEvents(ctx context.Context, source Source, job JobID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListJobEventsRequest(c.Server, source, job)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PollJob Have the platform polled for a job now
+//
+// The answer does not wait for that of the platform. `GET` of the job with `wait` does.
+//
+// Corresponds with POST /v1/sources/{source}/jobs/{job}/poll (the `PollJob` operationId).
+func (c *Client) PollJob(ctx context.Context, source Source, job JobID, params *PollJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPollJobRequest(c.Server, source, job, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseJob Publish the quarantined callbacks of a job
+//
+// The operator and the reason are recorded first. Then the callbacks are published as if they had been accepted on arrival. A second release changes nothing.
+//
+// Corresponds with POST /v1/sources/{source}/jobs/{job}/release (the `ReleaseJob` operationId).
+func (c *Client) ReleaseJob(ctx context.Context, source Source, job JobID, params *ReleaseJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseJobRequest(c.Server, source, job, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplayJob Publish an event of a job once more
+//
+// It is for a consumer that has lost it, on `replays.` and the subject of the event, in the stream REPLAYS. The operator and the reason are recorded first.
+//
+// Corresponds with POST /v1/sources/{source}/jobs/{job}/replay (the `ReplayJob` operationId).
+func (c *Client) ReplayJob(ctx context.Context, source Source, job JobID, params *ReplayJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplayJobRequest(c.Server, source, job, params)
 	if err != nil {
 		return nil, err
 	}
@@ -507,6 +698,23 @@ func (c *Client) ListObjects(ctx context.Context, source Source, reqEditors ...R
 // Corresponds with GET /v1/sources/{source}/objects/{object} (the `GetObject` operationId).
 func (c *Client) GetObject(ctx context.Context, source Source, object string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetObjectRequest(c.Server, source, object)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSubmission Say what became of a submission
+//
+// One that is open is asked after at the platform. Submissions are kept for a week.
+//
+// Corresponds with GET /v1/sources/{source}/submissions/{submission} (the `GetSubmission` operationId).
+func (c *Client) GetSubmission(ctx context.Context, source Source, submission string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSubmissionRequest(c.Server, source, submission)
 	if err != nil {
 		return nil, err
 	}
@@ -1213,6 +1421,121 @@ func NewListSourcesRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewSubmitJobRequest calls the generic SubmitJob builder with application/json body
+func NewSubmitJobRequest(server string, source Source, params *SubmitJobParams, body SubmitJobJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSubmitJobRequestWithBody(server, source, params, "application/json", bodyReader)
+}
+
+// NewSubmitJobRequestWithBody constructs an http.Request for the SubmitJob method, with any body, and a specified content type
+func NewSubmitJobRequestWithBody(server string, source Source, params *SubmitJobParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sources/%s/jobs", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "object", params.Object, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "file_name", params.FileName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "path", params.Path, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metadata", params.Metadata, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "callback_payload", params.CallbackPayload, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewGetJobRequest constructs an http.Request for the GetJob method
 func NewGetJobRequest(server string, source Source, job JobID, params *GetJobParams) (*http.Request, error) {
 	var err error
@@ -1278,6 +1601,70 @@ func NewGetJobRequest(server string, source Source, job JobID, params *GetJobPar
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCancelJobRequest constructs an http.Request for the CancelJob method
+func NewCancelJobRequest(server string, source Source, job JobID, params *CancelJobParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "job", job, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sources/%s/jobs/%s/cancel", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -1395,6 +1782,206 @@ func NewListJobEventsRequest(server string, source Source, job JobID) (*http.Req
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPollJobRequest constructs an http.Request for the PollJob method
+func NewPollJobRequest(server string, source Source, job JobID, params *PollJobParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "job", job, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sources/%s/jobs/%s/poll", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReleaseJobRequest constructs an http.Request for the ReleaseJob method
+func NewReleaseJobRequest(server string, source Source, job JobID, params *ReleaseJobParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "job", job, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sources/%s/jobs/%s/release", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReplayJobRequest constructs an http.Request for the ReplayJob method
+func NewReplayJobRequest(server string, source Source, job JobID, params *ReplayJobParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "job", job, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sources/%s/jobs/%s/replay", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -1573,6 +2160,47 @@ func NewGetObjectRequest(server string, source Source, object string) (*http.Req
 	}
 
 	operationPath := fmt.Sprintf("/v1/sources/%s/objects/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetSubmissionRequest constructs an http.Request for the GetSubmission method
+func NewGetSubmissionRequest(server string, source Source, submission string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "submission", submission, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sources/%s/submissions/%s", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -1792,12 +2420,55 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/sources (the `ListSources` operationId).
 	ListSourcesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSourcesResponse, error)
 
+	// SubmitJobWithBodyWithResponse Submit a job
+	//
+	// The body is the file itself, as `text/csv`, or a form whose last part is the file, or JSON that
+	// has the platform gather rows. A file is passed on to the platform while it arrives.
+	//
+	// With an `Idempotency-Key`, a request can be repeated until it is answered: for a week the
+	// same key gives the same job, whatever died on the way. Another request under that key is
+	// refused.
+	//
+	// The state `unknown` means that the platform may have made a job. It is asked until that is
+	// clear; `GET` of the address in `Location` then says so.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/sources/{source}/jobs (the `SubmitJob` operationId).
+	SubmitJobWithBodyWithResponse(ctx context.Context, source Source, params *SubmitJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitJobResponse, error)
+
+	// SubmitJobWithResponse Submit a job
+	//
+	// The body is the file itself, as `text/csv`, or a form whose last part is the file, or JSON that
+	// has the platform gather rows. A file is passed on to the platform while it arrives.
+	//
+	// With an `Idempotency-Key`, a request can be repeated until it is answered: for a week the
+	// same key gives the same job, whatever died on the way. Another request under that key is
+	// refused.
+	//
+	// The state `unknown` means that the platform may have made a job. It is asked until that is
+	// clear; `GET` of the address in `Location` then says so.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/sources/{source}/jobs (the `SubmitJob` operationId).
+	SubmitJobWithResponse(ctx context.Context, source Source, params *SubmitJobParams, body SubmitJobJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitJobResponse, error)
+
 	// GetJobWithResponse Show one job and its history
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/sources/{source}/jobs/{job} (the `GetJob` operationId).
 	GetJobWithResponse(ctx context.Context, source Source, job JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*GetJobResponse, error)
+
+	// CancelJobWithResponse Ask the platform to cancel a job
+	//
+	// The operator and the reason are recorded first. A job that has ended is not cancelled.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/sources/{source}/jobs/{job}/cancel (the `CancelJob` operationId).
+	CancelJobWithResponse(ctx context.Context, source Source, job JobID, params *CancelJobParams, reqEditors ...RequestEditorFn) (*CancelJobResponse, error)
 
 	// ListJobErrorsWithResponse Give the errors of a job's rows
 	//
@@ -1814,6 +2485,33 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/sources/{source}/jobs/{job}/events (the `ListJobEvents` operationId).
 	ListJobEventsWithResponse(ctx context.Context, source Source, job JobID, reqEditors ...RequestEditorFn) (*ListJobEventsResponse, error)
+
+	// PollJobWithResponse Have the platform polled for a job now
+	//
+	// The answer does not wait for that of the platform. `GET` of the job with `wait` does.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/sources/{source}/jobs/{job}/poll (the `PollJob` operationId).
+	PollJobWithResponse(ctx context.Context, source Source, job JobID, params *PollJobParams, reqEditors ...RequestEditorFn) (*PollJobResponse, error)
+
+	// ReleaseJobWithResponse Publish the quarantined callbacks of a job
+	//
+	// The operator and the reason are recorded first. Then the callbacks are published as if they had been accepted on arrival. A second release changes nothing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/sources/{source}/jobs/{job}/release (the `ReleaseJob` operationId).
+	ReleaseJobWithResponse(ctx context.Context, source Source, job JobID, params *ReleaseJobParams, reqEditors ...RequestEditorFn) (*ReleaseJobResponse, error)
+
+	// ReplayJobWithResponse Publish an event of a job once more
+	//
+	// It is for a consumer that has lost it, on `replays.` and the subject of the event, in the stream REPLAYS. The operator and the reason are recorded first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/sources/{source}/jobs/{job}/replay (the `ReplayJob` operationId).
+	ReplayJobWithResponse(ctx context.Context, source Source, job JobID, params *ReplayJobParams, reqEditors ...RequestEditorFn) (*ReplayJobResponse, error)
 
 	// GetJobResultWithResponse Stream the result of a job from the platform
 	//
@@ -1844,6 +2542,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/sources/{source}/objects/{object} (the `GetObject` operationId).
 	GetObjectWithResponse(ctx context.Context, source Source, object string, reqEditors ...RequestEditorFn) (*GetObjectResponse, error)
+
+	// GetSubmissionWithResponse Say what became of a submission
+	//
+	// One that is open is asked after at the platform. Submissions are kept for a week.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/sources/{source}/submissions/{submission} (the `GetSubmission` operationId).
+	GetSubmissionWithResponse(ctx context.Context, source Source, submission string, reqEditors ...RequestEditorFn) (*GetSubmissionResponse, error)
 
 	// ListTokensWithResponse List the tokens in force and their use
 	//
@@ -2443,6 +3150,61 @@ func (r ListSourcesResponse) ContentType() string {
 	return ""
 }
 
+// SubmitJobResponse202Headers the declared response headers of an HTTP 202 response for SubmitJob
+type SubmitJobResponse202Headers struct {
+	Location string
+}
+
+type SubmitJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Submission
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *SubmitJobResponse202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r SubmitJobResponse) GetJSON202() *Submission {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SubmitJobResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SubmitJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SubmitJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SubmitJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SubmitJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetJobResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2485,6 +3247,54 @@ func (r GetJobResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CancelJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Status
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelJobResponse) GetJSON200() *Status {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelJobResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelJobResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2581,6 +3391,150 @@ func (r ListJobEventsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListJobEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PollJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Job
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r PollJobResponse) GetJSON202() *Job {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PollJobResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PollJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PollJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PollJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PollJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReleaseJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Events
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReleaseJobResponse) GetJSON200() *Events {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReleaseJobResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReplayJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Replay
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplayJobResponse) GetJSON200() *Replay {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplayJobResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplayJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplayJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplayJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplayJobResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2766,6 +3720,54 @@ func (r GetObjectResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetObjectResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetSubmissionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Submission
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSubmissionResponse) GetJSON200() *Submission {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetSubmissionResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSubmissionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSubmissionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSubmissionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSubmissionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3031,6 +4033,52 @@ func (c *ClientWithResponses) ListSourcesWithResponse(ctx context.Context, reqEd
 	return ParseListSourcesResponse(rsp)
 }
 
+// SubmitJobWithBodyWithResponse Submit a job
+//
+// The body is the file itself, as `text/csv`, or a form whose last part is the file, or JSON that
+// has the platform gather rows. A file is passed on to the platform while it arrives.
+//
+// With an `Idempotency-Key`, a request can be repeated until it is answered: for a week the
+// same key gives the same job, whatever died on the way. Another request under that key is
+// refused.
+//
+// The state `unknown` means that the platform may have made a job. It is asked until that is
+// clear; `GET` of the address in `Location` then says so.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/sources/{source}/jobs (the `SubmitJob` operationId).
+func (c *ClientWithResponses) SubmitJobWithBodyWithResponse(ctx context.Context, source Source, params *SubmitJobParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitJobResponse, error) {
+	rsp, err := c.SubmitJobWithBody(ctx, source, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitJobResponse(rsp)
+}
+
+// SubmitJobWithResponse Submit a job
+//
+// The body is the file itself, as `text/csv`, or a form whose last part is the file, or JSON that
+// has the platform gather rows. A file is passed on to the platform while it arrives.
+//
+// With an `Idempotency-Key`, a request can be repeated until it is answered: for a week the
+// same key gives the same job, whatever died on the way. Another request under that key is
+// refused.
+//
+// The state `unknown` means that the platform may have made a job. It is asked until that is
+// clear; `GET` of the address in `Location` then says so.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/sources/{source}/jobs (the `SubmitJob` operationId).
+func (c *ClientWithResponses) SubmitJobWithResponse(ctx context.Context, source Source, params *SubmitJobParams, body SubmitJobJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitJobResponse, error) {
+	rsp, err := c.SubmitJob(ctx, source, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitJobResponse(rsp)
+}
+
 // GetJobWithResponse Show one job and its history
 //
 // Returns a wrapper object for the known response body format(s).
@@ -3042,6 +4090,21 @@ func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, source Sou
 		return nil, err
 	}
 	return ParseGetJobResponse(rsp)
+}
+
+// CancelJobWithResponse Ask the platform to cancel a job
+//
+// The operator and the reason are recorded first. A job that has ended is not cancelled.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/sources/{source}/jobs/{job}/cancel (the `CancelJob` operationId).
+func (c *ClientWithResponses) CancelJobWithResponse(ctx context.Context, source Source, job JobID, params *CancelJobParams, reqEditors ...RequestEditorFn) (*CancelJobResponse, error) {
+	rsp, err := c.CancelJob(ctx, source, job, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelJobResponse(rsp)
 }
 
 // ListJobErrorsWithResponse Give the errors of a job's rows
@@ -3070,6 +4133,51 @@ func (c *ClientWithResponses) ListJobEventsWithResponse(ctx context.Context, sou
 		return nil, err
 	}
 	return ParseListJobEventsResponse(rsp)
+}
+
+// PollJobWithResponse Have the platform polled for a job now
+//
+// The answer does not wait for that of the platform. `GET` of the job with `wait` does.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/sources/{source}/jobs/{job}/poll (the `PollJob` operationId).
+func (c *ClientWithResponses) PollJobWithResponse(ctx context.Context, source Source, job JobID, params *PollJobParams, reqEditors ...RequestEditorFn) (*PollJobResponse, error) {
+	rsp, err := c.PollJob(ctx, source, job, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePollJobResponse(rsp)
+}
+
+// ReleaseJobWithResponse Publish the quarantined callbacks of a job
+//
+// The operator and the reason are recorded first. Then the callbacks are published as if they had been accepted on arrival. A second release changes nothing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/sources/{source}/jobs/{job}/release (the `ReleaseJob` operationId).
+func (c *ClientWithResponses) ReleaseJobWithResponse(ctx context.Context, source Source, job JobID, params *ReleaseJobParams, reqEditors ...RequestEditorFn) (*ReleaseJobResponse, error) {
+	rsp, err := c.ReleaseJob(ctx, source, job, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseJobResponse(rsp)
+}
+
+// ReplayJobWithResponse Publish an event of a job once more
+//
+// It is for a consumer that has lost it, on `replays.` and the subject of the event, in the stream REPLAYS. The operator and the reason are recorded first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/sources/{source}/jobs/{job}/replay (the `ReplayJob` operationId).
+func (c *ClientWithResponses) ReplayJobWithResponse(ctx context.Context, source Source, job JobID, params *ReplayJobParams, reqEditors ...RequestEditorFn) (*ReplayJobResponse, error) {
+	rsp, err := c.ReplayJob(ctx, source, job, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplayJobResponse(rsp)
 }
 
 // GetJobResultWithResponse Stream the result of a job from the platform
@@ -3124,6 +4232,21 @@ func (c *ClientWithResponses) GetObjectWithResponse(ctx context.Context, source 
 		return nil, err
 	}
 	return ParseGetObjectResponse(rsp)
+}
+
+// GetSubmissionWithResponse Say what became of a submission
+//
+// One that is open is asked after at the platform. Submissions are kept for a week.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/sources/{source}/submissions/{submission} (the `GetSubmission` operationId).
+func (c *ClientWithResponses) GetSubmissionWithResponse(ctx context.Context, source Source, submission string, reqEditors ...RequestEditorFn) (*GetSubmissionResponse, error) {
+	rsp, err := c.GetSubmission(ctx, source, submission, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSubmissionResponse(rsp)
 }
 
 // ListTokensWithResponse List the tokens in force and their use
@@ -3579,6 +4702,52 @@ func ParseListSourcesResponse(rsp *http.Response) (*ListSourcesResponse, error) 
 	return response, nil
 }
 
+// ParseSubmitJobResponse parses an HTTP response from a SubmitJobWithResponse call
+func ParseSubmitJobResponse(rsp *http.Response) (*SubmitJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SubmitJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Submission
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers SubmitJobResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers202 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetJobResponse parses an HTTP response from a GetJobWithResponse call
 func ParseGetJobResponse(rsp *http.Response) (*GetJobResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3595,6 +4764,39 @@ func ParseGetJobResponse(rsp *http.Response) (*GetJobResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCancelJobResponse parses an HTTP response from a CancelJobWithResponse call
+func ParseCancelJobResponse(rsp *http.Response) (*CancelJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Status
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3661,6 +4863,105 @@ func ParseListJobEventsResponse(rsp *http.Response) (*ListJobEventsResponse, err
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Events
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePollJobResponse parses an HTTP response from a PollJobWithResponse call
+func ParsePollJobResponse(rsp *http.Response) (*PollJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PollJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReleaseJobResponse parses an HTTP response from a ReleaseJobWithResponse call
+func ParseReleaseJobResponse(rsp *http.Response) (*ReleaseJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Events
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReplayJobResponse parses an HTTP response from a ReplayJobWithResponse call
+func ParseReplayJobResponse(rsp *http.Response) (*ReplayJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplayJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Replay
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3786,6 +5087,39 @@ func ParseGetObjectResponse(rsp *http.Response) (*GetObjectResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Metadata
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetSubmissionResponse parses an HTTP response from a GetSubmissionWithResponse call
+func ParseGetSubmissionResponse(rsp *http.Response) (*GetSubmissionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSubmissionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Submission
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 	"receiver/internal/publish"
 	"receiver/internal/service"
 	"receiver/internal/service/records"
+	"receiver/internal/version"
 	"receiver/internal/when"
 )
 
@@ -95,12 +96,12 @@ type listing struct {
 
 func (a *app) listing() (listing, error) {
 	nothing := func() error { return nil }
-	version, _ := service.Version()
+	program, _ := version.Read()
 	switch a.output {
 	case "json":
 		return listing{func(e auditlog.Entry) error { return printJSON(a.out, e) }, nothing}, nil
 	case "ocsf":
-		return listing{func(e auditlog.Entry) error { return printJSON(a.out, auditlog.ToOCSF(e, version)) }, nothing}, nil
+		return listing{func(e auditlog.Entry) error { return printJSON(a.out, auditlog.ToOCSF(e, program)) }, nothing}, nil
 	case "csv":
 		c, err := auditlog.NewCSV(a.out)
 		if err != nil {

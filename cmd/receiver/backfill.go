@@ -11,6 +11,7 @@ import (
 	"receiver/internal/config"
 	"receiver/internal/poll"
 	"receiver/internal/service"
+	"receiver/internal/service/platform"
 	"receiver/internal/submit"
 )
 
@@ -67,7 +68,7 @@ func (a *app) backfill(ctx context.Context, f backfillFlags) error {
 	}
 	b := poll.Backfill{
 		Source: name, Mode: f.mode(),
-		Queue: service.PlatformQueue(client, name, cfg.Sources[name], f.limit),
+		Queue: platform.Queue(client, name, cfg.Sources[name], f.limit),
 	}
 	open := service.Opener.Read
 	if b.Mode == poll.Take {

@@ -19,6 +19,7 @@ import (
 	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
 	"receiver/internal/service"
+	"receiver/internal/service/platform"
 	"receiver/internal/simulator"
 	"receiver/internal/submit"
 )
@@ -78,12 +79,12 @@ func (r *retryRig) wrongKey() { r.platform.SetSignatureKey("another key than con
 // submit submits jobs and returns their ids.
 func (r *retryRig) submit(n int) (ids []string) {
 	r.t.Helper()
-	client, err := service.PlatformClient(demo.Source, r.cfg.Sources[demo.Source])
+	client, err := platform.Client(demo.Source, r.cfg.Sources[demo.Source])
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	for range n {
-		stored, err := service.Submit(r.t.Context(), r.cfg, client, r.in.Store().Publish, demo.Source, submit.Upload{
+		stored, err := platform.Submit(r.t.Context(), r.cfg, client, r.in.Store().Publish, demo.Source, submit.Upload{
 			Object: "contact", FileName: "sample.csv", File: bytes.NewReader(examples.SampleCSV), Size: int64(len(examples.SampleCSV)),
 		})
 		if err != nil {
@@ -235,7 +236,7 @@ func TestBackfillTakesTheQueueIn(t *testing.T) {
 func TestBackfillLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
 	r := newRetryRig(t)
-	client, err := service.PlatformClient(demo.Source, r.cfg.Sources[demo.Source])
+	client, err := platform.Client(demo.Source, r.cfg.Sources[demo.Source])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"receiver/internal/publish"
 	"receiver/internal/service"
+	"receiver/internal/service/platform"
 	"receiver/internal/submit"
 )
 
@@ -30,7 +31,7 @@ token_secret that the jobs were submitted with.`,
 				return err
 			}
 			// All pages are read before the store opens: a receiver may start meanwhile.
-			owned, err := service.OwnedJobs(cmd.Context(), cfg, client, j.source, where)
+			owned, err := platform.OwnedJobs(cmd.Context(), cfg, client, j.source, where)
 			if err != nil {
 				return err
 			}

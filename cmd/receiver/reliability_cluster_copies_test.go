@@ -34,7 +34,7 @@ func TestReliabilityClusterMoreCopies(t *testing.T) {
 	if code, text := three.command(t, "streams", "apply", "--yes"); code != 0 {
 		t.Fatalf("streams apply = exit %d, want 0:\n%s", code, text)
 	}
-	for _, stream := range []string{"JOBS", "ATTEMPTS", "WATCH", "ACTIONS"} {
+	for _, stream := range []string{"JOBS", "ATTEMPTS", "WATCH", "SUBMISSIONS", "REPLAYS", "ACTIONS"} {
 		c.copied(stream)
 		if n := c.info(stream, func(*jetstream.StreamInfo) bool { return true }).Config.Replicas; n != 3 {
 			t.Errorf("%s has %d copies after streams apply, want 3", stream, n)

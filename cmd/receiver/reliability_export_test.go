@@ -9,7 +9,7 @@ import (
 	"receiver/internal/config"
 	"receiver/internal/job"
 	"receiver/internal/publish"
-	"receiver/internal/service"
+	"receiver/internal/service/platform"
 	"receiver/internal/submit"
 )
 
@@ -38,7 +38,7 @@ func OpenSubmitter(ctx context.Context, file, source string) (*Submitter, error)
 
 // Submit uploads a file and publishes the job's submitted event.
 func (s *Submitter) Submit(ctx context.Context, u submit.Upload) (job.Stored, error) {
-	return service.Submit(ctx, s.cfg, s.client, s.bus.Publish, s.source, u)
+	return platform.Submit(ctx, s.cfg, s.client, s.bus.Publish, s.source, u)
 }
 
 // Close ends the connection to the store.

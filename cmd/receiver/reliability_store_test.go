@@ -301,7 +301,7 @@ func TestReliabilityStoreStreams(t *testing.T) {
 	f := startFault(t, "")
 	js := f.owner()
 	f.until("before", true)
-	for _, stream := range []string{"WATCH", "ATTEMPTS", "ACTIONS"} {
+	for _, stream := range []string{"WATCH", "ATTEMPTS", "SUBMISSIONS", "REPLAYS", "ACTIONS"} {
 		if err := js.DeleteStream(t.Context(), stream); err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +324,7 @@ func TestReliabilityStoreStreams(t *testing.T) {
 	for id := range all {
 		f.call(id)
 	}
-	f.row("WATCH, ATTEMPTS and ACTIONS removed, one after the other; JOBS purged, then every callback again")
+	f.row("WATCH, ATTEMPTS, SUBMISSIONS, REPLAYS and ACTIONS removed, one after the other; JOBS purged, then every callback again")
 }
 
 // The lock file is removed, and a second receiver started on the folder.

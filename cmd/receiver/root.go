@@ -13,6 +13,7 @@ import (
 	"receiver/internal/logging"
 	"receiver/internal/plain"
 	"receiver/internal/service"
+	"receiver/internal/service/platform"
 	"receiver/internal/submit"
 )
 
@@ -149,6 +150,6 @@ func (a *app) client(sourceName string) (*submit.Client, string, *config.Config,
 	if err != nil {
 		return nil, "", nil, err
 	}
-	client, err := service.PlatformClient(name, s)
+	client, err := platform.Client(name, s)
 	return client, name, cfg, err
 }

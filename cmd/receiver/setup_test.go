@@ -67,7 +67,14 @@ private:
 // configured returns a folder with a configuration in it.
 func configured(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir, _ := configuredAt(t)
+	return dir
+}
+
+// configuredAt is configured, and returns the address of the private listener, too.
+func configuredAt(t *testing.T) (dir, private string) {
+	t.Helper()
+	dir = t.TempDir()
 	p, err := newPorts()
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +82,7 @@ func configured(t *testing.T) string {
 	if err := writeConfig(dir, p); err != nil {
 		t.Fatal(err)
 	}
-	return dir
+	return dir, "http://127.0.0.1:" + p.private
 }
 
 // sign returns the signature header's value for a body, as the platform makes it. OC: (a) rows 23

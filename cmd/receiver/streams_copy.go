@@ -23,8 +23,8 @@ func newStreamsCopy(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "copy STREAM",
 		Short: "Replace a stream by a copy with the configured storage or retention",
-		Long: `copy replaces JOBS, ATTEMPTS, ACTIONS or CHECKPOINTS if plan says that a setting cannot be changed
-in place. It copies the stream to a mirror named STREAM_COPY and back, with the same sequences and
+		Long: `copy replaces JOBS, ATTEMPTS, REPLAYS, ACTIONS or CHECKPOINTS if plan says that a setting cannot
+be changed in place. It copies the stream to a mirror named STREAM_COPY and back, with the same sequences and
 times. Before it removes a stream, it checks that the copy has the same first and last sequence,
 the same number of messages, the same first and last message, and all of its replicas.
 

@@ -16,6 +16,7 @@ import (
 	"receiver/internal/plain"
 	"receiver/internal/publish"
 	"receiver/internal/service"
+	"receiver/internal/service/platform"
 	"receiver/internal/submit"
 )
 
@@ -106,7 +107,7 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 		_ = bar.Finish()
 		return a.opener(cfg).Publish(ctx, e)
 	}
-	stored, err := service.Submit(ctx, cfg, client, record, name, submit.Upload{
+	stored, err := platform.Submit(ctx, cfg, client, record, name, submit.Upload{
 		Object: f.object, FileName: filepath.Base(f.file), File: content, Size: size, Path: f.path,
 		Metadata: json.RawMessage(f.metadata), CallbackPayload: json.RawMessage(f.payload),
 		Progress: func(sent int64) { _ = bar.Set64(sent) },

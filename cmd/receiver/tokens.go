@@ -21,10 +21,11 @@ records in the stream ACTIONS which tokens were added and removed. Each of sever
 reads its own copy: distribute the file as you do the configuration.
 
 No scope includes another:
-  read    /readyz, /metrics, /v1/sources
+  submit  submits and cancels jobs, and has them polled
+  read    all GET operations but those of audit and admin
   audit   /v1/callbacks, /v1/log and the paths below them
-  admin   /v1/verify/explain, /v1/tokens
-  submit  nothing yet
+  admin   /v1/verify/explain, /v1/tokens, release and replay
+docs/api.md lists all operations.
 
 The token in private.token has all scopes and the name config.`,
 		Example: "  receiver tokens add prometheus --scope read\n  receiver tokens list\n  receiver tokens remove prometheus",

@@ -49,12 +49,16 @@ func TestUploadAgainstCurl(t *testing.T) {
 				"env", "RECEIVER_SOURCES_DEMO_BASE_URL=" + url + "/elements/api-v2", "SSL_CERT_FILE=" + certificate,
 				"receiver", "submit", "--object", "contact", "--no-check", "--file", file,
 			}
+			api, private := configuredAt(t)
+			startWith(t, api, "env", append(submit[1:3:3], "receiver", "serve")...).listening(t)
 			logUploads(t, size, sink.measure(t, []bench.Lane{
 				// Without the settings and the proxy of the current user.
 				sink.lane(t, "`curl -F`", alone, curl, "-q", "--noproxy", "*", "--cacert", certificate, "-sS", "--fail-with-body",
 					"-F", "file=@"+file, url+"/elements/api-v2/hubs/marketing/bulk/contact"),
 				sink.lane(t, "`submit` through `serve`", served, submit...),
 				sink.lane(t, "`submit` alone", alone, submit...),
+				sink.lane(t, "`curl` through the HTTP API", alone, curl, "-q", "--noproxy", "*", "-sS", "--fail-with-body", "-H", "Content-Type: text/csv",
+					"-X", "POST", "-T", file, private+"/v1/sources/demo/jobs?object=contact"),
 			}))
 		})
 	}

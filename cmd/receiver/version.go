@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"runtime"
 
-	"receiver/internal/service"
+	"receiver/internal/version"
 
 	"github.com/spf13/cobra"
 )
@@ -18,13 +18,13 @@ func newVersion(a *app) *cobra.Command {
 		Example: "  receiver version\n  receiver version -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			version, revision := service.Version()
+			program, revision := version.Read()
 			if a.output == "json" {
 				return json.NewEncoder(a.out).Encode(map[string]string{
-					"version": version, "revision": revision, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+					"version": program, "revision": revision, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
 				})
 			}
-			_, err := fmt.Fprintf(a.out, "receiver %s (%s, %s, %s/%s)\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintf(a.out, "receiver %s (%s, %s, %s/%s)\n", program, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}

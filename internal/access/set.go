@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -106,6 +107,21 @@ type Holder struct {
 // Folder is the holder of requests through the socket in the store's folder, which only the owner
 // of the folder can use.
 func Folder() Holder { return Holder{Name: FolderName, scopes: Scopes} }
+
+type operator struct{}
+
+// With returns the context of a request of the holder.
+func (h Holder) With(ctx context.Context) context.Context {
+	return context.WithValue(ctx, operator{}, "token "+h.Name)
+}
+
+// Operator names the holder of the token of a request for a record.
+func Operator(ctx context.Context) string {
+	if name, ok := ctx.Value(operator{}).(string); ok {
+		return name
+	}
+	return "a client on this machine, without a token"
+}
 
 // May reports whether the holder has a scope, and counts the request as served or forbidden.
 func (h Holder) May(scope Scope) bool {

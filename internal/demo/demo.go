@@ -32,6 +32,7 @@ import (
 	"receiver/internal/logging"
 	"receiver/internal/publish"
 	"receiver/internal/service"
+	"receiver/internal/service/platform"
 	"receiver/internal/simulator"
 	"receiver/internal/submit"
 )
@@ -128,14 +129,14 @@ func start(ctx context.Context, o Options, ports Ports) (_ *Demo, err error) {
 	}
 	s := cfg.Sources[Source]
 	d.key = s.SignatureKeys[0].Value.Fingerprint()
-	if d.client, err = service.PlatformClient(Source, s); err != nil {
+	if d.client, err = platform.Client(Source, s); err != nil {
 		return d, err
 	}
-	platform, err := url.Parse(s.BaseURL)
+	at, err := url.Parse(s.BaseURL)
 	if err != nil {
 		return d, err
 	}
-	if d.Platform, err = simulator.Listen(platform.Host, simulator.Options{
+	if d.Platform, err = simulator.Listen(at.Host, simulator.Options{
 		Element: s.ElementToken.Reveal(), User: s.UserSecret.Reveal(), Hub: s.Hub, SignatureKey: s.SignatureKeys[0].Value.Reveal(),
 		JobDuration: time.Second, Log: zerolog.Nop(), ErrorLog: logging.Std(zerolog.Nop(), "net/http"),
 	}); err != nil {
@@ -150,7 +151,7 @@ func start(ctx context.Context, o Options, ports Ports) (_ *Demo, err error) {
 	}
 	d.undo = append(d.undo, d.Receiver.Stop)
 	d.upload = func(ctx context.Context, u submit.Upload) (job.Stored, error) {
-		return service.Submit(ctx, cfg, d.client, d.Receiver.Store().Publish, Source, u)
+		return platform.Submit(ctx, cfg, d.client, d.Receiver.Store().Publish, Source, u)
 	}
 	consumer := service.Admission{Name: Source, Durables: []string{Source}, From: "all", Credentials: filepath.Join(d.Folder, credentials)}
 	_, err = consumer.Admit(ctx, d.Receiver.Store(), cfg.Abs(cfg.NATS.Embedded.Folder), o.Action)

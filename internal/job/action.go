@@ -36,6 +36,8 @@ const (
 	ActionCancel = "cancel"
 	// ActionRelease: the event of a quarantined callback was stored.
 	ActionRelease = "release"
+	// ActionReplay: an event was published once more.
+	ActionReplay = "replay"
 	// ActionReverify: callbacks refused for a wrong key were accepted after the key was corrected.
 	ActionReverify = "reverify"
 	// ActionExport: records were written into an archive.

@@ -44,6 +44,8 @@ const (
 	headerEncryption  = "receiver-encryption"
 	// HeaderDataRef refers to a body kept in the object store: the bucket and the object's name.
 	HeaderDataRef = "receiver-data-ref"
+	// HeaderReplayOf is the sequence in JOBS of an event that was published once more.
+	HeaderReplayOf = "receiver-replay-of"
 	// HeaderChunk numbers the chunks of an object that an edge uploads, from 0.
 	HeaderChunk = "receiver-chunk"
 )

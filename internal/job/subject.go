@@ -26,6 +26,8 @@ const (
 	AttemptsPrefix    = "attempts."
 	ActionsPrefix     = "actions."
 	watchPrefix       = "watch."
+	submissionsPrefix = "submissions."
+	replaysPrefix     = "replays."
 	checkpointsPrefix = "checkpoints."
 )
 
@@ -35,6 +37,8 @@ const (
 	AllAttempts    = AttemptsPrefix + ">"
 	AllActions     = ActionsPrefix + ">"
 	AllWatches     = watchPrefix + ">"
+	AllSubmissions = submissionsPrefix + ">"
+	AllReplays     = replaysPrefix + ">"
 	AllCheckpoints = checkpointsPrefix + ">"
 )
 
@@ -50,6 +54,14 @@ func Pattern(source, id string, k Kind) string {
 
 // AttemptPattern returns the pattern of the subjects of all attempts with a verdict.
 func AttemptPattern(verdict string) string { return AttemptsPrefix + "*." + verdict }
+
+// SubmissionSubject returns `submissions.<source>.<name>`.
+func SubmissionSubject(source, name string) string {
+	return submissionsPrefix + source + "." + Token(name)
+}
+
+// ReplaySubject returns `replays.` and the subject of an event that is published once more.
+func ReplaySubject(event string) string { return replaysPrefix + event }
 
 // CheckpointSubject returns `checkpoints.<name>.<stream>`.
 func CheckpointSubject(name, stream string) string { return checkpointsPrefix + name + "." + stream }

@@ -87,6 +87,8 @@ func (b *Store) ensureStreams(ctx context.Context) error {
 			b.attempts = s
 		case conn.WatchStream:
 			b.watch = s
+		case conn.SubmissionsStream:
+			b.submissions = s
 		}
 	}
 	return nil

@@ -44,6 +44,7 @@ type Store struct {
 	jobs        jetstream.Stream
 	attempts    jetstream.Stream
 	watch       jetstream.Stream
+	submissions jetstream.Stream
 	queue       *attemptQueue
 	events      *groupCommit // of JOBS
 	records     *groupCommit // of ATTEMPTS

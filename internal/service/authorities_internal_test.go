@@ -17,6 +17,7 @@ import (
 
 	"receiver/internal/cluster"
 	"receiver/internal/doctor"
+	"receiver/internal/service/platform"
 )
 
 // privatePlatform is a platform whose certificate the system does not believe. It returns the
@@ -63,7 +64,7 @@ func TestClientsBelieveTheAuthoritiesOfASource(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		client, err := PlatformClient("demo", cfg.Sources["demo"])
+		client, err := platform.Client("demo", cfg.Sources["demo"])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +110,7 @@ func TestReloadReadsAuthoritiesAgain(t *testing.T) {
 	}
 	rig.text = string(text)
 	believed := func() bool {
-		client, err := rig.in.platforms.client(rigSource)
+		client, err := rig.in.platforms.Client(rigSource)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ type connections struct {
 const (
 	mostPublic  = 16384    // by default; each takes some 20 KiB
 	publicBytes = 32 << 10 // of an eighth of the memory, by default
-	mostPrivate = 64
+	mostPrivate = 512      // each may need another one to the platform
 	mostNATS    = 1024
 	mostReserve = 1024 // an eighth of all files, and no more
 	leastEach   = 8
@@ -51,7 +51,7 @@ func share(cfg *config.Config, files int, memory int64) connections {
 		c.public = wanted
 	}
 	if files > 0 {
-		c.public = max(min(c.public, files-c.reserve-c.private-c.nats), leastEach)
+		c.public = max(min(c.public, files-c.reserve-2*c.private-c.nats), leastEach)
 	}
 	return c
 }

@@ -19,6 +19,7 @@ import (
 	"receiver/internal/certs"
 	"receiver/internal/config"
 	"receiver/internal/doctor"
+	"receiver/internal/service/platform"
 	"receiver/internal/submit"
 )
 
@@ -271,7 +272,7 @@ func (x examiner) platform(ctx context.Context, name string) []doctor.Finding {
 		Source: name, BaseURL: s.BaseURL, Secrets: !s.ElementToken.Empty() && !s.UserSecret.Empty(),
 		Refused: func(err error) bool { return errors.Is(err, submit.ErrUnauthorized) },
 		Objects: func(ctx context.Context) (int, error) {
-			o := platformOptions(name, s)
+			o := platform.Options(name, s)
 			o.UserAgent, o.Retries = "receiver/doctor", submit.Retries{Tries: 1, TooMany: 1}
 			o.Around = func(next http.RoundTripper) http.RoundTripper { return dating{watch, next} }
 			client, err := submit.New(o)

@@ -7,6 +7,7 @@ import (
 
 	"receiver/internal/config"
 	"receiver/internal/job"
+	"receiver/internal/service/platform"
 )
 
 // reloader puts new keys and sources into force while callbacks are accepted. The
@@ -101,14 +102,14 @@ func (r *reloader) replace(ctx context.Context, next *config.Config) error {
 	if err != nil {
 		return err
 	}
-	set, err := newPlatformSet(next)
+	set, err := platform.NewClients(next)
 	if err != nil {
 		return err
 	}
 	if err := r.record(ctx, next); err != nil {
 		return err
 	}
-	r.in.platforms.current.Store(set)
+	r.in.platforms.Use(set)
 	r.in.receiver.SetSources(judged)
 	r.in.explainer.cfg.Store(next)
 	r.in.log.Info().Int("sources", len(next.Sources)).Strs("keys", fingerprints(next)).Msg("keys and sources reloaded")

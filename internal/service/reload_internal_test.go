@@ -23,6 +23,7 @@ import (
 	"receiver/internal/cluster"
 	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
+	"receiver/internal/service/platform"
 )
 
 // reloadRig is a receiver whose configuration a test edits, and the log of its reloads.
@@ -182,8 +183,8 @@ func TestReloadIsWholeOrNothing(t *testing.T) {
 		t.Helper()
 		for what, got := range map[string]bool{
 			"the new key":   rig.believes("another-key-of-the-tests"),
-			"quarantine":    rig.in.platforms.quarantine(rigSource),
-			"the new plan":  rig.in.platforms.schedule(rigSource, "contact").Expected == 7*time.Minute,
+			"quarantine":    rig.in.platforms.Quarantine(rigSource),
+			"the new plan":  rig.in.platforms.Schedule(rigSource, "contact").Expected == 7*time.Minute,
 			"what explains": rig.in.explainer.cfg.Load() != rig.in.cfg,
 		} {
 			if got != want {
@@ -254,7 +255,7 @@ func TestReloadLogsAFaultOnce(t *testing.T) {
 func TestReloadLeavesTokensAlone(t *testing.T) {
 	rig := newReloadRig(t)
 	key := rig.in.cfg.Sources[rigSource].SignatureKeys[0].Value.Reveal()
-	old, err := callbackTokens(rig.in.cfg)
+	old, err := platform.Tokens(rig.in.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

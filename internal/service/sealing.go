@@ -17,6 +17,7 @@ import (
 	"receiver/internal/publish"
 	"receiver/internal/sealing"
 	"receiver/internal/service/logs"
+	"receiver/internal/version"
 	"receiver/internal/web"
 )
 
@@ -62,12 +63,12 @@ func (s *sealer) stop(ctx context.Context) error {
 
 // recordStart records that a receiver starts, and with what.
 func recordStart(ctx context.Context, cfg *config.Config, bus *publish.Store, tokens []access.Token) error {
-	version, revision := Version()
+	program, revision := version.Read()
 	details, err := configDetails(cfg)
 	if err != nil {
 		return err
 	}
-	details["version"], details["revision"] = version, revision
+	details["version"], details["revision"] = program, revision
 	if len(tokens) > 0 {
 		details["tokens"] = describe(tokens)
 	}

@@ -20,13 +20,16 @@ import (
 	"receiver/internal/access"
 	"receiver/internal/callback"
 	"receiver/internal/config"
+	"receiver/internal/job"
 	"receiver/internal/joblist"
 	"receiver/internal/logging"
 	"receiver/internal/natsserver"
 	"receiver/internal/poll"
 	"receiver/internal/publish"
 	"receiver/internal/service/jobs"
+	"receiver/internal/service/platform"
 	"receiver/internal/service/records"
+	"receiver/internal/submission"
 	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
 )
@@ -44,8 +47,9 @@ type Instance struct {
 	sealing         *sealer // nil without audit.key
 	metrics         *web.Metrics
 	accepting       atomic.Bool // callbacks come to the receiver: the public listener is open, and neither waits nor ends
-	platforms       *platforms
+	platforms       *platform.Current
 	watcher         *poll.Watcher
+	submitter       *submission.Submitter
 	tokens          *callback.Tokens    // nil without token_secret
 	list            *joblist.Projection // of the jobs; nil in commands
 	background      sync.WaitGroup
@@ -82,7 +86,7 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	if err != nil {
 		return in, err
 	}
-	if in.platforms, err = newPlatforms(cfg); err != nil {
+	if in.platforms, err = platform.New(cfg); err != nil {
 		return in, err
 	}
 	in.list = joblist.NewProjection(joblist.Options{
@@ -91,9 +95,10 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	if in.watcher, err = in.newWatcher(); err != nil {
 		return in, err
 	}
-	if in.tokens, err = callbackTokens(cfg); err != nil {
+	if in.tokens, err = platform.Tokens(cfg); err != nil {
 		return in, err
 	}
+	in.submitter = &submission.Submitter{Store: in.bus, Platform: platform.Submitting{Current: in.platforms, Tokens: in.tokens, Publish: in.bus.Publish}}
 	judged, err := in.sources(cfg)
 	if err != nil {
 		return in, err
@@ -119,6 +124,7 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	in.nameUnreached(background)
 	in.keepStore(background, in.bus) // a test of reloads puts another in its place
 	in.keepList(background)
+	in.keepSubmissions(background)
 	return in, in.forward(background)
 }
 
@@ -134,11 +140,30 @@ func (in *Instance) privateRoutes(ctx context.Context) (web.Private, error) {
 
 // answers sets what the API answers from beside the records.
 func (in *Instance) answers(api *apiserver.Server, retries *callback.RetryState) {
-	platform := jobs.Platform{Clients: in.platforms.client, Known: in.platforms.known}
+	asked := jobs.Platform{Clients: in.platforms.Client, Known: in.platforms.Known}
 	api.Explainer = in.explainer.explain
 	api.Sources = apiserver.SourcesOf(in.receiver, retries, time.Now())
-	api.Platform = platform
-	api.Jobs = jobs.Reader{Listed: in.list, Store: in.bus, Platform: platform}
+	api.Platform = asked
+	reader := jobs.Reader{Listed: in.list, Store: in.bus, Platform: asked}
+	api.Jobs = reader
+	api.Submissions = jobs.Submissions{Submitter: in.submitter, Platform: asked, Ready: in.platforms.Reachable, Log: in.log}
+	api.Actions = jobs.Actions{Reader: reader, Watcher: in.watcher, Record: in.recordAction}
+}
+
+// recordAction records an action that the private listener is asked for.
+func (in *Instance) recordAction(ctx context.Context, a job.Action, details map[string]any) error {
+	ctx, cancel := context.WithTimeout(ctx, in.cfg.Limits.PublishTimeout)
+	defer cancel()
+	return RecordAction(ctx, in.bus, a, details)
+}
+
+// keepSubmissions finds out what became of submissions that are left open, until ctx is done.
+func (in *Instance) keepSubmissions(ctx context.Context) {
+	in.background.Go(func() {
+		in.submitter.Adopt(ctx, in.bus.Submissions, func(err error) {
+			in.log.Warn().Err(err).Msg("asking for open submissions failed and is tried again")
+		})
+	})
 }
 
 // ready reports whether a callback that comes now is accepted.

@@ -9,18 +9,6 @@ import (
 	"receiver/internal/poll"
 )
 
-// callbackTokens returns the maker and reader of tokens, or nil if no secret is configured.
-func callbackTokens(cfg *config.Config) (*callback.Tokens, error) {
-	if cfg.TokenSecret.Empty() {
-		return nil, nil
-	}
-	t, err := callback.NewTokens(cfg.TokenSecret.Bytes())
-	if err != nil {
-		return nil, fmt.Errorf("token_secret: %w", err)
-	}
-	return t, nil
-}
-
 // sources makes what callbacks are judged by out of the configuration, but for the tokens,
 // which are those of the start.
 func (in *Instance) sources(cfg *config.Config) ([]callback.Source, error) {

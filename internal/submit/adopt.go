@@ -29,8 +29,8 @@ func (c *Client) Owned(ctx context.Context, where string, read func(address stri
 	return all, nil
 }
 
-// event is the submitted event of a job whose upload's answer was lost.
-func (o Owned) event() (job.Event, error) {
+// Event is the submitted event of a job whose upload's answer was lost.
+func (o Owned) Event() (job.Event, error) {
 	s := o.Submission
 	s.Direction, s.Submitted = o.Status.Direction, o.Status.Created
 	if s.Submitted.IsZero() {
@@ -70,7 +70,7 @@ func Adopt(ctx context.Context, to Ledger, jobs []Owned, dryRun bool) ([]Found, 
 			return all, err
 		}
 		if !f.Known && !dryRun {
-			event, err := o.event()
+			event, err := o.Event()
 			if err != nil {
 				return all, err
 			}

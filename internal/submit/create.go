@@ -39,7 +39,7 @@ type Query struct {
 // ended. Errors are those of Upload.
 func (c *Client) Query(ctx context.Context, q Query) (Created, error) {
 	if q.Q == "" && q.ContinueFromJobID == "" {
-		return Created{}, errors.New("query is empty: give one, or the id of the job to continue from")
+		return Created{}, InputError("query is empty: give one, or the id of the job to continue from")
 	}
 	metadata, err := mergeMetadata(q.Metadata, q.CallbackPayload)
 	if err != nil {
@@ -85,7 +85,7 @@ type Download struct {
 // ended. Errors are those of Upload.
 func (c *Client) Download(ctx context.Context, d Download) (Created, error) {
 	if d.Object == "" || d.Format == "" {
-		return Created{}, errors.New("download needs an object and a format")
+		return Created{}, InputError("download needs an object and a format")
 	}
 	body, err := json.Marshal(d)
 	if err != nil {

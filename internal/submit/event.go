@@ -26,6 +26,8 @@ type Submission struct {
 	Query    string          `json:"query,omitempty"`
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 	Payload  json.RawMessage `json:"payload,omitempty"`
+	// RequestID is the id of the HTTP request that asked for it; empty without one.
+	RequestID string `json:"request_id,omitempty"`
 	// Submitted is when the upload began: a callback can overtake its answer.
 	Submitted time.Time `json:"submitted"`
 }

@@ -79,17 +79,17 @@ func mergeMetadata(metadata, payload json.RawMessage) ([]byte, error) {
 	merged := map[string]json.RawMessage{}
 	if len(metadata) > 0 {
 		if err := json.Unmarshal(metadata, &merged); err != nil || merged == nil {
-			return nil, fmt.Errorf("metadata must be a JSON object: %w", cmp.Or(err, errors.New("it is null")))
+			return nil, InputError(fmt.Sprintf("metadata must be a JSON object: %v", cmp.Or(err, errors.New("it is null"))))
 		}
 	}
 	if len(payload) == 0 {
 		return metadata, nil
 	}
 	if !json.Valid(payload) {
-		return nil, errors.New("callback payload is not JSON")
+		return nil, InputError("callback payload is not JSON")
 	}
 	if _, twice := merged["callback-payload"]; twice {
-		return nil, errors.New(`metadata has a key "callback-payload" and a callback payload is given too: give one of them`)
+		return nil, InputError(`metadata has a key "callback-payload" and a callback payload is given too: give one of them`)
 	}
 	merged["callback-payload"] = payload
 	return json.Marshal(merged)

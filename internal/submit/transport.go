@@ -20,9 +20,15 @@ const (
 	// never asks costs each of them this long.
 	expectFor = 3 * time.Second
 	// atOnce is how much of a file is read and written at once where there is no TLS,
-	// whose records set a measure of their own.
+	// whose records set a measure of their own. Only so many uploads of a process use that at the
+	// same time: many share the link, and do not need it.
 	atOnce = 512 << 10
+	wide   = 8
+	narrow = 32 << 10
 )
+
+// widths has a token for each upload that reads and writes atOnce.
+var widths = make(chan struct{}, wide)
 
 var errRedirect = errors.New("redirect refused")
 
@@ -97,7 +103,14 @@ type bodyConn struct {
 // ReadFrom sends what r has.
 func (c *bodyConn) ReadFrom(r io.Reader) (int64, error) {
 	// Only Write is shown to io.CopyBuffer, which else asked the connection to copy.
-	return io.CopyBuffer(struct{ io.Writer }{c}, r, make([]byte, atOnce))
+	size := narrow
+	select {
+	case widths <- struct{}{}:
+		defer func() { <-widths }()
+		size = atOnce
+	default:
+	}
+	return io.CopyBuffer(struct{ io.Writer }{c}, r, make([]byte, size))
 }
 
 // Write keeps a failure to itself until the connection is closed. A platform may answer and hang up

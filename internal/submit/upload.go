@@ -60,7 +60,7 @@ func (c *Client) uploadCall(u Upload) (call, *source, error) {
 	}
 	name := path.Base(strings.ReplaceAll(u.FileName, `\`, "/"))
 	if name == "." || name == "/" || u.File == nil {
-		return call{}, nil, errors.New("upload needs a file and its name")
+		return call{}, nil, InputError("upload needs a file and its name")
 	}
 	metadata, err := mergeMetadata(u.Metadata, u.CallbackPayload)
 	if err != nil {

@@ -34,16 +34,17 @@ func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 				return refuse(c, err)
 			}
 		}
+		c.SetRequest(c.Request().WithContext(holder.With(c.Request().Context())))
 		switch {
 		case !there:
 			return echo.ErrNotFound
 		case !holder.May(scope):
 			p.Log.Warn().Str("token", holder.Name).Str("route", route).Str("scope", string(scope)).Str("remote", c.RealIP()).
-				Str("request", RequestID(c.Request().Context())).
+				Str("request", api.RequestID(c.Request().Context())).
 				Msg("a token was used without the required scope")
 			return api.MissingScope.Problem("the token lacks the scope %s; use one that has it: receiver tokens add", scope)
 		case c.Request().Method != http.MethodGet:
-			return p.recorded(c, Use{Token: holder.Name, Remote: c.RealIP(), Route: route, Request: RequestID(c.Request().Context())}, next)
+			return p.recorded(c, Use{Token: holder.Name, Remote: c.RealIP(), Route: route, Request: api.RequestID(c.Request().Context())}, next)
 		}
 		return next(c)
 	}

@@ -1,12 +1,12 @@
 package web
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -17,14 +17,6 @@ import (
 // requestIDs are the ids of requests that are taken over. Others could break what they stand in.
 var requestIDs = regexp.MustCompile(`^[A-Za-z0-9._:/+=@-]{1,128}$`)
 
-type requestID struct{}
-
-// RequestID returns the id of the request that a context belongs to; empty if there is none.
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestID{}).(string)
-	return id
-}
-
 // identify gives each request the id that it came with, or one of its own, and answers with it.
 func identify(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -33,7 +25,7 @@ func identify(next echo.HandlerFunc) echo.HandlerFunc {
 			id = rand.Text()
 		}
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
-		c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), requestID{}, id)))
+		c.SetRequest(c.Request().WithContext(api.WithRequestID(c.Request().Context(), id)))
 		return next(c)
 	}
 }
@@ -46,7 +38,10 @@ func (p Private) fail(err error, c echo.Context) {
 		return
 	}
 	answer := *p.problem(err, c)
-	answer.RequestID = RequestID(c.Request().Context())
+	answer.RequestID = api.RequestID(c.Request().Context())
+	if answer.RetryAfter > 0 {
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(answer.RetryAfter))
+	}
 	c.Response().Header().Set(echo.HeaderContentType, "application/problem+json")
 	if err := c.JSON(answer.Status, answer); err != nil {
 		p.Log.Debug().Err(err).Msg("sending an answer failed")
@@ -57,17 +52,23 @@ func (p Private) fail(err error, c echo.Context) {
 func (p Private) problem(err error, c echo.Context) *api.Problem {
 	var known *api.Problem
 	var he *echo.HTTPError
+	var tooLarge *http.MaxBytesError
+	var protocol *http.ProtocolError
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &he) && (he.Code == http.StatusNotFound || he.Code == http.StatusMethodNotAllowed):
 		return api.NoSuchPath.Problem("there is nothing at this path by this method; GET /openapi.yaml lists the operations")
+	case errors.As(err, &tooLarge):
+		return api.TooLarge.Problem("the body is longer than %d KiB", tooLarge.Limit>>10)
+	case errors.As(err, &protocol):
+		return api.BadRequest.Problem("%v; GET /openapi.yaml says what the operation takes", err)
 	case errors.As(err, &he) && he.Code < http.StatusInternalServerError:
 		return api.BadRequest.Problem("%v; GET /openapi.yaml says what the operation takes", he.Message)
 	case c.Request().Context().Err() != nil:
 		return api.Unavailable.Problem("the client has disconnected")
 	}
-	p.Log.Warn().Err(err).Str("route", c.Request().Method+" "+c.Path()).Str("request", RequestID(c.Request().Context())).
+	p.Log.Warn().Err(err).Str("route", c.Request().Method+" "+c.Path()).Str("request", api.RequestID(c.Request().Context())).
 		Msg("answering a request of the private listener failed")
 	return api.Unavailable.Problem("%v; try again", err)
 }

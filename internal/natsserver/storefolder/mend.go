@@ -34,7 +34,8 @@ const (
 // ownStreams are the streams whose files are checked before a server opens a copy of them. All of
 // the program's streams are: a changed byte anywhere means a faulty disk or an intruder.
 var ownStreams = []string{
-	conn.JobsStream, conn.AttemptsStream, conn.ActionsStream, conn.CheckpointsStream, conn.WatchStream, objectsOfTiles, objectsOfPayloads,
+	conn.JobsStream, conn.AttemptsStream, conn.ActionsStream, conn.CheckpointsStream, conn.WatchStream, conn.SubmissionsStream,
+	conn.ReplaysStream, objectsOfTiles, objectsOfPayloads,
 }
 
 const objectsOfTiles = "OBJ_" + conn.TilesBucket

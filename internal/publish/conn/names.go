@@ -17,6 +17,10 @@ const (
 	AttemptsStream = "ATTEMPTS"
 	// WatchStream holds one message for each job that is being polled.
 	WatchStream = "WATCH"
+	// SubmissionsStream holds one message for each submission of the last week.
+	SubmissionsStream = "SUBMISSIONS"
+	// ReplaysStream holds events that were published once more.
+	ReplaysStream = "REPLAYS"
 	// PayloadBucket holds bodies that are too large for a message, together with their
 	// headers. Objects are named by the SHA-256 of their bytes and a random word.
 	PayloadBucket = "PAYLOADS"
@@ -89,11 +93,27 @@ func (s Streams) Configs() []jetstream.StreamConfig {
 	watch.Name, watch.Subjects = WatchStream, []string{job.AllWatches}
 	watch.Retention, watch.MaxMsgsPerSubject = jetstream.WorkQueuePolicy, 1
 	watch.Description = "unfinished jobs, and when to poll each"
+	submissions := base
+	submissions.Name, submissions.Subjects = SubmissionsStream, []string{job.AllSubmissions}
+	submissions.MaxMsgsPerSubject, submissions.MaxAge = 1, SubmissionsMaxAge
+	submissions.MaxBytes, submissions.Discard = submissionsMaxBytes, jetstream.DiscardNew
+	submissions.Description = "submissions by the HTTP API, so that a repeated request submits nothing twice"
+	replays := base
+	replays.Name, replays.Subjects = ReplaysStream, []string{job.AllReplays}
+	replays.MaxAge, replays.MaxBytes = SubmissionsMaxAge, submissionsMaxBytes
+	replays.Description = "events that an operator had published once more"
 	actions := base
 	actions.Name, actions.Subjects = ActionsStream, []string{job.AllActions}
 	actions.Description = "actions on the installation, and their operators"
-	return []jetstream.StreamConfig{jobs, attempts, watch, actions}
+	return []jetstream.StreamConfig{jobs, attempts, watch, submissions, replays, actions}
 }
+
+// SubmissionsMaxAge is how long a submission is remembered.
+const SubmissionsMaxAge = 7 * 24 * time.Hour
+
+// submissionsMaxBytes bounds SUBMISSIONS, some two million of them. Beyond it nothing is submitted:
+// one that is forgotten could be submitted twice.
+const submissionsMaxBytes = 1 << 30
 
 // CheckpointsConfig returns the configuration of the stream of the checkpoints. All are kept:
 // the more there are, the narrower a rewriting of history is pinned down.

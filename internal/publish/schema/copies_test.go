@@ -41,7 +41,7 @@ func TestReplicasAreAddedInPlace(t *testing.T) {
 	if err := v.Apply(ctx, plan(t, v), false, migration, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, stream := range []string{"JOBS", "ATTEMPTS", "WATCH", "ACTIONS"} {
+	for _, stream := range []string{"JOBS", "ATTEMPTS", "WATCH", "SUBMISSIONS", "REPLAYS", "ACTIONS"} {
 		if err := v.Copied(ctx, stream); err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,7 @@ func (s *Survey) Copy(ctx context.Context, stream string, action job.Action, don
 	c := copying{Survey: s, name: stream, copy: stream + conn.CopySuffix, action: action}
 	i := slices.IndexFunc(copiedStreams(s.opts.Streams), func(w jetstream.StreamConfig) bool { return w.Name == stream })
 	if i < 0 {
-		return fmt.Errorf("%w: only JOBS, ATTEMPTS, ACTIONS and CHECKPOINTS can be copied, no work queue and no bucket", ErrCopy)
+		return fmt.Errorf("%w: only JOBS, ATTEMPTS, REPLAYS, ACTIONS and CHECKPOINTS can be copied, no work queue and no bucket", ErrCopy)
 	}
 	c.want = copiedStreams(s.opts.Streams)[i]
 	account, err := s.account(ctx)
@@ -63,7 +63,7 @@ func (s *Survey) Copy(ctx context.Context, stream string, action job.Action, don
 
 // copiedStreams are the streams that Copy takes.
 func copiedStreams(s conn.Streams) []jetstream.StreamConfig {
-	all := slices.DeleteFunc(s.Configs(), func(c jetstream.StreamConfig) bool { return c.Retention != jetstream.LimitsPolicy })
+	all := slices.DeleteFunc(s.Configs(), func(c jetstream.StreamConfig) bool { return c.MaxMsgsPerSubject > 0 })
 	return append(all, s.CheckpointsConfig())
 }
 

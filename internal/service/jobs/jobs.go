@@ -188,6 +188,11 @@ func (p Platform) Metadata(ctx context.Context, source, object string) (api.Meta
 	return ask(p, source, func(c *submit.Client) (api.Metadata, error) { return c.Metadata(ctx, object) })
 }
 
+// cancel asks the platform to cancel a job.
+func (p Platform) cancel(ctx context.Context, source, id string) (api.Status, error) {
+	return ask(p, source, func(c *submit.Client) (api.Status, error) { return c.Cancel(ctx, id) })
+}
+
 func ask[T any](p Platform, source string, question func(*submit.Client) (T, error)) (answer T, err error) {
 	client, err := p.client(source)
 	if err != nil {
@@ -199,9 +204,13 @@ func ask[T any](p Platform, source string, question func(*submit.Client) (T, err
 	return answer, nil
 }
 
+func unknownSource(name string) error {
+	return api.UnknownSource.Problem("no source %q is configured; GET /v1/sources lists them", name)
+}
+
 func (p Platform) client(source string) (*submit.Client, error) {
 	if !p.Known(source) {
-		return nil, api.UnknownSource.Problem("no source %q is configured; GET /v1/sources lists them", source)
+		return nil, unknownSource(source)
 	}
 	client, err := p.Clients(source)
 	if err != nil {

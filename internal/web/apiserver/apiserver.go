@@ -21,11 +21,13 @@ import (
 // Server has what the operations answer from. An operation whose part is nil answers 503. Errors
 // that are an *api.Problem are answered as they are, others as api.Unavailable.
 type Server struct {
-	Jobs      Jobs
-	Platform  Platform
-	Trail     Trail
-	Logs      SealedLogs
-	Explainer Explainer
+	Jobs        Jobs
+	Submissions Submissions
+	Actions     Actions
+	Platform    Platform
+	Trail       Trail
+	Logs        SealedLogs
+	Explainer   Explainer
 	// Sources returns the sources in force, and Tokens the use of the tokens in force.
 	Sources func() api.Sources
 	Tokens  func() []access.Use
@@ -84,7 +86,10 @@ type Explainer func(ctx context.Context, source string, signatures []string, bod
 
 // Register adds the operations to an Echo. Around are further middlewares by operation.
 func (s Server) Register(e *echo.Echo, around map[string][]echo.MiddlewareFunc) {
-	all := map[string][]echo.MiddlewareFunc{"listJobs": {patient}, "getJob": {patient}}
+	all := map[string][]echo.MiddlewareFunc{
+		"listJobs": {patient}, "getJob": {patient}, "submitJob": {takingFiles}, "getSubmission": {short},
+		"cancelJob": {short}, "pollJob": {short}, "releaseJob": {short}, "replayJob": {short},
+	}
 	for operation, more := range around {
 		all[operation] = append(all[operation], more...)
 	}
@@ -98,6 +103,9 @@ func notReached() error {
 
 // longestWait is the most that a client may wait.
 const longestWait = time.Minute
+
+// platformTime is how long the platform may take for an answer that is waited for here.
+const platformTime = 2 * time.Minute
 
 // slack is how long an answer may take to be made and sent after the wait.
 const slack = 30 * time.Second

@@ -59,11 +59,7 @@ func (s Server) ListJobEvents(ctx context.Context, r ListJobEventsRequestObject)
 		return nil, notReached()
 	}
 	events, err := s.Jobs.Events(ctx, r.Source, r.Job)
-	all := make([]api.Event, len(events))
-	for i, e := range events {
-		all[i] = api.NewEvent(e)
-	}
-	return ListJobEvents200JSONResponse{Events: all}, err
+	return ListJobEvents200JSONResponse(given(events)), err
 }
 
 // ListJobErrors implements StrictServerInterface.

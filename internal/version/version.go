@@ -1,9 +1,10 @@
-package service
+// Package version says which version of the program this is.
+package version
 
 import "runtime/debug"
 
-// Version returns what the Go toolchain recorded of this binary.
-func Version() (version, revision string) {
+// Read returns what the Go toolchain recorded of this binary.
+func Read() (version, revision string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown", "unknown"

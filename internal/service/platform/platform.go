@@ -1,4 +1,6 @@
-package service
+// Package platform builds what talks to the platform of each source out of the configuration: the
+// clients, the addresses to call back, and what is submitted through them.
+package platform
 
 import (
 	"context"
@@ -12,36 +14,34 @@ import (
 	"receiver/internal/poll"
 	"receiver/internal/publish/conn"
 	"receiver/internal/submit"
+	"receiver/internal/version"
 )
 
-// PlatformClient returns the client for a source.
-func PlatformClient(name string, s config.Source) (*submit.Client, error) {
-	client, err := submit.New(platformOptions(name, s))
+// Client returns the client for a source.
+func Client(name string, s config.Source) (*submit.Client, error) {
+	client, err := submit.New(Options(name, s))
 	if err != nil {
 		return nil, config.UseErrorf("source %s: %w", name, err)
 	}
 	return client, nil
 }
 
-func platformOptions(name string, s config.Source) submit.Options {
-	version, _ := Version()
+// Options returns the options of the client for a source.
+func Options(name string, s config.Source) submit.Options {
+	program, _ := version.Read()
 	return submit.Options{
 		Source: name, BaseURL: s.BaseURL, Hub: s.Hub, Authorities: s.TLS.Authorities,
 		Element: s.ElementToken.Reveal(), User: s.UserSecret.Reveal(), Organization: s.OrganizationSecret.Reveal(),
-		Timeout: s.Timeouts.Request, UploadTimeout: s.Timeouts.Upload, UserAgent: "receiver/" + version,
+		Timeout: s.Timeouts.Request, UploadTimeout: s.Timeouts.Upload, UserAgent: "receiver/" + program,
 	}
 }
 
 // callbackURL is the address given to the platform for the callbacks of one
 // submission. It ends in a token if there is a secret to make one with.
-func callbackURL(cfg *config.Config, name, object, submission string) (string, error) {
+func callbackURL(cfg *config.Config, maker *callback.Tokens, name, object, submission string) (string, error) {
 	s := cfg.Sources[name]
 	if s.CallbackBaseURL == "" {
 		return "", config.UseErrorf("source %s has no callback_base_url: without it the platform cannot call back", name)
-	}
-	maker, err := callbackTokens(cfg)
-	if err != nil {
-		return "", err
 	}
 	if s.CallbackToken == config.TokenOff {
 		maker = nil
@@ -49,13 +49,23 @@ func callbackURL(cfg *config.Config, name, object, submission string) (string, e
 	return callback.Address(s.CallbackBaseURL, maker, callback.Grant{Source: name, Object: object, Submission: submission}), nil
 }
 
+// Reachable returns why the platform cannot call back for a source; nil if it can.
+func (p *Current) Reachable(source string) error {
+	_, err := callbackURL(p.Config(), nil, source, "", "")
+	return err
+}
+
 // Submit uploads a file to the platform of a source, with the address to call back, and publishes
 // the submitted event of the job.
 func Submit(
 	ctx context.Context, cfg *config.Config, c *submit.Client, publish func(context.Context, job.Event) (job.Stored, error), source string, u submit.Upload,
 ) (job.Stored, error) {
+	maker, err := Tokens(cfg)
+	if err != nil {
+		return job.Stored{}, err
+	}
 	event, err := c.HandOver(ctx, source, u, func(submission string) (string, error) {
-		return callbackURL(cfg, source, u.Object, submission)
+		return callbackURL(cfg, maker, source, u.Object, submission)
 	})
 	if err != nil {
 		return job.Stored{}, err
@@ -71,20 +81,20 @@ func Submit(
 	return job.Stored{}, fmt.Errorf("job %s was submitted, but its submitted event is not stored: %w; %s", plain.Text(event.Job.ID), err, remedy)
 }
 
-// PlatformQueue returns the platform's queue as one source sees it, of at most limit callbacks.
-func PlatformQueue(c *submit.Client, name string, s config.Source, limit int) poll.Queue {
-	return &platformQueue{client: c, source: name, base: s.CallbackBaseURL, limit: limit}
+// Queue returns the platform's queue as one source sees it, of at most limit callbacks.
+func Queue(c *submit.Client, name string, s config.Source, limit int) poll.Queue {
+	return &queue{client: c, source: name, base: s.CallbackBaseURL, limit: limit}
 }
 
-// platformQueue is the platform's queue as one source sees it.
-type platformQueue struct {
+// queue is the platform's queue as one source sees it.
+type queue struct {
 	client       *submit.Client
 	source, base string
 	limit        int
 }
 
 // Queued gives the callbacks in the queue.
-func (q *platformQueue) Queued(ctx context.Context) iter.Seq2[poll.Queued, error] {
+func (q *queue) Queued(ctx context.Context) iter.Seq2[poll.Queued, error] {
 	return func(yield func(poll.Queued, error) bool) {
 		for d, err := range q.client.Deliveries(ctx, submit.Queued, q.limit) {
 			if !yield(poll.Queued{
@@ -97,13 +107,13 @@ func (q *platformQueue) Queued(ctx context.Context) iter.Seq2[poll.Queued, error
 }
 
 // Release has the queue sent again.
-func (q *platformQueue) Release(ctx context.Context) (int, error) {
+func (q *queue) Release(ctx context.Context) (int, error) {
 	released, err := q.client.Release(ctx, submit.Queued)
 	return len(released), err
 }
 
 // Status returns the platform's answer to a question after a job.
-func (q *platformQueue) Status(ctx context.Context, id string) ([]byte, error) {
+func (q *queue) Status(ctx context.Context, id string) ([]byte, error) {
 	s, err := q.client.Status(ctx, id)
 	return s.Raw, err
 }
@@ -111,7 +121,7 @@ func (q *platformQueue) Status(ctx context.Context, id string) ([]byte, error) {
 // OwnedJobs lists the jobs at the platform of a source whose callback address ends in a token of
 // this configuration; where is a filter of the platform.
 func OwnedJobs(ctx context.Context, cfg *config.Config, c *submit.Client, source, where string) ([]submit.Owned, error) {
-	maker, err := callbackTokens(cfg)
+	maker, err := Tokens(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -122,4 +132,16 @@ func OwnedJobs(ctx context.Context, cfg *config.Config, c *submit.Client, source
 		grant, ours := maker.ReadAddress(source, address)
 		return submit.Submission{ID: grant.Submission, Source: source, Object: grant.Object}, ours
 	})
+}
+
+// Tokens returns the maker and reader of tokens, or nil if no secret is configured.
+func Tokens(cfg *config.Config) (*callback.Tokens, error) {
+	if cfg.TokenSecret.Empty() {
+		return nil, nil
+	}
+	t, err := callback.NewTokens(cfg.TokenSecret.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("token_secret: %w", err)
+	}
+	return t, nil
 }

@@ -1,0 +1,413 @@
+package submission_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"receiver/internal/job"
+	"receiver/internal/submission"
+)
+
+// shelf is a Store in memory.
+type shelf struct {
+	mu      sync.Mutex
+	records map[string]job.Submission
+	last    uint64
+	fails   error
+}
+
+func (s *shelf) SubmissionNamed(_ context.Context, source, name string) (job.Submission, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.records[source+"."+name]
+	return r, ok, s.fails
+}
+
+func (s *shelf) PutSubmission(_ context.Context, r job.Submission) (uint64, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := r.Source + "." + r.Name
+	if s.fails != nil || s.records[at].Sequence != r.Sequence {
+		return 0, false, s.fails
+	}
+	s.last++
+	r.Sequence = s.last
+	s.records[at] = r
+	return s.last, true, nil
+}
+
+// only returns the only record.
+func (s *shelf) only(t *testing.T) job.Submission {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.records) != 1 {
+		t.Fatalf("there are %d records, want one", len(s.records))
+	}
+	for _, r := range s.records {
+		return r
+	}
+	return job.Submission{}
+}
+
+// made is a job at the platform.
+type made struct{ source, submission, id string }
+
+// platform makes a job of each request whose body comes to its end.
+type platform struct {
+	mu       sync.Mutex
+	jobs     []made
+	recorded []string
+	hidden   bool  // it does not list its jobs
+	blind    error // of Find
+	answer   error // instead of the answer, after the job is made
+	refuses  error // before it is made
+	reached  func()
+}
+
+func (p *platform) Submit(ctx context.Context, q submission.Request, name string) (job.Event, error) {
+	if p.refuses != nil {
+		return job.Event{}, p.refuses
+	}
+	if p.reached != nil {
+		p.reached()
+	}
+	if q.Body != nil {
+		if _, err := io.Copy(io.Discard, q.Body); err != nil {
+			return job.Event{}, fmt.Errorf("%w: %w", submission.ErrMayExist, err)
+		}
+	}
+	if ctx.Err() != nil {
+		return job.Event{}, fmt.Errorf("%w: %w", submission.ErrMayExist, ctx.Err())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	id := fmt.Sprint("job-", len(p.jobs)+1)
+	p.jobs = append(p.jobs, made{q.Source, name, id})
+	return event(id), p.answer
+}
+
+func event(id string) job.Event {
+	return job.Event{Kind: job.Submitted, Source: "crm", Job: job.View{ID: id}}
+}
+
+func (p *platform) Find(_ context.Context, r job.Submission) (*job.Event, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.IndexFunc(p.jobs, func(m made) bool { return m.source == r.Source && m.submission == r.Name })
+	if i < 0 || p.hidden || p.blind != nil {
+		return nil, p.blind
+	}
+	e := event(p.jobs[i].id)
+	return &e, nil
+}
+
+func (p *platform) Record(_ context.Context, e job.Event) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.recorded = append(p.recorded, e.Job.ID)
+	return nil
+}
+
+type rig struct {
+	*submission.Submitter
+	*shelf
+	*platform
+}
+
+func open() *rig {
+	r := &rig{shelf: &shelf{records: map[string]job.Submission{}}, platform: &platform{}}
+	r.Submitter = &submission.Submitter{Store: r.shelf, Platform: r.platform}
+	return r
+}
+
+// again is another process with the same store and platform.
+func (r *rig) again() *rig {
+	return &rig{&submission.Submitter{Store: r.shelf, Platform: r.platform}, r.shelf, r.platform}
+}
+
+func request(body string) submission.Request {
+	return submission.Request{Source: "crm", Key: "order-7", Direction: "UPLOAD", Object: "contact", FileName: "a.csv", Body: strings.NewReader(body), Size: int64(len(body))}
+}
+
+func TestARepeatedRequestMakesOneJob(t *testing.T) {
+	t.Parallel()
+	r := open()
+	first, err := r.Submitter.Submit(t.Context(), request("a,b\n"))
+	if err != nil || first.State != job.SubmissionSubmitted || first.Job != "job-1" {
+		t.Fatalf("Submit = %+v, %v", first, err)
+	}
+	other := request("a,b\n")
+	other.Object = "account"
+	unnamed := request("a,b\n")
+	unnamed.Key = ""
+	elsewhere := request("a,b\n")
+	elsewhere.Source = "erp"
+	for _, tt := range []struct {
+		name string
+		q    submission.Request
+		job  string
+		err  error
+	}{
+		{"the same", request("a,b\n"), "job-1", nil},
+		{"another body", request("a,c\n"), "", submission.ErrReused},
+		{"the beginning of the body", request("a,b"), "", submission.ErrReused},
+		{"another object", other, "", submission.ErrReused},
+		{"without a key", unnamed, "job-2", nil},
+		{"another source", elsewhere, "job-3", nil},
+	} {
+		got, err := r.again().Submitter.Submit(t.Context(), tt.q)
+		if !errors.Is(err, tt.err) || tt.err == nil && got.Job != tt.job {
+			t.Errorf("%s: %+v, %v, want %s, %v", tt.name, got, err, tt.job, tt.err)
+		}
+	}
+	if len(r.jobs) != 3 || len(r.recorded) != 3 {
+		t.Errorf("the platform has %d jobs, and %d events were recorded, want 3", len(r.jobs), len(r.recorded))
+	}
+}
+
+// While a request is sent, a repeat is refused, whatever the time; two at once make one job.
+func TestTwoRequestsAtOnceMakeOneJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open()
+		r.reached = func() { time.Sleep(5 * time.Minute) }
+		got := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, err := r.again().Submitter.Submit(t.Context(), request("a"))
+				got <- err
+			}()
+		}
+		if err := <-got; !errors.Is(err, submission.ErrBusy) {
+			t.Errorf("the second = %v, want ErrBusy", err)
+		}
+		time.Sleep(4 * time.Minute)
+		if _, err := r.again().Submitter.Submit(t.Context(), request("a")); !errors.Is(err, submission.ErrBusy) {
+			t.Errorf("a repeat after minutes = %v, want ErrBusy", err)
+		}
+		if err := <-got; err != nil || len(r.jobs) != 1 {
+			t.Errorf("the first = %v, with %d jobs", err, len(r.jobs))
+		}
+	})
+}
+
+// A process dies at each step of a request. A repeat finds out what became of it.
+func TestARequestOfAProcessThatDied(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		whole    bool   // the body was read to its end
+		made     bool   // the platform made a job
+		hidden   bool   // and does not list it yet
+		blind    error  // of asking the platform
+		first    string // what a repeat gets after the lease
+		jobs     int
+		last     job.SubmissionState // after a quarter of an hour more
+		lastJobs int
+	}{
+		{"before the end of the body", false, false, false, nil, "job-1", 1, job.SubmissionSubmitted, 1},
+		{"before the end, and nothing can be found", false, false, false, submission.ErrCannotFind, "job-1", 1, job.SubmissionSubmitted, 1},
+		{"before the end, and the platform is away", false, false, false, errors.New("away"), "", 0, job.SubmissionUnknown, 0},
+		{"after the end, no job", true, false, false, nil, "", 0, job.SubmissionSubmitted, 1},
+		{"after the end, a job", true, true, false, nil, "job-1", 1, job.SubmissionSubmitted, 1},
+		{"after the end, a job that is not listed", true, true, true, nil, "", 1, job.SubmissionSubmitted, 2},
+		{"after the end, and the platform is away", true, true, false, errors.New("away"), "", 1, job.SubmissionUnknown, 1},
+		{"after the end, and nothing can be found", true, true, false, submission.ErrCannotFind, "", 1, job.SubmissionUnknown, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := open()
+				dead := make(chan struct{})
+				q := request("a")
+				q.Body = io.MultiReader(strings.NewReader("a"), iotest.ErrReader(io.EOF))
+				died := &mortal{shelf: r.shelf, dies: func(s job.Submission) bool { return !tt.whole || s.Body != "" }}
+				_ = dead
+				_, _ = (&submission.Submitter{Store: died, Platform: &grave{}}).Submit(t.Context(), q)
+				record := r.only(t)
+				if record.State != job.SubmissionPending || (record.Body != "") != tt.whole {
+					t.Fatalf("it left %+v", record)
+				}
+				if tt.made {
+					r.jobs = append(r.jobs, made{record.Source, record.Name, "job-1"})
+				}
+				r.hidden, r.blind = tt.hidden, tt.blind
+				if _, err := r.again().Submitter.Submit(t.Context(), request("a")); !errors.Is(err, submission.ErrBusy) {
+					t.Errorf("during the lease = %v, want ErrBusy", err)
+				}
+				time.Sleep(time.Minute)
+				got, err := r.again().Submitter.Submit(t.Context(), request("a"))
+				if err != nil || got.Job != tt.first || (got.State == job.SubmissionUnknown) != (tt.first == "") || len(r.jobs) != tt.jobs {
+					t.Errorf("after the lease: %+v, %v, and %d jobs, want %q, %d", got, err, len(r.jobs), tt.first, tt.jobs)
+				}
+				time.Sleep(15 * time.Minute)
+				got, err = r.again().Submitter.Submit(t.Context(), request("a"))
+				if err != nil || got.State != tt.last || len(r.jobs) != tt.lastJobs {
+					t.Errorf("at last: %+v, %v, and %d jobs, want %s, %d", got, err, len(r.jobs), tt.last, tt.lastJobs)
+				}
+			})
+		})
+	}
+}
+
+// mortal is a Store of a process that dies: from a record on, nothing is stored any more.
+type mortal struct {
+	*shelf
+	dies func(job.Submission) bool
+	dead bool
+}
+
+func (m *mortal) PutSubmission(ctx context.Context, r job.Submission) (uint64, bool, error) {
+	if m.dead {
+		return 0, false, errors.New("the process is dead")
+	}
+	sequence, stored, err := m.shelf.PutSubmission(ctx, r)
+	m.dead = m.dies(r)
+	return sequence, stored, err
+}
+
+// grave is the platform of a dead process: it makes no job.
+type grave struct{}
+
+func (grave) Submit(_ context.Context, q submission.Request, _ string) (job.Event, error) {
+	_, err := io.Copy(io.Discard, q.Body)
+	return job.Event{}, errors.Join(submission.ErrMayExist, err)
+}
+
+func (grave) Find(context.Context, job.Submission) (*job.Event, error) {
+	return nil, errors.New("the process is dead")
+}
+
+func (grave) Record(context.Context, job.Event) error { return errors.New("the process is dead") }
+
+func TestAnswersOfThePlatform(t *testing.T) {
+	refused := errors.New("400: no such object")
+	lost := fmt.Errorf("%w: connection reset", submission.ErrMayExist)
+	for _, tt := range []struct {
+		name    string
+		refuses error
+		answer  error
+		body    io.Reader
+		hidden  bool
+		state   job.SubmissionState
+		err     error
+		jobs    int
+	}{
+		{"refused", refused, nil, nil, false, job.SubmissionFailed, refused, 0},
+		{"lost", nil, lost, nil, false, job.SubmissionUnknown, nil, 1},
+		{"a body that breaks", nil, nil, iotest.ErrReader(io.ErrUnexpectedEOF), false, job.SubmissionFailed, io.ErrUnexpectedEOF, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := open()
+				r.refuses, r.answer, r.hidden = tt.refuses, tt.answer, tt.hidden
+				q := request("a")
+				if tt.body != nil {
+					q.Body = tt.body
+				}
+				got, err := r.Submitter.Submit(t.Context(), q)
+				if !errors.Is(err, tt.err) || got.State != tt.state || len(r.jobs) != tt.jobs {
+					t.Errorf("Submit = %+v, %v, and %d jobs, want %s, %v, %d", got, err, len(r.jobs), tt.state, tt.err, tt.jobs)
+				}
+				// A repeat submits what failed, and adopts what was made.
+				r.refuses, r.answer = nil, nil
+				time.Sleep(time.Minute)
+				got, err = r.again().Submitter.Submit(t.Context(), request("a"))
+				if err != nil || got.State != job.SubmissionSubmitted || len(r.jobs) != 1 || len(r.recorded) != 1 {
+					t.Errorf("the repeat = %+v, %v, with %d jobs", got, err, len(r.jobs))
+				}
+			})
+		})
+	}
+}
+
+// The platform is not asked again at each repeat.
+func TestThePlatformIsNotAskedAtEachRepeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open()
+		r.answer = fmt.Errorf("%w: connection reset", submission.ErrMayExist)
+		if _, err := r.Submitter.Submit(t.Context(), request("a")); err != nil {
+			t.Fatal(err)
+		}
+		r.hidden = true
+		if got, err := r.Submitter.Submit(t.Context(), request("a")); err != nil || got.State != job.SubmissionUnknown {
+			t.Fatalf("Submit = %+v, %v", got, err)
+		}
+		r.hidden = false
+		if got, _ := r.Submitter.Submit(t.Context(), request("a")); got.State != job.SubmissionUnknown {
+			t.Errorf("it was asked again at once: %+v", got)
+		}
+		time.Sleep(2 * time.Second)
+		if got, _ := r.Submitter.Submit(t.Context(), request("a")); got.State != job.SubmissionSubmitted {
+			t.Errorf("it was not asked again: %+v", got)
+		}
+	})
+}
+
+// A process that was held up for minutes, and has lost its submission, makes no job.
+func TestAProcessThatWasHeldUpMakesNoJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open()
+		q := request("a")
+		slow, w := io.Pipe()
+		q.Body = slow
+		held := &heldUp{shelf: r.shelf}
+		got := make(chan error)
+		go func() {
+			_, err := (&submission.Submitter{Store: held, Platform: r.platform}).Submit(t.Context(), q)
+			got <- err
+		}()
+		_, _ = w.Write([]byte("a"))
+		synctest.Wait()
+		held.now.Store(true) // its renewals do not reach the store
+		time.Sleep(time.Minute)
+		if again, err := r.again().Submitter.Submit(t.Context(), request("a")); err != nil || again.State != job.SubmissionSubmitted {
+			t.Fatalf("the other process = %+v, %v", again, err)
+		}
+		held.now.Store(false)
+		_ = w.Close()
+		if err := <-got; err == nil || len(r.jobs) != 1 {
+			t.Errorf("the first process = %v, and %d jobs, want an error and one", err, len(r.jobs))
+		}
+	})
+}
+
+// heldUp is a Store that is out of reach for a while.
+type heldUp struct {
+	*shelf
+	now atomic.Bool
+}
+
+func (h *heldUp) PutSubmission(ctx context.Context, r job.Submission) (uint64, bool, error) {
+	if h.now.Load() {
+		return 0, false, errors.New("out of reach")
+	}
+	return h.shelf.PutSubmission(ctx, r)
+}
+
+func TestRequestsWithoutABody(t *testing.T) {
+	t.Parallel()
+	r := open()
+	q := submission.Request{Source: "crm", Key: "k", Direction: "DOWNLOAD", Gather: "select * from contact"}
+	for range 2 {
+		if got, err := r.again().Submitter.Submit(t.Context(), q); err != nil || got.Job != "job-1" {
+			t.Errorf("Submit = %+v, %v", got, err)
+		}
+	}
+	q.Gather = "select * from account"
+	if _, err := r.Submitter.Submit(t.Context(), q); !errors.Is(err, submission.ErrReused) {
+		t.Errorf("another query = %v, want ErrReused", err)
+	}
+	r.fails = errors.New("NATS is away")
+	if _, err := r.Submitter.Submit(t.Context(), q); !errors.Is(err, r.fails) {
+		t.Errorf("without a store = %v, want its error", err)
+	}
+}

@@ -1,0 +1,268 @@
+package apiserver
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"receiver/api"
+	"receiver/internal/job"
+	"receiver/internal/submission"
+	"receiver/internal/submit"
+)
+
+// Submissions submit to the platforms, each request at most once.
+type Submissions interface {
+	// Submit submits a request, or returns what became of it before.
+	Submit(ctx context.Context, q submission.Request) (job.Submission, error)
+	// Submission returns what became of a submission. The platform is asked if it is open.
+	Submission(ctx context.Context, source, name string) (job.Submission, error)
+}
+
+const (
+	// shortBody is the most bytes of a body that is no file, and of a field of a form.
+	shortBody = 64 << 10
+	// formFields is the most fields of a form before its file.
+	formFields = 8
+)
+
+// SubmitJob implements StrictServerInterface.
+func (s Server) SubmitJob(ctx context.Context, r SubmitJobRequestObject) (SubmitJobResponseObject, error) {
+	if s.Submissions == nil {
+		return nil, notReached()
+	}
+	q := submission.Request{Source: r.Source, Key: r.Params.IdempotencyKey, RequestID: api.RequestID(ctx)}
+	if !validKey(q.Key) {
+		return nil, api.BadRequest.Problem("Idempotency-Key is not 1 to 255 printable ASCII characters without spaces")
+	}
+	var err error
+	switch {
+	case r.JSONBody != nil:
+		err = gathering(&q, *r.JSONBody)
+	case r.MultipartBody != nil:
+		q.Object, q.Path = r.Params.Object, r.Params.Path
+		err = form(&q, r.MultipartBody)
+	case r.Body != nil:
+		p := r.Params
+		q.Direction, q.Object, q.Path, q.FileName, q.Body, q.Size = "UPLOAD", p.Object, p.Path, p.FileName, r.Body, -1
+		if p.Metadata != "" {
+			q.Metadata = json.RawMessage(p.Metadata)
+		}
+		if p.CallbackPayload != "" {
+			q.Payload = json.RawMessage(p.CallbackPayload)
+		}
+		if q.FileName == "" {
+			q.FileName = "upload.csv"
+		}
+		if b, ok := r.Body.(*unhurried); ok {
+			q.Size = b.size
+		}
+	default:
+		err = api.UnsupportedMedia.Problem("send the file as Content-Type: text/csv, or as the part `file` of multipart/form-data, or a JSON object with a direction")
+	}
+	if err == nil {
+		err = fit(q)
+	}
+	if err != nil {
+		return nil, err
+	}
+	made, err := s.Submissions.Submit(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return SubmitJob202JSONResponse{Body: made, Headers: SubmitJob202ResponseHeaders{Location: location(made)}}, nil
+}
+
+// GetSubmission implements StrictServerInterface.
+func (s Server) GetSubmission(ctx context.Context, r GetSubmissionRequestObject) (GetSubmissionResponseObject, error) {
+	if s.Submissions == nil {
+		return nil, notReached()
+	}
+	found, err := s.Submissions.Submission(ctx, r.Source, r.Submission)
+	return GetSubmission200JSONResponse(found), err
+}
+
+// location is the address of what a submission made.
+func location(r job.Submission) string {
+	at := "/v1/sources/" + url.PathEscape(r.Source)
+	if r.Job != "" {
+		return at + "/jobs/" + url.PathEscape(r.Job)
+	}
+	return at + "/submissions/" + url.PathEscape(r.Name)
+}
+
+// validKey reports whether an Idempotency-Key, if there is one, is such.
+func validKey(key string) bool {
+	return len(key) <= 255 && !strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' })
+}
+
+// fit refuses a request that no platform takes, before its file is read.
+func fit(q submission.Request) error {
+	switch {
+	case q.Direction == "UPLOAD" && q.Object == "":
+		return api.BadRequest.Problem("name the object that the rows are of with ?object=")
+	case len(q.Metadata) > 0 && !isObject(q.Metadata):
+		return api.BadRequest.Problem("metadata is not a JSON object")
+	case len(q.Payload) > 0 && !json.Valid(q.Payload):
+		return api.BadRequest.Problem("callback_payload is not JSON")
+	}
+	return nil
+}
+
+func isObject(text json.RawMessage) bool {
+	return json.Valid(text) && bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{"))
+}
+
+// downloadFormats are the platform's names of the formats of a download.
+var downloadFormats = map[api.GatheringFormat]string{
+	"": "txt/csv", api.GatheringFormatCsv: "txt/csv", api.GatheringFormatJson: "application/json", api.GatheringFormatJsonl: "application/jsonl",
+}
+
+// gathering reads a request to gather rows.
+func gathering(q *submission.Request, g api.Gathering) error {
+	q.Direction, q.Metadata, q.Payload, q.Object = "DOWNLOAD", g.Metadata, g.CallbackPayload, g.Object
+	query := submit.Query{Q: g.Q, From: g.From, To: g.To, LastRunDate: g.LastRunDate, ContinueFromJobID: g.ContinueFromJobId}
+	download := submit.Download{
+		Object: g.Object, SelectFields: g.SelectFields, Where: g.Where, From: g.From, To: g.To, FilterDateField: g.FilterDateField,
+		FilterNulls: g.FilterNulls, Limit: g.Limit, APILimit: g.ApiLimit, PageSize: g.PageSize,
+	}
+	common := submit.Download{From: g.From, To: g.To}
+	switch g.Direction {
+	case api.GatheringDirectionQuery:
+		if download != common || g.Format != "" {
+			return api.BadRequest.Problem("a query takes q, from, to, last_run_date, continue_from_job_id, metadata and callback_payload only")
+		}
+		q.Gather = query
+	case api.GatheringDirectionDownload:
+		if g.Q != "" || g.LastRunDate != "" || g.Metadata != nil || g.CallbackPayload != nil {
+			return api.BadRequest.Problem("a download does not take q, last_run_date, metadata or callback_payload")
+		}
+		var known bool
+		if download.Format, known = downloadFormats[g.Format]; !known {
+			return api.BadRequest.Problem("format %q is neither csv, json nor jsonl", g.Format)
+		}
+		if g.ContinueFromJobId != "" {
+			if err := json.Unmarshal([]byte(g.ContinueFromJobId), &download.ContinueFromJobID); err != nil {
+				return api.BadRequest.Problem("continue_from_job_id %q of a download is not a number", g.ContinueFromJobId)
+			}
+		}
+		q.Gather = download
+	default:
+		return api.BadRequest.Problem(`direction %q is neither query nor download; a file is sent as text/csv or multipart/form-data`, g.Direction)
+	}
+	return nil
+}
+
+// form reads the fields of a form up to its file, which is read later.
+func form(q *submission.Request, parts *multipart.Reader) error {
+	q.Direction, q.Size = "UPLOAD", -1
+	for range formFields {
+		part, err := parts.NextPart()
+		switch {
+		case err == io.EOF: // one that is wrapped is of a form that breaks off
+			return api.BadRequest.Problem("the form has no part file")
+		case err != nil:
+			return api.BadRequest.Problem("the form cannot be read: %v", err)
+		}
+		if part.FormName() == "file" {
+			q.FileName = path.Base(strings.ReplaceAll(part.FileName(), `\`, "/"))
+			if q.FileName == "." || q.FileName == "/" {
+				q.FileName = "upload.csv"
+			}
+			q.Body = lastPart{part, parts}
+			return nil
+		}
+		text, err := io.ReadAll(io.LimitReader(part, shortBody+1))
+		switch {
+		case err != nil:
+			return api.BadRequest.Problem("the form cannot be read: %v", err)
+		case len(text) > shortBody:
+			return api.TooLarge.Problem("the field %.64q is longer than %d KiB", part.FormName(), shortBody>>10)
+		}
+		switch part.FormName() {
+		case "object":
+			q.Object = string(text)
+		case "path":
+			q.Path = string(text)
+		case "metadata":
+			q.Metadata = text
+		case "callback_payload":
+			q.Payload = text
+		default:
+			return api.BadRequest.Problem("unknown field %.64q; a form takes object, path, metadata, callback_payload and, as the last, file", part.FormName())
+		}
+	}
+	return api.BadRequest.Problem("the form has more than %d fields before its file", formFields)
+}
+
+// lastPart is the file of a form. A field behind it would come too late to be heeded.
+type lastPart struct {
+	file  *multipart.Part
+	parts *multipart.Reader
+}
+
+// Read implements io.Reader.
+func (l lastPart) Read(p []byte) (int, error) {
+	n, err := l.file.Read(p)
+	if err != io.EOF {
+		return n, err
+	}
+	switch more, err := l.parts.NextPart(); {
+	case err == nil:
+		return n, api.BadRequest.Problem("the form has the part %.64q behind its file; send the file last", more.FormName())
+	case err != io.EOF: // one that is wrapped is of a form that breaks off
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, io.EOF
+}
+
+// unhurried is a body that may take as long as it does, as long as it keeps coming.
+type unhurried struct {
+	io.ReadCloser
+	deadlines *http.ResponseController
+	size      int64 // -1: unknown
+}
+
+// Read implements io.Reader.
+func (u *unhurried) Read(p []byte) (int, error) {
+	_ = u.deadlines.SetReadDeadline(time.Now().Add(slack)) // a writer without deadlines has none to move
+	n, err := u.ReadCloser.Read(p)
+	if err != nil { // nothing more is read; a connection whose reading ends would look like a client that has gone
+		_ = u.deadlines.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// takingFiles lets a file come, and the platform answer, later than the timeouts of the listener.
+// The client of the platform has its own.
+func takingFiles(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if strings.HasPrefix(r.Header.Get(echo.HeaderContentType), echo.MIMEApplicationJSON) {
+			return short(next)(c)
+		}
+		deadlines := http.NewResponseController(c.Response())
+		_ = deadlines.SetWriteDeadline(time.Time{})
+		r.Body = &unhurried{r.Body, deadlines, r.ContentLength}
+		return next(c)
+	}
+}
+
+// short bounds a body that is no file.
+func short(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		r.Body = http.MaxBytesReader(c.Response(), r.Body, shortBody)
+		later(c.Response(), platformTime)
+		return next(c)
+	}
+}
