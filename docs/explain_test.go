@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"receiver/internal/diagnose"
+	"receiver/internal/preflight"
 )
 
 var codeRow = regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\| [^|]+ \\|$")
@@ -18,6 +19,16 @@ func TestOperationsListsTheCodesOfFindings(t *testing.T) {
 	slices.Sort(got)
 	if want := diagnose.Codes(); !slices.Equal(got, want) {
 		t.Errorf("operations.md lists the codes\n%q, want\n%q", got, want)
+	}
+}
+
+func TestOperationsListsTheKindsOfFindingsInAFile(t *testing.T) {
+	var got []preflight.Kind
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\|").FindAllStringSubmatch(section(t, "operations.md", "## Before a file is uploaded"), -1) {
+		got = append(got, preflight.Kind(m[1]))
+	}
+	if want := preflight.Kinds(); !slices.Equal(got, want) {
+		t.Errorf("operations.md lists the kinds\n%q, want\n%q", got, want)
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 type submitFlags struct {
 	source, object, file, path string
 	metadata, payload          string
-	wait, unchecked            bool
+	wait, unchecked, checkOnly bool
 }
 
 func newSubmit(a *app) *cobra.Command {
@@ -35,8 +35,10 @@ func newSubmit(a *app) *cobra.Command {
 		Long: `submit uploads a file to the platform. The platform makes a bulk job of it, and calls the
 receiver when the job has ended. submit prints the job's id.
 
-submit first checks the first 64 KiB of the file. A file that is empty, compressed, HTML or in
-UTF-16 is refused with advice; --no-check skips the check.
+submit first checks the first 64 KiB of the file: that it is a table in UTF-8, that its rows are
+whole, and that its columns are fields of the object, for which it asks the platform. It prints
+warnings and errors with advice, and uploads nothing if there are errors. --no-check skips the
+check; --check-only uploads nothing in any case.
 
 If no receiver runs, submit opens the embedded store before the upload, to make sure that it can
 record the job, and again after the upload. A receiver can start in between.
@@ -44,8 +46,9 @@ record the job, and again after the upload. A receiver can start in between.
 If the response to the upload is lost, submit does not repeat the upload, because the job may
 exist. Look for it with "receiver jobs find".
 
-Exit codes: 0 the job is submitted, with --wait it succeeded; 1 failed, with --wait also if rows
-failed or the platform reports no clear result; 2 wrong usage or configuration.`,
+Exit codes: 0 the job is submitted, with --wait it succeeded; 1 failed, also if the check finds
+errors, with --wait also if rows failed or the platform reports no clear result; 2 wrong usage or
+configuration.`,
 		Example: "  receiver submit --source crm --object contact --file contacts.csv\n" +
 			"  receiver submit --source crm --object contact --file contacts.csv --wait \\\n" +
 			"    --metadata '{\"identifierFieldName\":\"email\"}' --callback-payload '{\"order\":7}'",
@@ -60,6 +63,7 @@ failed or the platform reports no clear result; 2 wrong usage or configuration.`
 	cmd.Flags().StringVar(&f.path, "path", "", "query parameter \"path\" of the upload, such as /contacts.csv")
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait for the end of the job")
 	cmd.Flags().BoolVar(&f.unchecked, "no-check", false, "do not check the file before the upload")
+	cmd.Flags().BoolVar(&f.checkOnly, "check-only", false, "check the file, and do not upload it")
 	required(cmd, "object", "file")
 	return cmd
 }
@@ -71,6 +75,9 @@ func (f submitFlags) check() error {
 	}
 	if f.payload != "" && !json.Valid([]byte(f.payload)) {
 		return usagef("--callback-payload is not JSON")
+	}
+	if f.checkOnly && (f.unchecked || f.wait) {
+		return usagef("--check-only uploads nothing: leave out --no-check and --wait")
 	}
 	return nil
 }
@@ -93,8 +100,8 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 		defer opened.Close()
 		file, size = opened, n
 	}
-	content, err := a.checked(f, file)
-	if err != nil {
+	content, err := a.checked(ctx, client, f, file)
+	if err != nil || f.checkOnly {
 		return err
 	}
 	// The store opens before the upload, so that no job starts that cannot be recorded. It is not
@@ -122,25 +129,6 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 	return a.follow(ctx, client, cfg.Sources[name].Timeouts.Upload, submit.Following{
 		ID: stored.Job.ID, Listen: func(ctx context.Context) (job.Stored, bool) { return a.opener(cfg).Finished(ctx, name, stored.Job.ID) },
 	})
-}
-
-// checked looks at the beginning of a file, and returns what reads all of it.
-func (a *app) checked(f submitFlags, file io.Reader) (io.Reader, error) {
-	if f.unchecked {
-		return file, nil
-	}
-	head, whole, all, err := submit.Peek(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading --file: %w", err)
-	}
-	warnings, err := submit.CheckFile(f.file, f.metadata, head, whole)
-	for _, w := range warnings {
-		a.say("warning: %s: %s", printable(f.file), w)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", printable(f.file), err)
-	}
-	return all, nil
 }
 
 // progress shows bytes, rate and time left on a terminal, and nothing elsewhere.

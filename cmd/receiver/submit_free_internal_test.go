@@ -43,7 +43,7 @@ nats: {embedded: {folder: data, address: "127.0.0.1:0"}}
 	}
 	var out, talk bytes.Buffer
 	a := &app{out: &out, talk: &talk, config: filepath.Join(dir, "config.yaml")}
-	if err := a.submit(t.Context(), submitFlags{object: "contact", file: filepath.Join(dir, "rows.csv")}); err != nil {
+	if err := a.submit(t.Context(), submitFlags{object: "contact", file: filepath.Join(dir, "rows.csv"), unchecked: true}); err != nil {
 		t.Fatalf("submit = %v\n%s", err, talk.String())
 	}
 	if started != nil {
