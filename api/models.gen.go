@@ -13,6 +13,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/joblist"
 	"receiver/internal/poll"
+	"receiver/internal/preflight"
 	"receiver/internal/submit"
 	"receiver/internal/verify"
 
@@ -309,6 +310,9 @@ type Objects struct {
 	Objects []submit.Object `json:"objects"`
 }
 
+// Preflight defines model for Preflight.
+type Preflight = preflight.Report
+
 // Replay defines model for Replay.
 type Replay struct {
 	// Of The sequence of the event in JOBS.
@@ -559,6 +563,15 @@ type GetJobResultParams struct {
 
 // GetJobResultParamsFormat defines parameters for GetJobResult.
 type GetJobResultParamsFormat string
+
+// PreflightFileParams defines parameters for PreflightFile.
+type PreflightFileParams struct {
+	// FileName The name of the file; its extension tells JSON and spreadsheets from CSV.
+	FileName string `form:"file_name,omitempty" json:"file_name,omitempty,omitzero"`
+
+	// Metadata `metaData` for the platform, a JSON object.
+	Metadata string `form:"metadata,omitempty" json:"metadata,omitempty,omitzero"`
+}
 
 // SubmitJobJSONRequestBody defines body for SubmitJob for application/json ContentType.
 type SubmitJobJSONRequestBody = Gathering

@@ -263,6 +263,16 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/sources/{source}/objects/{object} (the `GetObject` operationId).
 	GetObject(ctx context.Context, source Source, object string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PreflightFileWithBody Check the beginning of a file before it is uploaded
+	//
+	// Its form, its rows and its columns are checked, and these are compared with the fields that the
+	// platform has for the object. The first 64 KiB are sufficient.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/sources/{source}/objects/{object}/preflight (the `PreflightFile` operationId).
+	PreflightFileWithBody(ctx context.Context, source Source, object string, params *PreflightFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetSubmission Say what became of a submission
 	//
 	// One that is open is asked after at the platform. Submissions are kept for a week.
@@ -698,6 +708,26 @@ func (c *Client) ListObjects(ctx context.Context, source Source, reqEditors ...R
 // Corresponds with GET /v1/sources/{source}/objects/{object} (the `GetObject` operationId).
 func (c *Client) GetObject(ctx context.Context, source Source, object string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetObjectRequest(c.Server, source, object)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreflightFileWithBody Check the beginning of a file before it is uploaded
+//
+// Its form, its rows and its columns are checked, and these are compared with the fields that the
+// platform has for the object. The first 64 KiB are sufficient.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/sources/{source}/objects/{object}/preflight (the `PreflightFile` operationId).
+func (c *Client) PreflightFileWithBody(ctx context.Context, source Source, object string, params *PreflightFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreflightFileRequestWithBody(c.Server, source, object, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2177,6 +2207,80 @@ func NewGetObjectRequest(server string, source Source, object string) (*http.Req
 	return req, nil
 }
 
+// NewPreflightFileRequestWithBody constructs an http.Request for the PreflightFile method, with any body, and a specified content type
+func NewPreflightFileRequestWithBody(server string, source Source, object string, params *PreflightFileParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "object", object, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sources/%s/objects/%s/preflight", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "file_name", params.FileName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metadata", params.Metadata, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetSubmissionRequest constructs an http.Request for the GetSubmission method
 func NewGetSubmissionRequest(server string, source Source, submission string) (*http.Request, error) {
 	var err error
@@ -2542,6 +2646,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/sources/{source}/objects/{object} (the `GetObject` operationId).
 	GetObjectWithResponse(ctx context.Context, source Source, object string, reqEditors ...RequestEditorFn) (*GetObjectResponse, error)
+
+	// PreflightFileWithBodyWithResponse Check the beginning of a file before it is uploaded
+	//
+	// Its form, its rows and its columns are checked, and these are compared with the fields that the
+	// platform has for the object. The first 64 KiB are sufficient.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/sources/{source}/objects/{object}/preflight (the `PreflightFile` operationId).
+	PreflightFileWithBodyWithResponse(ctx context.Context, source Source, object string, params *PreflightFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreflightFileResponse, error)
 
 	// GetSubmissionWithResponse Say what became of a submission
 	//
@@ -3726,6 +3840,54 @@ func (r GetObjectResponse) ContentType() string {
 	return ""
 }
 
+type PreflightFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Preflight
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreflightFileResponse) GetJSON200() *Preflight {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PreflightFileResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PreflightFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreflightFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreflightFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreflightFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetSubmissionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4232,6 +4394,22 @@ func (c *ClientWithResponses) GetObjectWithResponse(ctx context.Context, source 
 		return nil, err
 	}
 	return ParseGetObjectResponse(rsp)
+}
+
+// PreflightFileWithBodyWithResponse Check the beginning of a file before it is uploaded
+//
+// Its form, its rows and its columns are checked, and these are compared with the fields that the
+// platform has for the object. The first 64 KiB are sufficient.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/sources/{source}/objects/{object}/preflight (the `PreflightFile` operationId).
+func (c *ClientWithResponses) PreflightFileWithBodyWithResponse(ctx context.Context, source Source, object string, params *PreflightFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreflightFileResponse, error) {
+	rsp, err := c.PreflightFileWithBody(ctx, source, object, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreflightFileResponse(rsp)
 }
 
 // GetSubmissionWithResponse Say what became of a submission
@@ -5087,6 +5265,39 @@ func ParseGetObjectResponse(rsp *http.Response) (*GetObjectResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Metadata
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePreflightFileResponse parses an HTTP response from a PreflightFileWithResponse call
+func ParsePreflightFileResponse(rsp *http.Response) (*PreflightFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreflightFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Preflight
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

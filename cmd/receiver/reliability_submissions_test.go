@@ -53,8 +53,8 @@ func TestReliabilitySubmissions(t *testing.T) {
 	w.report(t, fmt.Sprintf("100 jobs by the HTTP API with keys, answers of the platform lost, two replicas; `kill -9` of one and restart, %d×", kills), f)
 }
 
-// submitUntilAnswered repeats a request with a key, at either replica, until it is answered with the
-// id of a job, as a careful client does.
+// submitUntilAnswered repeats a request with a key, at either replica, until it is answered with
+// the id of a job, as a careful client does.
 func (w *world) submitUntilAnswered(t *testing.T, n int) (id string) {
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	deadline := time.Now().Add(5 * time.Minute)
@@ -69,7 +69,7 @@ func (w *world) submitUntilAnswered(t *testing.T, n int) (id string) {
 		request.Header.Set("Idempotency-Key", fmt.Sprint("order-", n))
 		made, location, ok := w.submission(client, request)
 		for ok && made.State == job.SubmissionUnknown || made.State == job.SubmissionPending {
-			time.Sleep(500 * time.Millisecond) // as a client does that polls
+			<-time.After(500 * time.Millisecond) // as a client does that polls
 			turn++
 			if request, err = http.NewRequestWithContext(t.Context(), http.MethodGet, w.replicas[turn%2].private+location, nil); err != nil {
 				t.Error(err)
@@ -85,7 +85,7 @@ func (w *world) submitUntilAnswered(t *testing.T, n int) (id string) {
 		if ok && made.State == job.SubmissionSubmitted {
 			return made.Job
 		}
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond)
 	}
 	t.Errorf("request %d was not answered", n)
 	return ""

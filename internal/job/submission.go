@@ -34,8 +34,10 @@ type Submission struct {
 	Job string `json:"job,omitempty"`
 	// Error says why it failed or is unknown.
 	Error string `json:"error,omitempty"`
+	// Whole is true once the whole body was read: before, no job can exist.
+	Whole bool `json:"whole"`
 	// Parameters is the SHA-256 of all parameters of the request, in hexadecimal, and Body that of
-	// its body. Body is empty until the whole body was read: before, no job can exist.
+	// its whole body; of a request without a key, which cannot be repeated, Body is empty.
 	Parameters string `json:"parameters"`
 	Body       string `json:"body_sha256,omitempty"`
 	// Begun and Changed are when the request came and when the record was written.

@@ -197,9 +197,9 @@ func (s *Submitter) Resolve(ctx context.Context, r job.Submission) (job.Submissi
 			return r, err
 		}
 		r.State, r.Job, r.Error = job.SubmissionSubmitted, event.Job.ID, ""
-	case err == nil && (r.Body == "" || r.State == job.SubmissionUnknown && now().Sub(r.Changed) > settleTime):
+	case err == nil && (!r.Whole || r.State == job.SubmissionUnknown && now().Sub(r.Changed) > settleTime):
 		r.State, r.Error = job.SubmissionFailed, "the platform has no job of this submission"
-	case r.Body == "" && errors.Is(err, ErrCannotFind):
+	case !r.Whole && errors.Is(err, ErrCannotFind):
 		r.State, r.Error = job.SubmissionFailed, "the request ended before the whole file was read"
 	case r.State == job.SubmissionUnknown:
 		return r, nil // it is asked again later
@@ -249,11 +249,18 @@ func (s *Submitter) send(ctx context.Context, q Request, r job.Submission) (job.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	h := &holder{s: s, record: r}
-	whole := func(sum string) error { return h.update(ctx, func(r *job.Submission) { r.Body = sum }) }
-	if q.Body != nil {
+	whole := func(sum string) error {
+		return h.update(ctx, func(r *job.Submission) { r.Whole, r.Body = true, sum })
+	}
+	switch {
+	case q.Body == nil:
+		if err := whole(""); err != nil {
+			return job.Submission{}, err
+		}
+	case q.Key == "": // nobody can repeat it
+		q.Body = &digesting{from: q.Body, whole: whole}
+	default:
 		q.Body = &digesting{from: q.Body, sum: sha256.New(), whole: whole}
-	} else if err := whole(hex.EncodeToString(sha256.New().Sum(nil))); err != nil {
-		return job.Submission{}, err
 	}
 	renewing, stop := context.WithCancel(ctx)
 	var renewal sync.WaitGroup
@@ -274,7 +281,7 @@ func (s *Submitter) ended(r job.Submission, event job.Event, failed error) (job.
 			r.State, r.Error = job.SubmissionUnknown, "job "+r.Job+" exists, but its submitted event is not stored: "+err.Error()
 			r.Job = ""
 		}
-	case r.Body == "" && errors.Is(failed, ErrMayExist):
+	case !r.Whole && errors.Is(failed, ErrMayExist):
 		// The file was not sent to its end. That there is no job is not taken for granted.
 		r.Lease = time.Time{}
 		is, err := s.Resolve(ctx, r)
@@ -343,11 +350,12 @@ func (h *holder) renew(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 }
 
-// digesting reads a file and stores its digest before it reports the end: as long as that is not
-// stored, the request to the platform does not end, and makes no job.
+// digesting reads a file, and has it stored that the whole was read, with the digest, before it
+// reports the end. As long as that is not stored, the request to the platform does not end, and
+// makes no job.
 type digesting struct {
 	from  io.Reader
-	sum   hash.Hash
+	sum   hash.Hash // nil without a digest
 	whole func(sum string) error
 	ended bool
 }
@@ -355,10 +363,16 @@ type digesting struct {
 // Read implements io.Reader.
 func (d *digesting) Read(p []byte) (int, error) {
 	n, err := d.from.Read(p)
-	d.sum.Write(p[:n])
+	if d.sum != nil {
+		d.sum.Write(p[:n])
+	}
 	if err == io.EOF && !d.ended { // not one that is wrapped
 		d.ended = true
-		if failed := d.whole(hex.EncodeToString(d.sum.Sum(nil))); failed != nil {
+		sum := ""
+		if d.sum != nil {
+			sum = hex.EncodeToString(d.sum.Sum(nil))
+		}
+		if failed := d.whole(sum); failed != nil {
 			return n, fmt.Errorf("recording the submission: %w", failed)
 		}
 	}

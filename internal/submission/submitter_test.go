@@ -18,6 +18,9 @@ import (
 	"receiver/internal/submission"
 )
 
+// pass lets time pass in a bubble.
+func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // in a synctest bubble
+
 // shelf is a Store in memory.
 type shelf struct {
 	mu      sync.Mutex
@@ -95,6 +98,13 @@ func (p *platform) Submit(ctx context.Context, q submission.Request, name string
 	id := fmt.Sprint("job-", len(p.jobs)+1)
 	p.jobs = append(p.jobs, made{q.Source, name, id})
 	return event(id), p.answer
+}
+
+// set changes how the platform is.
+func (p *platform) set(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
 }
 
 func event(id string) job.Event {
@@ -180,7 +190,7 @@ func TestARepeatedRequestMakesOneJob(t *testing.T) {
 func TestTwoRequestsAtOnceMakeOneJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := open()
-		r.reached = func() { time.Sleep(5 * time.Minute) }
+		r.reached = func() { pass(5 * time.Minute) }
 		got := make(chan error, 2)
 		for range 2 {
 			go func() {
@@ -191,7 +201,7 @@ func TestTwoRequestsAtOnceMakeOneJob(t *testing.T) {
 		if err := <-got; !errors.Is(err, submission.ErrBusy) {
 			t.Errorf("the second = %v, want ErrBusy", err)
 		}
-		time.Sleep(4 * time.Minute)
+		pass(4 * time.Minute)
 		if _, err := r.again().Submitter.Submit(t.Context(), request("a")); !errors.Is(err, submission.ErrBusy) {
 			t.Errorf("a repeat after minutes = %v, want ErrBusy", err)
 		}
@@ -229,11 +239,11 @@ func TestARequestOfAProcessThatDied(t *testing.T) {
 				dead := make(chan struct{})
 				q := request("a")
 				q.Body = io.MultiReader(strings.NewReader("a"), iotest.ErrReader(io.EOF))
-				died := &mortal{shelf: r.shelf, dies: func(s job.Submission) bool { return !tt.whole || s.Body != "" }}
+				died := &mortal{shelf: r.shelf, dies: func(s job.Submission) bool { return !tt.whole || s.Whole }}
 				_ = dead
 				_, _ = (&submission.Submitter{Store: died, Platform: &grave{}}).Submit(t.Context(), q)
 				record := r.only(t)
-				if record.State != job.SubmissionPending || (record.Body != "") != tt.whole {
+				if record.State != job.SubmissionPending || record.Whole != tt.whole {
 					t.Fatalf("it left %+v", record)
 				}
 				if tt.made {
@@ -243,12 +253,12 @@ func TestARequestOfAProcessThatDied(t *testing.T) {
 				if _, err := r.again().Submitter.Submit(t.Context(), request("a")); !errors.Is(err, submission.ErrBusy) {
 					t.Errorf("during the lease = %v, want ErrBusy", err)
 				}
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				got, err := r.again().Submitter.Submit(t.Context(), request("a"))
 				if err != nil || got.Job != tt.first || (got.State == job.SubmissionUnknown) != (tt.first == "") || len(r.jobs) != tt.jobs {
 					t.Errorf("after the lease: %+v, %v, and %d jobs, want %q, %d", got, err, len(r.jobs), tt.first, tt.jobs)
 				}
-				time.Sleep(15 * time.Minute)
+				pass(15 * time.Minute)
 				got, err = r.again().Submitter.Submit(t.Context(), request("a"))
 				if err != nil || got.State != tt.last || len(r.jobs) != tt.lastJobs {
 					t.Errorf("at last: %+v, %v, and %d jobs, want %s, %d", got, err, len(r.jobs), tt.last, tt.lastJobs)
@@ -319,7 +329,7 @@ func TestAnswersOfThePlatform(t *testing.T) {
 				}
 				// A repeat submits what failed, and adopts what was made.
 				r.refuses, r.answer = nil, nil
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				got, err = r.again().Submitter.Submit(t.Context(), request("a"))
 				if err != nil || got.State != job.SubmissionSubmitted || len(r.jobs) != 1 || len(r.recorded) != 1 {
 					t.Errorf("the repeat = %+v, %v, with %d jobs", got, err, len(r.jobs))
@@ -345,7 +355,7 @@ func TestThePlatformIsNotAskedAtEachRepeat(t *testing.T) {
 		if got, _ := r.Submitter.Submit(t.Context(), request("a")); got.State != job.SubmissionUnknown {
 			t.Errorf("it was asked again at once: %+v", got)
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if got, _ := r.Submitter.Submit(t.Context(), request("a")); got.State != job.SubmissionSubmitted {
 			t.Errorf("it was not asked again: %+v", got)
 		}
@@ -368,7 +378,7 @@ func TestAProcessThatWasHeldUpMakesNoJob(t *testing.T) {
 		_, _ = w.Write([]byte("a"))
 		synctest.Wait()
 		held.now.Store(true) // its renewals do not reach the store
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if again, err := r.again().Submitter.Submit(t.Context(), request("a")); err != nil || again.State != job.SubmissionSubmitted {
 			t.Fatalf("the other process = %+v, %v", again, err)
 		}
@@ -409,5 +419,64 @@ func TestRequestsWithoutABody(t *testing.T) {
 	r.fails = errors.New("NATS is away")
 	if _, err := r.Submitter.Submit(t.Context(), q); !errors.Is(err, r.fails) {
 		t.Errorf("without a store = %v, want its error", err)
+	}
+}
+
+// What is left open is found out without anybody who asks: of a process that died, and of an answer
+// that was lost, once the platform lists the job or has had the time to.
+func TestOpenSubmissionsAreAdopted(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		hidden time.Duration // the platform does not list its job for so long; all the time if negative
+		blind  time.Duration // the platform is away for so long
+		lease  time.Duration // the record is pending, and its process has died
+		want   job.SubmissionState
+		within time.Duration
+	}{
+		{"an answer that was lost", 0, 0, 0, job.SubmissionSubmitted, 15 * time.Second},
+		{"a process that died", 0, 0, 30 * time.Second, job.SubmissionSubmitted, 45 * time.Second},
+		{"a job that is listed later", time.Minute, 0, 0, job.SubmissionSubmitted, 90 * time.Second},
+		{"no job", -1, 0, 0, job.SubmissionFailed, 4 * time.Minute},
+		{"a platform that is away", 0, time.Hour, 0, job.SubmissionSubmitted, 66 * time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := open()
+				record := job.Submission{Source: "crm", Name: "S", State: job.SubmissionUnknown, Whole: true, Begun: time.Now().UTC(), Changed: time.Now().UTC()}
+				if tt.lease > 0 {
+					record.State, record.Lease = job.SubmissionPending, time.Now().UTC().Add(tt.lease)
+				}
+				record.Sequence, _, _ = r.PutSubmission(t.Context(), record)
+				settled := job.Submission{Source: "crm", Name: "T", State: job.SubmissionFailed}
+				settled.Sequence, _, _ = r.PutSubmission(t.Context(), settled)
+				r.jobs = append(r.jobs, made{"crm", "S", "job-1"})
+				r.set(func() {
+					r.hidden = tt.hidden != 0
+					if tt.blind > 0 {
+						r.blind = errors.New("away")
+					}
+				})
+				time.AfterFunc(max(tt.hidden, tt.blind, 0), func() { r.set(func() { r.hidden, r.blind = tt.hidden < 0, nil }) })
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan struct{})
+				follow := func(ctx context.Context, yield func(job.Submission)) error {
+					yield(record)
+					yield(settled)
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				go func() { defer close(ended); r.Submitter.Adopt(ctx, follow, func(error) {}) }()
+				pass(tt.within)
+				synctest.Wait()
+				if got := r.records["crm.S"]; got.State != tt.want || (got.Job == "job-1") != (tt.want == job.SubmissionSubmitted) {
+					t.Errorf("after %v: %+v, want %s", tt.within, got, tt.want)
+				}
+				if n := len(r.recorded); (n == 1) != (tt.want == job.SubmissionSubmitted) {
+					t.Errorf("%d submitted events were recorded", n)
+				}
+				cancel()
+				<-ended
+			})
+		})
 	}
 }

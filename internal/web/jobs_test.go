@@ -17,6 +17,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/joblist"
 	"receiver/internal/poll"
+	"receiver/internal/preflight"
 	"receiver/internal/submit"
 	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
@@ -72,6 +73,10 @@ func (l ledger) Objects(context.Context, string) (api.Objects, error) {
 
 func (l ledger) Metadata(_ context.Context, _, object string) (api.Metadata, error) {
 	return api.Metadata{Fields: []submit.Field{{Type: "string", VendorPath: object}}}, nil
+}
+
+func (l ledger) Preflight(_ context.Context, _, object string, f preflight.File) (preflight.Report, error) {
+	return preflight.Report{Format: fmt.Sprint(object, " ", f.Name, f.Metadata, " ", len(f.Head), f.Whole), Columns: []string{}, Findings: []preflight.Finding{}}, nil
 }
 
 func (l ledger) Result(_ context.Context, source, id, object, mediaType string) (io.ReadCloser, error) {

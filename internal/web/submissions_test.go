@@ -258,7 +258,7 @@ type slowDesk struct{ desk }
 
 func (d slowDesk) Submit(ctx context.Context, q submission.Request) (job.Submission, error) {
 	made, err := d.desk.Submit(ctx, q)
-	time.Sleep(200 * time.Millisecond) // the platform's answer
+	<-time.After(200 * time.Millisecond) // the platform's answer
 	return made, errors.Join(err, ctx.Err())
 }
 
@@ -272,7 +272,7 @@ func TestFilesMayTakeLongerThanTheTimeouts(t *testing.T) {
 		in, out := io.Pipe()
 		go func() {
 			for range 5 {
-				time.Sleep(50 * time.Millisecond)
+				<-time.After(50 * time.Millisecond)
 				_, _ = out.Write([]byte("a,b\n"))
 			}
 			if broken {
@@ -304,5 +304,28 @@ func TestBrokenReadsOfAFileAreErrors(t *testing.T) {
 	withDesk(desk{}).ServeHTTP(w, r)
 	if w.Code != http.StatusBadRequest {
 		t.Errorf("a file that cannot be read: %d %s, want 400", w.Code, w.Body)
+	}
+}
+
+// Of a file that is checked only the beginning counts, whatever is sent.
+func TestTheBeginningOfAFileIsChecked(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, query, contentType, body string
+		code                           int
+		says                           string
+	}{
+		{"a short file", "?file_name=c.csv&metadata=%7B%7D", csvType, "a,b", 200, `"format":"con/tact c.csv{} 3 true"`},
+		{"a long file", "", csvType, strings.Repeat("a", 1<<20), 200, `"format":"con/tact  65536 false"`},
+		{"metadata that is no object", "?metadata=7", csvType, "a", 400, "metadata"},
+		{"another type", "", jsonType, "{}", 415, "text/csv"},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/sources/crm/objects/con%2Ftact/preflight"+tt.query, strings.NewReader(tt.body))
+		r.Host = "localhost"
+		r.Header.Set("Content-Type", tt.contentType)
+		got := apitest.Serve(t, private(ledger{}), r)
+		if got.Code != tt.code || !strings.Contains(got.Body.String(), tt.says) {
+			t.Errorf("%s: %d %s, want %d with %s", tt.name, got.Code, got.Body, tt.code, tt.says)
+		}
 	}
 }

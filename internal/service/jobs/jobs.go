@@ -12,7 +12,9 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/joblist"
 	"receiver/internal/poll"
+	"receiver/internal/preflight"
 	"receiver/internal/publish"
+	"receiver/internal/service/platform"
 	"receiver/internal/submit"
 )
 
@@ -186,6 +188,11 @@ func (p Platform) Objects(ctx context.Context, source string) (api.Objects, erro
 // Metadata implements apiserver.Platform.
 func (p Platform) Metadata(ctx context.Context, source, object string) (api.Metadata, error) {
 	return ask(p, source, func(c *submit.Client) (api.Metadata, error) { return c.Metadata(ctx, object) })
+}
+
+// Preflight implements apiserver.Platform.
+func (p Platform) Preflight(ctx context.Context, source, object string, f preflight.File) (preflight.Report, error) {
+	return ask(p, source, func(c *submit.Client) (preflight.Report, error) { return platform.Preflight(ctx, c, object, f), nil })
 }
 
 // cancel asks the platform to cancel a job.

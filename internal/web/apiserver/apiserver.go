@@ -16,6 +16,7 @@ import (
 	"receiver/internal/access"
 	"receiver/internal/job"
 	"receiver/internal/joblist"
+	"receiver/internal/preflight"
 )
 
 // Server has what the operations answer from. An operation whose part is nil answers 503. Errors
@@ -59,6 +60,8 @@ type Platform interface {
 	// Objects lists the objects of the source, and Metadata describes one.
 	Objects(ctx context.Context, source string) (api.Objects, error)
 	Metadata(ctx context.Context, source, object string) (api.Metadata, error)
+	// Preflight checks the beginning of a file that is to be uploaded to an object.
+	Preflight(ctx context.Context, source, object string, f preflight.File) (preflight.Report, error)
 }
 
 // Trail returns the received and refused callbacks.
@@ -87,8 +90,9 @@ type Explainer func(ctx context.Context, source string, signatures []string, bod
 // Register adds the operations to an Echo. Around are further middlewares by operation.
 func (s Server) Register(e *echo.Echo, around map[string][]echo.MiddlewareFunc) {
 	all := map[string][]echo.MiddlewareFunc{
-		"listJobs": {patient}, "getJob": {patient}, "submitJob": {takingFiles}, "getSubmission": {short},
-		"cancelJob": {short}, "pollJob": {short}, "releaseJob": {short}, "replayJob": {short},
+		"listJobs": {patient}, "getJob": {patient}, "submitJob": {takes(csvType, echo.MIMEMultipartForm, echo.MIMEApplicationJSON), takingFiles}, "preflightFile": {takes(csvType), takingFiles},
+		"getSubmission": {short},
+		"cancelJob":     {short}, "pollJob": {short}, "releaseJob": {short}, "replayJob": {short},
 	}
 	for operation, more := range around {
 		all[operation] = append(all[operation], more...)

@@ -78,6 +78,9 @@ type ServerInterface interface {
 	// GetObject List the fields of an object
 	// (GET /v1/sources/{source}/objects/{object})
 	GetObject(ctx echo.Context, source Source, object string) error
+	// PreflightFile Check the beginning of a file before it is uploaded
+	// (POST /v1/sources/{source}/objects/{object}/preflight)
+	PreflightFile(ctx echo.Context, source Source, object string, params PreflightFileParams) error
 	// GetSubmission Say what became of a submission
 	// (GET /v1/sources/{source}/submissions/{submission})
 	GetSubmission(ctx echo.Context, source Source, submission string) error
@@ -790,6 +793,46 @@ func (w *ServerInterfaceWrapper) GetObject(ctx echo.Context) error {
 	return err
 }
 
+// PreflightFile converts echo context to params.
+func (w *ServerInterfaceWrapper) PreflightFile(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "source" -------------
+	var source Source
+
+	err = runtime.BindStyledParameterWithOptions("simple", "source", ctx.Param("source"), &source, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// ------------- Path parameter "object" -------------
+	var object string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "object", ctx.Param("object"), &object, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter object: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PreflightFileParams
+	// ------------- Optional query parameter "file_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "file_name", ctx.QueryParams(), &params.FileName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter file_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "metadata" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "metadata", ctx.QueryParams(), &params.Metadata, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter metadata: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PreflightFile(ctx, source, object, params)
+	return err
+}
+
 // GetSubmission converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSubmission(ctx echo.Context) error {
 	var err error
@@ -894,6 +937,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/sources", wrapper.ListSources, options.OperationMiddlewares["listSources"]...)
 	router.GET(options.BaseURL+"/v1/sources/:source/objects", wrapper.ListObjects, options.OperationMiddlewares["listObjects"]...)
 	router.GET(options.BaseURL+"/v1/sources/:source/objects/:object", wrapper.GetObject, options.OperationMiddlewares["getObject"]...)
+	router.POST(options.BaseURL+"/v1/sources/:source/objects/:object/preflight", wrapper.PreflightFile, options.OperationMiddlewares["preflightFile"]...)
 	router.GET(options.BaseURL+"/v1/callbacks", wrapper.ListCallbacks, options.OperationMiddlewares["listCallbacks"]...)
 	router.GET(options.BaseURL+"/v1/callbacks/:stream/:sequence", wrapper.GetCallback, options.OperationMiddlewares["getCallback"]...)
 	router.GET(options.BaseURL+"/v1/callbacks/:stream/:sequence/bundle", wrapper.GetBundle, options.OperationMiddlewares["getBundle"]...)
@@ -1696,6 +1740,48 @@ func (response GetObjectdefaultApplicationProblemPlusJSONResponse) VisitGetObjec
 	return err
 }
 
+type PreflightFileRequestObject struct {
+	Source Source `json:"source"`
+	Object string `json:"object"`
+	Params PreflightFileParams
+	Body   io.Reader
+}
+
+type PreflightFileResponseObject interface {
+	VisitPreflightFileResponse(w http.ResponseWriter) error
+}
+
+type PreflightFile200JSONResponse Preflight
+
+func (response PreflightFile200JSONResponse) VisitPreflightFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreflightFiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PreflightFiledefaultApplicationProblemPlusJSONResponse) VisitPreflightFileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSubmissionRequestObject struct {
 	Source     Source `json:"source"`
 	Submission string `json:"submission"`
@@ -1872,6 +1958,9 @@ type StrictServerInterface interface {
 	// GetObject List the fields of an object
 	// (GET /v1/sources/{source}/objects/{object})
 	GetObject(ctx context.Context, request GetObjectRequestObject) (GetObjectResponseObject, error)
+	// PreflightFile Check the beginning of a file before it is uploaded
+	// (POST /v1/sources/{source}/objects/{object}/preflight)
+	PreflightFile(ctx context.Context, request PreflightFileRequestObject) (PreflightFileResponseObject, error)
 	// GetSubmission Say what became of a submission
 	// (GET /v1/sources/{source}/submissions/{submission})
 	GetSubmission(ctx context.Context, request GetSubmissionRequestObject) (GetSubmissionResponseObject, error)
@@ -2415,6 +2504,35 @@ func (sh *strictHandler) GetObject(ctx echo.Context, source Source, object strin
 		return err
 	} else if validResponse, ok := response.(GetObjectResponseObject); ok {
 		return validResponse.VisitGetObjectResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PreflightFile operation middleware
+func (sh *strictHandler) PreflightFile(ctx echo.Context, source Source, object string, params PreflightFileParams) error {
+	var request PreflightFileRequestObject
+
+	request.Source = source
+	request.Object = object
+	request.Params = params
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreflightFile(ctx.Request().Context(), request.(PreflightFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreflightFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PreflightFileResponseObject); ok {
+		return validResponse.VisitPreflightFileResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"receiver/api"
 	"receiver/internal/job"
+	"receiver/internal/preflight"
 	"receiver/internal/submission"
 	"receiver/internal/submit"
 )
@@ -51,7 +53,7 @@ func (s Server) SubmitJob(ctx context.Context, r SubmitJobRequestObject) (Submit
 	case r.MultipartBody != nil:
 		q.Object, q.Path = r.Params.Object, r.Params.Path
 		err = form(&q, r.MultipartBody)
-	case r.Body != nil:
+	default:
 		p := r.Params
 		q.Direction, q.Object, q.Path, q.FileName, q.Body, q.Size = "UPLOAD", p.Object, p.Path, p.FileName, r.Body, -1
 		if p.Metadata != "" {
@@ -66,8 +68,6 @@ func (s Server) SubmitJob(ctx context.Context, r SubmitJobRequestObject) (Submit
 		if b, ok := r.Body.(*unhurried); ok {
 			q.Size = b.size
 		}
-	default:
-		err = api.UnsupportedMedia.Problem("send the file as Content-Type: text/csv, or as the part `file` of multipart/form-data, or a JSON object with a direction")
 	}
 	if err == nil {
 		err = fit(q)
@@ -242,6 +242,22 @@ func (u *unhurried) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// csvType is the media type of a file that is the body itself, whatever its form.
+const csvType = "text/csv"
+
+// takes refuses bodies of other media types than these.
+func takes(types ...string) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			given, _, _ := strings.Cut(c.Request().Header.Get(echo.HeaderContentType), ";")
+			if !slices.Contains(types, given) {
+				return api.UnsupportedMedia.Problem("the body has the Content-Type %.64q; send %s", given, strings.Join(types, ", "))
+			}
+			return next(c)
+		}
+	}
+}
+
 // takingFiles lets a file come, and the platform answer, later than the timeouts of the listener.
 // The client of the platform has its own.
 func takingFiles(next echo.HandlerFunc) echo.HandlerFunc {
@@ -265,4 +281,27 @@ func short(next echo.HandlerFunc) echo.HandlerFunc {
 		later(c.Response(), platformTime)
 		return next(c)
 	}
+}
+
+// drained is how much of a body behind what is checked is read, so that a client that sends a whole
+// file reads the answer.
+const drained = 8 << 20
+
+// PreflightFile implements StrictServerInterface.
+func (s Server) PreflightFile(ctx context.Context, r PreflightFileRequestObject) (PreflightFileResponseObject, error) {
+	switch {
+	case s.Platform == nil:
+		return nil, notReached()
+	case r.Params.Metadata != "" && !isObject(json.RawMessage(r.Params.Metadata)):
+		return nil, api.BadRequest.Problem("metadata is not a JSON object")
+	}
+	head, whole, rest, err := preflight.Peek(r.Body)
+	if err == nil {
+		_, err = io.Copy(io.Discard, io.LimitReader(rest, drained))
+	}
+	if err != nil {
+		return nil, api.BadRequest.Problem("the file did not arrive completely; send the request again")
+	}
+	report, err := s.Platform.Preflight(ctx, r.Source, r.Object, preflight.File{Name: r.Params.FileName, Metadata: r.Params.Metadata, Head: head, Whole: whole})
+	return PreflightFile200JSONResponse(report), err
 }
