@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster build test race contract lint fuzz mutate bench performance reliability ci
+.PHONY: help demo cluster build test race contract release-contract lint fuzz mutate bench performance reliability ci
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## run the whole path of one callback in one process
 	go run ./cmd/receiver demo
@@ -19,8 +19,11 @@ test: ## run the tests
 race: ## run the tests with the race detector
 	bash .ci/run race
 
-contract: ## generate the code of the HTTP API from api/openapi.yaml
-	bash .ci/run contract
+contract: ## generate the code of the HTTP API from api/openapi.yaml, and check both contracts
+	bash .ci/run contract asyncapi
+
+release-contract: ## at a release: later changes of both contracts are compared with this state
+	cp api/openapi.yaml api/asyncapi.yaml api/released/
 
 lint: ## check format, vet and the import rules, as CI does
 	bash .ci/run format vet lint

@@ -1,6 +1,7 @@
 // Package api is the contract of the private listener: the document openapi.yaml, the types that
 // oapi-codegen makes of it, and the errors that every operation may answer with. Server, client and
-// commands share them, so that what a command prints is what the API answers.
+// commands share them, so that what a command prints is what the API answers. The contract of the
+// messages in NATS is beside it, asyncapi.yaml.
 //
 // It decides nothing and speaks to nobody.
 package api
@@ -20,6 +21,11 @@ import (
 //
 //go:embed openapi.yaml
 var OpenAPI []byte
+
+// AsyncAPI is the contract of the streams, in YAML: every subject, header and payload.
+//
+//go:embed asyncapi.yaml
+var AsyncAPI []byte
 
 // Operation is one operation of the contract.
 type Operation struct {

@@ -1,4 +1,5 @@
-// Package apitest holds requests and answers in tests to the contract, api/openapi.yaml.
+// Package apitest holds requests and answers in tests to the contract, api/openapi.yaml, and
+// messages to that of the streams, api/asyncapi.yaml.
 package apitest
 
 import (

@@ -95,6 +95,11 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// GetEventContract Give the contract of the events in NATS
+	//
+	// Corresponds with GET /asyncapi.yaml (the `GetEventContract` operationId).
+	GetEventContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetHealth Say that the process runs
 	//
 	// Corresponds with GET /healthz (the `GetHealth` operationId).
@@ -298,6 +303,21 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/verify/explain (the `Explain` operationId).
 	Explain(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// GetEventContract Give the contract of the events in NATS
+//
+// Corresponds with GET /asyncapi.yaml (the `GetEventContract` operationId).
+func (c *Client) GetEventContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEventContractRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // GetHealth Say that the process runs
@@ -802,6 +822,33 @@ func (c *Client) Explain(ctx context.Context, body ExplainJSONRequestBody, reqEd
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewGetEventContractRequest constructs an http.Request for the GetEventContract method
+func NewGetEventContractRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/asyncapi.yaml")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewGetHealthRequest constructs an http.Request for the GetHealth method
@@ -2433,6 +2480,13 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// GetEventContractWithResponse Give the contract of the events in NATS
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /asyncapi.yaml (the `GetEventContract` operationId).
+	GetEventContractWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetEventContractResponse, error)
+
 	// GetHealthWithResponse Say that the process runs
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2686,6 +2740,54 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/verify/explain (the `Explain` operationId).
 	ExplainWithResponse(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainResponse, error)
+}
+
+type GetEventContractResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// YAML200 the response for an HTTP 200 `application/yaml` response
+	YAML200 *openapi_types.File
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetYAML200 returns the response for an HTTP 200 `application/yaml` response
+func (r GetEventContractResponse) GetYAML200() *openapi_types.File {
+	return r.YAML200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetEventContractResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetEventContractResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetEventContractResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetEventContractResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetEventContractResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type GetHealthResponse struct {
@@ -4032,6 +4134,19 @@ func (r ExplainResponse) ContentType() string {
 	return ""
 }
 
+// GetEventContractWithResponse Give the contract of the events in NATS
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /asyncapi.yaml (the `GetEventContract` operationId).
+func (c *ClientWithResponses) GetEventContractWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetEventContractResponse, error) {
+	rsp, err := c.GetEventContract(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetEventContractResponse(rsp)
+}
+
 // GetHealthWithResponse Say that the process runs
 //
 // Returns a wrapper object for the known response body format(s).
@@ -4464,6 +4579,39 @@ func (c *ClientWithResponses) ExplainWithResponse(ctx context.Context, body Expl
 		return nil, err
 	}
 	return ParseExplainResponse(rsp)
+}
+
+// ParseGetEventContractResponse parses an HTTP response from a GetEventContractWithResponse call
+func ParseGetEventContractResponse(rsp *http.Response) (*GetEventContractResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetEventContractResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "yaml") && rsp.StatusCode == 200:
+		var dest openapi_types.File
+		if err := yaml.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.YAML200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
 }
 
 // ParseGetHealthResponse parses an HTTP response from a GetHealthWithResponse call

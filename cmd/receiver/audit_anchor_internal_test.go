@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"receiver/api/apitest"
 	"receiver/internal/audit"
 	"receiver/internal/audit/anchor"
 	"receiver/internal/config"
@@ -48,7 +49,7 @@ func auditorsStream(t *testing.T) (url string, stop func()) {
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
 	if err == nil {
-		_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "KEPT", Subjects: []string{"kept.>"}, DenyDelete: true, DenyPurge: true})
+		_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "KEPT", Subjects: []string{"kept.>"}, AllowDirect: true, DenyDelete: true, DenyPurge: true})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -84,6 +85,7 @@ func TestARollbackOfEverythingIsNamedThroughAnotherAccount(t *testing.T) {
 	if code, report := auditVerify(t, dir); code != exitDone {
 		t.Fatalf("audit verify before = exit %d, %v, want 0", code, report.faults())
 	}
+	areAnchored(t, url)
 	var told bytes.Buffer
 	run(t.Context(), []string{"--config", filepath.Join(dir, "config.yaml"), "doctor"}, strings.NewReader(""), &told, io.Discard)
 	if want := "may be removed with the receiver's credentials"; !strings.Contains(told.String(), want) {
@@ -109,6 +111,24 @@ func TestARollbackOfEverythingIsNamedThroughAnotherAccount(t *testing.T) {
 			t.Errorf("audit verify without the anchor = exit %d, %v, want that it cannot be read", code, report.faults())
 		}
 	})
+}
+
+// areAnchored fails the test unless the auditors have messages that are as api/asyncapi.yaml says.
+func areAnchored(t *testing.T, url string) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	m, err := nc.Request("$JS.API.DIRECT.GET.KEPT.kept.test.JOBS", nil, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	is, err := apitest.Message{Subject: m.Header.Get("Nats-Subject"), Header: m.Header, Data: m.Data}.Check()
+	if err != nil || is != "anchor/checkpoint" || m.Header.Get("Nats-Msg-Id") == "" {
+		t.Errorf("the auditors have %s %v, %v, want an anchor/checkpoint with its id", is, m.Header, err)
+	}
 }
 
 // oldAndBogus are what the holder of the receiver's credentials can add to an anchor: its first

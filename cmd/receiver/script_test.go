@@ -37,6 +37,8 @@ import (
 //	                                 consumers add printed, and prints their subjects
 //	digest FOLDER                    prints name, mode and SHA-256 of every file
 //	readenv FILE                     takes K=V lines as variables
+//	contract WANTED…                 holds all messages in the streams to api/asyncapi.yaml, and
+//	                                 waits for these: CHANNEL/MESSAGE, SUBJECT or HEADER=VALUE
 //	alone                            keeps out other scripts that say so
 //
 // Nothing that a program prints may hold a secret of its configuration: that is looked
@@ -68,7 +70,7 @@ func TestScripts(t *testing.T) {
 			"waitlog": waitCommand(func(p *process) *output { return p.log }),
 			"waitout": waitCommand(func(p *process) *output { return p.out }),
 			"post":    postCommand, "digest": digestCommand, "alone": aloneCommand, "readenv": readenvCommand,
-			"consume": consumeCommand, "flood": floodCommand,
+			"consume": consumeCommand, "flood": floodCommand, "contract": contractCommand,
 		},
 	})
 }

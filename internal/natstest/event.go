@@ -19,7 +19,7 @@ import (
 func Called(k job.Kind, id, status string) job.Event {
 	e := Event(k, id, status)
 	e.Receipt = &job.Receipt{
-		Signature: "sha256=abc", Key: "first", Fingerprint: "sha256:1", Remote: "192.0.2.7", Received: e.Time, Request: "{}",
+		Signature: "sha256=abc", Key: "first", Fingerprint: "sha256:00000001", Remote: "192.0.2.7", Received: e.Time, Request: "{}",
 	}
 	return e
 }
@@ -48,7 +48,7 @@ func Unrecognised(body string) job.Event {
 	now := time.Now()
 	return job.Event{
 		Kind: job.Unrecognised, Source: "demo", Time: now, Evidence: job.ByCallback, Reason: "not_json", Data: []byte(body),
-		Receipt: &job.Receipt{Signature: "sha256=abc", Key: "first", Fingerprint: "sha256:1", Remote: "192.0.2.7", Received: now, Request: "{}"},
+		Receipt: &job.Receipt{Signature: "sha256=abc", Key: "first", Fingerprint: "sha256:00000001", Remote: "192.0.2.7", Received: now, Request: "{}"},
 	}
 }
 

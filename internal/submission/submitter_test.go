@@ -422,8 +422,8 @@ func TestRequestsWithoutABody(t *testing.T) {
 	}
 }
 
-// What is left open is found out without anybody who asks: of a process that died, and of an answer
-// that was lost, once the platform lists the job or has had the time to.
+// Nobody needs to ask for what was left open: the request of a process that died, or an answer
+// that was lost. It is settled once the platform lists the job, or has had the time to.
 func TestOpenSubmissionsAreAdopted(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

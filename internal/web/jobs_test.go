@@ -133,6 +133,7 @@ func TestQuestionsAboutJobs(t *testing.T) {
 		{"objects", "/v1/sources/crm/objects", 200, `"name":"contact"`},
 		{"fields", "/v1/sources/crm/objects/con%2Ftact", 200, `"vendor_path":"con/tact"`},
 		{"the contract", "/openapi.yaml", 200, "openapi: 3.0.3"},
+		{"the contract of events", "/asyncapi.yaml", 200, "asyncapi: 3.0.0"},
 	} {
 		got := askJobs(t, private(ledger{}), tt.path)
 		if got.Code != tt.code || !strings.Contains(got.Body.String(), tt.body) {

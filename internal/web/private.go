@@ -50,6 +50,7 @@ func NewPrivate(p Private) http.Handler {
 	e.GET("/readyz", p.ready)
 	e.GET("/metrics", echo.WrapHandler(p.Metrics.handler()))
 	e.GET("/openapi.yaml", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", api.OpenAPI) })
+	e.GET("/asyncapi.yaml", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", api.AsyncAPI) })
 	e.GET("/v1/log/:stream/tile/*", p.tile)
 	if p.API.Tokens == nil && p.Access != nil {
 		p.API.Tokens = p.Access.Uses

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"receiver/api/apitest"
 	servers "receiver/internal/cluster"
 	"receiver/internal/job"
 	"receiver/internal/natstest"
@@ -45,6 +46,34 @@ func permissions(t *testing.T) string {
 		may[verb] = append(may[verb], fmt.Sprintf("%q", strings.TrimSpace(subject)))
 	}
 	return fmt.Sprintf("{publish: [%s], subscribe: [%s]}", strings.Join(may["publish"], ", "), strings.Join(may["subscribe"], ", "))
+}
+
+// asWritten fails the test unless the event on a subject at the hub and its body, which the edge
+// moved into the object store, are as api/asyncapi.yaml says.
+func asWritten(t *testing.T, hub *publish.Store, subject string) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, stream := range []string{conn.JobsStream, "OBJ_" + conn.PayloadBucket} {
+		last, err := hub.LastSequence(t.Context(), stream)
+		if err == nil {
+			err = hub.Range(t.Context(), stream, 1, last, func(m publish.Message) error {
+				if stream == conn.JobsStream && m.Subject != subject {
+					return nil
+				}
+				for name := range m.Header {
+					seen[name] = true
+				}
+				_, err := apitest.Message{Stream: stream, Subject: m.Subject, Header: m.Header, Data: m.Data}.Check()
+				return err
+			})
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if !seen["receiver-edge-record"] || !seen[job.HeaderChunk] {
+		t.Errorf("the event and its body have the headers %v, want those of an edge", seen)
+	}
 }
 
 // The hub is configured as docs/edge.md says, with TLS and with an edge that has only the
@@ -102,6 +131,7 @@ func TestHubOfTheDocumentation(t *testing.T) {
 			t.Errorf("%s at the hub holds %d, want %d", stream, got, want)
 		}
 	}
+	asWritten(t, b, large.Subject())
 	r.halt()
 	// Without its positions the edge compares all records with the hub's: that is permitted, too.
 	files, _ := filepath.Glob(filepath.Join(r.e.Folder, "edge-*.json"))
