@@ -94,7 +94,7 @@ func TestARollbackOfEverythingIsNamedThroughAnotherAccount(t *testing.T) {
 	rollBackAll(t, dir)
 	t.Run("by audit verify", func(t *testing.T) {
 		code, report := auditVerify(t, dir)
-		want := "JOBS: rolled_back: the stored checkpoint is of 3 leaves, but " + url + ", KEPT/"
+		want := "JOBS: rolled_back: the stored checkpoint is of size 3, but " + url + ", KEPT/"
 		named := func(f audit.Fault) bool { return strings.HasPrefix(f.String(), want) }
 		if code != exitFailed || !slices.ContainsFunc(report.faults(), named) {
 			t.Errorf("audit verify = exit %d, %v, want %q", code, report.faults(), want)

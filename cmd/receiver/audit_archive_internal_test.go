@@ -80,7 +80,7 @@ func TestAnArchiveThatCannotBeReadIsNotVerified(t *testing.T) {
 	}
 	var out bytes.Buffer
 	args := []string{"--config", filepath.Join(dir, "config.yaml"), "audit", "verify", "--export", path}
-	if code := run(t.Context(), args, strings.NewReader(""), &out, &out); code != exitFailed || !strings.Contains(out.String(), "not an export folder") {
+	if code := run(t.Context(), args, strings.NewReader(""), &out, &out); code != exitUnknown || !strings.Contains(out.String(), "not an export folder") {
 		t.Errorf("audit verify --export = exit %d, %s, want that it is not an export folder", code, &out)
 	}
 }

@@ -1,10 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,9 +11,11 @@ import (
 	"receiver/internal/audit"
 	"receiver/internal/auditlog"
 	"receiver/internal/config"
+	"receiver/internal/plain"
 	"receiver/internal/service"
 	"receiver/internal/service/records"
 	"receiver/internal/verify"
+	"receiver/internal/words"
 )
 
 // checkFlags are the flags of audit check.
@@ -35,12 +36,13 @@ With --signature-key-file it also proves their origin: the sender of the callbac
 Without it, the origin is only asserted by the receiver. An encrypted body must be decrypted for
 that: give --identity-file.
 
-Exit codes: 0 the bundle is proved; 1 it is not; 2 wrong usage.`,
+Exit codes: 0 the bundle is proved; 1 it is not; 2 wrong usage; 3 not known.`,
 		Example: "  receiver audit check bundle.json --log-key receiver/eu-1/JOBS+b3caf33f+AQAB…\n" +
 			"  receiver audit check bundle.json --log-key receiver/eu-1/JOBS+b3caf33f+AQAB… \\\n" +
 			"    --signature-key-file crm.key",
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.auditCheck(args[0], f) },
+		Args:        cobra.ExactArgs(1),
+		Annotations: map[string]string{question: "yes"},
+		RunE:        func(cmd *cobra.Command, args []string) error { return a.auditCheck(cmd.Context(), args, f) },
 	}
 	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public `key` of the log, from audit keys (required, repeatable)")
 	cmd.Flags().StringArrayVar(&f.witnessKeys, "witness-key", nil, "public `key` of a witness whose cosignature to verify\n(repeatable)")
@@ -50,12 +52,12 @@ Exit codes: 0 the bundle is proved; 1 it is not; 2 wrong usage.`,
 	return cmd
 }
 
-func (a *app) auditCheck(path string, f checkFlags) error {
+func (a *app) auditCheck(ctx context.Context, args []string, f checkFlags) error {
 	keys, err := audit.ParseKeys(f.logKeys, f.witnessKeys)
 	if err != nil {
 		return usageError{err}
 	}
-	data, err := a.readBundle(path)
+	data, err := a.readBody(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -74,28 +76,14 @@ func (a *app) auditCheck(path string, f checkFlags) error {
 	return a.printChecked(bundle, checked, o)
 }
 
-func (a *app) readBundle(path string) ([]byte, error) {
-	if path == "-" {
-		data, err := io.ReadAll(a.in)
-		if err != nil {
-			return nil, fmt.Errorf("reading standard input: %w", err)
-		}
-		return data, nil
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, usagef("reading the bundle: %w", err)
-	}
-	return data, nil
-}
-
 // notProved is the answer no.
 func (a *app) notProved(why error) error {
 	var err error
 	if a.output == "json" {
 		err = printJSON(a.out, map[string]any{"proved": false, "why": why.Error()})
 	} else {
-		_, err = fmt.Fprintf(a.out, "NOT PROVED: %s\n", printable(why.Error()))
+		err = plain.Paint(a.out, plain.Red, "NOT PROVED")
+		fmt.Fprintf(a.out, ": %s\n", printable(why.Error()))
 	}
 	return errors.Join(err, silentError{})
 }
@@ -131,7 +119,7 @@ func originText(o *auditlog.Origin, records int, c audit.Checked) string {
 	if o.Verifier == nil {
 		return "not checked: give --signature-key-file"
 	}
-	text := fmt.Sprintf("%s signed with the given key, %d without a signature", counted(c.Reverified, "record"), records-c.Reverified-o.Hidden)
+	text := fmt.Sprintf("%s signed with the given key, %d without a signature", words.Count(c.Reverified, "record"), records-c.Reverified-o.Hidden)
 	if o.Hidden > 0 {
 		text += fmt.Sprintf(", %d not checked: the body is encrypted, give --identity-file with a key for it", o.Hidden)
 	}
@@ -157,8 +145,9 @@ func (a *app) printChecked(b audit.Bundle, c audit.Checked, o *auditlog.Origin) 
 	for _, e := range entries {
 		rows = append(rows, entryRow(e))
 	}
-	fmt.Fprintf(a.out, "PROVED: %s stood in %s when its checkpoint of size %d was signed\n",
-		counted(len(entries), "record"), printable(c.Checkpoint.Origin), c.Checkpoint.Tree.N)
+	_ = plain.Paint(a.out, plain.Green, "PROVED") // the next write has the same error
+	fmt.Fprintf(a.out, ": %s stood in %s when its checkpoint of size %d was signed\n",
+		words.Count(len(entries), "record"), printable(c.Checkpoint.Origin), c.Checkpoint.Tree.N)
 	for _, s := range c.Checkpoint.Cosignatures {
 		fmt.Fprintf(a.out, "cosigned by %s at %s\n", printable(s.Witness), s.Time.UTC().Format(time.RFC3339))
 	}

@@ -31,7 +31,7 @@ it, a restored receiver must begin new logs.`,
 			// There may be no configuration yet, or one that asks for the key to be made.
 			if path, err := config.Find(a.config); err == nil && path != "" {
 				dir = filepath.Dir(path)
-				if c, err := config.Load(config.Options{Path: path, Env: os.Environ()}); err == nil && name == "" {
+				if c, err := config.Load(config.Options{Path: path, Env: os.Environ(), Lazy: true}); err == nil && name == "" {
 					name = c.Audit.Name
 				}
 			}

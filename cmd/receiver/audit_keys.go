@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"receiver/internal/audit/logkey"
 	"receiver/internal/service/logs"
 )
 
@@ -26,9 +25,9 @@ keys to everyone who will check evidence before there is a dispute.`,
 			if cfg.Audit.Key.Empty() {
 				return usagef("audit.key is not set; make a key with `receiver audit init`")
 			}
-			key, err := logkey.Parse(cfg.Audit.Key.Reveal())
+			key, err := logs.Key(cfg.Audit)
 			if err != nil {
-				return usagef("audit.key: %w", err)
+				return err
 			}
 			keys := append(logs.VerifierKeys(cfg.Audit.Name, key), cfg.Audit.VerifierKeys...)
 			if a.output == "json" {

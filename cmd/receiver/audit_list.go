@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 
 	"receiver/internal/auditlog"
 	"receiver/internal/config"
+	"receiver/internal/job"
 	"receiver/internal/publish"
 	"receiver/internal/service"
 	"receiver/internal/service/records"
@@ -67,7 +70,7 @@ func (a *app) auditList(ctx context.Context, q records.Query) error {
 	if err := q.Parse(time.Now()); err != nil {
 		return usagef("--%w", err)
 	}
-	return a.withStore(ctx, service.Opener.Read, func(_ *config.Config, store *publish.Store) error {
+	return a.withStore(ctx, service.Opener.Read, func(cfg *config.Config, store *publish.Store) error {
 		out, err := a.listing()
 		if err != nil {
 			return err
@@ -82,6 +85,14 @@ func (a *app) auditList(ctx context.Context, q records.Query) error {
 			}
 			if listed++; listed == q.Limit {
 				break
+			}
+		}
+		if listed > 0 {
+			return out.end()
+		}
+		for _, name := range q.Filter.Sources { // none of which an address named, either
+			if err := records.CheckSource(ctx, store, job.Pattern(name, "", ""), cfg.SourceNames()); err != nil {
+				return usagef("--source: %w", err)
 			}
 		}
 		return out.end()
@@ -142,16 +153,15 @@ func shownText(s string) string {
 // outputs is the annotation of commands that print in more forms than table and json.
 const outputs = "outputs"
 
+// outputForms are those that a command prints in.
+func outputForms(cmd *cobra.Command) []string {
+	return strings.Fields(cmp.Or(cmd.Annotations[outputs], "table json"))
+}
+
 // checkOutput refuses a form that a command does not print in.
 func checkOutput(cmd *cobra.Command, output string) error {
-	forms := cmd.Annotations[outputs]
-	if forms == "" {
-		forms = "table json"
+	if forms := outputForms(cmd); !slices.Contains(forms, output) {
+		return usagef("--output %q is not %s", output, strings.Join(forms, " or "))
 	}
-	for _, f := range strings.Fields(forms) {
-		if f == output {
-			return nil
-		}
-	}
-	return usagef("--output %q is not %s", output, strings.ReplaceAll(forms, " ", " or "))
+	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"receiver/internal/publish/conn"
 	"receiver/internal/service"
 	"receiver/internal/service/records"
-	"receiver/internal/verify"
+	"receiver/internal/words"
 )
 
 // reverifyFlags are the flags of audit reverify.
@@ -69,6 +69,11 @@ func (a *app) reverify(ctx context.Context, f reverifyFlags) error {
 			return err
 		}
 	}
+	if f.key != "" {
+		if err := words.Check(f.key, cfg.KeyNames(f.source)); err != nil {
+			return usagef("--key %w", err)
+		}
+	}
 	open := service.Opener.Read
 	if f.accept {
 		open = service.Opener.Write
@@ -78,19 +83,16 @@ func (a *app) reverify(ctx context.Context, f reverifyFlags) error {
 		return err
 	}
 	defer done()
-	sources, err := service.Verifiers(cfg)
+	sources, err := service.Verifiers(cfg, f.source)
 	if err != nil {
 		return err
-	}
-	if f.source != "" {
-		sources = map[string]*verify.Verifier{f.source: sources[f.source]}
 	}
 	found, hidden, err := records.Mended(ctx, bus, sources, f.key, from)
 	if err != nil {
 		return err
 	}
 	if hidden > 0 {
-		a.say("%s refused as mismatch cannot be checked: no identity decrypts the body", counted(hidden, "callback"))
+		a.say("%s refused as mismatch cannot be checked: no identity decrypts the body", words.Count(hidden, "callback"))
 	}
 	if f.accept {
 		l, err := service.NewLedger(cfg, bus, a.logger(cfg.Log))

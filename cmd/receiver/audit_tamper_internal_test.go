@@ -78,7 +78,7 @@ func TestTamperingIsFoundAndNamed(t *testing.T) {
 		{"all checkpoints are deleted", func(t *testing.T, x *intruder) { x.deleteStream("CHECKPOINTS") },
 			[]string{"JOBS: rolled_back: no checkpoint is stored", "ATTEMPTS: rolled_back"}},
 		{"an old checkpoint is put back", func(t *testing.T, x *intruder) { x.checkpoint("JOBS", x.get("CHECKPOINTS", 1).Data) },
-			[]string{"JOBS: rolled_back: the stored checkpoint is of 3 leaves"}},
+			[]string{"JOBS: rolled_back: the stored checkpoint is of size 3"}},
 		{"a checkpoint of nothing is put there", func(t *testing.T, x *intruder) { x.checkpoint("JOBS", []byte("nothing\n")) },
 			[]string{"CHECKPOINTS/7: checkpoint", "JOBS: checkpoint: store"}},
 		{"a checkpoint is signed with another key", func(t *testing.T, x *intruder) {
@@ -94,13 +94,13 @@ func TestTamperingIsFoundAndNamed(t *testing.T) {
 			[]string{"JOBS: tile: tile/0/000.p/5: it does not match the checkpoint"}},
 		{"the bucket of tiles is deleted", func(t *testing.T, x *intruder) { x.deleteStream("OBJ_TILES") }, []string{"JOBS: tile", "ATTEMPTS: tile", "ACTIONS: tile"}},
 		{"the folder is put back to an older copy", func(t *testing.T, x *intruder) { x.rollBack() },
-			[]string{"JOBS: rolled_back: the stored checkpoint is of 3 leaves", "JOBS/4: missing", "JOBS/5: missing"}},
+			[]string{"JOBS: rolled_back: the stored checkpoint is of size 3", "JOBS/4: missing", "JOBS/5: missing"}},
 		{"store and checkpoint file are put back, but not the anchor", func(t *testing.T, x *intruder) {
 			x.rollBack()
 			kept, err := anchor.ReadFile(filepath.Join(x.dir, "receiver-checkpoints"))
 			x.must(err)
 			x.file(append(bytes.Clone(kept[0].Note), '\n'))
-		}, []string{"JOBS: rolled_back: the stored checkpoint is of 3 leaves, but {dir}/anchor/", "JOBS/5: missing"}},
+		}, []string{"JOBS: rolled_back: the stored checkpoint is of size 3, but {dir}/anchor/", "JOBS/5: missing"}},
 		{"the anchor is gone", func(_ *testing.T, x *intruder) { x.must(os.RemoveAll(filepath.Join(x.dir, "anchor"))) },
 			[]string{"audit.anchors: checkpoint: reading folder of checkpoints"}},
 		{"the checkpoint file is removed", func(t *testing.T, x *intruder) { x.file(nil) }, []string{"audit.checkpoint_file: checkpoint"}},

@@ -15,6 +15,7 @@ import (
 	"receiver/internal/service"
 	"receiver/internal/service/logs"
 	"receiver/internal/service/records"
+	"receiver/internal/words"
 )
 
 // verifyFlags are the flags of audit verify.
@@ -38,14 +39,15 @@ changes nothing in the store's folder. With --export it needs no receiver. Recor
 has removed by age or size are not reported, unless --from says that they must be there. Records
 that were removed in any other way are reported.
 
-Exit codes: 0 nothing was changed; 1 something was changed or verify failed; 2 wrong usage or
-configuration.`,
+Exit codes: 0 nothing was changed; 1 something was changed; 2 wrong usage or configuration; 3 not
+known, because the records could not be read.`,
 		Example: "  receiver audit verify\n" +
 			"  receiver audit verify --from JOBS/120000 -o json\n" +
 			"  receiver audit verify --export archive/2026-11 \\\n" +
 			"    --log-key receiver/eu-1/JOBS+b3caf33f+AQAB…",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.auditVerify(cmd.Context(), f) },
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{question: "yes"},
+		RunE:        func(cmd *cobra.Command, _ []string) error { return a.auditVerify(cmd.Context(), f) },
 	}
 	a.identityFlag(cmd)
 	cmd.Flags().StringVar(&f.export, "export", "", "verify this `folder` of audit export, not the streams")
@@ -67,7 +69,7 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 	if err != nil {
 		return err
 	}
-	sources, err := service.Verifiers(cfg)
+	sources, err := service.Verifiers(cfg, "")
 	if err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func (a *app) verifiedTable(v records.Verified) error {
 	for _, r := range v.Logs {
 		verdict := "intact"
 		if n := len(r.Faults) + r.Omitted; !r.OK() {
-			verdict = counted(n, "fault")
+			verdict = words.Count(n, "fault")
 		}
 		rows = append(rows, []string{
 			r.Origin, verdict, fmt.Sprint(r.From), fmt.Sprint(r.To), fmt.Sprint(r.Size), fmt.Sprint(r.Records), fmt.Sprint(r.Absent), fmt.Sprint(r.Outside), fmt.Sprint(r.Unsealed),
@@ -172,11 +174,11 @@ func (a *app) verifiedHint(v records.Verified) {
 		a.say("signatures of keys that are no longer configured were not verified: %s", printable(strings.Join(v.Gone, ", ")))
 	}
 	if v.Hidden > 0 {
-		a.say("%d signatures were not verified, because the bodies are encrypted and no identity decrypts them; "+
-			"give --identity-file, or set encryption.identity", v.Hidden)
+		a.say("%s not verified, because the body is encrypted and no identity decrypts it; "+
+			"give --identity-file, or set encryption.identity", words.Count(v.Hidden, "signature"))
 	}
 	if v.Mended > 0 {
-		a.say("%d refused callbacks are verified by a key that is configured now; see `receiver audit reverify`", v.Mended)
+		a.say("%s would be verified by a key that is configured now; see `receiver audit reverify`", words.Count(v.Mended, "refused callback"))
 	}
 	if !v.OK {
 		a.say("docs/evidence.md explains each error and what to do")

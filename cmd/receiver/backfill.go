@@ -87,7 +87,7 @@ func (a *app) backfill(ctx context.Context, f backfillFlags) error {
 		return err
 	}
 	if len(found) == f.limit {
-		a.say("only the first %d queued callbacks were read; use a higher --limit for more", f.limit)
+		a.say("only --limit %d of the queued callbacks were read; use a higher one for more", f.limit)
 	}
 	return errors.Join(a.printBackfill(found), err)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"receiver/internal/service"
+	"receiver/internal/words"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -32,7 +33,7 @@ Exit codes: 0 no errors; 2 errors.`,
 		Example: "  receiver --config /etc/receiver/config.yaml config check",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			cfg, err := a.load()
+			cfg, err := a.loadAll()
 			if err != nil {
 				return err
 			}
@@ -49,7 +50,7 @@ Exit codes: 0 no errors; 2 errors.`,
 					"file": cfg.File, "valid": true, "sources": len(cfg.Sources), "warnings": len(cfg.Warnings),
 				})
 			}
-			_, err = fmt.Fprintf(a.out, "%s is valid: %d sources, %d warnings\n", cfg.File, len(cfg.Sources), len(cfg.Warnings))
+			_, err = fmt.Fprintf(a.out, "%s is valid: %s, %s\n", cfg.File, words.Count(len(cfg.Sources), "source"), words.Count(len(cfg.Warnings), "warning"))
 			return err
 		},
 	}
@@ -65,7 +66,7 @@ secret is replaced by a fingerprint.`,
 			"  RECEIVER_NATS_MODE=external RECEIVER_NATS_URLS=nats://a:4222 receiver config print",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			cfg, err := a.load()
+			cfg, err := a.loadAll()
 			if err != nil {
 				return err
 			}

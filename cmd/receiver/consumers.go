@@ -14,6 +14,7 @@ import (
 	"receiver/internal/publish"
 	"receiver/internal/publish/durables"
 	"receiver/internal/service"
+	"receiver/internal/words"
 )
 
 func newConsumers(a *app) *cobra.Command {
@@ -146,6 +147,6 @@ func (a *app) removeConsumer(ctx context.Context, cfg *config.Config, folder, na
 		return nil
 	}
 	return service.RemoveDurables(ctx, store, c, func(durable string, held durables.Progress) {
-		a.say("durable %s is removed; it had %d pending events, and %d delivered but not acknowledged", durable, held.Pending, held.Unacknowledged)
+		a.say("durable %s is removed; it had %s pending, and %d delivered but not acknowledged", durable, words.Count(held.Pending, "event"), held.Unacknowledged)
 	})
 }

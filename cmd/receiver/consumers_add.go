@@ -66,7 +66,7 @@ func (a *app) addConsumer(ctx context.Context, cfg *config.Config, folder string
 		return err
 	}
 	defer done()
-	made, err := c.Admit(ctx, store, folder, action)
+	made, err := c.Admit(ctx, cfg, store, folder, action)
 	if errors.Is(err, consumers.ErrCredentials) {
 		return usageError{err}
 	}

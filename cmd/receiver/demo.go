@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,7 +59,11 @@ func (a *app) demo(ctx context.Context, keep string, once, asJSON bool) (err err
 	if err := d.Run(ctx, func(s demo.Step) error { return a.printStep(s, asJSON) }); err != nil || once {
 		return err
 	}
-	a.invite(d)
+	self := "go run ./cmd/receiver"
+	if exe, err := os.Executable(); err == nil && !strings.Contains(exe, "go-build") {
+		self = exe
+	}
+	a.say("%s", d.Invitation(self))
 	return d.Receiver.Wait(ctx)
 }
 
@@ -70,7 +73,7 @@ func (a *app) printStep(s demo.Step, asJSON bool) error {
 		line := map[string]any{"step": s.Name, "text": s.Text}
 		maps.Copy(line, s.Facts)
 		if s.Event != nil {
-			line["event"] = messageJSON(*s.Event)
+			line["event"] = records.JSON(*s.Event)
 		}
 		var logs []api.Checkpoint
 		for _, cp := range s.Checkpoints {
@@ -80,7 +83,7 @@ func (a *app) printStep(s demo.Step, asJSON bool) error {
 		return printJSON(a.out, line)
 	}
 	if s.Event != nil {
-		text, err := json.MarshalIndent(messageJSON(*s.Event), "", "  ")
+		text, err := json.MarshalIndent(records.JSON(*s.Event), "", "  ")
 		if err != nil {
 			return fmt.Errorf("printing the event: %w", err)
 		}
@@ -88,34 +91,4 @@ func (a *app) printStep(s demo.Step, asJSON bool) error {
 	}
 	_, err := fmt.Fprintf(a.out, "%-10s %s\n", s.Name, s.Text)
 	return err
-}
-
-// invite says what to try while the demo stays up.
-func (a *app) invite(d *demo.Demo) {
-	self := "go run ./cmd/receiver"
-	if exe, err := os.Executable(); err == nil && !strings.Contains(exe, "go-build") {
-		self = exe
-	}
-	a.say(`
-The demo runs until Ctrl-C. In another terminal, try:
-
-  # send a callback that is signed as by the platform
-  printf '{"id":"7","status":"COMPLETED","recordsCount":1,"recordsFailedCount":0}' > body.json
-  curl -si -H "$(%[1]s sign --key-file %[2]s body.json)" --data-binary @body.json %[3]s/callbacks/demo
-
-  # send it again, and send one without a signature
-  curl -si -H "$(%[1]s sign --key-file %[2]s body.json)" --data-binary @body.json %[3]s/callbacks/demo
-  curl -si --data-binary @body.json %[3]s/callbacks/demo
-
-  # print the events; read them as a consumer, with the nats command and in Go
-  %[1]s --config %[4]s events watch --since 1h
-  %[5]s
-  %[8]s
-
-  # verify that no record was changed
-  %[1]s --config %[4]s audit verify
-
-public  %[3]s   private %[6]s (/readyz, /metrics)   platform %[7]s
-`, self, filepath.Join(d.Folder, "signature.key"), d.Receiver.PublicURL(), filepath.Join(d.Folder, "config.yaml"), d.Consumer().Command(),
-		d.Receiver.PrivateURL(), d.Platform.URL, strings.ReplaceAll(strings.TrimSpace(d.Consumer().Go()), "\n", "\n  "))
 }

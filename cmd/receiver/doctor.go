@@ -9,6 +9,7 @@ import (
 
 	"receiver/internal/config"
 	"receiver/internal/doctor"
+	"receiver/internal/plain"
 	"receiver/internal/service"
 )
 
@@ -40,7 +41,7 @@ Exit codes: 0 no errors; 1 an error, or with --strict a warning; 2 wrong usage o
 			"  receiver doctor --nats-monitor http://n1:8222,http://n2:8222,http://n3:8222",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := a.load()
+			cfg, err := a.loadAll()
 			if err != nil {
 				return err
 			}
@@ -68,11 +69,12 @@ type told struct {
 	Where string `json:"where,omitempty"`
 }
 
+// colours are those of findings on a terminal.
+var colours = map[doctor.Severity]plain.Colour{doctor.OK: plain.Green, doctor.Warning: plain.Yellow, doctor.Error: plain.Red}
+
 func (a *app) printFindings(cfg *config.Config, findings []doctor.Finding) error {
-	counts := map[doctor.Severity]int{}
 	all := make([]told, 0, len(findings))
 	for _, f := range findings {
-		counts[f.Severity]++
 		all = append(all, told{f, service.Where(cfg, f)})
 	}
 	if a.output == "json" {
@@ -83,15 +85,18 @@ func (a *app) printFindings(cfg *config.Config, findings []doctor.Finding) error
 			if line[1] == "" {
 				continue
 			}
-			severity := ""
+			severity, colour := "", plain.NoColour
 			if i == 0 {
-				severity = f.Severity.String()
+				severity, colour = f.Severity.String(), colours[f.Severity]
 			}
-			if _, err := fmt.Fprintf(a.out, "%-8s %-10s %s\n", severity, line[0], printable(line[1])); err != nil {
+			if err := plain.Paint(a.out, colour, fmt.Sprintf("%-8s", severity)); err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintf(a.out, " %-10s %s\n", line[0], printable(line[1])); err != nil {
 				return err
 			}
 		}
 	}
-	a.say("%d errors, %d warnings, %d notes", counts[doctor.Error], counts[doctor.Warning], counts[doctor.Note])
+	a.say("%s", doctor.Summary(findings))
 	return nil
 }

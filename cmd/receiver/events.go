@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/publish"
 	"receiver/internal/service"
+	"receiver/internal/service/records"
 )
 
 func newEvents(a *app) *cobra.Command {
@@ -43,7 +43,13 @@ that cannot be decrypted is printed in Base64 and marked hidden.`,
 			if err != nil {
 				return err
 			}
-			return a.withStore(cmd.Context(), service.Opener.Read, func(_ *config.Config, store *publish.Store) error {
+			if err := records.CheckSubject(subject, true); err != nil {
+				return usagef("--subject %w", err)
+			}
+			return a.withStore(cmd.Context(), service.Opener.Read, func(cfg *config.Config, store *publish.Store) error {
+				if err := records.CheckSource(cmd.Context(), store, subject, cfg.SourceNames()); err != nil {
+					return usagef("--subject %q: %w", subject, err)
+				}
 				a.say("watching %s; stop with Ctrl-C", subject)
 				return a.watch(cmd.Context(), store, publish.Watch{Subjects: []string{subject}, Since: from, Follow: true}, count)
 			})
@@ -74,7 +80,7 @@ func (a *app) watch(ctx context.Context, store *publish.Store, w publish.Watch, 
 
 func (a *app) printMessage(m publish.Message) error {
 	if a.output == "json" {
-		return printJSON(a.out, messageJSON(m))
+		return printJSON(a.out, records.JSON(m))
 	}
 	get := func(name string) string {
 		if v := m.Header[name]; len(v) > 0 {
@@ -85,41 +91,4 @@ func (a *app) printMessage(m publish.Message) error {
 	_, err := fmt.Fprintf(a.out, "%s  %6d  %s  %s  %s\n", m.Time.UTC().Format(time.RFC3339), m.Sequence,
 		printable(m.Subject), get(job.HeaderResult), get(job.HeaderFingerprint))
 	return err
-}
-
-// wireMessage is a message as commands print it. Data is the payload itself if it is
-// JSON, else it stands in Base64; it is still encrypted if it is hidden, and missing if it
-// is lost.
-type wireMessage struct {
-	Subject  string            `json:"subject"`
-	Sequence uint64            `json:"sequence"`
-	Stored   time.Time         `json:"stored"`
-	Headers  map[string]string `json:"headers"`
-	Job      json.RawMessage   `json:"job,omitempty"`
-	Data     json.RawMessage   `json:"data,omitempty"`
-	Base64   []byte            `json:"data_base64,omitempty"`
-	Hidden   bool              `json:"hidden,omitempty"`
-	Lost     bool              `json:"lost,omitempty"`
-}
-
-func messageJSON(m publish.Message) wireMessage {
-	w := wireMessage{
-		Subject: m.Subject, Sequence: m.Sequence, Stored: m.Time.UTC(), Headers: map[string]string{}, Hidden: m.Hidden, Lost: m.Lost,
-	}
-	for name, values := range m.Header {
-		if len(values) == 0 {
-			continue
-		}
-		if name == job.HeaderJob && json.Valid([]byte(values[0])) {
-			w.Job = json.RawMessage(values[0])
-			continue
-		}
-		w.Headers[name] = values[0]
-	}
-	if json.Valid(m.Data) {
-		w.Data = m.Data
-	} else {
-		w.Base64 = m.Data
-	}
-	return w
 }

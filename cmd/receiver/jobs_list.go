@@ -15,6 +15,7 @@ import (
 	"receiver/internal/joblist"
 	"receiver/internal/publish"
 	"receiver/internal/service"
+	"receiver/internal/service/records"
 	"receiver/internal/when"
 )
 
@@ -42,6 +43,9 @@ to standard error. With --follow it keeps running and prints each job that chang
 			q, err := f.query(time.Now())
 			if err != nil {
 				return err
+			}
+			if _, _, err := q.Check(); err != nil {
+				return usageError{err}
 			}
 			return a.withStore(cmd.Context(), service.Opener.Read, func(cfg *config.Config, store *publish.Store) error {
 				return a.list(cmd.Context(), cfg, store, q, f.follow)
@@ -103,6 +107,11 @@ func (a *app) list(ctx context.Context, cfg *config.Config, store *publish.Store
 	page, err := p.List(q)
 	if err != nil {
 		return usageError{err}
+	}
+	if len(page.Jobs) == 0 && q.Source != "" {
+		if err := records.CheckSource(ctx, store, job.Pattern(q.Source, "", ""), cfg.SourceNames()); err != nil {
+			return usagef("--source: %w", err)
+		}
 	}
 	if err := a.printPage(page); err != nil || !follow {
 		return err

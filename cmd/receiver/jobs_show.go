@@ -13,6 +13,7 @@ import (
 	"receiver/internal/poll"
 	"receiver/internal/publish"
 	"receiver/internal/service"
+	"receiver/internal/words"
 )
 
 func newJobsShow(a *app) *cobra.Command {
@@ -61,8 +62,8 @@ func (a *app) printJob(j joblist.Job) error {
 		a.say("the platform reports an error: %s", printable(j.View.Error))
 	}
 	if w := j.Watch; w != nil {
-		a.say("the platform was polled %d times, %d times without a usable answer; next poll at %s",
-			w.Looks, w.Failures, moment(w.Next))
+		a.say("the platform was polled %s, %s without a usable answer; next poll at %s",
+			words.Count(w.Looks, "time"), words.Count(w.Failures, "time"), moment(w.Next))
 		if w.Error != "" {
 			a.say("last error: %s", printable(w.Error))
 		}

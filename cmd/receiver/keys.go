@@ -60,8 +60,12 @@ that are in the streams but no longer configured are shown as removed.`,
 
 // keyUse counts the use of keys over the streams.
 func (a *app) keyUse(ctx context.Context, cfg *config.Config) (keys *keyusage.Keys, reach keyusage.Reach, err error) {
+	configured, err := service.ConfiguredKeys(cfg)
+	if err != nil {
+		return nil, reach, err
+	}
 	err = a.openStore(ctx, cfg, service.Opener.Read, func(store *publish.Store) (err error) {
-		keys = keyusage.NewKeys(service.ConfiguredKeys(cfg))
+		keys = keyusage.NewKeys(configured)
 		reach, err = records.Arrivals(ctx, store, keys.Add)
 		return err
 	})

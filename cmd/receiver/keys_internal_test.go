@@ -52,7 +52,11 @@ func newKeysRig(t *testing.T) *keysRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range service.ConfiguredKeys(cfg) {
+	configured, err := service.ConfiguredKeys(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range configured {
 		r.prints[k.Source+"/"+k.Name] = k.Fingerprint
 	}
 	return r

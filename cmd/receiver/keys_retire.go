@@ -30,10 +30,11 @@ since then, and if the streams reach back that far. The platform's last retry of
 up to 73 hours after the first attempt (9.5 hours in a newer page of its manual). Its manual does
 not say whether a retry is signed again, so the default adds about a day.
 
-Exit codes: 0 it can be removed; 1 it cannot; 2 wrong usage or configuration.`,
+Exit codes: 0 it can be removed; 1 it cannot; 2 wrong usage or configuration; 3 not known.`,
 		Example: "  receiver keys retire key-2025\n" +
 			"  receiver keys retire --source crm --when-unused 120h sha256:fdef0e6f",
-		Args: cobra.ExactArgs(1),
+		Args:        cobra.ExactArgs(1),
+		Annotations: map[string]string{question: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if span <= 0 {
 				return usagef("--when-unused %v must be more than 0", span)
@@ -42,7 +43,11 @@ Exit codes: 0 it can be removed; 1 it cannot; 2 wrong usage or configuration.`,
 			if err != nil {
 				return err
 			}
-			key, err := keyusage.Find(service.ConfiguredKeys(cfg), sourceName, args[0])
+			configured, err := service.ConfiguredKeys(cfg)
+			if err != nil {
+				return err
+			}
+			key, err := keyusage.Find(configured, sourceName, args[0])
 			if err != nil {
 				return usagef("%s: %w", cfg.File, err)
 			}

@@ -19,15 +19,17 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/config"
+	"receiver/internal/input"
 	"receiver/internal/logging"
 	"receiver/internal/plain"
 )
 
 // The exit codes.
 const (
-	exitDone   = 0 // done
-	exitFailed = 1 // tried and failed, or the answer is no
-	exitUsage  = 2 // wrong use or configuration: nothing was tried
+	exitDone    = 0 // done
+	exitFailed  = 1 // tried and failed, or the answer is no
+	exitUsage   = 2 // wrong use or configuration: nothing was tried
+	exitUnknown = 3 // not known: what was asked for may have happened, or may still
 )
 
 func main() {
@@ -75,15 +77,17 @@ func lastWord(talk io.Writer, err error) {
 func run(ctx context.Context, args []string, in io.Reader, out, talk io.Writer) int {
 	if plain.IsTerminal(out) { // which would obey what strangers wrote
 		safe := plain.NewWriter(out)
+		safe.Colours = plain.ColoursWanted(os.Getenv)
 		defer func() { _ = safe.Flush() }() // nothing is left to report to
 		out = safe
 	}
-	root := newRoot(&app{in: in, out: out, talk: talk})
+	root := newRoot(&app{in: input.Reader(ctx, in), out: out, talk: talk})
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var silent silentError
 	var usage usageError
 	var fault config.UseError
+	var unknown unknownError
 	switch {
 	case err == nil:
 		return exitDone
@@ -92,6 +96,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, talk io.Writer) 
 	case errors.As(err, &usage), errors.As(err, &fault):
 		lastWord(talk, err)
 		return exitUsage
+	case errors.As(err, &unknown), cmd.Annotations[question] != "":
+		lastWord(talk, err)
+		return exitUnknown
 	}
 	lastWord(talk, err)
 	return exitFailed
@@ -103,6 +110,16 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// question is the annotation of a command that prints its answer: of another error it is not known.
+const question = "question"
+
+// unknownError says that the answer is not known, neither yes nor no.
+type unknownError struct{ error }
+
+func (e unknownError) Unwrap() error { return e.error }
+
+func unknownf(format string, args ...any) error { return unknownError{fmt.Errorf(format, args...)} }
 
 // silentError is the answer no, already given on standard output.
 type silentError struct{}

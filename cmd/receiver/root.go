@@ -9,12 +9,15 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"receiver/internal/completion"
 	"receiver/internal/config"
 	"receiver/internal/logging"
 	"receiver/internal/plain"
 	"receiver/internal/service"
 	"receiver/internal/service/platform"
 	"receiver/internal/submit"
+	"receiver/internal/version"
+	"receiver/internal/words"
 )
 
 // app is what every command shares: the streams it talks on and the global flags.
@@ -37,12 +40,15 @@ for each finished job to NATS JetStream, a server that stores messages in stream
 "The platform" below is SAP Open Connectors. A "source" is one account at the platform, as
 configured under "sources". Results go to standard output; messages and logs go to standard error.
 
-Exit codes: 0 done; 1 failed; 2 wrong usage or configuration, nothing was done.`,
+Exit codes: 0 done; 1 failed, or the answer is no; 2 wrong usage or configuration, nothing was
+done; 3 not known: a job that is waited for goes on, or what was asked for may have happened.`,
 		Example:           "  receiver demo\n  receiver config check\n  receiver serve",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return checkOutput(cmd, a.output) },
 	}
+	root.Version, _ = version.Read()
+	root.SetVersionTemplate(versionText())
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.talk)
@@ -58,6 +64,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration, nothing was done.`
 		newSign(a), newVerify(a), newConformance(a), newDoctor(a), newStreams(a), newConfig(a), newLicenses(a), newVersion(a),
 	)
 	markUsage(root)
+	completion.Register(root, a.completions(), completionTime)
 	return root
 }
 
@@ -101,13 +108,21 @@ func suggestion(c *cobra.Command, word string) string {
 	return ""
 }
 
-// load reads the configuration that the flags name and warns of what is odd in it.
-func (a *app) load() (*config.Config, error) {
+// load reads the configuration that the flags name, for a command that uses some of its secrets.
+// A secret that cannot be read is an error of its use.
+func (a *app) load() (*config.Config, error) { return a.read(service.ReadConfigLazily) }
+
+// loadAll is load for a command that needs all secrets.
+func (a *app) loadAll() (*config.Config, error) {
+	return a.read(func(path string, env []string) (*config.Config, error) { return service.ReadConfig(path, env, nil) })
+}
+
+func (a *app) read(how func(path string, env []string) (*config.Config, error)) (*config.Config, error) {
 	path, err := config.Find(a.config)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	c, err := service.ReadConfig(path, os.Environ(), nil)
+	c, err := how(path, os.Environ())
 	if err != nil {
 		return nil, usagef("the configuration has errors:\n%w", err)
 	}
@@ -129,7 +144,7 @@ func source(c *config.Config, name string) (string, config.Source, error) {
 	case name == "":
 		return "", s, usagef("several sources are configured; give --source with one of: %s", strings.Join(names, ", "))
 	}
-	return "", s, usagef("%s configures no source %q; it configures: %s", c.File, name, strings.Join(names, ", "))
+	return "", s, usagef("--source: in %s %w", c.File, words.Check(name, names))
 }
 
 // logger returns the log that the configuration asks for, on talk.

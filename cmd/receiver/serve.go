@@ -36,7 +36,7 @@ are answered 503, and /readyz names the servers and the reason.`,
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
-			cfg, err := a.load()
+			cfg, err := a.loadAll()
 			if err != nil {
 				return err
 			}

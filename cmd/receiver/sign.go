@@ -1,16 +1,17 @@
 package main
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"receiver/internal/config"
+	"receiver/internal/input"
 	"receiver/internal/verify"
 )
 
@@ -25,12 +26,12 @@ One trailing newline of the key file is removed, as in the configuration.`,
 		Example: "  receiver sign --key-file signature.key body.json\n" +
 			"  printf '{\"id\":\"1\",\"status\":\"COMPLETED\"}' | receiver sign --key-file signature.key -",
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			key, err := keyFrom(keyFile)
 			if err != nil {
 				return err
 			}
-			body, err := a.readBody(args)
+			body, err := a.readBody(cmd.Context(), args)
 			if err != nil {
 				return err
 			}
@@ -57,7 +58,7 @@ func keyFrom(path string) ([]byte, error) {
 }
 
 // readBody reads the file that the argument names, or standard input.
-func (a *app) readBody(args []string) ([]byte, error) {
+func (a *app) readBody(ctx context.Context, args []string) ([]byte, error) {
 	if len(args) == 0 || args[0] == "-" {
 		body, err := io.ReadAll(a.in)
 		if err != nil {
@@ -65,9 +66,9 @@ func (a *app) readBody(args []string) ([]byte, error) {
 		}
 		return body, nil
 	}
-	body, err := os.ReadFile(args[0])
+	body, err := input.ReadAll(ctx, args[0])
 	if err != nil {
-		return nil, usagef("reading the body: %w", err)
+		return nil, usagef("reading the input: %w", err)
 	}
 	return body, nil
 }

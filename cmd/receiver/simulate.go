@@ -41,6 +41,9 @@ Faults are set for every job by --faults, or for one job by metaData {"simulate"
 			if err != nil {
 				return err
 			}
+			if err := simulable(s); err != nil {
+				return err
+			}
 			if address == "" {
 				if address, err = loopbackOf(name, s); err != nil {
 					return err
@@ -75,6 +78,15 @@ func loopbackOf(name string, s config.Source) (string, error) {
 		return "", usagef("source %s is at %s, which is not a loopback address; give --address", name, s.BaseURL)
 	}
 	return u.Host, nil
+}
+
+// simulable returns why the simulation of a source cannot have its secrets.
+func simulable(s config.Source) error {
+	secrets := []config.Secret{s.ElementToken, s.UserSecret, s.OrganizationSecret}
+	for _, k := range s.SignatureKeys[:min(len(s.SignatureKeys), 1)] {
+		secrets = append(secrets, k.Value)
+	}
+	return config.Usable(secrets...)
 }
 
 // simulated returns the options of a platform that a source's configuration fits.

@@ -13,6 +13,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/plain"
 	"receiver/internal/publish/schema"
+	"receiver/internal/words"
 )
 
 func newStreams(a *app) *cobra.Command {
@@ -76,7 +77,8 @@ func newStreamsApply(a *app) *cobra.Command {
 deletes stored messages only with --drop. It works while receivers run, and records the change in
 the stream ACTIONS.
 
-Exit codes: 0 the streams are as configured; 1 they are not; 2 wrong usage or configuration.`,
+Exit codes: 0 the streams are as configured; 1 they are not; 2 wrong usage or configuration; 3 the
+settings are changed, but not all new replicas were there after --wait.`,
 		Example: "  receiver streams apply\n" +
 			"  RECEIVER_NATS_REPLICAS=3 receiver streams apply --yes --wait 10m",
 		Args: cobra.NoArgs,
@@ -123,7 +125,7 @@ func (a *app) applyStreams(ctx context.Context, f applyFlags) error {
 		}
 	}
 	if blocked > 0 {
-		return fmt.Errorf("%d settings cannot be changed in place; the plan says what to do", blocked)
+		return fmt.Errorf("%s cannot be changed in place; the plan says what to do", words.Count(blocked, "setting"))
 	}
 	return nil
 }
@@ -131,10 +133,10 @@ func (a *app) applyStreams(ctx context.Context, f applyFlags) error {
 // applyPlan makes the changes, if they may be made.
 func (a *app) applyPlan(ctx context.Context, survey *schema.Survey, plan schema.Plan, f applyFlags) error {
 	if n := plan.Drops(); n > 0 && !f.drop {
-		return fmt.Errorf("nothing was changed: %d stored messages would be deleted; give --drop to allow that", n)
+		return fmt.Errorf("nothing was changed: %s would be deleted; give --drop to allow that", words.Count(n, "stored message"))
 	}
 	if !f.yes {
-		if err := a.confirm(ctx, "Apply the plan? Type yes to continue: "); err != nil {
+		if err := a.confirm("Apply the plan? Type yes to continue: "); err != nil {
 			return err
 		}
 	}
@@ -144,26 +146,16 @@ func (a *app) applyPlan(ctx context.Context, survey *schema.Survey, plan schema.
 	ctx, cancel := context.WithTimeout(ctx, f.wait)
 	defer cancel()
 	if err := survey.AwaitCopies(ctx, plan); err != nil {
-		return fmt.Errorf("all settings are changed, but %w; run `receiver doctor` to check again", err)
+		return unknownf("all settings are changed, but %w; run `receiver doctor` to check again", err)
 	}
 	return nil
 }
 
 // confirm asks on the terminal; its error says that the answer was no.
-func (a *app) confirm(ctx context.Context, question string) error {
+func (a *app) confirm(question string) error {
 	fmt.Fprint(a.talk, question)
-	answer := make(chan string, 1)
-	// Reading from a terminal cannot be cut short; if it is not to the end, the process is.
-	go func() {
-		line, _ := bufio.NewReader(a.in).ReadString('\n')
-		answer <- strings.TrimSpace(line)
-	}()
-	select {
-	case said := <-answer:
-		if said == "yes" {
-			return nil
-		}
-	case <-ctx.Done():
+	if line, _ := bufio.NewReader(a.in).ReadString('\n'); strings.TrimSpace(line) == "yes" {
+		return nil
 	}
 	return errors.New("nothing was changed")
 }
@@ -192,7 +184,7 @@ func effect(c schema.Change) string {
 	case c.Blocked != "":
 		text = "not in place: " + c.Blocked
 	case c.Drops > 0:
-		text = fmt.Sprintf("apply --drop changes it and deletes %d stored messages", c.Drops)
+		text = "apply --drop changes it and deletes " + words.Count(c.Drops, "stored message")
 	}
 	if c.Refused {
 		text += "; no receiver starts with the current setting"

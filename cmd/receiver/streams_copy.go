@@ -24,8 +24,8 @@ func newStreamsCopy(a *app) *cobra.Command {
 		Use:   "copy STREAM",
 		Short: "Replace a stream by a copy with the configured storage or retention",
 		Long: `copy replaces JOBS, ATTEMPTS, REPLAYS, ACTIONS or CHECKPOINTS if plan says that a setting cannot
-be changed in place. It copies the stream to a mirror named STREAM_COPY and back, with the same sequences and
-times. Before it removes a stream, it checks that the copy has the same first and last sequence,
+be changed in place. It copies the stream to a mirror named STREAM_COPY and back, with the same
+sequences and times. Before it removes a stream, it checks that the copy has the same first and last sequence,
 the same number of messages, the same first and last message, and all of its replicas.
 
 Stop the receivers first: during the copy nothing can be stored in the stream, and the platform
@@ -52,7 +52,7 @@ func (a *app) copyStream(ctx context.Context, stream string, f copyFlags) error 
 		return usagef("no terminal to ask for confirmation: give --yes to replace stream %s by a copy", stream)
 	}
 	if !f.yes {
-		if err := a.confirm(ctx, fmt.Sprintf("Are all receivers stopped? Replace %s by a copy? Type yes to continue: ", stream)); err != nil {
+		if err := a.confirm(fmt.Sprintf("Are all receivers stopped? Replace %s by a copy? Type yes to continue: ", stream)); err != nil {
 			return err
 		}
 	}

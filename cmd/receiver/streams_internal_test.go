@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"receiver/internal/input"
 	"receiver/internal/publish/schema"
 )
 
@@ -18,7 +19,7 @@ func TestConfirm(t *testing.T) {
 		want bool
 	}{{"yes\n", true}, {" yes \r\n", true}, {"yes", true}, {"y\n", false}, {"\n", false}, {"", false}, {"YES\n", false}, {"no\nyes\n", false}} {
 		var talk bytes.Buffer
-		err := (&app{in: strings.NewReader(tt.said), talk: &talk}).confirm(t.Context(), "Really? ")
+		err := (&app{in: strings.NewReader(tt.said), talk: &talk}).confirm("Really? ")
 		if (err == nil) != tt.want || talk.String() != "Really? " {
 			t.Errorf("confirm after %q = %v and says %q, want %v", tt.said, err, &talk, tt.want)
 		}
@@ -31,7 +32,7 @@ func TestConfirmEndsWithItsContext(t *testing.T) {
 	cancel()
 	silent, hold := io.Pipe()
 	defer hold.Close()
-	if err := (&app{in: silent, talk: io.Discard}).confirm(ctx, ""); err == nil {
+	if err := (&app{in: input.Reader(ctx, silent), talk: io.Discard}).confirm(""); err == nil {
 		t.Error("confirm = nil without an answer")
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"receiver/internal/input"
 	"receiver/internal/job"
 	"receiver/internal/plain"
 	"receiver/internal/publish"
@@ -25,6 +27,7 @@ type submitFlags struct {
 	source, object, file, path string
 	metadata, payload          string
 	wait, unchecked, checkOnly bool
+	timeout                    time.Duration
 }
 
 func newSubmit(a *app) *cobra.Command {
@@ -46,9 +49,10 @@ record the job, and again after the upload. A receiver can start in between.
 If the response to the upload is lost, submit does not repeat the upload, because the job may
 exist. Look for it with "receiver jobs find".
 
-Exit codes: 0 the job is submitted, with --wait it succeeded; 1 failed, also if the check finds
-errors, with --wait also if rows failed or the platform reports no clear result; 2 wrong usage or
-configuration.`,
+Exit codes: 0 the job is submitted, with --wait it succeeded; 1 there is no job, also if the check
+finds errors, or with --wait it did not succeed or rows failed; 2 wrong usage or configuration; 3
+not known, do not submit the file again: the job may exist, or with --wait it has no end yet or no
+clear result.`,
 		Example: "  receiver submit --source crm --object contact --file contacts.csv\n" +
 			"  receiver submit --source crm --object contact --file contacts.csv --wait \\\n" +
 			"    --metadata '{\"identifierFieldName\":\"email\"}' --callback-payload '{\"order\":7}'",
@@ -62,6 +66,7 @@ configuration.`,
 	cmd.Flags().StringVar(&f.payload, "callback-payload", "", "JSON that the callback returns")
 	cmd.Flags().StringVar(&f.path, "path", "", "query parameter \"path\" of the upload, such as /contacts.csv")
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait for the end of the job")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "longest time to wait with --wait; the job continues\n(default: watch.deadline of the source)")
 	cmd.Flags().BoolVar(&f.unchecked, "no-check", false, "do not check the file before the upload")
 	cmd.Flags().BoolVar(&f.checkOnly, "check-only", false, "check the file, and do not upload it")
 	required(cmd, "object", "file")
@@ -75,6 +80,9 @@ func (f submitFlags) check() error {
 	}
 	if f.payload != "" && !json.Valid([]byte(f.payload)) {
 		return usagef("--callback-payload is not JSON")
+	}
+	if f.timeout < 0 || f.timeout > 0 && !f.wait {
+		return usagef("--timeout must be more than 0, and needs --wait")
 	}
 	if f.checkOnly && (f.unchecked || f.wait) {
 		return usagef("--check-only uploads nothing: leave out --no-check and --wait")
@@ -93,12 +101,12 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 	var file io.Reader = a.in
 	size := int64(-1)
 	if f.file != "-" {
-		opened, n, err := submit.OpenFile(f.file)
+		opened, err := input.Open(ctx, f.file)
 		if err != nil {
 			return usagef("--file: %w", err)
 		}
 		defer opened.Close()
-		file, size = opened, n
+		file, size = opened, opened.Size
 	}
 	content, err := a.checked(ctx, client, f, file)
 	if err != nil || f.checkOnly {
@@ -120,13 +128,16 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 		Progress: func(sent int64) { _ = bar.Set64(sent) },
 	})
 	_ = bar.Finish()
-	if err != nil {
+	switch {
+	case errors.Is(err, submit.ErrMayExist), errors.Is(err, platform.ErrNotRecorded):
+		return unknownError{err}
+	case err != nil:
 		return err
 	}
 	if err := a.printSubmitted(stored); err != nil || !f.wait {
 		return err
 	}
-	return a.follow(ctx, client, cfg.Sources[name].Timeouts.Upload, submit.Following{
+	return a.follow(ctx, client, cmp.Or(f.timeout, cfg.Sources[name].Watch.Deadline), submit.Following{
 		ID: stored.Job.ID, Listen: func(ctx context.Context) (job.Stored, bool) { return a.opener(cfg).Finished(ctx, name, stored.Job.ID) },
 	})
 }
@@ -161,10 +172,10 @@ func (a *app) follow(ctx context.Context, client *submit.Client, timeout time.Du
 	end, err := client.Follow(ctx, f)
 	switch {
 	case errors.Is(err, submit.ErrOtherJob):
-		return fmt.Errorf("waiting for job %[1]s: %[2]w; its result is unknown: do not submit it again before "+
+		return unknownf("waiting for job %[1]s: %[2]w; its result is unknown: do not submit it again before "+
 			"`receiver jobs show %[1]s` says so", printable(f.ID), err)
 	case err != nil:
-		return fmt.Errorf("waiting for job %[1]s: %[2]w; the job continues, see `receiver jobs show %[1]s`", printable(f.ID), err)
+		return unknownf("waiting for job %[1]s: %[2]w; the job continues, see `receiver jobs show %[1]s`", printable(f.ID), err)
 	case end.Event != nil:
 		return a.end(end.Job, fmt.Sprintf("finished event at sequence %d, evidence %s", end.Event.Sequence, end.Event.Evidence))
 	case end.Called:
@@ -173,7 +184,7 @@ func (a *app) follow(ctx context.Context, client *submit.Client, timeout time.Du
 	return a.end(end.Job, "the platform says so; no callback has come yet")
 }
 
-// end reports how a job ended; anything but full success is the answer no.
+// end reports how a job ended; anything but full success is the answer no, or none.
 func (a *app) end(v job.View, how string) error {
 	a.say("job %s %s (%s)", printable(v.ID), v.Result, how)
 	if a.output == "json" {
@@ -182,7 +193,7 @@ func (a *app) end(v job.View, how string) error {
 		}
 	}
 	if v.Result == job.Undecided {
-		return fmt.Errorf("job %[1]s has ended, but the platform reports no clear result: status %[2]s; "+
+		return unknownf("job %[1]s has ended, but the platform reports no clear result: status %[2]s; "+
 			"see `receiver jobs status %[1]s` and `receiver jobs show %[1]s`", printable(v.ID), printable(v.Status))
 	}
 	if v.Result != job.Succeeded {

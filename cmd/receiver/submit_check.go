@@ -8,6 +8,7 @@ import (
 	"receiver/internal/preflight"
 	"receiver/internal/service/platform"
 	"receiver/internal/submit"
+	"receiver/internal/words"
 )
 
 // checked checks the beginning of a file, and returns what reads all of it.
@@ -31,15 +32,15 @@ func (a *app) checked(ctx context.Context, client *submit.Client, f submitFlags,
 		a.say("%s: %s: %s", found.Severity, printable(f.file), found.Message)
 	}
 	if report.More > 0 {
-		a.say("%s more", counted(report.More, "finding"))
+		a.say("%s more", words.Count(report.More, "finding"))
 	}
 	if report.Errors > 0 {
 		return nil, fmt.Errorf("%s was not uploaded: the check found %s; correct the file, or give --no-check to upload it unchanged",
-			printable(f.file), counted(report.Errors, "error"))
+			printable(f.file), words.Count(report.Errors, "error"))
 	}
 	if f.checkOnly {
 		_, err = fmt.Fprintf(a.out, "%s: %s and %s checked, no errors\n", printable(f.file),
-			counted(len(report.Columns), "column"), counted(report.Rows, "row"))
+			words.Count(len(report.Columns), "column"), words.Count(report.Rows, "row"))
 	}
 	return all, err
 }

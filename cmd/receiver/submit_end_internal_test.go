@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -36,6 +37,10 @@ func TestOnlySuccessEndsAWaitWithExitCode0(t *testing.T) {
 		err = (&app{out: &talk, talk: &talk}).end(v, "test")
 		if got := errorText(err); got != says {
 			t.Errorf("%s ends waiting with %q, want %q", body, got, says)
+		}
+		var unknown unknownError
+		if got, want := errors.As(err, &unknown), strings.Contains(says, "no clear result"); got != want {
+			t.Errorf("%s is the answer \"not known\": %v, want %v", body, got, want)
 		}
 	}
 }

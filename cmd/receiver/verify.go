@@ -38,10 +38,11 @@ tries the configured keys of all sources, and with --history it compares the new
 the streams. The verdict and the exit code stay the same. Keys and correct signatures are never
 printed.
 
-Exit codes: 0 accepted; 1 refused; 2 wrong usage or configuration.`,
+Exit codes: 0 accepted; 1 refused; 2 wrong usage or configuration; 3 not known.`,
 		Example: "  receiver verify --key-file signature.key --signature 'sha256=jHdb…' body.json\n" +
 			"  receiver verify --explain --source crm --history --signature 'sha256=jHdb…' body.json",
-		Args: cobra.MaximumNArgs(1),
+		Args:        cobra.MaximumNArgs(1),
+		Annotations: map[string]string{question: "yes"},
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			return v.check(cmd)
 		},
@@ -84,7 +85,7 @@ func (v *verifyCommand) run(ctx context.Context, a *app, args []string) error {
 			return err
 		}
 	}
-	if q.Body, err = a.readBody(args); err != nil {
+	if q.Body, err = a.readBody(ctx, args); err != nil {
 		return err
 	}
 	verdict := judge.Verify(q.Values, q.Body)

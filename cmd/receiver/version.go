@@ -18,14 +18,20 @@ func newVersion(a *app) *cobra.Command {
 		Example: "  receiver version\n  receiver version -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			program, revision := version.Read()
 			if a.output == "json" {
+				program, revision := version.Read()
 				return json.NewEncoder(a.out).Encode(map[string]string{
 					"version": program, "revision": revision, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
 				})
 			}
-			_, err := fmt.Fprintf(a.out, "receiver %s (%s, %s, %s/%s)\n", program, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprint(a.out, versionText())
 			return err
 		},
 	}
+}
+
+// versionText is what the command and the flag --version print.
+func versionText() string {
+	program, revision := version.Read()
+	return fmt.Sprintf("receiver %s (%s, %s, %s/%s)\n", program, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

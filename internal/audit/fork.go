@@ -26,7 +26,7 @@ func (e *ForkError) Error() string {
 	if e.Found.Tree.N >= e.Known.Tree.N {
 		what = "forked"
 	}
-	return fmt.Sprintf("log %s was %s: known checkpoint of %d leaves with root %s, found one of %d with root %s; "+
+	return fmt.Sprintf("log %s was %s: known checkpoint of size %d with root %s, found one of %d with root %s; "+
 		"keep both, stop sealing, and find out which program wrote the second",
 		e.Known.Origin, what, e.Known.Tree.N, e.Known.Tree.Hash, e.Found.Tree.N, e.Found.Tree.Hash)
 }

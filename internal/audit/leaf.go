@@ -30,7 +30,7 @@ func ParseLeafLines(leaf []byte) (r Record, absent bool, err error) {
 		d.fail("unknown kind %#02x", rest[0])
 	}
 	if d.err == nil && d.rest != "" {
-		d.fail("%d bytes after the end", len(d.rest))
+		d.fail("surplus after the end, of length %d", len(d.rest))
 	}
 	if d.err != nil {
 		return Record{}, false, d.err

@@ -134,7 +134,7 @@ func (p *leafPass) giveUp() {
 	p.overflow = true // no other version of any tile can lead to the root
 	p.mismatches = slices.DeleteFunc(p.mismatches, func(d mismatch) bool { return d.absent })
 	maps.DeleteFunc(p.missing, func(_ int64, g gap) bool { return !g.known })
-	p.v.fault(p.v.log.seq(p.next), Missing, "for %d sequences of a tree of %d leaves, both records and tiles are missing; the records after them were not checked",
+	p.v.fault(p.v.log.seq(p.next), Missing, "records and tiles of %d of the sequences in a tree of size %d are missing; the records after them were not checked",
 		p.absent*tileWidth, p.size)
 }
 

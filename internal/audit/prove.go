@@ -75,7 +75,7 @@ func (l *Log) entry(ctx context.Context, cp Checkpoint, seq uint64) (Entry, erro
 func (e Entry) check(tree tlog.Tree, first uint64) error {
 	i, ok := leafIndex(first, e.Seq)
 	if !ok || i >= tree.N {
-		return fmt.Errorf("%w: sequence %d is outside a tree of %d leaves from %d on", ErrProof, e.Seq, tree.N, first)
+		return fmt.Errorf("%w: sequence %d is outside a tree of size %d from %d on", ErrProof, e.Seq, tree.N, first)
 	}
 	hash, err := e.LeafHash()
 	if err != nil {

@@ -88,7 +88,7 @@ func (s stage) prove(ctx context.Context, l *Log, tree tlog.Tree) error {
 	var indexes []int64
 	for _, d := range s {
 		if in, ok := tileIn(d.tile, tree.N); !ok || in.W != d.tile.W {
-			return fmt.Errorf("%w: staged %s is not a tile of %d leaves", ErrTile, tileName(d.tile), tree.N)
+			return fmt.Errorf("%w: staged %s is not a tile of a tree of size %d", ErrTile, tileName(d.tile), tree.N)
 		}
 		indexes = append(indexes, tlog.StoredHashIndex(tileHeight*d.tile.L, d.tile.N<<tileHeight))
 	}

@@ -119,7 +119,7 @@ func (f *frontier) readHashes(indexes []int64) ([]tlog.Hash, error) {
 	for i, index := range indexes {
 		level := tlog.TileForIndex(tileHeight, index).L
 		if level >= len(f.levels) || len(f.levels[level]) == 0 {
-			return nil, fmt.Errorf("hash %d is not on the right edge of a tree of %d leaves", index, f.size)
+			return nil, fmt.Errorf("hash %d is not on the right edge of a tree of size %d", index, f.size)
 		}
 		h, err := tlog.HashFromTile(f.unfinished(level), f.levels[level], index)
 		if err != nil {

@@ -175,7 +175,7 @@ func (v *verification) compareSizes() {
 	for i := 1; i < len(v.good); i++ {
 		a, b := v.good[i-1], v.good[i]
 		if a.tree.N == b.tree.N && a.tree.Hash != b.tree.Hash {
-			v.fault(0, Forked, "%s and %s hold signed checkpoints of %d leaves with different roots", a.where, b.where, a.tree.N)
+			v.fault(0, Forked, "%s and %s hold signed checkpoints of size %d with different roots", a.where, b.where, a.tree.N)
 		}
 	}
 }
@@ -183,11 +183,11 @@ func (v *verification) compareSizes() {
 func (v *verification) checkRollback(stored []byte) {
 	where := v.good[len(v.good)-1].where
 	if stored == nil {
-		v.fault(0, RolledBack, "no checkpoint is stored, but %s holds one of %d leaves", where, v.base.N)
+		v.fault(0, RolledBack, "no checkpoint is stored, but %s holds one of size %d", where, v.base.N)
 		return
 	}
 	if cp, err := v.log.open(stored); err == nil && cp.Tree.N < v.base.N {
-		v.fault(0, RolledBack, "the stored checkpoint is of %d leaves, but %s holds one of %d", cp.Tree.N, where, v.base.N)
+		v.fault(0, RolledBack, "the stored checkpoint is of size %d, but %s holds one of %d", cp.Tree.N, where, v.base.N)
 	}
 }
 
@@ -220,7 +220,7 @@ func (v *verification) judge(ctx context.Context, p *leafPass) error {
 	}
 	for _, k := range v.good {
 		if root := verdict.replay.roots[k.tree.N]; root != k.tree.Hash && k.tree.N < v.base.N {
-			v.fault(0, Forked, "%s: signed checkpoint of %d leaves is of another history", k.where, k.tree.N)
+			v.fault(0, Forked, "%s: signed checkpoint of size %d is of another history", k.where, k.tree.N)
 		}
 	}
 	return v.checkUpperTiles(ctx, verdict.replay)
@@ -240,7 +240,7 @@ func (v *verification) narrow(r *replay) {
 			to = min(to, k.tree.N)
 		}
 	}
-	v.fault(0, BadRoot, "records and tiles do not reproduce the root of the checkpoint of %d leaves; the first difference is within sequences %d to %d",
+	v.fault(0, BadRoot, "records and tiles do not reproduce the root of the checkpoint of size %d; the first difference is within sequences %d to %d",
 		v.base.N, v.log.seq(from), v.log.seq(to)-1)
 }
 

@@ -90,7 +90,7 @@ func (l *loader) checkListeners(c *Config) {
 			secretAllowed+"; or add a token first: receiver tokens add NAME --scope read --file "+c.Abs(c.Private.TokensFile))
 	}
 	if n := len(c.Private.Token.Reveal()); n > 0 && n < shortestToken {
-		l.warn("private.token", fmt.Sprintf("has only %d bytes and can be guessed: use at least %d random bytes, such as the output of `openssl rand -hex 16`, or `receiver tokens add`", n, shortestToken))
+		l.warn("private.token", fmt.Sprintf("has only %s and can be guessed: use at least %d random bytes, such as the output of `openssl rand -hex 16`, or `receiver tokens add`", byteCount(n), shortestToken))
 	}
 	l.checkListenerTLS(c)
 	if clash(c.Public.Address, c.Private.Address) {

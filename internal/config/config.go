@@ -363,6 +363,19 @@ func (c *Config) Abs(p Path) string { return resolve(c.Dir, string(p)) }
 // SourceNames returns the names of the configured sources, sorted.
 func (c *Config) SourceNames() []string { return slices.Sorted(maps.Keys(c.Sources)) }
 
+// KeyNames returns the names of the signature keys of a source, sorted; "" stands for all sources.
+func (c *Config) KeyNames(source string) []string {
+	names := map[string]bool{}
+	for name, s := range c.Sources {
+		for _, k := range s.SignatureKeys {
+			if source == "" || source == name {
+				names[k.Name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
 func resolve(dir, path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path

@@ -29,6 +29,9 @@ type Options struct {
 	// the content of a file that only a start reads, or that the program reads again on its own, is
 	// then a warning: it must not delay the keys.
 	Before *Config
+	// Lazy is for a command that uses some of the configuration: a secret that cannot be read is no
+	// fault but not [Usable], and files that only a server reads are not looked at.
+	Lazy bool
 }
 
 // A leaf is one value of a layer: where it belongs and the text that was given.
@@ -39,6 +42,7 @@ type leaf struct{ Path, Text string }
 type loader struct {
 	report
 	before *Config // as in Options
+	lazy   bool    // as in Options
 	dir    string
 	env    map[string]string
 	parts  map[string]*part // of every leaf, by path
@@ -57,7 +61,7 @@ func Load(o Options) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.before = o.Before
+	l.before, l.lazy = o.Before, o.Lazy
 	c, err := l.load(o)
 	if err != nil {
 		return nil, loadError{err, slices.Concat(l.files, l.looked)}
@@ -97,6 +101,9 @@ func (l *loader) load(o Options) (*Config, error) {
 	l.check(c)
 	if o.Check != nil {
 		for _, f := range o.Check(c) {
+			if p := l.parts[f.Path]; l.lazy && p != nil && p.typ == secretType {
+				continue // its use says so
+			}
 			l.fault(f.Path, f.Wrong, f.Allowed)
 		}
 	}
@@ -184,6 +191,10 @@ func (l *loader) value(lf leaf) any {
 			l.warnOfSecret(p, lf.Path, s.Reveal())
 		}
 		return v
+	}
+	if l.lazy && p.typ == secretType {
+		o := l.origin(lf.Path)
+		return Secret{wrong: Fault{File: o.file, Line: o.line, Path: lf.Path, Wrong: wrong.wrong, Allowed: wrong.allowed}}
 	}
 	l.fault(lf.Path, wrong.wrong, wrong.allowed)
 	if text, ok := p.tag.Lookup("default"); ok {

@@ -12,6 +12,9 @@ import (
 // fileFault records what is wrong with the content of a file. A running program keeps what it
 // read before: of a source that is in Before, and anything else no reload puts into force.
 func (l *loader) fileFault(c *Config, path, wrong, allowed string) {
+	if l.lazy && serverOnly(c, path) {
+		return
+	}
 	ofSource, source := strings.CutPrefix(path, sourcesKey+".")
 	name, _, _ := strings.Cut(ofSource, ".")
 	if l.before == nil || source && l.kept(c, name) == nil {
@@ -19,6 +22,13 @@ func (l *loader) fileFault(c *Config, path, wrong, allowed string) {
 		return
 	}
 	l.warn(path, wrong+"; the previous file stays in use, but no receiver starts with this one; allowed: "+allowed)
+}
+
+// serverOnly reports whether only a server, or a command that says so itself, reads the file of a
+// setting.
+func serverOnly(c *Config, path string) bool {
+	return strings.HasPrefix(path, "public.") || strings.HasPrefix(path, "private.") || strings.HasPrefix(path, "audit.") ||
+		strings.HasPrefix(path, "nats.") && c.NATS.Embeds()
 }
 
 // kept returns the authorities of a source that were read of the same file before.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -16,6 +17,8 @@ type Secret struct {
 	// A pointer, because fmt prints the unexported fields of foreign structs
 	// without asking their methods: it then prints an address.
 	value *string
+	// wrong is why there is no value although one is configured; only of Options.Lazy.
+	wrong error
 }
 
 // NewSecret returns the secret with this value.
@@ -26,7 +29,21 @@ func NewSecret(value string) Secret {
 	return Secret{value: &value}
 }
 
-// Reveal returns the value itself.
+// Usable returns why secrets that are configured cannot be read, all of them, as a UseError; nil if
+// each has its value or is not configured. Ask it before a secret of a configuration that was
+// loaded with [Options.Lazy] is revealed.
+func Usable(secrets ...Secret) error {
+	var wrong []error
+	for _, s := range secrets {
+		wrong = append(wrong, s.wrong)
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return UseErrorf("a secret that this needs cannot be read:\n%w", err)
+	}
+	return nil
+}
+
+// Reveal returns the value itself; nothing if it is not Usable, which no key and no token is.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""
@@ -37,8 +54,8 @@ func (s Secret) Reveal() string {
 // Bytes returns a copy of the value's bytes.
 func (s Secret) Bytes() []byte { return []byte(s.Reveal()) }
 
-// Empty says whether there is no value.
-func (s Secret) Empty() bool { return s.value == nil }
+// Empty says whether none is configured. One that is not Usable is not empty.
+func (s Secret) Empty() bool { return s.value == nil && s.wrong == nil }
 
 // Fingerprint returns "sha256:" and the first 8 hex digits of the SHA-256 of
 // the value's bytes, or "" for an empty secret. It tells secrets apart and

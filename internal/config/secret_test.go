@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -135,6 +136,29 @@ func TestReadSecretFile(t *testing.T) {
 	for _, path := range []string{write(t, "k", ""), write(t, "k", "\n"), t.TempDir(), "none"} {
 		if got, err := config.ReadSecretFile(path); err == nil || !got.Empty() || !strings.Contains(err.Error(), path) {
 			t.Errorf("ReadSecretFile(%s) = %v, %v, want an error that names it", path, got, err)
+		}
+	}
+}
+
+// A lazy Load leaves out a secret that cannot be read, and its use says why.
+func TestLazySecrets(t *testing.T) {
+	path := write(t, "config.yaml", "sources: {crm: {element_token: e, user_secret: env:NONE, signature_keys: [{value: file:none}]}}\naudit: {key: nonsense}\n")
+	if _, err := config.Load(config.Options{Path: path}); err == nil || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("Load = %v, want three faults", err)
+	}
+	c, err := config.Load(config.Options{Path: path, Lazy: true})
+	if err != nil {
+		t.Fatalf("Load with Lazy = %v, want no error", err)
+	}
+	s := c.Sources["crm"]
+	if err := config.Usable(s.ElementToken, s.OrganizationSecret); err != nil {
+		t.Errorf("Usable of a secret with a value and one that is not configured = %v, want nil", err)
+	}
+	for name, secret := range map[string]config.Secret{"user_secret": s.UserSecret, "signature_keys[0].value": s.SignatureKeys[0].Value, "audit.key": c.Audit.Key} {
+		err := config.Usable(s.ElementToken, secret)
+		var use config.UseError
+		if !errors.As(err, &use) || !strings.Contains(err.Error(), name) || secret.Empty() || secret.Reveal() != "" || secret.String() != "" {
+			t.Errorf("%s: Usable = %v, Empty = %v, Reveal = %q, want an error that names it, and no value", name, err, secret.Empty(), secret.Reveal())
 		}
 	}
 }

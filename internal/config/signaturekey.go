@@ -6,15 +6,26 @@ import "fmt"
 // warned of. Tests of other things have short keys, and lower both.
 var leastKey, safeKey = 8, 16
 
+// byteCount is a length in words; this package imports none that has them.
+func byteCount(n int) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
 func (l *loader) checkKey(path string, key Secret, used map[string]string) {
 	value := key.Reveal()
+	if Usable(key) != nil {
+		return
+	}
 	if value == "" {
 		l.fault(path, "is empty", secretAllowed)
 		return
 	}
 	switch n := len(value); {
 	case n < leastKey:
-		l.fault(path, fmt.Sprintf("has only %d bytes: anyone with one signed callback can guess it", n),
+		l.fault(path, fmt.Sprintf("has only %s: anyone with one signed callback can guess it", byteCount(n)),
 			fmt.Sprintf("a key of at least %d bytes, better %d or more: make one with `openssl rand -hex 32`, and change it here and at the platform, as described in docs/keys.md", leastKey, safeKey))
 	case n < safeKey:
 		l.warn(path, fmt.Sprintf("the key has %d bytes, and anyone with one signed callback can guess it: replace it by a key of %d bytes or more, as described in docs/keys.md",

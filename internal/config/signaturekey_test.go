@@ -17,7 +17,7 @@ func TestAShortKeyIsNotForSignatures(t *testing.T) {
 		name, value, file string
 		fault, warning    string
 	}{
-		{"one byte", "x", "", "has only 1 bytes", ""},
+		{"one byte", "x", "", "has only 1 byte:", ""},
 		{"seven", "seven77", "", "has only 7 bytes", ""},
 		{"eight", "eight888", "", "", "has 8 bytes"},
 		{"fifteen", "fifteen-bytes15", "", "", "has 15 bytes"},

@@ -154,7 +154,7 @@ func start(ctx context.Context, o Options, ports Ports) (_ *Demo, err error) {
 		return platform.Submit(ctx, cfg, d.client, d.Receiver.Store().Publish, Source, u)
 	}
 	consumer := service.Admission{Name: Source, Durables: []string{Source}, From: "all", Credentials: filepath.Join(d.Folder, credentials)}
-	_, err = consumer.Admit(ctx, d.Receiver.Store(), cfg.Abs(cfg.NATS.Embedded.Folder), o.Action)
+	_, err = consumer.Admit(ctx, cfg, d.Receiver.Store(), cfg.Abs(cfg.NATS.Embedded.Folder), o.Action)
 	return d, err
 }
 

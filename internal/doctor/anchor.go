@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"strings"
+
+	"receiver/internal/words"
 )
 
 // Anchor is what a stream of checkpoints in another NATS account tells of itself.
@@ -38,7 +40,7 @@ func (a Anchor) Findings() []Finding {
 	}
 	add(a.Ours, Error, "is in the account of the streams themselves", "an attacker who rolls back the streams can roll back the anchor too", "urls and credentials_file: those of an account with another owner")
 	add(len(a.Weak) > 0, Error, "does not keep its checkpoints: "+strings.Join(a.Weak, ", "), "the receiver sends it no checkpoints", "ask the owner of the account to change the stream as described in docs/audit.md")
-	add(a.Removed > 0, Error, fmt.Sprintf("has lost %d messages", a.Removed), "an append-only stream never loses messages", "find out who removed them, and run `receiver audit verify`")
+	add(a.Removed > 0, Error, "has lost "+words.Count(a.Removed, "message"), "an append-only stream never loses messages", "find out who removed them, and run `receiver audit verify`")
 	add(a.MayRewrite, Warning, "may be removed with the receiver's credentials", "an attacker on the receiver could remove the checkpoints that contradict a rollback",
 		"ask the owner of the account to allow only the subjects listed in docs/audit.md")
 	add(!a.Known, Note, "does not report the permissions of the receiver's credentials", "they might allow the receiver to remove the stream", "allow them to publish on $SYS.REQ.USER.INFO, so that doctor can check this")

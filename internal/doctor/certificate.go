@@ -2,10 +2,11 @@ package doctor
 
 import (
 	"crypto/x509"
-	"fmt"
 	"net"
 	"net/url"
 	"time"
+
+	"receiver/internal/words"
 )
 
 // Certificate is what a listener shows.
@@ -51,7 +52,7 @@ func (c Certificate) Findings() []Finding {
 	if c.Ordered { // it is renewed when a third is left, however short it is
 		soon = c.Leaf.NotAfter.Sub(c.Leaf.NotBefore) / 4
 	}
-	f := Finding{What: fmt.Sprintf("%s ends in %d days", of, int(left/(24*time.Hour)))}
+	f := Finding{What: of + " ends in " + words.Count(left/(24*time.Hour), "day")}
 	switch {
 	case left <= 0:
 		f = Finding{Severity: Error, What: of + " expired on " + c.Leaf.NotAfter.Format(time.DateOnly), Why: "clients that verify certificates cannot connect", Setting: setting, Change: "renew it; the receiver reads it without a restart"}

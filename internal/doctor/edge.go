@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"receiver/internal/publish/schema"
+	"receiver/internal/words"
 )
 
 // Edge is how an edge stands to its hub.
@@ -43,7 +44,7 @@ func (e Edge) Findings(now time.Time) []Finding {
 	for _, b := range e.Behind {
 		if b.Records > 0 {
 			age := now.Sub(b.Oldest)
-			parts = append(parts, fmt.Sprintf("%d records of %s, the oldest waiting for %s", b.Records, b.Stream, span(max(age, time.Second))))
+			parts = append(parts, fmt.Sprintf("%s of %s, the oldest waiting for %s", words.Count(b.Records, "record"), b.Stream, span(max(age, time.Second))))
 			late = late || age > lateAfter
 		}
 	}

@@ -21,7 +21,7 @@ func TestLinkToTheHub(t *testing.T) {
 		says string
 	}{
 		{"well", doctor.Edge{Hub: whole, Behind: []doctor.Behind{{Stream: "JOBS"}}}, doctor.OK, "all records are at the hub"},
-		{"busy", doctor.Edge{Hub: whole, Behind: []doctor.Behind{{Stream: "JOBS", Records: 1, Oldest: now}}}, doctor.OK, "1 records of JOBS"},
+		{"busy", doctor.Edge{Hub: whole, Behind: []doctor.Behind{{Stream: "JOBS", Records: 1, Oldest: now}}}, doctor.OK, "1 record of JOBS"},
 		{"cut", doctor.Edge{Err: errors.New("no responders"), Behind: waiting}, doctor.Warning, "the hub does not answer: no responders"},
 		{"cut, what waits", doctor.Edge{Err: errors.New("no responders"), Behind: waiting}, doctor.Warning, "7 records of JOBS, the oldest waiting for 2.0 h"},
 		{"stuck", doctor.Edge{Hub: whole, Behind: waiting}, doctor.Warning, "7 records of JOBS"},

@@ -1,6 +1,10 @@
 package doctor
 
-import "fmt"
+import (
+	"fmt"
+
+	"receiver/internal/words"
+)
 
 // Encryption is whether bodies are encrypted, and who can read them.
 type Encryption struct {
@@ -36,7 +40,7 @@ func (e Encryption) Findings() []Finding {
 	switch {
 	case !e.Identity:
 		found = append(found, Finding{
-			Severity: Note, What: fmt.Sprintf("bodies are encrypted to %s, and cannot be decrypted here", keys(e.Recipients)),
+			Severity: Note, What: fmt.Sprintf("bodies are encrypted to %s, and cannot be decrypted here", words.Count(e.Recipients, "key")),
 			Why: "an attacker on this machine cannot read them; but `audit verify` does not check their signatures, and `audit show`, " +
 				"`audit reverify`, `jobs release` and `jobs errors` cannot read them",
 			Change: "give these commands --identity-file",
@@ -55,14 +59,7 @@ func (e Encryption) Findings() []Finding {
 			Setting: identity, Change: "identity: that of one of the recipients; or add its public key to the recipients",
 		})
 	default:
-		found = append(found, Finding{What: fmt.Sprintf("bodies are encrypted to %s, and can be decrypted here", keys(e.Recipients))})
+		found = append(found, Finding{What: "bodies are encrypted to " + words.Count(e.Recipients, "key") + ", and can be decrypted here"})
 	}
 	return found
-}
-
-func keys(n int) string {
-	if n == 1 {
-		return "1 key"
-	}
-	return fmt.Sprintf("%d keys", n)
 }

@@ -51,7 +51,7 @@ func Files(files []File) []Finding {
 		}
 	}
 	if len(found) == 0 {
-		return []Finding{{What: fmt.Sprintf("%d files and folders are accessible only to their owner", there)}}
+		return []Finding{{What: fmt.Sprintf("files and folders accessible only to their owner: %d", there)}}
 	}
 	return found
 }

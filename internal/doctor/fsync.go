@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"receiver/internal/words"
 )
 
 // Fsync is how long a disk takes to keep something for good.
@@ -96,7 +98,7 @@ func (f Fsync) Findings(always bool) []Finding {
 		found.What += "; callbacks do not wait for it"
 		return []Finding{found}
 	}
-	found.What += fmt.Sprintf(": about %d callbacks a second one after another, %d with %d at the same time", alone, together, crowd)
+	found.What += fmt.Sprintf(": about %s a second one after another, %d with %d at the same time", words.Count(alone, "callback"), together, crowd)
 	slow := Finding{
 		Severity: Warning, What: found.What,
 		Why:     "each callback waits for the disk, and is answered 503 when that takes longer than limits.publish_timeout",

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"receiver/internal/words"
 )
 
 // Key is what may be known of a signature key: not the key.
@@ -39,11 +41,11 @@ func Keys(keys []Key) []Finding {
 	var found []Finding
 	for i, k := range keys {
 		if k.Bytes > longestKey {
-			found = append(found, k.finding(fmt.Sprintf("has %d bytes", k.Bytes),
+			found = append(found, k.finding("has "+words.Count(k.Bytes, "byte"),
 				"the platform stores at most 128 characters, so it signs with another key", "use a key of at most 128 characters, here and at the platform"))
 		}
 		if k.Bytes < shortestKey {
-			found = append(found, k.finding(fmt.Sprintf("has only %d bytes", k.Bytes),
+			found = append(found, k.finding("has only "+words.Count(k.Bytes, "byte"),
 				"an attacker with one signed callback can find a short key by trial, and then forge callbacks", "use 32 random characters, such as the output of `openssl rand -hex 16`, here and at the platform"))
 		}
 		if k.Spaced {
@@ -63,7 +65,7 @@ func Keys(keys []Key) []Finding {
 		}
 	}
 	if len(found) == 0 {
-		return []Finding{{What: fmt.Sprintf("%d signature keys have a length that the platform can store, and are all different", len(keys))}}
+		return []Finding{{What: fmt.Sprintf("signature keys: %d, all different and of a length that the platform can store", len(keys))}}
 	}
 	return found
 }

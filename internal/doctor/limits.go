@@ -1,6 +1,8 @@
 package doctor
 
-import "fmt"
+import (
+	"receiver/internal/words"
+)
 
 // Numbers of open files from which on a limit is a warning and fine.
 const (
@@ -11,7 +13,7 @@ const (
 // FileLimit judges how many files and connections a process may have open at once.
 func FileLimit(limit uint64) Finding {
 	f := Finding{
-		Severity: Warning, What: fmt.Sprintf("a process of this shell may open %d files", limit),
+		Severity: Warning, What: "a process of this shell may open " + words.Count(limit, "file"),
 		Why:    "each connection needs one, and the store about a hundred; at the limit no callback can connect",
 		Change: "LimitNOFILE=65536 in the service's unit, or `ulimit -n 65536` before `receiver serve`",
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
+
+	"receiver/internal/words"
 )
 
 // Listeners are the public and the private listener.
@@ -69,7 +71,7 @@ func (d Listeners) private() []Finding {
 func (d Listeners) tokens() (found []Finding) {
 	if d.Token > 0 && d.Token < shortestToken {
 		found = append(found, Finding{
-			Severity: Warning, What: fmt.Sprintf("the token of the private listener has only %d bytes", d.Token),
+			Severity: Warning, What: "the token of the private listener has only " + words.Count(d.Token, "byte"),
 			Why: "a client that reaches the listener can guess it", Setting: "private.token",
 			Change: "token: file:token.key, a file with the output of `openssl rand -hex 16`",
 		})
@@ -115,5 +117,5 @@ func Sealing(key bool, anchors int) []Finding {
 			Setting: "audit.anchors", Change: "anchors: [a directory with another owner, a witness, or a stream in another NATS account]",
 		}}
 	}
-	return []Finding{{What: fmt.Sprintf("the streams are sealed, and %d anchors get the checkpoints", anchors)}}
+	return []Finding{{What: "the streams are sealed, and the checkpoints go to " + words.Count(anchors, "anchor")}}
 }

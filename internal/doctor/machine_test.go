@@ -121,7 +121,7 @@ func TestFiles(t *testing.T) {
 	}
 	open := put("open.key", 0o644)
 	hold(t, []row{
-		{"private", judge(put("private.key", 0o600), true), doctor.OK, "1 files and folders", ""},
+		{"private", judge(put("private.key", 0o600), true), doctor.OK, "accessible only to their owner: 1", ""},
 		{"readable", judge(open, true), doctor.Warning, "open.key can be read by others (mode 0644)", ""},
 		{"readable and no secret", judge(open, false), doctor.OK, "accessible only to their owner", ""},
 		{"writable by the group", judge(put("group.key", 0o620), true), doctor.Warning, "changed by its group", ""},

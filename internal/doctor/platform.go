@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+
+	"receiver/internal/words"
 )
 
 // Platform is a source's place at the platform.
@@ -34,7 +36,7 @@ func (p Platform) Look(ctx context.Context) []Finding {
 	n, err := p.Objects(ctx)
 	switch {
 	case err == nil:
-		return []Finding{{What: fmt.Sprintf("source %s: the platform accepts the secrets and lists %d objects", p.Source, n)}}
+		return []Finding{{What: fmt.Sprintf("source %s: the platform accepts the secrets and lists %s", p.Source, words.Count(n, "object"))}}
 	case p.Refused(err):
 		return []Finding{{
 			Severity: Error, What: fmt.Sprintf("source %s: the platform refuses the secrets: %v", p.Source, err),

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"receiver/internal/words"
 )
 
 // Port is the listener of the embedded NATS server.
@@ -73,7 +75,7 @@ func (p Port) reached() Finding {
 		let = "no client is accepted, since no consumer has credentials yet (`receiver consumers add NAME`)"
 	}
 	if p.Connections > 0 {
-		let += fmt.Sprintf("; %d connections may be open at once", p.Connections)
+		let += "; " + words.Count(p.Connections, "connection") + " may be open at once"
 	}
 	f := Finding{What: "the NATS port can be reached by " + who + ", " + how + "; " + let}
 	if !p.TLS && !loopback(p.Address) {

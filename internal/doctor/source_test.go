@@ -144,7 +144,7 @@ func TestKeys(t *testing.T) {
 	spaced := key("crm", "a", "1", 20)
 	spaced.Spaced = true
 	hold(t, []row{
-		{"good", doctor.Keys([]doctor.Key{key("crm", "a", "1", 16), key("crm", "b", "2", 128)}), doctor.OK, "2 signature keys", ""},
+		{"good", doctor.Keys([]doctor.Key{key("crm", "a", "1", 16), key("crm", "b", "2", 128)}), doctor.OK, "signature keys: 2", ""},
 		{"too long", doctor.Keys([]doctor.Key{key("crm", "a", "1", 129)}), doctor.Warning, "has 129 bytes", "at.a"},
 		{"too short", doctor.Keys([]doctor.Key{key("crm", "a", "1", 15)}), doctor.Warning, "has only 15 bytes", "at.a"},
 		{"white space", doctor.Keys([]doctor.Key{spaced}), doctor.Warning, "has white space", "at.a"},

@@ -7,6 +7,7 @@ import (
 
 	"receiver/internal/publish/conn"
 	"receiver/internal/publish/schema"
+	"receiver/internal/words"
 )
 
 // stream is what one of our streams is like.
@@ -61,7 +62,7 @@ func (s stream) findings(clustered, external bool) []Finding {
 	}
 	if s.Lost > 0 {
 		add(Finding{
-			Severity: Error, What: fmt.Sprintf("stream %s has lost %d messages to damaged files", s.Name, s.Lost),
+			Severity: Error, What: fmt.Sprintf("stream %s has lost %s to damaged files", s.Name, words.Count(s.Lost, "message")),
 			Why: "their callbacks were answered 200", Change: "find out which: `receiver audit verify`; then restore them from a backup",
 		})
 	}
@@ -97,10 +98,7 @@ func (s stream) age() Finding {
 }
 
 func (s stream) place() string {
-	if s.Replicas == 1 {
-		return "on disk, one replica"
-	}
-	return fmt.Sprintf("on disk, %d replicas", s.Replicas)
+	return "on disk, " + words.Count(s.Replicas, "replica")
 }
 
 func (s stream) discard() string {
@@ -130,7 +128,7 @@ func (s stream) copies(clustered, external bool) []Finding {
 	case !external:
 		return found
 	case s.Replicas > 1 && s.Replicas%2 == 0:
-		f.What = fmt.Sprintf("stream %s has %d replicas", s.Name, s.Replicas)
+		f.What = fmt.Sprintf("stream %s has %s", s.Name, words.Count(s.Replicas, "replica"))
 		f.Why = "a majority is needed to store a message: one replica less tolerates as many failures"
 	case s.Replicas == 1 && clustered:
 		f.What = fmt.Sprintf("stream %s is on one server of the cluster", s.Name)
@@ -152,7 +150,7 @@ func span(d time.Duration) string {
 	case d <= 0:
 		return "ever"
 	case d >= 3*day:
-		return fmt.Sprintf("%d days", d/day)
+		return words.Count(d/day, "day")
 	case d >= time.Hour:
 		return fmt.Sprintf("%.1f h", d.Hours())
 	}

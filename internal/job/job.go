@@ -9,7 +9,10 @@
 // OC: contract sections 5 and 6, read 2026-11-23.
 package job
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Kind is what an event says about a job. It is the last token of the subject.
 type Kind string
@@ -37,13 +40,10 @@ const (
 	Unrecognised Kind = "unrecognised"
 )
 
-func (k Kind) valid() bool {
-	switch k {
-	case Submitted, Progress, Finished, Overdue, Lost, Conflict, Errors, Unrecognised:
-		return true
-	}
-	return false
-}
+// Kinds are all kinds of event.
+var Kinds = []Kind{Submitted, Progress, Finished, Overdue, Lost, Conflict, Errors, Unrecognised}
+
+func (k Kind) valid() bool { return slices.Contains(Kinds, k) }
 
 // Result is how a finished job ended.
 type Result string
@@ -62,6 +62,9 @@ const (
 	// count that is none, or statuses that disagree. It is never success; the platform is asked.
 	Undecided Result = "unknown"
 )
+
+// Results are all results of a finished job.
+var Results = []Result{Succeeded, Partial, Failed, Cancelled, Undecided}
 
 // Class is what a status word means for the life of a job.
 type Class int

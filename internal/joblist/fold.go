@@ -173,7 +173,10 @@ func errorsOf(e job.Stored) *ErrorsEvent {
 	return &d
 }
 
-// order lists the states as a job goes through them.
+// States are all states of a job.
+var States = order[1:]
+
+// order lists the states as a job goes through them; the first is none.
 var order = []State{"", Submitted, Running, Overdue, Lost, Finished, Conflict}
 
 func stateOf(k job.Kind) State {

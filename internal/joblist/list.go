@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	wording "receiver/internal/words"
 )
 
 // Sort is the order of a list.
@@ -25,6 +26,9 @@ const (
 	// the order of the sources.
 	ByID Sort = "id"
 )
+
+// Sorts are all orders.
+var Sorts = []Sort{ByTime, ByID}
 
 // Query says which jobs to list. The zero value lists all, newest first.
 type Query struct {
@@ -254,17 +258,24 @@ func readCursor(q Query) (*place, error) {
 	return nil, ErrCursor
 }
 
+// Check returns the wanted states and results as bits of their places. The error is an ErrQuery.
+func (q Query) Check() (states, outcomes uint64, err error) {
+	if err := wording.Check(string(cmp.Or(q.Sort, ByTime)), wording.Strings(Sorts)); err != nil {
+		return 0, 0, fmt.Errorf("%w: order %w", ErrQuery, err)
+	}
+	if states, err = set(order, q.States); err != nil {
+		return 0, 0, fmt.Errorf("%w: state %w", ErrQuery, err)
+	}
+	if outcomes, err = set(results, q.Results); err != nil {
+		return 0, 0, fmt.Errorf("%w: result %w", ErrQuery, err)
+	}
+	return states, outcomes, nil
+}
+
 // matcher returns what tells whether a record is asked for. Words are looked up once,
 // not for each record.
 func (p *Projection) matcher(q Query) (func(*record) bool, error) {
-	if q.Sort != ByTime && q.Sort != ByID {
-		return nil, fmt.Errorf("%w: order %q is neither %s nor %s", ErrQuery, q.Sort, ByTime, ByID)
-	}
-	states, err := set(order, q.States)
-	if err != nil {
-		return nil, err
-	}
-	outcomes, err := set(results, q.Results)
+	states, outcomes, err := q.Check()
 	if err != nil {
 		return nil, err
 	}
@@ -302,7 +313,7 @@ func set[T ~string](all, wanted []T) (bits uint64, err error) {
 	for _, w := range wanted {
 		i := slices.Index(all, w)
 		if i < 0 || w == "" {
-			return 0, fmt.Errorf("%w: %q is not one of %q", ErrQuery, w, all[1:])
+			return 0, wording.Check(string(w), wording.Strings(all[1:]))
 		}
 		bits |= 1 << i
 	}
@@ -315,12 +326,12 @@ func (p *Projection) containing(text string) func(*record) bool {
 		return func(*record) bool { return true }
 	}
 	text = lower(text)
-	words := make([]bool, len(p.words.names))
+	named := make([]bool, len(p.words.names))
 	for i, name := range p.words.names {
-		words[i] = strings.Contains(lower(name), text)
+		named[i] = strings.Contains(lower(name), text)
 	}
 	return func(r *record) bool {
-		return words[r.object] || words[r.status] || strings.Contains(lower(r.id), text)
+		return named[r.object] || named[r.status] || strings.Contains(lower(r.id), text)
 	}
 }
 

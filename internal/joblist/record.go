@@ -26,7 +26,7 @@ type record struct {
 	errors              bool
 }
 
-var results = []job.Result{"", job.Succeeded, job.Partial, job.Failed, job.Cancelled, job.Undecided}
+var results = append([]job.Result{""}, job.Results...)
 
 // at is when the job was submitted, or else first heard of.
 func (r *record) at() int64 {

@@ -14,8 +14,10 @@ func IsTerminal(w any) bool {
 
 // Writer writes what comes as Lines returns it, however it is cut into pieces.
 type Writer struct {
-	w    io.Writer
-	rest []byte // the beginning of a character, or a carriage return
+	// Colours permits Paint to use them.
+	Colours bool
+	w       io.Writer
+	rest    []byte // the beginning of a character, or a carriage return
 }
 
 // NewWriter returns a writer to w.

@@ -85,7 +85,7 @@ func (w *tokenWatch) reread(ctx context.Context, path string) error {
 	if len(removed) > 0 || len(added) > 0 {
 		bus := w.in.reached.Load()
 		if bus == nil {
-			return fmt.Errorf("NATS is not reached, so %d added tokens cannot be recorded and are not accepted yet; removed tokens are refused", len(added))
+			return fmt.Errorf("NATS is not reached, so added tokens (%d) cannot be recorded and are not accepted yet; removed tokens are refused", len(added))
 		}
 		ctx, cancel := context.WithTimeout(ctx, w.in.cfg.Limits.PublishTimeout)
 		defer cancel()

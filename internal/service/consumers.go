@@ -13,6 +13,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/publish"
 	"receiver/internal/publish/durables"
+	"receiver/internal/service/records"
 )
 
 // Admission is a consumer that is to be added to a store.
@@ -29,7 +30,12 @@ type Admission struct {
 }
 
 // Admit adds the consumer to the store in folder, and records it as the action.
-func (c Admission) Admit(ctx context.Context, bus *publish.Store, folder string, action job.Action) (consumers.Consumer, error) {
+func (c Admission) Admit(ctx context.Context, cfg *config.Config, bus *publish.Store, folder string, action job.Action) (consumers.Consumer, error) {
+	for _, subject := range c.Filters {
+		if err := errors.Join(records.CheckSubject(subject, false), records.CheckSource(ctx, bus, subject, cfg.SourceNames())); err != nil {
+			return consumers.Consumer{}, config.UseErrorf("the filter %w", err)
+		}
+	}
 	return consumers.Admission{
 		Name: c.Name, Durables: c.Durables, Credentials: c.Credentials, Remove: bus.RemoveDurable,
 		Make: func(ctx context.Context, name string) (bool, error) { return c.durable(ctx, bus, name) },

@@ -10,6 +10,9 @@ import (
 
 // CipherOf returns what encrypts and decrypts bodies by the configuration.
 func CipherOf(cfg *config.Config) (*encryption.Cipher, error) {
+	if err := config.Usable(cfg.Encryption.Identity); err != nil {
+		return nil, err
+	}
 	return encryption.New(cfg.Encryption.Recipients, cfg.Encryption.Identity.Reveal())
 }
 
@@ -34,16 +37,20 @@ func checkEncryption(cfg *config.Config) []config.Fault {
 }
 
 // encrypt has a bus encrypt what it stores, if there are recipients, and decrypt what it
-// reads, if there is an identity. With keys that are none it stores nothing.
+// reads, if there is an identity. With keys that are none it stores nothing, and with an identity
+// that is none it reads nothing encrypted.
 func encrypt(cfg *config.Config, o *conn.Options) {
-	v, err := CipherOf(cfg)
-	if err != nil {
-		fail := func([]byte) ([]byte, error) { return nil, err }
-		o.Encrypt, o.Decrypt = fail, fail
-		return
+	fail := func(err error) func([]byte) ([]byte, error) {
+		return func([]byte) ([]byte, error) { return nil, err }
 	}
-	o.Decrypt = v.Decrypt
-	if v.Encrypts() {
+	if v, err := CipherOf(cfg); err != nil {
+		o.Decrypt = fail(err)
+	} else {
+		o.Decrypt = v.Decrypt
+	}
+	if v, err := encryption.New(cfg.Encryption.Recipients, ""); err != nil {
+		o.Encrypt = fail(err)
+	} else if v.Encrypts() {
 		o.Encrypt = v.Encrypt
 	}
 }
@@ -52,4 +59,10 @@ func encrypt(cfg *config.Config, o *conn.Options) {
 // of it; before is what is in force, if the program runs.
 func ReadConfig(path string, env []string, before *config.Config) (*config.Config, error) {
 	return config.Load(config.Options{Path: path, Env: env, Check: checkEncryption, Before: before})
+}
+
+// ReadConfigLazily reads a configuration for a command that uses some of it: a secret that cannot
+// be read is an error of what uses it.
+func ReadConfigLazily(path string, env []string) (*config.Config, error) {
+	return config.Load(config.Options{Path: path, Env: env, Check: checkEncryption, Lazy: true})
 }

@@ -341,7 +341,7 @@ func (c connections) findings(wanted int) []doctor.Finding {
 		return doctor.Unseen("the limit of open files is unknown here")
 	}
 	f := doctor.FileLimit(uint64(c.files))
-	f.What += fmt.Sprintf(": %d public connections, %d private, %d to the NATS port, %d reserved for the store and the rest", c.public, c.private, c.nats, c.reserve)
+	f.What += fmt.Sprintf(": connections: %d public, %d private, %d to the NATS port, %d reserved for the store and the rest", c.public, c.private, c.nats, c.reserve)
 	if c.public < wanted {
 		f.Severity = max(f.Severity, doctor.Warning)
 		f.What += fmt.Sprintf("; limits.connections is %d", wanted)

@@ -70,6 +70,9 @@ func (e *explainer) explain(ctx context.Context, name string, signatures []strin
 func Verifier(s config.Source) (*verify.Verifier, error) {
 	keys := make([]*verify.Key, 0, len(s.SignatureKeys))
 	for _, k := range s.SignatureKeys {
+		if err := config.Usable(k.Value); err != nil {
+			return nil, err
+		}
 		key, err := verify.NewKey(k.Name, k.Value.Bytes(), verify.Window{NotBefore: k.NotBefore, NotAfter: k.NotAfter})
 		if err != nil {
 			return nil, err
@@ -79,10 +82,16 @@ func Verifier(s config.Source) (*verify.Verifier, error) {
 	return verify.New(keys...)
 }
 
-// Verifiers returns what judges callbacks of each source, by its name.
-func Verifiers(cfg *config.Config) (map[string]*verify.Verifier, error) {
+// Verifiers returns what judges callbacks of each source, by its name; with only, of that source.
+func Verifiers(cfg *config.Config, only string) (map[string]*verify.Verifier, error) {
+	if _, err := ConfiguredKeys(cfg); err != nil && only == "" {
+		return nil, err // of all at once
+	}
 	all := make(map[string]*verify.Verifier, len(cfg.Sources))
 	for name, s := range cfg.Sources {
+		if only != "" && name != only {
+			continue
+		}
 		v, err := Verifier(s)
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", name, err)
@@ -93,22 +102,26 @@ func Verifiers(cfg *config.Config) (map[string]*verify.Verifier, error) {
 }
 
 // ConfiguredKeys returns the signature keys of all sources, without the keys themselves.
-func ConfiguredKeys(cfg *config.Config) []keyusage.Key {
-	var all []keyusage.Key
+func ConfiguredKeys(cfg *config.Config) (all []keyusage.Key, err error) {
+	var secrets []config.Secret
 	for _, name := range cfg.SourceNames() {
 		for _, k := range cfg.Sources[name].SignatureKeys {
+			secrets = append(secrets, k.Value)
 			all = append(all, keyusage.Key{
 				Source: name, Name: k.Name, Fingerprint: k.Value.Fingerprint(), NotBefore: k.NotBefore, NotAfter: k.NotAfter,
 			})
 		}
 	}
-	return all
+	return all, config.Usable(secrets...)
 }
 
-// KeyCandidates returns the keys of a source, and those of all others.
+// KeyCandidates returns the keys of a source, and those of all others, as far as they can be read.
 func KeyCandidates(cfg *config.Config, source string) (own, others []diagnose.Candidate) {
 	for _, name := range cfg.SourceNames() {
 		for _, k := range cfg.Sources[name].SignatureKeys {
+			if config.Usable(k.Value) != nil {
+				continue
+			}
 			c := diagnose.NewCandidate(name, k.Name, k.Value.Bytes())
 			if name == source {
 				own = append(own, c)

@@ -75,6 +75,9 @@ func (o Opener) Write(ctx context.Context) (*publish.Store, func(), error) {
 	if !errors.Is(err, storefolder.ErrNotRunning) {
 		return store, done, err
 	}
+	if err := config.Usable(o.Config.Audit.Key); err != nil {
+		return nil, nil, err
+	}
 	o.Say("no receiver runs on %s: opening its streams for this command; callbacks need `receiver serve`", o.folder())
 	server, store, err := OpenStore(ctx, o.Config, o.Log)
 	store, done, err = withClose(store, server, err)
@@ -152,6 +155,9 @@ func (o Opener) Survey(ctx context.Context, change bool) (*schema.Survey, func()
 
 // Mend repairs the folder of a store that no server starts on.
 func (o Opener) Mend(accept bool, action job.Action) (storefolder.Mended, error) {
+	if err := config.Usable(o.Config.Audit.Key); err != nil {
+		return storefolder.Mended{}, err
+	}
 	return storefolder.Mend(embedded(o.Config, o.Log).Store(), accept, action)
 }
 
@@ -184,6 +190,9 @@ func (o Opener) inspect() (*natsserver.Server, error) {
 
 // own starts a server on the folder itself, if there is anything in it to change.
 func (o Opener) own() (*natsserver.Server, error) {
+	if err := config.Usable(o.Config.Audit.Key); err != nil {
+		return nil, err // what was sealed tells a store that was rolled back
+	}
 	if _, err := schema.ConfigFacts(storeOptions(o.Config, o.Log).Streams, natsserver.FolderConfigs(o.folder())); err != nil {
 		return nil, noStore(err)
 	}

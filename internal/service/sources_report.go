@@ -49,6 +49,9 @@ func AskSources(ctx context.Context, cfg *config.Config) (SourcesReport, error) 
 
 // ReadSources computes the state of the sources from the streams.
 func ReadSources(ctx context.Context, cfg *config.Config, bus *publish.Store) (SourcesReport, error) {
+	if _, err := ConfiguredKeys(cfg); err != nil {
+		return SourcesReport{}, err
+	}
 	receptions, retries := keyusage.Receptions{}, callback.NewRetryState()
 	err := records.ArrivalsByTime(ctx, bus, func(arrived job.Arrival) {
 		receptions.Add(arrived)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"receiver/internal/words"
 )
 
 // OpenResult asks for the rows of a finished job and returns them as a stream,
@@ -36,7 +38,7 @@ func (c *Client) Result(ctx context.Context, id, object, accept string, w io.Wri
 	defer rows.Close()
 	n, err := io.Copy(w, rows)
 	if err != nil {
-		return n, fmt.Errorf("copying the result of job %q stopped after %d bytes: %w", id, n, err)
+		return n, fmt.Errorf("copying the result of job %q stopped after %s: %w", id, words.Count(n, "byte"), err)
 	}
 	return n, nil
 }

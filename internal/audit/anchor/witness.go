@@ -71,7 +71,7 @@ func (w *Witness) Ask(ctx context.Context, cp audit.Checkpoint, prove func(old i
 	for attempt := 0; ; attempt++ {
 		if ahead := w.sizes[cp.Origin]; ahead > cp.Tree.N {
 			delete(w.sizes, cp.Origin) // it is asked again the next time, and may have been wrong
-			return nil, fmt.Errorf("%s, of %d leaves, not %d: %w", w.key.Name(), ahead, cp.Tree.N, ErrAhead)
+			return nil, fmt.Errorf("%s, of size %d, not %d: %w", w.key.Name(), ahead, cp.Tree.N, ErrAhead)
 		}
 		status, body, err := w.post(ctx, cp, prove)
 		if err != nil {

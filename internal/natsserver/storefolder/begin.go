@@ -204,7 +204,7 @@ func (b Beginning) difference(name string, now map[string]server.StreamState) st
 		return ""
 	}
 	if gone := state.FirstSeq - min(noted.First, state.FirstSeq); state.Msgs+gone < noted.Messages {
-		return fmt.Sprintf("the server has %d messages from sequence %d on, but it had %d from sequence %d on",
+		return fmt.Sprintf("the server's count of messages is %d from sequence %d on, but it was %d from sequence %d on",
 			state.Msgs, state.FirstSeq, noted.Messages, noted.First)
 	}
 	return ""

@@ -267,7 +267,7 @@ func (h expected) lostFiles(stream string, noted streamNote) (found []string, er
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, fmt.Sprintf("%s%s: it had %d bytes and has %d%s", f.name(), notAsLeft, f.Size, info.Size(), what))
+		found = append(found, fmt.Sprintf("%s%s: its size was %d and is %d%s", f.name(), notAsLeft, f.Size, info.Size(), what))
 	}
 	return found, nil
 }

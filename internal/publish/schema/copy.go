@@ -272,7 +272,7 @@ func (c copying) whole(ctx context.Context, from, to string) error {
 			}
 			return c.same(ctx, from, to, a.State)
 		}
-		missing = fmt.Sprintf("%s has %d messages, sequences %d to %d, and %s has %d, sequences %d to %d",
+		missing = fmt.Sprintf("the count of messages in %s is %d, sequences %d to %d, and in %s %d, sequences %d to %d",
 			from, a.State.Msgs, a.State.FirstSeq, a.State.LastSeq, to, b.State.Msgs, b.State.FirstSeq, b.State.LastSeq)
 		select {
 		case <-time.After(copyPause):

@@ -10,7 +10,6 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/audit/anchor"
-	"receiver/internal/audit/logkey"
 	"receiver/internal/config"
 	"receiver/internal/publish"
 	"receiver/internal/publish/anchorstream"
@@ -33,6 +32,9 @@ func OpenKeepers(ctx context.Context, cfg *config.Config, bus *publish.Store, o 
 			err = errors.Join(err, k.Close())
 		}
 	}()
+	if _, err = Key(cfg.Audit); err != nil {
+		return k, err
+	}
 	if k.checkpoints, err = sealing.OpenCheckpoints(cfg.Abs(cfg.Audit.CheckpointFile)); err != nil {
 		return k, fmt.Errorf("audit.checkpoint_file: %w", err)
 	}
@@ -91,9 +93,9 @@ func (k *Keepers) sealLog(ctx context.Context, cfg *config.Config, bus *publish.
 }
 
 func signer(c config.Audit, stream string) (note.Signer, error) {
-	key, err := logkey.Parse(c.Key.Reveal())
+	key, err := Key(c)
 	if err != nil {
-		return nil, config.UseErrorf("audit.key: %w", err)
+		return nil, err
 	}
 	return key.Signer(audit.Origin(c.Name, stream))
 }

@@ -122,9 +122,9 @@ func Open(ctx context.Context, bus *publish.Store, name, stream string, keys aud
 func Keys(c config.Audit) (audit.Keys, error) {
 	var logs, witnesses []string
 	if !c.Key.Empty() {
-		key, err := logkey.Parse(c.Key.Reveal())
+		key, err := Key(c)
 		if err != nil {
-			return audit.Keys{}, config.UseErrorf("audit.key: %w", err)
+			return audit.Keys{}, err
 		}
 		logs = VerifierKeys(c.Name, key)
 	}
@@ -139,6 +139,18 @@ func Keys(c config.Audit) (audit.Keys, error) {
 		return audit.Keys{}, config.UseErrorf("audit: %w", err)
 	}
 	return keys, nil
+}
+
+// Key returns the key that seals.
+func Key(c config.Audit) (logkey.Key, error) {
+	if err := config.Usable(c.Key); err != nil {
+		return logkey.Key{}, err
+	}
+	key, err := logkey.Parse(c.Key.Reveal())
+	if err != nil {
+		err = config.UseErrorf("audit.key: %w", err)
+	}
+	return key, err
 }
 
 // VerifierKeys are the public keys of all logs of an installation.

@@ -41,6 +41,9 @@ func NewClients(cfg *config.Config) (*Clients, error) {
 		if s.ElementToken.Empty() || s.UserSecret.Empty() {
 			continue // it can receive, and its jobs are not polled
 		}
+		if config.Usable(s.ElementToken, s.UserSecret, s.OrganizationSecret) != nil {
+			continue // in a command, which needs that of another source
+		}
 		client, err := Client(name, s)
 		if err != nil {
 			return nil, err
@@ -55,8 +58,13 @@ var ErrCannotAsk = errors.New("has no element_token and user_secret, so the plat
 
 // Client returns the client for a source; the error says what is missing.
 func (p *Current) Client(source string) (*submit.Client, error) {
-	client, ok := p.current.Load().clients[source]
+	set := p.current.Load()
+	client, ok := set.clients[source]
 	if !ok {
+		s := set.cfg.Sources[source]
+		if err := config.Usable(s.ElementToken, s.UserSecret, s.OrganizationSecret); err != nil {
+			return nil, err
+		}
 		return nil, fmt.Errorf("source %s %w", source, ErrCannotAsk)
 	}
 	return client, nil

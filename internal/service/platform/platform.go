@@ -4,6 +4,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -19,6 +20,10 @@ import (
 
 // Client returns the client for a source.
 func Client(name string, s config.Source) (*submit.Client, error) {
+	err := config.Usable(s.ElementToken, s.UserSecret, s.OrganizationSecret)
+	if err != nil {
+		return nil, err
+	}
 	client, err := submit.New(Options(name, s))
 	if err != nil {
 		return nil, config.UseErrorf("source %s: %w", name, err)
@@ -49,6 +54,10 @@ func callbackURL(cfg *config.Config, maker *callback.Tokens, name, object, submi
 	return callback.Address(s.CallbackBaseURL, maker, callback.Grant{Source: name, Object: object, Submission: submission}), nil
 }
 
+// ErrNotRecorded is in the chain when a job was submitted and could not be recorded. Do not submit
+// it again.
+var ErrNotRecorded = errors.New("its submitted event is not stored")
+
 // Reachable returns why the platform cannot call back for a source; nil if it can.
 func (p *Current) Reachable(source string) error {
 	_, err := callbackURL(p.Config(), nil, source, "", "")
@@ -78,7 +87,7 @@ func Submit(
 	if cfg.TokenSecret.Empty() {
 		remedy = "keep its id: without a token_secret no command can find it, and its callback will be of an unknown job"
 	}
-	return job.Stored{}, fmt.Errorf("job %s was submitted, but its submitted event is not stored: %w; %s", plain.Text(event.Job.ID), err, remedy)
+	return job.Stored{}, fmt.Errorf("job %s was submitted, but %w: %w; %s", plain.Text(event.Job.ID), ErrNotRecorded, err, remedy)
 }
 
 // Queue returns the platform's queue as one source sees it, of at most limit callbacks.
@@ -138,6 +147,9 @@ func OwnedJobs(ctx context.Context, cfg *config.Config, c *submit.Client, source
 func Tokens(cfg *config.Config) (*callback.Tokens, error) {
 	if cfg.TokenSecret.Empty() {
 		return nil, nil
+	}
+	if err := config.Usable(cfg.TokenSecret); err != nil {
+		return nil, err
 	}
 	t, err := callback.NewTokens(cfg.TokenSecret.Bytes())
 	if err != nil {

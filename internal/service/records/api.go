@@ -13,7 +13,6 @@ import (
 
 	"receiver/api"
 	"receiver/internal/audit"
-	"receiver/internal/audit/logkey"
 	"receiver/internal/auditlog"
 	"receiver/internal/config"
 	"receiver/internal/publish"
@@ -39,9 +38,9 @@ func NewAPI(ctx context.Context, cfg *config.Config, bus *publish.Store) (*API, 
 	if err != nil {
 		return nil, err
 	}
-	key, err := logkey.Parse(cfg.Audit.Key.Reveal())
+	key, err := logs.Key(cfg.Audit)
 	if err != nil {
-		return nil, config.UseErrorf("audit.key: %w", err)
+		return nil, err
 	}
 	for _, stream := range logs.Streams {
 		if a.logs[stream], err = logs.Open(ctx, bus, cfg.Audit.Name, stream, keys); err != nil {

@@ -42,5 +42,5 @@ func (q *Query) Parse(now time.Time) (err error) {
 		}
 		q.Filter.Networks = append(q.Filter.Networks, network)
 	}
-	return nil
+	return q.checkWords()
 }
