@@ -25,8 +25,9 @@ func newStreamsCopy(a *app) *cobra.Command {
 		Short: "Replace a stream by a copy with the configured storage or retention",
 		Long: `copy replaces JOBS, ATTEMPTS, REPLAYS, ACTIONS or CHECKPOINTS if plan says that a setting cannot
 be changed in place. It copies the stream to a mirror named STREAM_COPY and back, with the same
-sequences and times. Before it removes a stream, it checks that the copy has the same first and last sequence,
-the same number of messages, the same first and last message, and all of its replicas.
+sequences and times. Before it removes a stream, it checks that the copy has the same first and
+last sequence, the same number of messages, the same first and last message, and all of its
+replicas.
 
 Stop the receivers first: during the copy nothing can be stored in the stream, and the platform
 retries its callbacks. To continue an interrupted copy, run the same command again. The consumers

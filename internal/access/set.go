@@ -167,6 +167,14 @@ func (s *Set) Check(secret, address string) (Holder, error) {
 	return Holder{Name: e.Name, scopes: e.Scopes, of: e}, nil
 }
 
+// InForce reports whether the token of a holder that Check returned is in force, with a scope.
+func (s *Set) InForce(h Holder, scope Scope) bool {
+	now := s.now()
+	return slices.ContainsFunc(s.current.Load().all, func(e *entry) bool {
+		return h.of != nil && e.sum == h.of.sum && !e.Expired(now) && slices.Contains(e.Scopes, scope)
+	})
+}
+
 // The outcomes of a request.
 const (
 	served = iota

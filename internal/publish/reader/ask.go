@@ -93,17 +93,17 @@ var errNoBatches = errors.New("the server does not answer requests for several m
 // answers. They may have gaps, but are in order. With an error, those that came before it stand.
 //
 // NATS ADR-31, "Batched requests".
-func askAny(ctx context.Context, js jetstream.JetStream, stream string, from, most uint64) ([]*jetstream.RawStreamMsg, error) {
+func askAny(ctx context.Context, js jetstream.JetStream, stream string, from, most uint64, bytes int) ([]*jetstream.RawStreamMsg, error) {
 	sub, err := direct(js, stream, struct {
 		From  uint64 `json:"seq"`
 		Most  uint64 `json:"batch"`
 		Bytes int    `json:"max_bytes"`
-	}{from, most, maxBytes})
+	}{from, most, bytes})
 	if err != nil {
 		return nil, err
 	}
 	defer sub.Unsubscribe() //nolint:errcheck // it fails only on a closed connection
-	a := answers{stream: stream, next: from, left: most, all: make([]*jetstream.RawStreamMsg, 0, min(most, rangeBatch))}
+	a := answers{stream: stream, next: from, left: most, bytes: bytes, all: make([]*jetstream.RawStreamMsg, 0, min(most, rangeBatch))}
 	rest, cancel := context.WithTimeout(ctx, messageTimeout)
 	defer cancel()
 	first, cancel := context.WithTimeout(ctx, firstTimeout)
@@ -177,6 +177,7 @@ type answers struct {
 	stream string
 	next   uint64 // no message before it is due
 	left   uint64 // how many more may come
+	bytes  int    // that all but the last may have
 	size   int
 	all    []*jetstream.RawStreamMsg // in order, and maybe with gaps
 }
@@ -199,7 +200,7 @@ func (a *answers) take(m *nats.Msg) (done bool, err error) {
 		err = fmt.Errorf("%w: %s answers for %s", errForeign, stream, a.stream) // as a mirror does, which may have been changed
 	case raw.Sequence < a.next:
 		err = fmt.Errorf("%w %s: got sequence %d, want %d", errForeign, a.stream, raw.Sequence, a.next)
-	case a.left == 0 || a.size >= maxBytes:
+	case a.left == 0 || a.size >= a.bytes:
 		err = fmt.Errorf("%w %s: got more messages than requested", errForeign, a.stream)
 	}
 	if err != nil {

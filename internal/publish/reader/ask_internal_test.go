@@ -52,7 +52,7 @@ func FuzzAnswers(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line []byte, from, most uint64) {
 		from, most = max(from, 1), max(most, 1) // as a reader requests
-		a := answers{stream: "JOBS", next: from, left: most}
+		a := answers{stream: "JOBS", next: from, left: most, bytes: maxBytes}
 		for _, b := range bytes.Split(line, []byte(cut)) {
 			before := len(a.all)
 			done, err := a.take(arrived(b))
@@ -106,7 +106,7 @@ func TestForeignAnswersAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := answers{stream: "JOBS", next: 1, left: 3}
+			a := answers{stream: "JOBS", next: 1, left: 3, bytes: maxBytes}
 			var err error
 			for i, done := 0, false; i < len(row.answers) && !done; i++ {
 				done, err = a.take(arrived([]byte(row.answers[i])))

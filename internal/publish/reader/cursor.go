@@ -4,6 +4,7 @@
 package reader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type cursor struct {
 	stream   string
 	subjects []string // filters; none means all
 	bare     bool     // without data
+	bytes    int      // of one batch, but for the last message of it
 	made     time.Time
 	gone     Held // what the leader said of the stream, asked at the first gap
 	at       uint64
@@ -50,11 +52,16 @@ type From struct {
 	Subjects []string
 	// Bare leaves out the data; a header says how much it was.
 	Bare bool
+	// Batch is how many bytes are asked for at once, but for the last message of them, and so how
+	// many are held; 0 is 4 MiB.
+	Batch int
 }
 
 // newCursor begins a reading of what there is now.
 func newCursor(ctx context.Context, js jetstream.JetStream, stream string, from From) (*cursor, error) {
-	r := &cursor{js: js, stream: stream, subjects: from.Subjects, bare: from.Bare, sparse: len(from.Subjects) > 0}
+	r := &cursor{
+		js: js, stream: stream, subjects: from.Subjects, bare: from.Bare, bytes: cmp.Or(from.Batch, maxBytes), sparse: len(from.Subjects) > 0,
+	}
 	info, err := r.info(ctx)
 	if err != nil {
 		return nil, err
@@ -78,7 +85,16 @@ func (r *cursor) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	return s.CachedInfo(), nil
 }
 
-// since returns the sequence of the first message that is not older than a time.
+// Since returns the sequence of the first message of a stream that is not older than a time; the
+// one after the last if all are older.
+func Since(ctx context.Context, js jetstream.JetStream, stream string, t time.Time) (uint64, error) {
+	c, err := newCursor(ctx, js, stream, From{Time: t})
+	if err != nil {
+		return 0, err
+	}
+	return c.at, nil
+}
+
 func since(ctx context.Context, js jetstream.JetStream, stream string, state jetstream.StreamState, t time.Time) (uint64, error) {
 	low, high := max(state.FirstSeq, 1), state.LastSeq+1
 	for low < high {
@@ -110,7 +126,7 @@ func (r *cursor) next(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 		}
 	}
 	m := r.buffer[0]
-	r.buffer = r.buffer[1:]
+	r.buffer[0], r.buffer = nil, r.buffer[1:] // what was given is not kept
 	return m, nil
 }
 
@@ -213,7 +229,7 @@ func (r *cursor) same(info *jetstream.StreamInfo) error {
 func (r *cursor) batch(ctx context.Context) ([]*jetstream.RawStreamMsg, error) {
 	most := min(r.end-r.at+1, rangeBatch)
 	if r.direct {
-		got, err := askAny(ctx, r.js, r.stream, r.at, most)
+		got, err := askAny(ctx, r.js, r.stream, r.at, most, r.bytes)
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("%w: %w", conn.ErrUnavailable, context.Cause(ctx))
 		}
