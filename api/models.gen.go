@@ -12,6 +12,7 @@ import (
 	"receiver/internal/diagnose"
 	"receiver/internal/job"
 	"receiver/internal/joblist"
+	"receiver/internal/keyusage"
 	"receiver/internal/poll"
 	"receiver/internal/preflight"
 	"receiver/internal/submit"
@@ -23,6 +24,7 @@ import (
 // Defines values for EventBodyMissing.
 const (
 	EventBodyMissingEncrypted EventBodyMissing = "encrypted"
+	EventBodyMissingLarge     EventBodyMissing = "large"
 	EventBodyMissingLost      EventBodyMissing = "lost"
 )
 
@@ -30,6 +32,8 @@ const (
 func (e EventBodyMissing) Valid() bool {
 	switch e {
 	case EventBodyMissingEncrypted:
+		return true
+	case EventBodyMissingLarge:
 		return true
 	case EventBodyMissingLost:
 		return true
@@ -95,6 +99,30 @@ func (e RowErrorsFrom) Valid() bool {
 	}
 }
 
+// Defines values for Severity.
+const (
+	SeverityError   Severity = "error"
+	SeverityNote    Severity = "note"
+	SeverityOk      Severity = "ok"
+	SeverityWarning Severity = "warning"
+)
+
+// Valid indicates whether the value is a known member of the Severity enum.
+func (e Severity) Valid() bool {
+	switch e {
+	case SeverityError:
+		return true
+	case SeverityNote:
+		return true
+	case SeverityOk:
+		return true
+	case SeverityWarning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetJobParamsUntil.
 const (
 	GetJobParamsUntilFinished GetJobParamsUntil = "finished"
@@ -148,6 +176,28 @@ type CallbackPage struct {
 	Next string `json:"next,omitempty,omitzero"`
 }
 
+// CheckFinding defines model for CheckFinding.
+type CheckFinding struct {
+	// Check What was looked at; a word that does not change.
+	Check    string   `json:"check"`
+	Severity Severity `json:"severity"`
+
+	// What What is the case.
+	What string `json:"what"`
+
+	// Why Why it matters.
+	Why string `json:"why,omitempty,omitzero"`
+
+	// Setting The path of the setting to change.
+	Setting string `json:"setting,omitempty,omitzero"`
+
+	// Change The line as it should be, or the command to run.
+	Change string `json:"change,omitempty,omitzero"`
+
+	// Where The file and the line of the setting.
+	Where string `json:"where,omitempty,omitzero"`
+}
+
 // Checkpoint defines model for Checkpoint.
 type Checkpoint struct {
 	// Checkpoint The signed note.
@@ -164,6 +214,12 @@ type Cosignature struct {
 	Witness string    `json:"witness"`
 }
 
+// Diagnosis defines model for Diagnosis.
+type Diagnosis struct {
+	Findings []CheckFinding `json:"findings"`
+	Worst    Severity       `json:"worst"`
+}
+
 // Event An event as it is stored. With the headers `receiver-signature` and the body its signature can be checked anywhere.
 type Event struct {
 	// Body The bytes of the event, if they are text.
@@ -172,7 +228,7 @@ type Event struct {
 	// BodyBase64 The bytes of the event, if they are not.
 	BodyBase64 []byte `json:"body_base64,omitempty,omitzero"`
 
-	// BodyMissing Why neither is there.
+	// BodyMissing Why neither is there; `large` only in `GET /v1/events`.
 	BodyMissing EventBodyMissing `json:"body_missing,omitempty,omitzero"`
 
 	// Evidence How an event is known. Only callback and late are proved by a signature.
@@ -188,7 +244,7 @@ type Event struct {
 	Time     time.Time `json:"time"`
 }
 
-// EventBodyMissing Why neither is there.
+// EventBodyMissing Why neither is there; `large` only in `GET /v1/events`.
 type EventBodyMissing string
 
 // Events defines model for Events.
@@ -219,6 +275,14 @@ type Explanation struct {
 	Fingerprint string             `json:"fingerprint,omitempty,omitzero"`
 	Key         string             `json:"key,omitempty,omitzero"`
 	Reason      verify.Reason      `json:"reason,omitempty,omitzero"`
+}
+
+// Gap Sequences of which the stream holds nothing any more, mostly because the events are older than it keeps them.
+type Gap struct {
+	From uint64 `json:"from"`
+
+	// To The last of them.
+	To uint64 `json:"to"`
 }
 
 // Gathering Has the platform gather rows. A query takes the first group of members, a download the second.
@@ -270,6 +334,14 @@ type KeyStatus struct {
 	Name        string    `json:"name"`
 	NotAfter    time.Time `json:"not_after,omitempty,omitzero"`
 	NotBefore   time.Time `json:"not_before,omitempty,omitzero"`
+}
+
+// KeyUse defines model for KeyUse.
+type KeyUse = keyusage.Use
+
+// Keys defines model for Keys.
+type Keys struct {
+	Keys []KeyUse `json:"keys"`
 }
 
 // Kind defines model for Kind.
@@ -337,6 +409,9 @@ type RowErrors struct {
 // RowErrorsFrom defines model for RowErrors.From.
 type RowErrorsFrom string
 
+// Severity defines model for Severity.
+type Severity string
+
 // Sources defines model for Sources.
 type Sources struct {
 	// Since When this process began to count.
@@ -349,6 +424,36 @@ type State = joblist.State
 
 // Status defines model for Status.
 type Status = submit.Status
+
+// StreamChange defines model for StreamChange.
+type StreamChange struct {
+	Setting string `json:"setting"`
+	Have    string `json:"have"`
+	Want    string `json:"want"`
+
+	// Refused No receiver starts with what it is now.
+	Refused bool `json:"refused,omitempty,omitzero"`
+
+	// Blocked Why it cannot be changed in place, and what to do.
+	Blocked string `json:"blocked,omitempty,omitzero"`
+
+	// Drops Messages that the change would delete.
+	Drops uint64 `json:"drops,omitempty,omitzero"`
+}
+
+// StreamPlan defines model for StreamPlan.
+type StreamPlan struct {
+	Stream string `json:"stream"`
+
+	// Missing The receiver makes it when it starts.
+	Missing bool           `json:"missing,omitempty,omitzero"`
+	Changes []StreamChange `json:"changes"`
+}
+
+// StreamsPlan defines model for StreamsPlan.
+type StreamsPlan struct {
+	Streams []StreamPlan `json:"streams"`
+}
 
 // Submission defines model for Submission.
 type Submission = job.Submission
@@ -427,6 +532,24 @@ type ListCallbacksParams struct {
 	After string `form:"after,omitempty" json:"after,omitempty,omitzero"`
 }
 
+// FollowEventsParams defines parameters for FollowEvents.
+type FollowEventsParams struct {
+	// Since Begins behind a sequence of JOBS, or with what was stored since a duration ago (`24h`), a time or `all`; without it with new events.
+	Since string `form:"since,omitempty" json:"since,omitempty,omitzero"`
+
+	// Source Only events of these sources.
+	Source []string `form:"source,omitempty" json:"source,omitempty,omitzero"`
+
+	// Kind Only events of these kinds.
+	Kind []Kind `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
+	// Result Only events with these results.
+	Result []Result `form:"result,omitempty" json:"result,omitempty,omitzero"`
+
+	// LastEventID The sequence of the last event that came before; it outranks `since`.
+	LastEventID string `json:"-"`
+}
+
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
 	// Source Only jobs of this source.
@@ -469,6 +592,12 @@ type ListJobsParams struct {
 	Wait Wait `form:"wait,omitempty" json:"wait,omitempty,omitzero"`
 }
 
+// ListKeysParams defines parameters for ListKeys.
+type ListKeysParams struct {
+	// Source Only keys of this source.
+	Source string `form:"source,omitempty" json:"source,omitempty,omitzero"`
+}
+
 // SubmitJobMultipartBody defines parameters for SubmitJob.
 type SubmitJobMultipartBody struct {
 	// CallbackPayload JSON that the callback brings back.
@@ -501,7 +630,7 @@ type SubmitJobParams struct {
 	CallbackPayload string `form:"callback_payload,omitempty" json:"callback_payload,omitempty,omitzero"`
 
 	// IdempotencyKey What names this request among those of the source, such as an order number.
-	IdempotencyKey string `json:"Idempotency-Key,omitempty,omitzero"`
+	IdempotencyKey string `json:"-"`
 }
 
 // GetJobParams defines parameters for GetJob.

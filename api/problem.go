@@ -1,6 +1,9 @@
 package api
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Problem is an error as every operation answers it, as application/problem+json.
 //
@@ -45,6 +48,7 @@ var (
 	UnknownAtPlatform = ProblemKind{"unknown-at-platform", "The platform does not know the name", 404}
 	UnknownRecord     = ProblemKind{"unknown-record", "There is no such record", 404}
 	UnknownSubmission = ProblemKind{"unknown-submission", "The submission is not known", 404}
+	AheadOfStream     = ProblemKind{"ahead-of-stream", "The stream ends before that event", 409}
 	NotSealed         = ProblemKind{"not-sealed", "No checkpoint covers the record yet", 409}
 	AlreadyEnded      = ProblemKind{"already-ended", "The job has ended", 409}
 	Busy              = ProblemKind{"busy", "A request with this key is under way", 409}
@@ -63,11 +67,20 @@ var (
 // ProblemKinds are all kinds of problem.
 var ProblemKinds = []ProblemKind{
 	BadRequest, Unauthorized, MissingScope, OtherSite, NoSuchPath, UnknownSource, UnknownJob, UnknownAtPlatform, UnknownRecord, UnknownSubmission,
-	NotSealed, AlreadyEnded, Busy, NotQuarantined, UnsupportedMedia, KeyReused, TooLarge, NotLocal, TooManyRequests, PlatformRefused, PlatformFailed, Unavailable, NotConfigured,
+	AheadOfStream, NotSealed, AlreadyEnded, Busy, NotQuarantined, UnsupportedMedia, KeyReused, TooLarge, NotLocal, TooManyRequests, PlatformRefused, PlatformFailed, Unavailable, NotConfigured,
 }
 
+// typePrefix begins the type of every kind.
+const typePrefix = "urn:receiver:problem:"
+
 // Type returns the URN of the kind.
-func (k ProblemKind) Type() string { return "urn:receiver:problem:" + k.name }
+func (k ProblemKind) Type() string { return typePrefix + k.name }
+
+// Name returns the last part of the type.
+func (k ProblemKind) Name() string { return k.name }
+
+// Name returns the last part of the type.
+func (p *Problem) Name() string { return strings.TrimPrefix(p.Type, typePrefix) }
 
 // Title returns the kind in words, and Status its HTTP status.
 func (k ProblemKind) Title() string { return k.title }

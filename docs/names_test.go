@@ -17,12 +17,12 @@ import (
 // snakeCase is how every member of our JSON is named: answers, -o json, headers and reports.
 var snakeCase = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 
-// others are names in JSON that are not ours: those of the platform, two that stand in events
-// stored before December 2026, and headers, which the generated code names there.
+// others are names in JSON that are not ours: those of the platform, and two that stand in events
+// stored before December 2026.
 var others = []string{
 	"apiLimit", "callback-payload", "continueFromJobId", "filterDateField", "filterNulls", "notificationUrl", "objectName",
 	"pageSize", "selectFields", "vendorDisplayName", "vendorNativeType", "vendorPath", "vendorReadOnly", "vendorRequired",
-	"fileFormat", "vendorJob", "Idempotency-Key",
+	"fileFormat", "vendorJob",
 }
 
 // TestNamesInJSON holds the names in JSON to one rule.

@@ -5,6 +5,7 @@ package apitest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -62,8 +63,24 @@ var router = sync.OnceValues(func() (routers.Router, error) {
 	if err != nil {
 		return nil, err
 	}
+	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.FileBodyDecoder)
 	return gorillamux.NewRouter(doc)
 })
+
+// CheckValue fails the test if a value in JSON is not of a schema of the contract.
+func CheckValue(t testing.TB, schema string, value []byte) {
+	t.Helper()
+	doc, err := Contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v any
+	if err := json.Unmarshal(value, &v); err != nil {
+		t.Errorf("%.200s is not JSON: %v", value, err)
+	} else if err := doc.Components.Schemas[schema].Value.VisitJSON(v); err != nil {
+		t.Errorf("%.200s is no %s of the contract: %v", value, schema, short(err))
+	}
+}
 
 // Serve has a handler answer a request, and fails the test if what was asked and answered is not in
 // the contract. A request that is refused may be any.

@@ -63,22 +63,12 @@ Exit codes: 0 no errors; 1 an error, or with --strict a warning; 2 wrong usage o
 	return cmd
 }
 
-// told is a finding as JSON.
-type told struct {
-	doctor.Finding
-	Where string `json:"where,omitempty"`
-}
-
 // colours are those of findings on a terminal.
 var colours = map[doctor.Severity]plain.Colour{doctor.OK: plain.Green, doctor.Warning: plain.Yellow, doctor.Error: plain.Red}
 
 func (a *app) printFindings(cfg *config.Config, findings []doctor.Finding) error {
-	all := make([]told, 0, len(findings))
-	for _, f := range findings {
-		all = append(all, told{f, service.Where(cfg, f)})
-	}
 	if a.output == "json" {
-		return printJSON(a.out, map[string]any{"worst": doctor.Worst(findings), "findings": all})
+		return printJSON(a.out, service.Diagnosis(cfg, findings))
 	}
 	for _, f := range findings {
 		for i, line := range [][2]string{{f.Check, f.What}, {"why", f.Why}, {"change", service.Remedy(cfg, f)}} {

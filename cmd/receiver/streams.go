@@ -13,6 +13,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/plain"
 	"receiver/internal/publish/schema"
+	"receiver/internal/service"
 	"receiver/internal/words"
 )
 
@@ -54,7 +55,7 @@ refuses to start if a difference would break its guarantees.`,
 				return err
 			}
 			if a.output == "json" {
-				return printJSON(a.out, plan)
+				return printJSON(a.out, service.StreamsPlan(plan))
 			}
 			return a.printPlan(plan)
 		},
@@ -120,7 +121,7 @@ func (a *app) applyStreams(ctx context.Context, f applyFlags) error {
 		}
 	}
 	if a.output == "json" {
-		if err := printJSON(a.out, plan); err != nil {
+		if err := printJSON(a.out, service.StreamsPlan(plan)); err != nil {
 			return err
 		}
 	}

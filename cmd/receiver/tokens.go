@@ -160,8 +160,9 @@ func (a *app) printTokens(all []access.Token, used map[string]time.Time) error {
 func newTokensRemove(a *app) *cobra.Command {
 	var f tokensFlags
 	cmd := &cobra.Command{
-		Use:   "remove NAME",
-		Short: "Remove a token, so that it is refused",
+		Use:     "remove NAME",
+		Aliases: []string{"revoke"},
+		Short:   "Remove a token, so that it is refused",
 		Long: `remove deletes a token from the token file. Each receiver with this file refuses the token within
 three seconds, even if it cannot reach NATS. After the last token is removed, the private listener
 still requires one. To open it on loopback again, delete the file and restart the receiver.`,

@@ -26,12 +26,10 @@ import (
 	"receiver/internal/natsserver"
 	"receiver/internal/poll"
 	"receiver/internal/publish"
-	"receiver/internal/service/jobs"
 	"receiver/internal/service/platform"
 	"receiver/internal/service/records"
 	"receiver/internal/submission"
 	"receiver/internal/web"
-	"receiver/internal/web/apiserver"
 )
 
 // Instance is a running receiver: the store, both listeners, everything between.
@@ -54,6 +52,8 @@ type Instance struct {
 	list            *joblist.Projection // of the jobs; nil in commands
 	background      sync.WaitGroup
 	end             context.CancelFunc // of what runs in the background
+	waits           context.Context    //nolint:containedctx // done when the private listener stops: nobody waits for it then
+	endWaits        context.CancelFunc
 	explainer       *explainer
 	public, private *openListener
 	folder          *openListener // the socket in the store's folder; nil if there is none
@@ -68,6 +68,7 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	in := &Instance{cfg: cfg, log: log.Hook(limit), limit: limit}
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	in.end = end
+	in.waits, in.endWaits = context.WithCancel(background)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, in.Stop())
@@ -138,18 +139,6 @@ func (in *Instance) privateRoutes(ctx context.Context) (web.Private, error) {
 	return p, err
 }
 
-// answers sets what the API answers from beside the records.
-func (in *Instance) answers(api *apiserver.Server, retries *callback.RetryState) {
-	asked := jobs.Platform{Clients: in.platforms.Client, Known: in.platforms.Known}
-	api.Explainer = in.explainer.explain
-	api.Sources = apiserver.SourcesOf(in.receiver, retries, time.Now())
-	api.Platform = asked
-	reader := jobs.Reader{Listed: in.list, Store: in.bus, Platform: asked}
-	api.Jobs = reader
-	api.Submissions = jobs.Submissions{Submitter: in.submitter, Platform: asked, Ready: in.platforms.Reachable, Log: in.log}
-	api.Actions = jobs.Actions{Reader: reader, Watcher: in.watcher, Record: in.recordAction}
-}
-
 // recordAction records an action that the private listener is asked for.
 func (in *Instance) recordAction(ctx context.Context, a job.Action, details map[string]any) error {
 	ctx, cancel := context.WithTimeout(ctx, in.cfg.Limits.PublishTimeout)
@@ -206,6 +195,11 @@ func (in *Instance) openListeners(background context.Context, public, private ht
 		return err
 	}
 	in.folder = in.openFolder(in.private, errorLog)
+	for _, d := range []*openListener{in.private, in.folder} {
+		if d != nil {
+			d.server.RegisterOnShutdown(in.endWaits)
+		}
+	}
 	in.metrics.ShowConnections("private", in.private.listener)
 	in.metrics.ShowConnections("public", in.public.listener)
 	for _, d := range []*openListener{in.private, in.public} {

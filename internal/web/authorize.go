@@ -27,7 +27,7 @@ func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 		holder, known := c.Request().Context().Value(fromFolder{}).(access.Holder)
 		if !known {
 			if p.Access == nil || !p.Access.Required() {
-				return p.requireLoopbackHost(c, next, there)
+				return p.requireLoopbackHost(c, p.whilePermitted(p.open, next), there)
 			}
 			var err error
 			if holder, err = p.Access.Check(bearer(c.Request()), c.RealIP()); err != nil {
@@ -46,7 +46,10 @@ func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 		case c.Request().Method != http.MethodGet:
 			return p.recorded(c, Use{Token: holder.Name, Remote: c.RealIP(), Route: route, Request: api.RequestID(c.Request().Context())}, next)
 		}
-		return next(c)
+		if known { // the store's owner, for ever
+			return next(c)
+		}
+		return p.whilePermitted(func() bool { return p.Access.InForce(holder, scope) }, next)(c)
 	}
 }
 

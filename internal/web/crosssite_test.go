@@ -30,6 +30,7 @@ func wholePrivate(t *testing.T, set *access.Set) *echo.Echo {
 		Access: set, Ready: func(context.Context) error { return nil }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
 		ExplainBody: 100, Record: unrecorded, Log: zerolog.Nop(), API: apiserver.Server{
 			Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), time.Now()), Trail: archive{}, Logs: archive{}, Jobs: ledger{}, Platform: ledger{}, Submissions: desk{}, Actions: desk{},
+			Feed: feed{}, Readers: apiserver.NewReaders(10), Streams: feed{}.streams, Keys: feed{}.keys, Doctor: feed{}.doctor,
 			Explainer: func(context.Context, string, []string, []byte) (api.Explanation, bool) {
 				return api.NewExplanation(verify.Verdict{}), true
 			},

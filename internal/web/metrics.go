@@ -15,21 +15,23 @@ import (
 
 // Metrics are the program's figures, in a registry of their own.
 type Metrics struct {
-	registry  *prometheus.Registry
-	callbacks *prometheus.CounterVec
-	rejected  *prometheus.CounterVec
-	keys      *prometheus.CounterVec
-	outside   *prometheus.CounterVec
-	watch     *prometheus.CounterVec
-	duration  *prometheus.HistogramVec
+	registry    *prometheus.Registry
+	callbacks   *prometheus.CounterVec
+	rejected    *prometheus.CounterVec
+	keys        *prometheus.CounterVec
+	outside     *prometheus.CounterVec
+	watch       *prometheus.CounterVec
+	submissions *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
 }
 
 // NewMetrics returns metrics with everything at zero. Dropped reports how many refused
 // attempts could not be recorded.
 func NewMetrics(dropped func() uint64) *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		watch:    newWatchCounter(),
+		registry:    prometheus.NewRegistry(),
+		watch:       newWatchCounter(),
+		submissions: newSubmissionCounter(),
 		callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "receiver_callbacks_total",
 			Help: "Callbacks by source and outcome: accepted, duplicate, unrecognised, unavailable, or the reason of a refusal.",
@@ -52,7 +54,7 @@ func NewMetrics(dropped func() uint64) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
 		}, []string{"authentic"}),
 	}
-	m.registry.MustRegister(m.callbacks, m.rejected, m.keys, m.outside, m.duration, m.watch,
+	m.registry.MustRegister(m.callbacks, m.rejected, m.keys, m.outside, m.duration, m.watch, m.submissions,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "receiver_attempts_dropped_total",

@@ -57,7 +57,7 @@ func NewPrivate(p Private) http.Handler {
 	}
 	turn := inTurn(trailAtOnce)
 	p.API.Register(e, map[string][]echo.MiddlewareFunc{
-		"listCallbacks": {turn}, "getCallback": {turn}, "getBundle": {turn}, "explain": {p.question()},
+		"listCallbacks": {turn}, "listKeys": {turn}, "getStreams": {turn}, "followEvents": {headEnds}, "getCallback": {turn}, "getBundle": {turn}, "explain": {p.question()},
 	})
 	return e
 }
@@ -78,6 +78,16 @@ func (p Private) misplaced(next echo.HandlerFunc) echo.HandlerFunc {
 			p.Log.Warn().Str("remote", c.RealIP()).Int("status", status).Msg("a callback came to the private listener; have it sent to public.address")
 		}
 		return nil
+	}
+}
+
+// headEnds answers HEAD for an answer without an end: net/http would drop all of it, for ever.
+func headEnds(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if asked(c.Request()) == http.MethodHead {
+			return c.Blob(http.StatusOK, "text/event-stream", nil)
+		}
+		return next(c)
 	}
 }
 

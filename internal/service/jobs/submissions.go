@@ -22,7 +22,9 @@ type Submissions struct {
 	// beyond that; nil if it can.
 	Platform Platform
 	Ready    func(source string) error
-	Log      zerolog.Logger
+	// Count counts an answer at a configured source: a state, or the name of a kind of problem.
+	Count func(source, outcome string)
+	Log   zerolog.Logger
 }
 
 // busyPause is what Retry-After asks for, in seconds.
@@ -33,6 +35,19 @@ func (s Submissions) Submit(ctx context.Context, q submission.Request) (job.Subm
 	if _, err := s.Platform.client(q.Source); err != nil {
 		return job.Submission{}, err
 	}
+	made, err := s.submit(ctx, q)
+	switch known := new(api.Problem); {
+	case err == nil:
+		s.Count(q.Source, string(made.State))
+	case errors.As(err, &known):
+		s.Count(q.Source, known.Name())
+	default:
+		s.Count(q.Source, api.Unavailable.Name())
+	}
+	return made, err
+}
+
+func (s Submissions) submit(ctx context.Context, q submission.Request) (job.Submission, error) {
 	if err := s.Ready(q.Source); err != nil {
 		return job.Submission{}, api.NotConfigured.Problem("%v; see config.yaml", err)
 	}

@@ -29,6 +29,8 @@ type counter struct {
 	*rig
 	mu    sync.Mutex
 	count int
+
+	outcomes []string // as they are counted
 }
 
 func (c *counter) Submit(ctx context.Context, q submission.Request, name string) (job.Event, error) {
@@ -56,10 +58,16 @@ func (c *counter) Record(ctx context.Context, e job.Event) error {
 	return err
 }
 
+func (c *counter) outcome(source, outcome string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.outcomes = append(c.outcomes, source+" "+outcome)
+}
+
 func openDesk(t *testing.T) (*counter, jobs.Submissions) {
 	c := &counter{rig: open(t)}
 	return c, jobs.Submissions{
-		Submitter: &submission.Submitter{Store: c.store, Platform: c}, Platform: c.Platform, Log: zerolog.Nop(),
+		Submitter: &submission.Submitter{Store: c.store, Platform: c}, Platform: c.Platform, Log: zerolog.Nop(), Count: c.outcome,
 		Ready: func(source string) error {
 			if source == "deaf" {
 				return errors.New("source deaf has no callback_base_url")
@@ -112,6 +120,9 @@ func TestASubmissionIsOneJob(t *testing.T) {
 	c.answer = func(string) (int, string) { return 400, `{"message":"no such object"}` }
 	_, err = s.Submit(t.Context(), file("demo", "order-8", "a"))
 	kind(t, "what the platform refuses", err, api.PlatformRefused)
+	if want := "demo submitted,demo submitted,demo submitted,"; !strings.HasPrefix(strings.Join(c.outcomes, ","), want) || c.outcomes[len(c.outcomes)-1] != "demo platform-refused" {
+		t.Errorf("counted %v, want %s… and at last demo platform-refused", c.outcomes, want)
+	}
 	c.answer = func(string) (int, string) { return 502, `{}` }
 	if made, err := s.Submit(t.Context(), file("demo", "order-9", "a")); err != nil || made.State != job.SubmissionUnknown {
 		t.Errorf("an answer that is lost = %+v, %v, want unknown", made, err)

@@ -16,6 +16,7 @@ import (
 	"receiver/internal/access"
 	"receiver/internal/job"
 	"receiver/internal/joblist"
+	"receiver/internal/keyusage"
 	"receiver/internal/preflight"
 )
 
@@ -29,6 +30,17 @@ type Server struct {
 	Trail       Trail
 	Logs        SealedLogs
 	Explainer   Explainer
+	Feed        Feed
+	// Readers bounds those who follow the feed. It must be set if Feed is.
+	Readers *Readers
+	// Streams compares the streams with the configuration, Keys returns the use of all keys, and
+	// Doctor looks for problems.
+	Streams func(context.Context) (api.StreamsPlan, error)
+	Keys    func(context.Context) ([]keyusage.Use, error)
+	Doctor  func(context.Context) api.Diagnosis
+	// Stopping is done when the listener stops: then requests that wait are answered, and streams
+	// of events end. Nil is never.
+	Stopping context.Context
 	// Sources returns the sources in force, and Tokens the use of the tokens in force.
 	Sources func() api.Sources
 	Tokens  func() []access.Use
@@ -90,9 +102,10 @@ type Explainer func(ctx context.Context, source string, signatures []string, bod
 // Register adds the operations to an Echo. Around are further middlewares by operation.
 func (s Server) Register(e *echo.Echo, around map[string][]echo.MiddlewareFunc) {
 	all := map[string][]echo.MiddlewareFunc{
-		"listJobs": {patient}, "getJob": {patient}, "submitJob": {takes(csvType, echo.MIMEMultipartForm, echo.MIMEApplicationJSON), takingFiles}, "preflightFile": {takes(csvType), takingFiles},
-		"getSubmission": {short},
-		"cancelJob":     {short}, "pollJob": {short}, "releaseJob": {short}, "replayJob": {short},
+		"listJobs": {s.patient}, "getJob": {s.patient}, "followEvents": {s.endless},
+		"submitJob": {typed(csvType, echo.MIMEMultipartForm, echo.MIMEApplicationJSON), takingFiles}, "preflightFile": {typed(csvType), takingFiles},
+		"getSubmission": {short}, "cancelJob": {short}, "pollJob": {short}, "releaseJob": {short}, "replayJob": {short},
+		"listKeys": {takes(slowTime)}, "getStreams": {takes(slowTime)}, "getDoctor": {takes(slowTime), alone()},
 	}
 	for operation, more := range around {
 		all[operation] = append(all[operation], more...)
@@ -126,14 +139,42 @@ func waitOf(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// patient lets the answer to a request with wait come later than the timeouts of the listener.
-func patient(next echo.HandlerFunc) echo.HandlerFunc {
+// patient lets the answer to a request with wait come later than the timeouts of the listener, and
+// at once when that stops.
+func (s Server) patient(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if wait, err := waitOf(c.QueryParam("wait")); err == nil && wait > 0 {
-			later(c.Response(), wait)
+		wait, err := waitOf(c.QueryParam("wait"))
+		if err != nil || wait == 0 {
+			return next(c)
 		}
-		return next(c)
+		later(c.Response(), wait)
+		return s.untilStop(next)(c)
 	}
+}
+
+// untilStop ends the context of a request when the listener stops.
+func (s Server) untilStop(next echo.HandlerFunc) echo.HandlerFunc {
+	if s.Stopping == nil {
+		return next
+	}
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithCancel(c.Request().Context())
+		defer cancel()
+		defer context.AfterFunc(s.Stopping, cancel)()
+		return within(ctx, c, next, "the receiver stops; try again when it runs again")
+	}
+}
+
+// within has a request answered with another context, and says what it means if that has ended.
+func within(ctx context.Context, c echo.Context, next echo.HandlerFunc, ended string) error {
+	r := c.Request()
+	c.SetRequest(r.WithContext(ctx))
+	err := next(c)
+	c.SetRequest(r) // whose context says whether the client has gone
+	if err != nil && ctx.Err() != nil && r.Context().Err() == nil {
+		return api.Unavailable.Problem("%s", ended)
+	}
+	return err
 }
 
 // later moves the deadlines of a connection. A connection whose reading ends would look like a

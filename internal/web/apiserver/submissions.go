@@ -245,8 +245,8 @@ func (u *unhurried) Read(p []byte) (int, error) {
 // csvType is the media type of a file that is the body itself, whatever its form.
 const csvType = "text/csv"
 
-// takes refuses bodies of other media types than these.
-func takes(types ...string) echo.MiddlewareFunc {
+// typed refuses bodies of other media types than these.
+func typed(types ...string) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			given, _, _ := strings.Cut(c.Request().Header.Get(echo.HeaderContentType), ";")

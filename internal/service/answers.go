@@ -1,0 +1,98 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"receiver/api"
+	"receiver/internal/callback"
+	"receiver/internal/config"
+	"receiver/internal/doctor"
+	"receiver/internal/keyusage"
+	"receiver/internal/publish/schema"
+	"receiver/internal/service/jobs"
+	"receiver/internal/service/records"
+	"receiver/internal/web/apiserver"
+)
+
+// answers sets what the API answers from beside the records.
+func (in *Instance) answers(a *apiserver.Server, retries *callback.RetryState) {
+	asked := jobs.Platform{Clients: in.platforms.Client, Known: in.platforms.Known}
+	a.Explainer = in.explainer.explain
+	a.Sources = apiserver.SourcesOf(in.receiver, retries, time.Now())
+	a.Platform = asked
+	reader := jobs.Reader{Listed: in.list, Store: in.bus, Platform: asked}
+	a.Jobs = reader
+	a.Submissions = jobs.Submissions{Submitter: in.submitter, Platform: asked, Ready: in.platforms.Reachable, Count: in.metrics.Submission, Log: in.log}
+	a.Actions = jobs.Actions{Reader: reader, Watcher: in.watcher, Record: in.recordAction}
+	a.Feed = jobs.NewEvents(in.bus, func() []string { return in.inForce().SourceNames() }, in.log)
+	// The other half of the connections is for all else, monitoring among it.
+	a.Readers = apiserver.NewReaders(max(connectionsOf(in.cfg).private/2, 1))
+	in.metrics.ShowReaders(a.Readers)
+	a.Stopping = in.waits
+	a.Streams, a.Keys, a.Doctor = in.streams, in.keys, in.doctor
+}
+
+// inForce is the configuration in force.
+func (in *Instance) inForce() *config.Config { return in.explainer.cfg.Load() }
+
+// streams compares the streams with the configuration.
+func (in *Instance) streams(ctx context.Context) (api.StreamsPlan, error) {
+	survey, done, err := Opener{Config: in.cfg, Log: in.log, Say: func(string, ...any) {}}.Survey(ctx, false)
+	if err != nil {
+		return api.StreamsPlan{}, err
+	}
+	defer done()
+	plan, err := survey.Plan(ctx)
+	return StreamsPlan(plan), err
+}
+
+// StreamsPlan returns a plan as the API and the commands show it.
+func StreamsPlan(p schema.Plan) api.StreamsPlan {
+	all := api.StreamsPlan{Streams: []api.StreamPlan{}}
+	for _, s := range p.Streams {
+		shown := api.StreamPlan{Stream: s.Stream, Missing: s.Missing, Changes: []api.StreamChange{}}
+		for _, c := range s.Changes {
+			shown.Changes = append(shown.Changes, api.StreamChange{
+				Setting: c.Setting, Have: c.Have, Want: c.Want, Refused: c.Refused, Blocked: c.Blocked, Drops: c.Drops,
+			})
+		}
+		all.Streams = append(all.Streams, shown)
+	}
+	return all
+}
+
+// keys returns the use of all keys.
+func (in *Instance) keys(ctx context.Context) ([]keyusage.Use, error) {
+	configured, err := ConfiguredKeys(in.inForce())
+	if err != nil {
+		return nil, err
+	}
+	keys := keyusage.NewKeys(configured)
+	if _, err := records.Arrivals(ctx, in.bus, keys.Add); err != nil {
+		return nil, err
+	}
+	return keys.List(time.Now()), nil
+}
+
+// doctorTimeout bounds all checks of one request.
+const doctorTimeout = 10 * time.Second
+
+// doctor looks for problems, with the configuration in force.
+func (in *Instance) doctor(ctx context.Context) api.Diagnosis {
+	cfg := in.inForce()
+	return Diagnosis(cfg, Examine(ctx, Examination{Config: cfg, Log: in.log.Level(zerolog.ErrorLevel), Timeout: doctorTimeout}))
+}
+
+// Diagnosis returns findings as the API and the command show them.
+func Diagnosis(cfg *config.Config, found []doctor.Finding) api.Diagnosis {
+	d := api.Diagnosis{Worst: api.Severity(doctor.Worst(found).String()), Findings: []api.CheckFinding{}}
+	for _, f := range found {
+		d.Findings = append(d.Findings, api.CheckFinding{
+			Check: f.Check, Severity: api.Severity(f.Severity.String()), What: f.What, Why: f.Why, Setting: f.Setting, Change: f.Change, Where: Where(cfg, f),
+		})
+	}
+	return d
+}
