@@ -190,6 +190,7 @@ func TestTheContractOfEventsHasEveryWord(t *testing.T) {
 		{"buckets", constants(t, "publish/conn", "names.go", ".*Bucket", ""), slices.Collect(maps.Keys(members(t, d, "x-buckets")))},
 		{"members of Job", jsonNames[job.View](), propertiesOf(t, schemas["Job"])},
 		{"members of Watch", jsonNames[job.Watch](), propertiesOf(t, schemas["Watch"])},
+		{"members of Delivery", jsonNames[job.Delivery](), propertiesOf(t, schemas["Delivery"])},
 		{"members of Submission", jsonNames[job.Submission](), propertiesOf(t, schemas["Submission"])},
 		{"members of Action", jsonNames[job.Action](), propertiesOf(t, schemas["Action"])},
 		{"members of Submitted", jsonNames[submit.Submission](), propertiesOf(t, schemas["Submitted"])},
@@ -265,7 +266,7 @@ func TestTheContractOfEventsHasEverySubject(t *testing.T) {
 	t.Parallel()
 	digest := job.BodySHA256(nil)
 	values := strings.NewReplacer("{source}", "crm", "{job}", "~YS5i", "{digest}", digest, "{verdict}", "late", "{submission}", "~YS5i",
-		"{action}", "use", "{kind}", "lost", "{log}", "receiver", "{stream}", conn.JobsStream, "{object}", "YS5i", "{nuid}", "n")
+		"{action}", "use", "{kind}", "lost", "{log}", "receiver", "{stream}", conn.JobsStream, "{object}", "YS5i", "{nuid}", "n", "{sink}", "orders", "{sequence}", "7")
 	want := map[string]string{
 		"attempts":     job.Attempt{Source: "crm", Verdict: job.Late}.Subject(),
 		"actions":      job.Action{What: job.ActionUse}.Subject(),
@@ -274,8 +275,10 @@ func TestTheContractOfEventsHasEverySubject(t *testing.T) {
 		"submissions":  job.SubmissionSubject("crm", "a.b"),
 		"payloadEntry": objects.MetaSubject(conn.PayloadBucket, "a.b"), "payloadChunk": objects.ChunkSubject(conn.PayloadBucket, "n"),
 		"unrecognised": job.Subject("crm", digest, job.Unrecognised), "unrecognisedBefore": job.Subject("crm", "", job.Unrecognised),
-		"replays": job.ReplaySubject(job.Subject("crm", "a.b", job.Lost)),
-		"anchor":  "{prefix}.receiver." + conn.JobsStream,
+		"sinkRetrying": job.Delivery{Sink: "orders", Job: "crm.~YS5i"}.Subject(),
+		"sinkGivenUp":  job.Delivery{Sink: "orders", Job: "crm.~YS5i", Next: 7, GivenUp: true}.Subject(),
+		"replays":      job.ReplaySubject(job.Subject("crm", "a.b", job.Lost)),
+		"anchor":       "{prefix}.receiver." + conn.JobsStream,
 	}
 	for _, kind := range constants(t, "job", "*.go", ".*", "Kind") {
 		if kind != string(job.Unrecognised) {

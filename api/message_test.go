@@ -104,6 +104,23 @@ func TestMessagesAreHeldToTheContract(t *testing.T) {
 	}
 }
 
+// Each record of events that a sink did not accept, as the store has it.
+func TestDeliveriesAreOfTheContract(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 23, 12, 30, 0, 0, time.UTC)
+	retrying := job.Delivery{Sink: "orders", Job: "crm.7", Next: 7, Last: 9, Tries: 2, Since: at, Due: at.Add(time.Hour), Error: "answered 500"}
+	givenUp := job.Delivery{Sink: "orders", Job: "crm.7", Next: 7, Last: 7, Tries: 10, Since: at, Error: "answered 500", GivenUp: true}
+	for _, d := range []job.Delivery{retrying, givenUp} {
+		data, err := d.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (apitest.Message{Stream: conn.SinksStream, Subject: d.Subject(), Data: data}).Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Each record of a submission, as the store has it.
 func TestSubmissionsAreOfTheContract(t *testing.T) {
 	t.Parallel()

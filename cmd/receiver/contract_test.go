@@ -141,6 +141,9 @@ func TestScriptsShowEveryMessage(t *testing.T) {
 	elsewhere := map[string]string{
 		"anchor/checkpoint":               "TestARollbackOfEverythingIsNamedThroughAnotherAccount",
 		"submissions/submission":          "TestSubmissionsAreOfTheContract of package api",
+		"sinkRetrying/delivery":           "TestDeliveriesAreOfTheContract of package api",
+		"sinkGivenUp/delivery":            "TestDeliveriesAreOfTheContract of package api",
+		"actions/sink_replay":             "TestSinksOfARunningReceiver",
 		"unrecognisedBefore/unrecognised": "nothing writes it any more",
 	}
 	for _, kind := range []string{"submitted", "progress", "overdue", "lost", "errors"} {

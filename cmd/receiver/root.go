@@ -60,7 +60,7 @@ done; 3 not known: a job that is waited for goes on, or what was asked for may h
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "output format: table or json")
 	root.AddCommand(
 		newServe(a), newDemo(a), newSimulate(a),
-		newObjects(a), newSubmit(a), newJobs(a), newEvents(a), newConsumers(a), newKeys(a), newSources(a), newTokens(a), newBackfill(a), newAudit(a),
+		newObjects(a), newSubmit(a), newJobs(a), newEvents(a), newConsumers(a), newKeys(a), newSources(a), newSinks(a), newTokens(a), newBackfill(a), newAudit(a),
 		newSign(a), newVerify(a), newConformance(a), newDoctor(a), newStreams(a), newConfig(a), newLicenses(a), newVersion(a),
 	)
 	markUsage(root)

@@ -29,6 +29,7 @@ private: {token: "env:PRIVATE"}
 audit: {key: "file:LOG_KEY", anchors: [{nats: {urls: ["tls://127.0.0.1:1"], credentials_file: ANCHOR}}]}
 encryption: {identity: "env:IDENTITY"}
 nats: {embedded: {folder: data, address: "127.0.0.1:0"}}
+sinks: [{name: orders, url: "http://127.0.0.1:1", secret: "env:ORDERS"}]
 `
 
 // Each command asks for the secrets that it uses, and for no others; the server, and what checks
@@ -38,7 +39,7 @@ func TestCommandsNeedOnlyTheSecretsThatTheyUse(t *testing.T) {
 	const (
 		platform = "CRM_ELEMENT CRM_ORGANIZATION CRM_USER"
 		keys     = "CRM_KEY ERP_KEY"
-		all      = "ANCHOR CRM_ELEMENT CRM_KEY CRM_NAME CRM_ORGANIZATION CRM_PASSWORD CRM_USER ERP_ELEMENT ERP_KEY ERP_USER IDENTITY LOG_KEY PRIVATE PUBLIC_CERT PUBLIC_KEY TOKENS"
+		all      = "ANCHOR CRM_ELEMENT CRM_KEY CRM_NAME CRM_ORGANIZATION CRM_PASSWORD CRM_USER ERP_ELEMENT ERP_KEY ERP_USER IDENTITY LOG_KEY ORDERS PRIVATE PUBLIC_CERT PUBLIC_KEY TOKENS"
 	)
 	dir := t.TempDir()
 	path, half := filepath.Join(dir, "config.yaml"), filepath.Join(dir, "half.yaml")
@@ -84,7 +85,7 @@ func TestCommandsNeedOnlyTheSecretsThatTheyUse(t *testing.T) {
 		{"LOG_KEY", "audit export DIR/archive --operator a --reason b"}, {"LOG_KEY", "audit verify"}, {"", "audit init --key-file DIR/made.key"},
 		{"CRM_KEY", "audit reverify --since all --source crm"}, {keys, "audit reverify --since all"},
 		{"CRM_KEY", "verify --source crm --signature sha256=a -"}, {"", "verify --key-file DIR/rows.csv --signature sha256=a -"}, {"", "sign --key-file DIR/rows.csv -"},
-		{"", "streams plan"}, {"", "streams apply --yes"}, {"", "streams copy JOBS --yes"},
+		{"", "sinks list"}, {"", "sinks replay orders --all"}, {"", "streams plan"}, {"", "streams apply --yes"}, {"", "streams copy JOBS --yes"},
 	} {
 		check(path, row[0], row[1])
 	}

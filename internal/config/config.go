@@ -87,7 +87,9 @@ type Config struct {
 	NATS        NATS       `key:"nats"`
 	Audit       Audit      `key:"audit"`
 	Encryption  Encryption `key:"encryption"`
-	Log         Log        `key:"log"`
+	// Sinks are where events are posted to.
+	Sinks []Sink `key:"sinks"`
+	Log   Log    `key:"log"`
 }
 
 // Source is one connector instance of the platform. It can always receive;

@@ -35,6 +35,9 @@ var forms = map[string]form{
 	"mode":      {"octal permissions such as 0660, with 6 or 7 for the owner", readMode},
 	"header":    {"printable ASCII without spaces", readHeader},
 
+	"sink":        {"https://…, or http:// on loopback; without credentials and fragment", readSinkURL},
+	"sink secret": {sinkPrefix + " and the base64 of 24 to 64 random bytes, such as the output of `printf %s whsec_$(openssl rand -base64 32)`", readSinkSecret},
+
 	"log name":     matching(`^[a-z0-9-]{1,32}$`, "1 to 32 of a-z 0-9 -"),
 	"log key":      {"the content of a file written by `receiver audit init`", readLogKey},
 	"recipient":    {"a public key of age: age1…, or the post-quantum form age1pq1…", readRecipient},

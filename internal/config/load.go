@@ -258,6 +258,9 @@ func addDefaults(c *Config) {
 			n.Stream, n.Subject = cmp.Or(n.Stream, anchorStream), cmp.Or(n.Subject, anchorSubject)
 		}
 	}
+	for i := range c.Sinks {
+		c.Sinks[i].From = cmp.Or(c.Sinks[i].From, FromNew)
+	}
 	for _, s := range c.Sources {
 		for i := range s.SignatureKeys {
 			if s.SignatureKeys[i].Name == "" {

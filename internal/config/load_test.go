@@ -267,3 +267,22 @@ func TestFilesOfFaults(t *testing.T) {
 		t.Errorf("FilesOf(another error) = %q, want none", got)
 	}
 }
+
+func TestLoadNamesTheFilesItRead(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.yaml")
+	text := "sources: {crm: {signature_keys: [{value: \"file:a.key\"}]}}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a.key"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(config.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Files) != 2 || c.Files[0] != path || c.Files[1] != filepath.Join(dir, "a.key") {
+		t.Errorf("Files = %q, want config.yaml and a.key", c.Files)
+	}
+}

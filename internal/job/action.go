@@ -54,6 +54,8 @@ const (
 	ActionMend = "mend"
 	// ActionConsumerAdd: somebody was admitted to read events from the embedded server.
 	ActionConsumerAdd = "consumer_add"
+	// ActionSinkReplay: events that a sink did not accept are posted to it again.
+	ActionSinkReplay = "sink_replay"
 	// ActionConsumerRemove: somebody was not admitted any more.
 	ActionConsumerRemove = "consumer_remove"
 )

@@ -28,6 +28,7 @@ const (
 	watchPrefix       = "watch."
 	submissionsPrefix = "submissions."
 	replaysPrefix     = "replays."
+	sinksPrefix       = "sinks."
 	checkpointsPrefix = "checkpoints."
 )
 
@@ -39,6 +40,7 @@ const (
 	AllWatches     = watchPrefix + ">"
 	AllSubmissions = submissionsPrefix + ">"
 	AllReplays     = replaysPrefix + ">"
+	AllSinks       = sinksPrefix + ">"
 	AllCheckpoints = checkpointsPrefix + ">"
 )
 

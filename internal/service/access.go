@@ -14,6 +14,7 @@ import (
 	"receiver/internal/config"
 	"receiver/internal/job"
 	"receiver/internal/local"
+	"receiver/internal/watchfiles"
 	"receiver/internal/web"
 )
 
@@ -56,7 +57,7 @@ type tokenWatch struct {
 
 func (w *tokenWatch) run(ctx context.Context) {
 	path := w.in.cfg.Abs(w.in.cfg.Private.TokensFile)
-	config.Watch(ctx, config.Watching{
+	watchfiles.Watch(ctx, watchfiles.Watching{
 		Files: []string{path},
 		Changed: func(bool) ([]string, bool) {
 			err := w.reread(ctx, path)

@@ -46,6 +46,9 @@ func (x examiner) all() []doctor.Check {
 	if x.cfg.NATS.Mode == config.ModeEdge {
 		checks = append(checks, doctor.Check{Name: "edge", Run: x.edge})
 	}
+	if len(x.cfg.Sinks) > 0 {
+		checks = append(checks, doctor.Check{Name: "sinks", Run: x.sinks})
+	}
 	running := sync.OnceValue(x.running)
 	for _, name := range x.cfg.SourceNames() {
 		checks = append(checks,

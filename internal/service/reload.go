@@ -8,6 +8,7 @@ import (
 	"receiver/internal/config"
 	"receiver/internal/job"
 	"receiver/internal/service/platform"
+	"receiver/internal/watchfiles"
 )
 
 // reloader puts new keys and sources into force while callbacks are accepted. The
@@ -29,7 +30,7 @@ func newReloader(in *Instance) (*reloader, error) {
 
 // watch reloads on hup and when a file has changed, until ctx is done.
 func (r *reloader) watch(ctx context.Context, hup <-chan os.Signal) {
-	config.Watch(ctx, config.Watching{
+	watchfiles.Watch(ctx, watchfiles.Watching{
 		Files: r.in.cfg.Files, Asked: hup,
 		Changed: func(asked bool) ([]string, bool) { return r.reload(ctx, asked) },
 		Blind: func(err error) {

@@ -126,7 +126,7 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	in.keepStore(background, in.bus) // a test of reloads puts another in its place
 	in.keepList(background)
 	in.keepSubmissions(background)
-	return in, in.forward(background)
+	return in, errors.Join(in.postEvents(background), in.forward(background))
 }
 
 // privateRoutes is what the private listener answers with, but for what judges callbacks.

@@ -35,7 +35,7 @@ const (
 // the program's streams are: a changed byte anywhere means a faulty disk or an intruder.
 var ownStreams = []string{
 	conn.JobsStream, conn.AttemptsStream, conn.ActionsStream, conn.CheckpointsStream, conn.WatchStream, conn.SubmissionsStream,
-	conn.ReplaysStream, objectsOfTiles, objectsOfPayloads,
+	conn.ReplaysStream, conn.SinksStream, objectsOfTiles, objectsOfPayloads,
 }
 
 const objectsOfTiles = "OBJ_" + conn.TilesBucket

@@ -102,7 +102,7 @@ func streamsFolder(folder string) string {
 // Messages returns where the messages of a stream are.
 func Messages(folder, stream string) blockfile.Folder {
 	f := blockfile.Folder{Path: filepath.Join(streamsFolder(folder), stream, "msgs"), Stream: stream}
-	if stream == objectsOfTiles || stream == conn.WatchStream || stream == conn.SubmissionsStream {
+	if stream == objectsOfTiles || stream == conn.WatchStream || stream == conn.SubmissionsStream || stream == conn.SinksStream {
 		f.LargestJump = 1 << 28 // old messages stay while the younger around them are replaced
 	}
 	return f

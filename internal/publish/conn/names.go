@@ -21,6 +21,9 @@ const (
 	SubmissionsStream = "SUBMISSIONS"
 	// ReplaysStream holds events that were published once more.
 	ReplaysStream = "REPLAYS"
+	// SinksStream holds one message for each job that a sink does not accept, and for each event
+	// that was given up.
+	SinksStream = "SINKS"
 	// PayloadBucket holds bodies that are too large for a message, together with their
 	// headers. Objects are named by the SHA-256 of their bytes and a random word.
 	PayloadBucket = "PAYLOADS"
@@ -102,10 +105,13 @@ func (s Streams) Configs() []jetstream.StreamConfig {
 	replays.Name, replays.Subjects = ReplaysStream, []string{job.AllReplays}
 	replays.MaxAge, replays.MaxBytes = SubmissionsMaxAge, submissionsMaxBytes
 	replays.Description = "events that an operator had published once more"
+	sinks := base
+	sinks.Name, sinks.Subjects, sinks.MaxMsgsPerSubject = SinksStream, []string{job.AllSinks}, 1
+	sinks.Description = "events that a sink did not accept: posted again, or given up"
 	actions := base
 	actions.Name, actions.Subjects = ActionsStream, []string{job.AllActions}
 	actions.Description = "actions on the installation, and their operators"
-	return []jetstream.StreamConfig{jobs, attempts, watch, submissions, replays, actions}
+	return []jetstream.StreamConfig{jobs, attempts, watch, submissions, replays, sinks, actions}
 }
 
 // SubmissionsMaxAge is how long a submission is remembered.

@@ -1,4 +1,4 @@
-package config_test
+package watchfiles_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"receiver/internal/config"
+	"receiver/internal/watchfiles"
 )
 
 // watching is a Watch of the files that a test names, which need not be there.
@@ -46,7 +46,7 @@ func watchFiles(t *testing.T, dir string, names []string, more ...string) *watch
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		config.Watch(ctx, config.Watching{
+		watchfiles.Watch(ctx, watchfiles.Watching{
 			Files: begin, Asked: w.asked, Blind: func(err error) { w.blind <- err },
 			Changed: func(asked bool) ([]string, bool) {
 				c := call{w.found(), asked, !w.fails.Load()}
@@ -266,23 +266,4 @@ func TestWatchReportsASignal(t *testing.T) {
 	w := watchFiles(t, t.TempDir(), []string{"config.yaml"})
 	w.asked <- os.Interrupt
 	w.awaitCall("somebody asks", func(c call) bool { return c.asked })
-}
-
-func TestLoadNamesTheFilesItRead(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "config.yaml")
-	text := "sources: {crm: {signature_keys: [{value: \"file:a.key\"}]}}\n"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "a.key"), []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, err := config.Load(config.Options{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(c.Files) != 2 || c.Files[0] != path || c.Files[1] != filepath.Join(dir, "a.key") {
-		t.Errorf("Files = %q, want config.yaml and a.key", c.Files)
-	}
 }

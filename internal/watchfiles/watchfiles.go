@@ -1,10 +1,12 @@
-package config
+// Package watchfiles says when the content of files may have changed, however they are replaced.
+package watchfiles
 
 import (
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -191,10 +193,27 @@ func (w *watch) close() {
 func digestOf(files []string) (sum digest) {
 	h := sha256.New()
 	for _, f := range slices.Sorted(slices.Values(files)) {
-		content, err := readBounded(f, maxFile)
-		h.Write(fmt.Appendf(nil, "%q %v %d\n", f, err == nil, len(content)))
+		content, known := read(f)
+		h.Write(fmt.Appendf(nil, "%q %v %d\n", f, known, len(content)))
 		h.Write(content)
 	}
 	h.Sum(sum[:0])
 	return sum
+}
+
+// maxFile is the largest file that is read, in bytes.
+const maxFile = 1 << 20
+
+// read returns the content of a file that can be read and is not too large.
+func read(path string) (content []byte, known bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, false
+	}
+	defer f.Close()
+	content, err = io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil || len(content) > maxFile {
+		return nil, false
+	}
+	return content, true
 }
