@@ -14,17 +14,19 @@ import (
 	"receiver/internal/publish/conn"
 )
 
+// ErrNoEvent is returned for an event that is not there any more.
+var ErrNoEvent = errors.New("it has been removed")
+
 // Replay publishes an event once more as it is stored, on the subject that job.ReplaySubject gives,
 // acknowledged, and returns its sequence in REPLAYS. The header job.HeaderReplayOf has that in
-// JOBS. The error is ErrUnavailable, or jetstream.ErrMsgNotFound for an event that is not there any
-// more.
+// JOBS. The error is ErrUnavailable or ErrNoEvent.
 func (b *Store) Replay(ctx context.Context, sequence uint64) (uint64, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	raw, err := b.jobs.GetMsg(ctx, sequence)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return 0, fmt.Errorf("event %d of %s: %w", sequence, conn.JobsStream, err)
+		return 0, fmt.Errorf("event %d of %s: %w", sequence, conn.JobsStream, ErrNoEvent)
 	case err != nil:
 		return 0, fmt.Errorf("%w: reading event %d of %s: %v", conn.ErrUnavailable, sequence, conn.JobsStream, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"receiver/internal/job"
 	"receiver/internal/natstest"
+	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
 )
 
@@ -80,8 +81,8 @@ func TestReplaysAreTheEventsThemselves(t *testing.T) {
 			t.Errorf("Replay = %d, %v, want %d", sequence, err, i+1)
 		}
 	}
-	if _, err := b.Replay(t.Context(), event.Sequence+1); !errors.Is(err, jetstream.ErrMsgNotFound) {
-		t.Errorf("a replay of no event = %v, want ErrMsgNotFound", err)
+	if _, err := b.Replay(t.Context(), event.Sequence+1); !errors.Is(err, publish.ErrNoEvent) {
+		t.Errorf("a replay of no event = %v, want ErrNoEvent", err)
 	}
 	js := s.JetStream()
 	stored := func(stream string, sequence uint64) *jetstream.RawStreamMsg {

@@ -87,7 +87,7 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	if err != nil {
 		return in, err
 	}
-	if in.platforms, err = platform.New(cfg); err != nil {
+	if err = in.openPlatforms(); err != nil {
 		return in, err
 	}
 	in.list = joblist.NewProjection(joblist.Options{
@@ -96,10 +96,6 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	if in.watcher, err = in.newWatcher(); err != nil {
 		return in, err
 	}
-	if in.tokens, err = platform.Tokens(cfg); err != nil {
-		return in, err
-	}
-	in.submitter = &submission.Submitter{Store: in.bus, Platform: platform.Submitting{Current: in.platforms, Tokens: in.tokens, Publish: in.bus.Publish}}
 	judged, err := in.sources(cfg)
 	if err != nil {
 		return in, err
@@ -127,6 +123,18 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	in.keepList(background)
 	in.keepSubmissions(background)
 	return in, errors.Join(in.postEvents(background), in.forward(background))
+}
+
+// openPlatforms makes the clients of the platforms, and what submits by them.
+func (in *Instance) openPlatforms() (err error) {
+	if in.platforms, err = platform.New(in.cfg); err != nil {
+		return err
+	}
+	in.tokens, err = platform.Tokens(in.cfg)
+	in.submitter = &submission.Submitter{Store: in.bus, Platform: platform.Submitting{
+		Current: in.platforms, Tokens: in.tokens, Publish: in.bus.Publish,
+	}}
+	return err
 }
 
 // privateRoutes is what the private listener answers with, but for what judges callbacks.

@@ -53,7 +53,6 @@ func (p Private) problem(err error, c echo.Context) *api.Problem {
 	var known *api.Problem
 	var he *echo.HTTPError
 	var tooLarge *http.MaxBytesError
-	var protocol *http.ProtocolError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -61,7 +60,7 @@ func (p Private) problem(err error, c echo.Context) *api.Problem {
 		return api.NoSuchPath.Problem("there is nothing at this path by this method; GET /openapi.yaml lists the operations")
 	case errors.As(err, &tooLarge):
 		return api.TooLarge.Problem("the body is longer than %d KiB", tooLarge.Limit>>10)
-	case errors.As(err, &protocol):
+	case errors.Is(err, http.ErrMissingBoundary), errors.Is(err, http.ErrNotMultipart):
 		return api.BadRequest.Problem("%v; GET /openapi.yaml says what the operation takes", err)
 	case errors.As(err, &he) && he.Code < http.StatusInternalServerError:
 		return api.BadRequest.Problem("%v; GET /openapi.yaml says what the operation takes", he.Message)

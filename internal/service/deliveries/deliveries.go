@@ -102,4 +102,3 @@ func (r Replay) Do(ctx context.Context, cfg *config.Config, bus *publish.Store) 
 	r.Say("%s posted again", words.Count(len(open), "delivery"))
 	return nil
 }
-

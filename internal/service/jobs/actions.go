@@ -5,12 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"receiver/api"
 	"receiver/internal/job"
 	"receiver/internal/joblist"
 	"receiver/internal/poll"
+	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
 	"receiver/internal/web/apiserver"
 )
@@ -109,8 +108,8 @@ func (a Actions) Replay(ctx context.Context, by apiserver.By, source, id string,
 		return api.Replay{}, err
 	}
 	sequence, err := a.Reader.Store.Replay(ctx, last.Sequence)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return api.Replay{}, api.UnknownRecord.Problem("%v; it has been removed meanwhile", err)
+	if errors.Is(err, publish.ErrNoEvent) {
+		return api.Replay{}, api.UnknownRecord.Problem("%v", err)
 	}
 	return api.Replay{Stream: conn.ReplaysStream, Sequence: sequence, Subject: job.ReplaySubject(last.Subject()), Of: last.Sequence}, err
 }

@@ -4,6 +4,7 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"time"
@@ -192,6 +193,9 @@ func (p Platform) Metadata(ctx context.Context, source, object string) (api.Meta
 
 // Preflight implements apiserver.Platform.
 func (p Platform) Preflight(ctx context.Context, source, object string, f preflight.File) (preflight.Report, error) {
+	if f.Metadata != "" && !isObject(json.RawMessage(f.Metadata)) {
+		return preflight.Report{}, api.BadRequest.Problem("metadata is not a JSON object")
+	}
 	return ask(p, source, func(c *submit.Client) (preflight.Report, error) { return platform.Preflight(ctx, c, object, f), nil })
 }
 

@@ -51,6 +51,9 @@ func (s Submissions) submit(ctx context.Context, q submission.Request) (job.Subm
 	if err := s.Ready(q.Source); err != nil {
 		return job.Submission{}, api.NotConfigured.Problem("%v; see config.yaml", err)
 	}
+	if err := fit(&q); err != nil {
+		return job.Submission{}, err
+	}
 	var file *arriving
 	if q.Body != nil {
 		file = &arriving{from: q.Body}

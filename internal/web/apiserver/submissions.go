@@ -1,7 +1,6 @@
 package apiserver
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -19,7 +18,6 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/preflight"
 	"receiver/internal/submission"
-	"receiver/internal/submit"
 )
 
 // Submissions submit to the platforms, each request at most once.
@@ -49,7 +47,7 @@ func (s Server) SubmitJob(ctx context.Context, r SubmitJobRequestObject) (Submit
 	var err error
 	switch {
 	case r.JSONBody != nil:
-		err = gathering(&q, *r.JSONBody)
+		q.Gather = *r.JSONBody
 	case r.MultipartBody != nil:
 		q.Object, q.Path = r.Params.Object, r.Params.Path
 		err = form(&q, r.MultipartBody)
@@ -68,9 +66,6 @@ func (s Server) SubmitJob(ctx context.Context, r SubmitJobRequestObject) (Submit
 		if b, ok := r.Body.(*unhurried); ok {
 			q.Size = b.size
 		}
-	}
-	if err == nil {
-		err = fit(q)
 	}
 	if err != nil {
 		return nil, err
@@ -103,63 +98,6 @@ func location(r job.Submission) string {
 // validKey reports whether an Idempotency-Key, if there is one, is such.
 func validKey(key string) bool {
 	return len(key) <= 255 && !strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' })
-}
-
-// fit refuses a request that no platform takes, before its file is read.
-func fit(q submission.Request) error {
-	switch {
-	case q.Direction == "UPLOAD" && q.Object == "":
-		return api.BadRequest.Problem("name the object that the rows are of with ?object=")
-	case len(q.Metadata) > 0 && !isObject(q.Metadata):
-		return api.BadRequest.Problem("metadata is not a JSON object")
-	case len(q.Payload) > 0 && !json.Valid(q.Payload):
-		return api.BadRequest.Problem("callback_payload is not JSON")
-	}
-	return nil
-}
-
-func isObject(text json.RawMessage) bool {
-	return json.Valid(text) && bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{"))
-}
-
-// downloadFormats are the platform's names of the formats of a download.
-var downloadFormats = map[api.GatheringFormat]string{
-	"": "txt/csv", api.GatheringFormatCsv: "txt/csv", api.GatheringFormatJson: "application/json", api.GatheringFormatJsonl: "application/jsonl",
-}
-
-// gathering reads a request to gather rows.
-func gathering(q *submission.Request, g api.Gathering) error {
-	q.Direction, q.Metadata, q.Payload, q.Object = "DOWNLOAD", g.Metadata, g.CallbackPayload, g.Object
-	query := submit.Query{Q: g.Q, From: g.From, To: g.To, LastRunDate: g.LastRunDate, ContinueFromJobID: g.ContinueFromJobId}
-	download := submit.Download{
-		Object: g.Object, SelectFields: g.SelectFields, Where: g.Where, From: g.From, To: g.To, FilterDateField: g.FilterDateField,
-		FilterNulls: g.FilterNulls, Limit: g.Limit, APILimit: g.ApiLimit, PageSize: g.PageSize,
-	}
-	common := submit.Download{From: g.From, To: g.To}
-	switch g.Direction {
-	case api.GatheringDirectionQuery:
-		if download != common || g.Format != "" {
-			return api.BadRequest.Problem("a query takes q, from, to, last_run_date, continue_from_job_id, metadata and callback_payload only")
-		}
-		q.Gather = query
-	case api.GatheringDirectionDownload:
-		if g.Q != "" || g.LastRunDate != "" || g.Metadata != nil || g.CallbackPayload != nil {
-			return api.BadRequest.Problem("a download does not take q, last_run_date, metadata or callback_payload")
-		}
-		var known bool
-		if download.Format, known = downloadFormats[g.Format]; !known {
-			return api.BadRequest.Problem("format %q is neither csv, json nor jsonl", g.Format)
-		}
-		if g.ContinueFromJobId != "" {
-			if err := json.Unmarshal([]byte(g.ContinueFromJobId), &download.ContinueFromJobID); err != nil {
-				return api.BadRequest.Problem("continue_from_job_id %q of a download is not a number", g.ContinueFromJobId)
-			}
-		}
-		q.Gather = download
-	default:
-		return api.BadRequest.Problem(`direction %q is neither query nor download; a file is sent as text/csv or multipart/form-data`, g.Direction)
-	}
-	return nil
 }
 
 // form reads the fields of a form up to its file, which is read later.
@@ -289,11 +227,8 @@ const drained = 8 << 20
 
 // PreflightFile implements StrictServerInterface.
 func (s Server) PreflightFile(ctx context.Context, r PreflightFileRequestObject) (PreflightFileResponseObject, error) {
-	switch {
-	case s.Platform == nil:
+	if s.Platform == nil {
 		return nil, notReached()
-	case r.Params.Metadata != "" && !isObject(json.RawMessage(r.Params.Metadata)):
-		return nil, api.BadRequest.Problem("metadata is not a JSON object")
 	}
 	head, whole, rest, err := preflight.Peek(r.Body)
 	if err == nil {
