@@ -2,6 +2,7 @@ package job
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"regexp"
@@ -106,7 +107,13 @@ func ParseSubject(subject string) (source, id string, k Kind, err error) {
 // `-` only and without `Nats-`, else `~` and the unpadded base64url of its bytes. So no id from
 // outside can add a token, a wildcard or a space to a subject, or the name of a header that the
 // server acts on to a header, and no two ids share a token.
+//
+// An id that is longer than MaxID is none, but may be asked for. Its token, `~~` and its SHA-256,
+// is one that no event has: a server closes the connection of a client that names a longer subject.
 func Token(id string) string {
+	if len(id) > MaxID {
+		return fmt.Sprintf("~~%x", sha256.Sum256([]byte(id)))
+	}
 	if plain(id) {
 		return id
 	}

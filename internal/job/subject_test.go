@@ -100,6 +100,9 @@ func FuzzSubject(f *testing.F) {
 		f.Add(id, job.Subject("demo", job.BodySHA256([]byte(id)), job.Unrecognised))
 	}
 	f.Fuzz(func(t *testing.T, id, other string) {
+		if len(id) > job.MaxID { // which is none
+			t.Skip()
+		}
 		subject := job.Subject("demo", id, job.Finished)
 		if strings.Count(subject, ".") != 3 || !isPrintable(subject) || strings.ContainsAny(subject, " *>") {
 			t.Fatalf("Subject of %q = %q, want four plain tokens", id, subject)
@@ -115,6 +118,18 @@ func FuzzSubject(f *testing.F) {
 			t.Fatalf("ParseSubject accepts %q, which is not %q", other, job.Subject(source, id, kind))
 		}
 	})
+}
+
+// A request may name an id of any length, a subject may not.
+func TestIDsThatAreTooLong(t *testing.T) {
+	longest, longer := strings.Repeat("é", job.MaxID/2), strings.Repeat("x", job.MaxID+1)
+	for _, id := range []string{longest, longer, longer + "y", strings.Repeat("x", 1<<20)} {
+		subject := job.Subject("demo", id, job.Finished)
+		_, got, _, err := job.ParseSubject(subject)
+		if known := err == nil && got == id; known != (id == longest) || len(subject) > 400 || job.Token(id) == job.Token(longer+"z") {
+			t.Errorf("an id of %d bytes has the subject %.500q, which is read as %.300q, %v", len(id), subject, got, err)
+		}
+	}
 }
 
 // isPrintable reports whether s is of printable ASCII only, as a NATS header must be.

@@ -115,6 +115,8 @@ func TestASubmissionIsOneJob(t *testing.T) {
 	}
 	_, err = s.Submission(t.Context(), "demo", "none")
 	kind(t, "a submission that is not", err, api.UnknownSubmission)
+	_, err = s.Submission(t.Context(), "demo", strings.Repeat("x", 5000)) // must not cost the connection to NATS
+	kind(t, "what is too long for a submission", err, api.UnknownSubmission)
 	_, err = s.Submission(t.Context(), "*", "none")
 	kind(t, "a source that is a wildcard", err, api.UnknownSubmission)
 	c.answer = func(string) (int, string) { return 400, `{"message":"no such object"}` }
