@@ -15,7 +15,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"maps"
 	"sync"
@@ -225,22 +224,30 @@ func (s *Submitter) mayAsk(name string) bool {
 	return true
 }
 
-// put stores a changed record. If another process was faster, its record is returned.
+// put stores a changed record. If another process was faster, its record is returned, unless that
+// says less: of a job that is known, or that may exist, it says that there is none.
 func (s *Submitter) put(ctx context.Context, r job.Submission) (job.Submission, error) {
 	r.Changed, r.Lease = now(), time.Time{}
-	sequence, stored, err := s.Store.PutSubmission(ctx, r)
-	if err != nil {
-		return r, err
+	for {
+		sequence, stored, err := s.Store.PutSubmission(ctx, r)
+		if err != nil {
+			return r, err
+		}
+		if stored {
+			r.Sequence = sequence
+			return r, nil
+		}
+		is, there, err := s.Store.SubmissionNamed(ctx, r.Source, r.Name)
+		none := !there || is.State == job.SubmissionFailed
+		more := r.Job != "" && is.Job == "" || r.State == job.SubmissionUnknown && none
+		if err == nil && !there && !more {
+			err = fmt.Errorf("the record of submission %s is gone", r.Name)
+		}
+		if err != nil || !more {
+			return is, err
+		}
+		r.Sequence = is.Sequence // zero if it is gone
 	}
-	if stored {
-		r.Sequence = sequence
-		return r, nil
-	}
-	is, there, err := s.Store.SubmissionNamed(ctx, r.Source, r.Name)
-	if err == nil && !there {
-		err = fmt.Errorf("the record of submission %s is gone", r.Name)
-	}
-	return is, err
 }
 
 // send sends a request whose record is pending. It goes on when the client has gone: then the body
@@ -268,7 +275,7 @@ func (s *Submitter) send(ctx context.Context, q Request, r job.Submission) (job.
 	event, err := s.Platform.Submit(ctx, q, r.Name)
 	stop()
 	renewal.Wait()
-	return s.ended(h.record, event, err)
+	return s.ended(h.end(), event, err)
 }
 
 // ended stores what became of a request.
@@ -302,79 +309,4 @@ func (s *Submitter) ended(r job.Submission, event job.Event, failed error) (job.
 		return r, nil // it stays pending in the store until its lease ends; then the platform is asked
 	}
 	return is, nil
-}
-
-// errLost: another process has the submission.
-var errLost = errors.New("another process has taken over the submission")
-
-// holder keeps the record of a request that is being sent.
-type holder struct {
-	s      *Submitter
-	mu     sync.Mutex
-	record job.Submission
-}
-
-// update stores a change of the record. The error is errLost if it belongs to another process.
-func (h *holder) update(ctx context.Context, change func(*job.Submission)) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r := h.record
-	change(&r)
-	r.Changed, r.Lease = now(), now().Add(leaseTime)
-	sequence, stored, err := h.s.Store.PutSubmission(ctx, r)
-	if err == nil && !stored {
-		err = errLost
-	}
-	if err != nil {
-		return err
-	}
-	r.Sequence = sequence
-	h.record = r
-	return nil
-}
-
-// renew renews the lease until ctx is done, and cancels the sending if it is lost.
-func (h *holder) renew(ctx context.Context, cancel context.CancelCauseFunc) {
-	tick := time.NewTicker(renewTime)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := h.update(ctx, func(*job.Submission) {}); errors.Is(err, errLost) {
-			cancel(errLost)
-			return
-		}
-	}
-}
-
-// digesting reads a file, and has it stored that the whole was read, with the digest, before it
-// reports the end. As long as that is not stored, the request to the platform does not end, and
-// makes no job.
-type digesting struct {
-	from  io.Reader
-	sum   hash.Hash // nil without a digest
-	whole func(sum string) error
-	ended bool
-}
-
-// Read implements io.Reader.
-func (d *digesting) Read(p []byte) (int, error) {
-	n, err := d.from.Read(p)
-	if d.sum != nil {
-		d.sum.Write(p[:n])
-	}
-	if err == io.EOF && !d.ended { // not one that is wrapped
-		d.ended = true
-		sum := ""
-		if d.sum != nil {
-			sum = hex.EncodeToString(d.sum.Sum(nil))
-		}
-		if failed := d.whole(sum); failed != nil {
-			return n, fmt.Errorf("recording the submission: %w", failed)
-		}
-	}
-	return n, err
 }

@@ -27,6 +27,7 @@ type shelf struct {
 	records map[string]job.Submission
 	last    uint64
 	fails   error
+	slow    func(job.Submission) // is called before a record is stored
 }
 
 func (s *shelf) SubmissionNamed(_ context.Context, source, name string) (job.Submission, bool, error) {
@@ -37,6 +38,9 @@ func (s *shelf) SubmissionNamed(_ context.Context, source, name string) (job.Sub
 }
 
 func (s *shelf) PutSubmission(_ context.Context, r job.Submission) (uint64, bool, error) {
+	if s.slow != nil {
+		s.slow(r)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := r.Source + "." + r.Name
@@ -388,6 +392,108 @@ func TestAProcessThatWasHeldUpMakesNoJob(t *testing.T) {
 			t.Errorf("the first process = %v, and %d jobs, want an error and one", err, len(r.jobs))
 		}
 	})
+}
+
+// A process that learns of a job records it, though its record was taken meanwhile: by another one
+// that found no job, or by a client that emptied the stream.
+func TestAJobThatIsKnownIsRecorded(t *testing.T) {
+	for name, taken := range map[string]func(*testing.T, *rig){
+		"by one that found none": func(t *testing.T, r *rig) {
+			for range 4 {
+				pass(time.Minute)
+				_, _ = r.again().Submitter.Resolve(t.Context(), r.only(t))
+			}
+			if is := r.only(t); is.State != job.SubmissionFailed {
+				t.Fatalf("it is %s, want failed", is.State)
+			}
+		},
+		"by who emptied the stream": func(_ *testing.T, r *rig) {
+			r.shelf.mu.Lock()
+			defer r.shelf.mu.Unlock()
+			clear(r.records)
+		},
+	} {
+		for want, answer := range map[job.SubmissionState]error{
+			job.SubmissionSubmitted: nil, job.SubmissionUnknown: fmt.Errorf("%w: connection reset", submission.ErrMayExist),
+		} {
+			t.Run(name+" "+string(want), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := open()
+					r.answer = answer
+					held := &heldUp{shelf: r.shelf}
+					slow := &answering{platform: r.platform, told: make(chan struct{}), whole: true}
+					got := make(chan job.Submission)
+					go func() {
+						is, _ := (&submission.Submitter{Store: held, Platform: slow}).Submit(t.Context(), request("a"))
+						got <- is
+					}()
+					synctest.Wait()
+					held.now.Store(true) // its renewals do not reach the store
+					taken(t, r)
+					held.now.Store(false)
+					pass(time.Minute) // it hears that its record was taken
+					close(slow.told)
+					if is := <-got; is.State != want {
+						t.Errorf("the process says %+v, want %s", is, want)
+					}
+					pass(2 * time.Second)
+					again, err := r.again().Submitter.Submit(t.Context(), request("a"))
+					if err != nil || again.Job != "job-1" || len(r.jobs) != 1 {
+						t.Errorf("a repeat = %+v, %v, and %d jobs, want job-1 alone", again, err, len(r.jobs))
+					}
+				})
+			})
+		}
+	}
+}
+
+// A platform may answer before it has read the whole file, while a Read of that is under way.
+func TestAnAnswerBeforeTheEndOfTheFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open()
+		early := &answering{platform: r.platform, told: make(chan struct{})}
+		slow, w := io.Pipe()
+		q := request("a")
+		q.Body = slow
+		r.shelf.slow = func(s job.Submission) {
+			if s.State == job.SubmissionSubmitted && s.Sequence < 3 {
+				_ = w.Close() // the rest of the file comes when the answer is there
+				synctest.Wait()
+			}
+		}
+		got := make(chan job.Submission)
+		go func() {
+			is, _ := (&submission.Submitter{Store: r.shelf, Platform: early}).Submit(t.Context(), q)
+			got <- is
+		}()
+		_, _ = w.Write([]byte("a"))
+		close(early.told)
+		if is := <-got; is.State != job.SubmissionSubmitted || is.Job != "job-1" {
+			t.Errorf("Submit = %+v, want job-1", is)
+		}
+		synctest.Wait()
+		if is := r.only(t); is.State != job.SubmissionSubmitted {
+			t.Errorf("the record is %+v, want submitted", is)
+		}
+	})
+}
+
+// answering is a platform that answers at a signal, after the whole file or meanwhile.
+type answering struct {
+	*platform
+	told  chan struct{}
+	whole bool
+}
+
+func (a *answering) Submit(ctx context.Context, q submission.Request, name string) (job.Event, error) {
+	read, file := make(chan struct{}), q.Body
+	go func() { defer close(read); _, _ = io.Copy(io.Discard, file) }()
+	if a.whole {
+		<-read
+	}
+	<-a.told
+	q.Body = nil
+	return a.platform.Submit(ctx, q, name)
 }
 
 // heldUp is a Store that is out of reach for a while.
