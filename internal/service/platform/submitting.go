@@ -81,7 +81,7 @@ func (s Submitting) Find(ctx context.Context, r job.Submission) (*job.Event, err
 			return nil, err
 		}
 		grant, ours := s.Tokens.ReadAddress(r.Source, status.NotificationURL)
-		if !ours || grant.Submission != r.Name {
+		if !ours || grant.Submission != r.Name || forgotten(r, status.Created) {
 			continue
 		}
 		event, err := submit.Owned{
@@ -90,6 +90,12 @@ func (s Submitting) Find(ctx context.Context, r job.Submission) (*job.Event, err
 		return &event, err
 	}
 	return nil, nil
+}
+
+// forgotten reports whether a job is of an earlier submission by the same key, which is not
+// remembered any more. An hour is for a clock that is wrong.
+func forgotten(r job.Submission, created time.Time) bool {
+	return !created.IsZero() && created.Before(r.Begun.Add(time.Hour-conn.SubmissionsMaxAge))
 }
 
 // Record implements submission.Platform.
