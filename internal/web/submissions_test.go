@@ -166,6 +166,12 @@ func TestWhatIsNotSubmitted(t *testing.T) {
 		{"a form with a second file", "?object=c", formType, "", formOf("file/c.csv:a", "file/d.csv:a"), 400, "send the file last"},
 		{"a form with many fields", "?object=c", formType, "", formOf(append(strings.Split(strings.Repeat("path:a ", 9), " ")[:9], "file/c.csv:a")...), 400, "more than 8 fields"},
 		{"a form with a long field", "?object=c", formType, "", formOf("path:"+strings.Repeat("a", 65<<10), "file/c.csv:a"), 413, "longer than 64 KiB"},
+		{"a form with a header that is too long", "?object=c", formType, "", "--B\r\nX: " + strings.Repeat("a", 1<<20) + "\r\n\r\na\r\n" + formOf("file/c.csv:a"), 413, "beside its file"},
+		{"a form with much behind its file", "?object=c", formType, "", strings.TrimSuffix(formOf("file/c.csv:a"), "--\r\n") + "\r\nX: " + strings.Repeat("a", 1<<20) + "\r\n\r\n", 413, "beside its file"},
+		{"a form with a parameter of a file", "?object=c&metadata=%7B%7D", formType, "", formOf("file/c.csv:a"), 400, "a form has it as a field"},
+		{"JSON with a parameter of a file", "?object=c", jsonType, "", `{"direction":"query","q":"a"}`, 400, "as a member of the JSON object"},
+		{"JSON with a member that is misspelt", "", jsonType, "", `{"direction":"download","object":"c","wher":"a"}`, 400, "wher"},
+		{"two requests in one", "", jsonType, "", `{"direction":"query","q":"a"}{}`, 400, "one object"},
 		{"no JSON", "", jsonType, "", "{", 400, "not understood"},
 		{"long JSON", "", jsonType, "", `{"direction":"query","q":"` + strings.Repeat("a", 65<<10) + `"}`, 413, "64 KiB"},
 	} {
@@ -181,6 +187,28 @@ func TestWhatIsNotSubmitted(t *testing.T) {
 		}
 		if after := got.Header().Get("Retry-After"); (after == "2") != (tt.key == "busy") {
 			t.Errorf("%s: Retry-After is %q", tt.name, after)
+		}
+	}
+}
+
+// An empty key, as of a variable that is not set, would be no key.
+func TestHeadersThatAreNotHeeded(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		path, name, value string
+		code              int
+	}{
+		{"/v1/sources/crm/jobs?object=c", "Idempotency-Key", "", 400},
+		{"/v1/sources/crm/jobs?object=c", "Content-Encoding", "gzip", 415},
+		{"/v1/sources/crm/objects/c/preflight", "Content-Encoding", "gzip", 415},
+		{"/v1/sources/crm/jobs?object=c", "Content-Encoding", "identity", 202},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, tt.path, strings.NewReader("a"))
+		r.Host = "localhost"
+		r.Header.Set("Content-Type", csvType)
+		r.Header.Set(tt.name, tt.value)
+		if got := apitest.Serve(t, withDesk(desk{}), r); got.Code != tt.code || got.Code >= 400 && !strings.Contains(got.Body.String(), tt.name) {
+			t.Errorf("POST %s with %s: %q = %d %s, want %d", tt.path, tt.name, tt.value, got.Code, got.Body, tt.code)
 		}
 	}
 }

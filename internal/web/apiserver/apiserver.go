@@ -103,7 +103,7 @@ type Explainer func(ctx context.Context, source string, signatures []string, bod
 func (s Server) Register(e *echo.Echo, around map[string][]echo.MiddlewareFunc) {
 	all := map[string][]echo.MiddlewareFunc{
 		"listJobs": {s.patient}, "getJob": {s.patient}, "followEvents": {s.endless},
-		"submitJob": {typed(csvType, echo.MIMEMultipartForm, echo.MIMEApplicationJSON), takingFiles}, "preflightFile": {typed(csvType), takingFiles},
+		"submitJob": {typed(csvType, echo.MIMEMultipartForm, echo.MIMEApplicationJSON), uncoded, heeded, takingFiles}, "preflightFile": {typed(csvType), uncoded, takingFiles},
 		"getSubmission": {short}, "cancelJob": {short}, "pollJob": {short}, "releaseJob": {short}, "replayJob": {short},
 		"listKeys": {takes(slowTime)}, "getStreams": {takes(slowTime)}, "getDoctor": {takes(slowTime), alone()},
 	}

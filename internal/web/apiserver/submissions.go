@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -50,7 +51,7 @@ func (s Server) SubmitJob(ctx context.Context, r SubmitJobRequestObject) (Submit
 		q.Gather = *r.JSONBody
 	case r.MultipartBody != nil:
 		q.Object, q.Path = r.Params.Object, r.Params.Path
-		err = form(&q, r.MultipartBody)
+		err = form(ctx, &q, r.MultipartBody)
 	default:
 		p := r.Params
 		q.Direction, q.Object, q.Path, q.FileName, q.Body, q.Size = "UPLOAD", p.Object, p.Path, p.FileName, r.Body, -1
@@ -101,11 +102,14 @@ func validKey(key string) bool {
 }
 
 // form reads the fields of a form up to its file, which is read later.
-func form(q *submission.Request, parts *multipart.Reader) error {
+func form(ctx context.Context, q *submission.Request, parts *multipart.Reader) error {
 	q.Direction, q.Size = "UPLOAD", -1
 	for range formFields {
 		part, err := parts.NextPart()
+		var large *api.Problem
 		switch {
+		case errors.As(err, &large):
+			return large
 		case err == io.EOF: // one that is wrapped is of a form that breaks off
 			return api.BadRequest.Problem("the form has no part file")
 		case err != nil:
@@ -116,7 +120,8 @@ func form(q *submission.Request, parts *multipart.Reader) error {
 			if q.FileName == "." || q.FileName == "/" {
 				q.FileName = "upload.csv"
 			}
-			q.Body = lastPart{part, parts}
+			q.Body = lastPart{ctx, part, parts}
+			bound(ctx, -1)
 			return nil
 		}
 		text, err := io.ReadAll(io.LimitReader(part, shortBody+1))
@@ -144,6 +149,7 @@ func form(q *submission.Request, parts *multipart.Reader) error {
 
 // lastPart is the file of a form. A field behind it would come too late to be heeded.
 type lastPart struct {
+	ctx   context.Context //nolint:containedctx // of the request
 	file  *multipart.Part
 	parts *multipart.Reader
 }
@@ -154,7 +160,11 @@ func (l lastPart) Read(p []byte) (int, error) {
 	if err != io.EOF {
 		return n, err
 	}
+	bound(l.ctx, aroundFile)
+	var large *api.Problem
 	switch more, err := l.parts.NextPart(); {
+	case errors.As(err, &large):
+		return n, large
 	case err == nil:
 		return n, api.BadRequest.Problem("the form has the part %.64q behind its file; send the file last", more.FormName())
 	case err != io.EOF: // one that is wrapped is of a form that breaks off
@@ -168,12 +178,18 @@ type unhurried struct {
 	io.ReadCloser
 	deadlines *http.ResponseController
 	size      int64 // -1: unknown
+	bounded   bool  // to so many bytes as are left
+	left      int64
 }
 
 // Read implements io.Reader.
 func (u *unhurried) Read(p []byte) (int, error) {
 	_ = u.deadlines.SetReadDeadline(time.Now().Add(slack)) // a writer without deadlines has none to move
+	if u.bounded && u.left <= 0 {
+		return 0, api.TooLarge.Problem("the form has more than %d KiB beside its file", aroundFile>>10)
+	}
 	n, err := u.ReadCloser.Read(p)
+	u.left -= int64(n)
 	if err != nil { // nothing more is read; a connection whose reading ends would look like a client that has gone
 		_ = u.deadlines.SetReadDeadline(time.Time{})
 	}
@@ -202,11 +218,17 @@ func takingFiles(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		if strings.HasPrefix(r.Header.Get(echo.HeaderContentType), echo.MIMEApplicationJSON) {
-			return short(next)(c)
+			return short(knownMembers(next))(c)
 		}
 		deadlines := http.NewResponseController(c.Response())
 		_ = deadlines.SetWriteDeadline(time.Time{})
-		r.Body = &unhurried{r.Body, deadlines, r.ContentLength}
+		body := &unhurried{ReadCloser: r.Body, deadlines: deadlines, size: r.ContentLength}
+		r.Body = body
+		if strings.HasPrefix(r.Header.Get(echo.HeaderContentType), echo.MIMEMultipartForm) {
+			ctx := context.WithValue(r.Context(), formBody{}, body)
+			bound(ctx, aroundFile)
+			c.SetRequest(r.WithContext(ctx))
+		}
 		return next(c)
 	}
 }
