@@ -31,15 +31,23 @@ func (s *Submitter) Adopt(ctx context.Context, follow func(context.Context, func
 		}
 	})
 	for pause(ctx, minPause) {
-		for _, r := range left.due() {
-			is, err := s.Resolve(ctx, r)
-			if ctx.Err() != nil {
-				return
+		for source, due := range left.due() {
+			if !left.begin(source) {
+				continue // its platform is slow, which must not delay those of others
 			}
-			if err != nil {
-				failed(err)
-			}
-			left.asked(r, is)
+			following.Go(func() {
+				defer left.end(source)
+				for _, r := range due {
+					is, err := s.Resolve(ctx, r)
+					if ctx.Err() != nil {
+						return
+					}
+					if err != nil {
+						failed(err)
+					}
+					left.asked(r, is)
+				}
+			})
 		}
 	}
 }
@@ -56,8 +64,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // open are the open submissions.
 type open struct {
-	mu  sync.Mutex
-	all map[string]*waiting
+	mu     sync.Mutex
+	all    map[string]*waiting
+	asking map[string]bool // by source
 }
 
 // waiting is one of them, and when to ask for it next.
@@ -85,18 +94,40 @@ func (o *open) note(r job.Submission) {
 	o.all[at(r)] = &waiting{r, r.Lease}
 }
 
-// due returns those that it is time to ask for, the oldest first.
-func (o *open) due() []job.Submission {
+// due returns those that it is time to ask for, by source, the oldest first.
+func (o *open) due() map[string][]job.Submission {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var all []job.Submission
+	all := map[string][]job.Submission{}
 	for w := range maps.Values(o.all) {
 		if now().After(w.next) {
-			all = append(all, w.Submission)
+			all[w.Source] = append(all[w.Source], w.Submission)
 		}
 	}
-	slices.SortFunc(all, func(a, b job.Submission) int { return a.Begun.Compare(b.Begun) })
+	for _, due := range all {
+		slices.SortFunc(due, func(a, b job.Submission) int { return a.Begun.Compare(b.Begun) })
+	}
 	return all
+}
+
+// begin reports whether a source is not being asked; then it is until end.
+func (o *open) begin(source string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.asking[source] {
+		return false
+	}
+	if o.asking == nil {
+		o.asking = map[string]bool{}
+	}
+	o.asking[source] = true
+	return true
+}
+
+func (o *open) end(source string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.asking, source)
 }
 
 // asked notes that it was asked for one, and what it is now.

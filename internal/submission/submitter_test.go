@@ -586,3 +586,45 @@ func TestOpenSubmissionsAreAdopted(t *testing.T) {
 		})
 	}
 }
+
+// A platform that does not answer delays only what was submitted to it.
+func TestASlowPlatformDoesNotDelayOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open()
+		var all []job.Submission
+		for _, source := range []string{"slow", "crm"} {
+			record := job.Submission{Source: source, Name: "S", State: job.SubmissionUnknown, Whole: true, Begun: time.Now().UTC(), Changed: time.Now().UTC()}
+			record.Sequence, _, _ = r.PutSubmission(t.Context(), record)
+			r.jobs = append(r.jobs, made{source, "S", "job-1"})
+			all = append(all, record)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		follow := func(ctx context.Context, yield func(job.Submission)) error {
+			for _, record := range all {
+				yield(record)
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		s := &submission.Submitter{Store: r.shelf, Platform: silent{r.platform}}
+		go func() { defer close(ended); s.Adopt(ctx, follow, func(error) {}) }()
+		pass(15 * time.Second)
+		if got, _, _ := r.SubmissionNamed(t.Context(), "crm", "S"); got.State != job.SubmissionSubmitted {
+			t.Errorf("the submission of another source is %s, want submitted", got.State)
+		}
+		cancel()
+		<-ended
+	})
+}
+
+// silent is a platform that does not answer for the source slow.
+type silent struct{ *platform }
+
+func (s silent) Find(ctx context.Context, r job.Submission) (*job.Event, error) {
+	if r.Source == "slow" {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.platform.Find(ctx, r)
+}
