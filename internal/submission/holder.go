@@ -21,6 +21,7 @@ type holder struct {
 	s      *Submitter
 	mu     sync.Mutex
 	record job.Submission
+	tried  job.Submission // the last change that may not have been stored
 	ended  bool
 }
 
@@ -47,14 +48,33 @@ func (h *holder) update(ctx context.Context, change func(*job.Submission)) error
 	r.Changed, r.Lease = now(), now().Add(leaseTime)
 	sequence, stored, err := h.s.Store.PutSubmission(ctx, r)
 	if err == nil && !stored {
-		err = errLost
+		sequence, err = h.again(ctx, r)
 	}
 	if err != nil {
+		h.tried = r
 		return err
 	}
 	r.Sequence = sequence
 	h.record = r
 	return nil
+}
+
+// again stores a change in place of an earlier one that was stored, although the store did not
+// say so.
+func (h *holder) again(ctx context.Context, r job.Submission) (uint64, error) {
+	is, _, err := h.s.Store.SubmissionNamed(ctx, r.Source, r.Name)
+	if err != nil {
+		return 0, err
+	}
+	if !is.Begun.Equal(r.Begun) || !is.Changed.Equal(h.tried.Changed) && !is.Changed.Equal(r.Changed) {
+		return 0, errLost
+	}
+	r.Sequence = is.Sequence
+	sequence, stored, err := h.s.Store.PutSubmission(ctx, r)
+	if err == nil && !stored {
+		err = errLost
+	}
+	return sequence, err
 }
 
 // whole reports whether the whole file was read.

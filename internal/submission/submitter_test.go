@@ -496,6 +496,46 @@ func (a *answering) Submit(ctx context.Context, q submission.Request, name strin
 	return a.platform.Submit(ctx, q, name)
 }
 
+// A renewal that is stored, and whose acknowledgement is lost, does not end a long upload.
+func TestALostAcknowledgementDoesNotEndAnUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open()
+		slow, w := io.Pipe()
+		q := request("a")
+		q.Body = slow
+		deaf := &deaf{shelf: r.shelf}
+		got := make(chan error)
+		go func() {
+			_, err := (&submission.Submitter{Store: deaf, Platform: r.platform}).Submit(t.Context(), q)
+			got <- err
+		}()
+		_, _ = w.Write([]byte("a"))
+		synctest.Wait()
+		deaf.now.Store(true)
+		pass(11 * time.Second)
+		deaf.now.Store(false)
+		pass(10 * time.Second)
+		_ = w.Close()
+		if err := <-got; err != nil || len(r.jobs) != 1 {
+			t.Errorf("Submit = %v, and %d jobs, want one", err, len(r.jobs))
+		}
+	})
+}
+
+// deaf is a Store whose acknowledgements are lost for a while.
+type deaf struct {
+	*shelf
+	now atomic.Bool
+}
+
+func (d *deaf) PutSubmission(ctx context.Context, r job.Submission) (uint64, bool, error) {
+	sequence, stored, err := d.shelf.PutSubmission(ctx, r)
+	if d.now.Load() {
+		return 0, false, errors.New("no acknowledgement")
+	}
+	return sequence, stored, err
+}
+
 // heldUp is a Store that is out of reach for a while.
 type heldUp struct {
 	*shelf
