@@ -36,6 +36,7 @@ const maxPending = 4096
 type Store struct {
 	opts        conn.Options
 	nc          *nats.Conn
+	closed      chan struct{}      // the connection is, for good
 	server      *natsserver.Server // nil unless it runs in this process
 	folder      string             // of the server, if it is on this machine; else empty
 	contact     *conn.Contact      // with the cluster; nil where the server is on this machine
@@ -58,7 +59,8 @@ type Store struct {
 }
 
 func newStore(ctx context.Context, nc *nats.Conn, o conn.Options) (_ *Store, err error) {
-	b := &Store{opts: o.WithDefaults(), nc: nc, leases: leaseTime}
+	b := &Store{opts: o.WithDefaults(), nc: nc, leases: leaseTime, closed: make(chan struct{})}
+	nc.SetClosedHandler(func(*nats.Conn) { close(b.closed) })
 	b.guardStatus.Store(&guardStatus{})
 	b.js, err = b.opts.JetStream(nc,
 		jetstream.WithPublishAsyncMaxPending(maxPending),
@@ -92,6 +94,13 @@ func (b *Store) Close(ctx context.Context) error {
 	b.nc.Close()
 	return err
 }
+
+// Closed is closed when the connection is, for good: by Close, or because the server ended it for an
+// error that the client library does not connect again after.
+func (b *Store) Closed() <-chan struct{} { return b.closed }
+
+// ClosedFor returns why the server ended the connection for good; nil if it did not say.
+func (b *Store) ClosedFor() error { return b.nc.LastError() }
 
 // drain waits until no message waits for its acknowledgement.
 func (b *Store) drain(ctx context.Context) error {

@@ -3,7 +3,9 @@ package publish_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -105,5 +107,27 @@ func TestReplaysAreTheEventsThemselves(t *testing.T) {
 	}
 	if events, err := b.Job(t.Context(), event.Source, "7"); err != nil || len(events) != 1 {
 		t.Errorf("JOBS has %d events of the job, %v, want 1", len(events), err)
+	}
+}
+
+// A server may end the connection for an error after which the client library does not connect
+// again. Whoever runs the store learns of it.
+func TestAConnectionThatIsClosedForGoodIsNoticed(t *testing.T) {
+	t.Parallel()
+	s := natstest.NewServer(t, 0)
+	b := natstest.Dial(t, s.External(), conn.Options{})
+	select {
+	case <-b.Closed():
+		t.Fatal("it is closed at the start")
+	default:
+	}
+	_ = b.JetStream().Conn().Publish(strings.Repeat("x", 5000), nil) // longer than a control line may be
+	select {
+	case <-b.Closed():
+	case <-time.After(natstest.LongTimeout):
+		t.Fatal("it is not noticed")
+	}
+	if err := b.ClosedFor(); err == nil {
+		t.Error("ClosedFor returned nothing")
 	}
 }

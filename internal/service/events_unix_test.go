@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -165,9 +166,16 @@ func TestWaitingRequestsEndWithTheReceiver(t *testing.T) {
 	cfg := installed(t)
 	in := started(t, cfg)
 	codes := make(chan int)
+	var sent sync.WaitGroup
 	for _, path := range []string{"/v1/jobs?wait=60s&state=lost", "/v1/sources/demo/jobs/none?wait=60s"} {
+		sent.Add(1)
+		trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent.Done() }}
+		request, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodGet, "http://"+cfg.Private.Address+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		go func() {
-			answer, err := http.Get("http://" + cfg.Private.Address + path)
+			answer, err := http.DefaultClient.Do(request)
 			if err != nil {
 				codes <- 0
 				return
@@ -176,6 +184,7 @@ func TestWaitingRequestsEndWithTheReceiver(t *testing.T) {
 			codes <- answer.StatusCode
 		}()
 	}
+	sent.Wait()
 	natstest.Eventually(t, "both to wait", func() bool {
 		_, text := ask(t, cfg, "/metrics")
 		return strings.Contains(text, `receiver_connections{listener="private"} 3`) // and the one that asks

@@ -276,13 +276,16 @@ func (in *Instance) newMetrics() *web.Metrics {
 	return m
 }
 
-// Wait returns when ctx is done, or with the error of a listener that failed.
+// Wait returns when ctx is done, or with the error of a listener that failed or of a connection to
+// NATS that is closed for good.
 func (in *Instance) Wait(ctx context.Context) error {
 	select {
 	case err := <-in.public.failed:
 		return fmt.Errorf("serving the public listener: %w", err)
 	case err := <-in.private.failed:
 		return fmt.Errorf("serving the private listener: %w", err)
+	case <-in.bus.Closed():
+		return fmt.Errorf("the NATS server ended the connection for good; restart the receiver: %w", in.bus.ClosedFor())
 	case <-ctx.Done():
 		return nil
 	}

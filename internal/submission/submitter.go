@@ -31,6 +31,9 @@ var (
 	ErrBusy = errors.New("a request with this key is being sent to the platform; ask again when it has ended")
 	// ErrMayExist: the platform may have made a job. A Platform returns it.
 	ErrMayExist = errors.New("the job may exist")
+	// ErrAnswered: the platform answered, before the end of the file perhaps, and did not say
+	// whether it made a job. A Platform returns it beside ErrMayExist.
+	ErrAnswered = errors.New("the platform answered without a job")
 	// ErrCannotFind: the platform cannot be asked for the job of a submission. A Platform returns
 	// it.
 	ErrCannotFind = errors.New("the jobs of this receiver cannot be recognised at the platform without token_secret")
@@ -90,6 +93,7 @@ type Submitter struct {
 
 	mu    sync.Mutex
 	asked map[string]time.Time // when the platform was asked for a submission last, by source and name
+	none  map[string]time.Time // when it first listed no job of one, by source, name and sequence
 }
 
 const (
@@ -196,16 +200,38 @@ func (s *Submitter) Resolve(ctx context.Context, r job.Submission) (job.Submissi
 			return r, err
 		}
 		r.State, r.Job, r.Error = job.SubmissionSubmitted, event.Job.ID, ""
-	case err == nil && (!r.Whole || r.State == job.SubmissionUnknown && now().Sub(r.Changed) > settleTime):
+	case err == nil && (r.State == job.SubmissionPending && !r.Whole || r.State == job.SubmissionUnknown && s.settled(r)):
 		r.State, r.Error = job.SubmissionFailed, "the platform has no job of this submission"
-	case !r.Whole && errors.Is(err, ErrCannotFind):
+	case r.State == job.SubmissionPending && !r.Whole && errors.Is(err, ErrCannotFind):
 		r.State, r.Error = job.SubmissionFailed, "the request ended before the whole file was read"
 	case r.State == job.SubmissionUnknown:
 		return r, nil // it is asked again later
 	default:
 		r.State, r.Error = job.SubmissionUnknown, "the process that sent it has died, and the platform may have made a job"
 	}
-	return s.put(ctx, r)
+	is, err := s.put(ctx, r)
+	if err == nil && is.State == job.SubmissionUnknown {
+		s.settled(is) // from now on
+	}
+	return is, err
+}
+
+// settled reports whether the platform has listed no job of a submission for long enough, by the
+// clock of this process: that of another one, which wrote the record, may go wrong.
+func (s *Submitter) settled(r job.Submission) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.none, func(_ string, at time.Time) bool { return time.Since(at) > time.Hour })
+	if s.none == nil {
+		s.none = map[string]time.Time{}
+	}
+	name := fmt.Sprint(r.Source, ".", r.Name, " ", r.Sequence)
+	since, there := s.none[name]
+	if !there {
+		s.none[name] = time.Now()
+		return false
+	}
+	return time.Since(since) > settleTime
 }
 
 // mayAsk reports whether it is time to ask the platform for a submission. To find one, the platform
@@ -288,7 +314,7 @@ func (s *Submitter) ended(r job.Submission, event job.Event, failed error) (job.
 			r.State, r.Error = job.SubmissionUnknown, "job "+r.Job+" exists, but its submitted event is not stored: "+err.Error()
 			r.Job = ""
 		}
-	case !r.Whole && errors.Is(failed, ErrMayExist):
+	case !r.Whole && errors.Is(failed, ErrMayExist) && !errors.Is(failed, ErrAnswered):
 		// The file was not sent to its end. That there is no job is not taken for granted.
 		r.Lease = time.Time{}
 		is, err := s.Resolve(ctx, r)

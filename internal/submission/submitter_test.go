@@ -254,16 +254,17 @@ func TestARequestOfAProcessThatDied(t *testing.T) {
 					r.jobs = append(r.jobs, made{record.Source, record.Name, "job-1"})
 				}
 				r.hidden, r.blind = tt.hidden, tt.blind
-				if _, err := r.again().Submitter.Submit(t.Context(), request("a")); !errors.Is(err, submission.ErrBusy) {
+				other := r.again()
+				if _, err := other.Submitter.Submit(t.Context(), request("a")); !errors.Is(err, submission.ErrBusy) {
 					t.Errorf("during the lease = %v, want ErrBusy", err)
 				}
 				pass(time.Minute)
-				got, err := r.again().Submitter.Submit(t.Context(), request("a"))
+				got, err := other.Submitter.Submit(t.Context(), request("a"))
 				if err != nil || got.Job != tt.first || (got.State == job.SubmissionUnknown) != (tt.first == "") || len(r.jobs) != tt.jobs {
 					t.Errorf("after the lease: %+v, %v, and %d jobs, want %q, %d", got, err, len(r.jobs), tt.first, tt.jobs)
 				}
 				pass(15 * time.Minute)
-				got, err = r.again().Submitter.Submit(t.Context(), request("a"))
+				got, err = other.Submitter.Submit(t.Context(), request("a"))
 				if err != nil || got.State != tt.last || len(r.jobs) != tt.lastJobs {
 					t.Errorf("at last: %+v, %v, and %d jobs, want %s, %d", got, err, len(r.jobs), tt.last, tt.lastJobs)
 				}
@@ -399,9 +400,10 @@ func TestAProcessThatWasHeldUpMakesNoJob(t *testing.T) {
 func TestAJobThatIsKnownIsRecorded(t *testing.T) {
 	for name, taken := range map[string]func(*testing.T, *rig){
 		"by one that found none": func(t *testing.T, r *rig) {
-			for range 4 {
+			other := r.again()
+			for range 5 {
 				pass(time.Minute)
-				_, _ = r.again().Submitter.Resolve(t.Context(), r.only(t))
+				_, _ = other.Submitter.Resolve(t.Context(), r.only(t))
 			}
 			if is := r.only(t); is.State != job.SubmissionFailed {
 				t.Fatalf("it is %s, want failed", is.State)
@@ -667,4 +669,47 @@ func (s silent) Find(ctx context.Context, r job.Submission) (*job.Event, error) 
 		return nil, ctx.Err()
 	}
 	return s.platform.Find(ctx, r)
+}
+
+// A platform that answers before the end of the file, and does not say whether it made a job, may
+// have made one, though its list does not have it yet.
+func TestAnAnswerThatSaysNothingIsNotANo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open()
+		r.hidden = true
+		r.refuses = fmt.Errorf("%w, %w: 500", submission.ErrMayExist, submission.ErrAnswered)
+		got, err := r.Submitter.Submit(t.Context(), request("a"))
+		if err != nil || got.State != job.SubmissionUnknown || got.Whole {
+			t.Fatalf("Submit = %+v, %v, want unknown", got, err)
+		}
+		r.jobs = append(r.jobs, made{"crm", got.Name, "job-1"})
+		pass(time.Minute)
+		if again, err := r.Submitter.Submit(t.Context(), request("a")); err != nil || again.State != job.SubmissionUnknown {
+			t.Errorf("a repeat while it is not listed = %+v, %v, want unknown", again, err)
+		}
+		r.hidden, r.refuses = false, nil
+		pass(time.Minute)
+		if again, err := r.Submitter.Submit(t.Context(), request("a")); err != nil || again.Job != "job-1" || len(r.jobs) != 1 {
+			t.Errorf("a repeat when it is listed = %+v, %v, and %d jobs, want job-1 alone", again, err, len(r.jobs))
+		}
+	})
+}
+
+// A replica whose clock is ahead does not settle the question of another one early.
+func TestTheClockOfAnotherReplicaSettlesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open()
+		r.hidden = true
+		record := job.Submission{Source: "crm", Name: "S", State: job.SubmissionUnknown, Whole: true, Begun: time.Now().Add(-time.Hour), Changed: time.Now().Add(-time.Hour)}
+		record.Sequence, _, _ = r.PutSubmission(t.Context(), record)
+		for _, tt := range []struct {
+			after time.Duration
+			want  job.SubmissionState
+		}{{0, job.SubmissionUnknown}, {time.Minute, job.SubmissionUnknown}, {2 * time.Minute, job.SubmissionFailed}} {
+			pass(tt.after)
+			if got, err := r.Submitter.Resolve(t.Context(), record); err != nil || got.State != tt.want {
+				t.Errorf("after %v more: %+v, %v, want %s", tt.after, got, err, tt.want)
+			}
+		}
+	})
 }

@@ -173,11 +173,23 @@ func (c *Client) unsure(err error) error {
 	var refused *Error
 	switch {
 	case errors.As(err, &broken) && broken.sent, errors.Is(err, errAnswer):
-	// A request that failed at the platform, or at a gateway before it, may have created the job.
-	case errors.As(err, &refused) && refused.Code >= http.StatusInternalServerError:
+	// A request that failed at the platform, or at a gateway before it, may have created the job, and
+	// so may one that was answered with the address of another answer.
+	case errors.As(err, &refused) && (refused.Code >= http.StatusInternalServerError || seeElsewhere(refused.Code)):
 	default:
 		return err
 	}
 	return fmt.Errorf("%w; %w: before sending it again, look for it with `receiver jobs find --source %s` (GET /bulk/jobs)",
 		err, ErrMayExist, c.source)
+}
+
+// seeElsewhere reports whether a request may have been processed, and the answer is elsewhere.
+func seeElsewhere(code int) bool {
+	return code == http.StatusMovedPermanently || code == http.StatusFound || code == http.StatusSeeOther
+}
+
+// Answered reports whether an error is an answer of the platform, and not a lack of one.
+func Answered(err error) bool {
+	var refused *Error
+	return errors.As(err, &refused) || errors.Is(err, errAnswer)
 }

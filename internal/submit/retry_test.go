@@ -51,6 +51,8 @@ func TestRetries(t *testing.T) {
 		{"POST never after an answer cut off", query, cut, 1, 1, submit.ErrMayExist},
 		{"POST never after 502", query, 502, 1, 1, submit.ErrMayExist},
 		{"POST never after 504", query, 504, 1, 1, submit.ErrMayExist},
+		{"POST never after 303", query, 303, 1, 1, submit.ErrMayExist},
+		{"POST never after 302", query, 302, 1, 1, submit.ErrMayExist},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var tries atomic.Int64

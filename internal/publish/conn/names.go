@@ -99,11 +99,11 @@ func (s Streams) Configs() []jetstream.StreamConfig {
 	submissions := base
 	submissions.Name, submissions.Subjects = SubmissionsStream, []string{job.AllSubmissions}
 	submissions.MaxMsgsPerSubject, submissions.MaxAge = 1, SubmissionsMaxAge
-	submissions.MaxBytes, submissions.Discard = submissionsMaxBytes, jetstream.DiscardNew
+	submissions.MaxMsgs, submissions.Discard = maxSubmissions, jetstream.DiscardNew
 	submissions.Description = "submissions by the HTTP API, so that a repeated request submits nothing twice"
 	replays := base
 	replays.Name, replays.Subjects = ReplaysStream, []string{job.AllReplays}
-	replays.MaxAge, replays.MaxBytes = SubmissionsMaxAge, submissionsMaxBytes
+	replays.MaxAge, replays.MaxMsgs = SubmissionsMaxAge, maxReplays
 	replays.Description = "events that an operator had published once more"
 	sinks := base
 	sinks.Name, sinks.Subjects, sinks.MaxMsgsPerSubject = SinksStream, []string{job.AllSinks}, 1
@@ -117,9 +117,13 @@ func (s Streams) Configs() []jetstream.StreamConfig {
 // SubmissionsMaxAge is how long a submission is remembered.
 const SubmissionsMaxAge = 7 * 24 * time.Hour
 
-// submissionsMaxBytes bounds SUBMISSIONS, some two million of them. Beyond it nothing is submitted:
-// one that is forgotten could be submitted twice.
-const submissionsMaxBytes = 1 << 30
+// The bounds of SUBMISSIONS, beyond which nothing is submitted, since one that is forgotten could
+// be submitted twice, and of REPLAYS. They are messages, since a server reserves the bytes that a
+// stream may have, and a cluster that was large enough must stay so.
+const (
+	maxSubmissions = 2_000_000
+	maxReplays     = 10_000
+)
 
 // CheckpointsConfig returns the configuration of the stream of the checkpoints. All are kept:
 // the more there are, the narrower a rewriting of history is pinned down.

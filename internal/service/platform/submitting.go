@@ -54,7 +54,10 @@ func (s Submitting) Submit(ctx context.Context, q submission.Request, id string)
 			Metadata: q.Metadata, CallbackPayload: q.Payload, CallbackURL: address,
 		})
 	}
-	if errors.Is(err, submit.ErrMayExist) {
+	switch {
+	case errors.Is(err, submit.ErrMayExist) && submit.Answered(err):
+		err = fmt.Errorf("%w, %w: %w", submission.ErrMayExist, submission.ErrAnswered, err)
+	case errors.Is(err, submit.ErrMayExist):
 		err = fmt.Errorf("%w: %w", submission.ErrMayExist, err)
 	}
 	if err != nil {
