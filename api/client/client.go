@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"receiver/api"
@@ -114,5 +115,6 @@ func Body(got *http.Response, err error) (io.ReadCloser, error) {
 	if json.Unmarshal(text, problem) != nil || !strings.HasPrefix(problem.Type, "urn:receiver:") {
 		return nil, fmt.Errorf("the answer is %s, and not that of a receiver; check the address", got.Status)
 	}
+	problem.RetryAfter, _ = strconv.Atoi(got.Header.Get("Retry-After")) // the receiver sends seconds, or none
 	return nil, problem
 }

@@ -54,6 +54,7 @@ func TestAnswersOfAReceiver(t *testing.T) {
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen = r.Header
 		w.Header().Set("Location", "https://elsewhere.example")
+		w.Header().Set("Retry-After", "2")
 		w.WriteHeader(code)
 		_, _ = io.WriteString(w, text)
 	}))
@@ -86,6 +87,9 @@ func TestAnswersOfAReceiver(t *testing.T) {
 		var p *api.Problem
 		if errors.As(err, &p) != (tt.name == "a problem") {
 			t.Errorf("%s: %v is a problem: %v", tt.name, err, p)
+		}
+		if p != nil && p.RetryAfter != 2 {
+			t.Errorf("%s: to be repeated after %d s, want 2", tt.name, p.RetryAfter)
 		}
 	}
 	if seen.Get("Authorization") != "Bearer rcv_x" || seen.Get("User-Agent") != "test/1" {
