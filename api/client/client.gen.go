@@ -308,7 +308,7 @@ type ClientInterface interface {
 
 	// GetSubmission Say what became of a submission
 	//
-	// One that is open is asked after at the platform. Submissions are kept for a week.
+	// The platform is asked for the job of one that is open. Submissions are kept for a week.
 	//
 	// Corresponds with GET /v1/sources/{source}/submissions/{submission} (the `GetSubmission` operationId).
 	GetSubmission(ctx context.Context, source Source, submission string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -853,7 +853,7 @@ func (c *Client) PreflightFileWithBody(ctx context.Context, source Source, objec
 
 // GetSubmission Say what became of a submission
 //
-// One that is open is asked after at the platform. Submissions are kept for a week.
+// The platform is asked for the job of one that is open. Submissions are kept for a week.
 //
 // Corresponds with GET /v1/sources/{source}/submissions/{submission} (the `GetSubmission` operationId).
 func (c *Client) GetSubmission(ctx context.Context, source Source, submission string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3060,7 +3060,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetSubmissionWithResponse Say what became of a submission
 	//
-	// One that is open is asked after at the platform. Submissions are kept for a week.
+	// The platform is asked for the job of one that is open. Submissions are kept for a week.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5129,7 +5129,7 @@ func (c *ClientWithResponses) PreflightFileWithBodyWithResponse(ctx context.Cont
 
 // GetSubmissionWithResponse Say what became of a submission
 //
-// One that is open is asked after at the platform. Submissions are kept for a week.
+// The platform is asked for the job of one that is open. Submissions are kept for a week.
 //
 // Returns a wrapper object for the known response body format(s).
 //

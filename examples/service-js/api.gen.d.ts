@@ -70,7 +70,7 @@ export interface paths {
         };
         /**
          * Say what became of a submission
-         * @description One that is open is asked after at the platform. Submissions are kept for a week.
+         * @description The platform is asked for the job of one that is open. Submissions are kept for a week.
          */
         get: operations["getSubmission"];
         put?: never;

@@ -95,8 +95,8 @@ func (b *Store) Close(ctx context.Context) error {
 	return err
 }
 
-// Closed is closed when the connection is, for good: by Close, or because the server ended it for an
-// error that the client library does not connect again after.
+// Closed is closed when the connection is, for good: by Close, or because the server ended it for
+// an error that the client library does not connect again after.
 func (b *Store) Closed() <-chan struct{} { return b.closed }
 
 // ClosedFor returns why the server ended the connection for good; nil if it did not say.

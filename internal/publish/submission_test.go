@@ -111,7 +111,7 @@ func TestReplaysAreTheEventsThemselves(t *testing.T) {
 }
 
 // A server may end the connection for an error after which the client library does not connect
-// again. Whoever runs the store learns of it.
+// again. The receiver learns of it.
 func TestAConnectionThatIsClosedForGoodIsNoticed(t *testing.T) {
 	t.Parallel()
 	s := natstest.NewServer(t, 0)

@@ -173,8 +173,8 @@ func (c *Client) unsure(err error) error {
 	var refused *Error
 	switch {
 	case errors.As(err, &broken) && broken.sent, errors.Is(err, errAnswer):
-	// A request that failed at the platform, or at a gateway before it, may have created the job, and
-	// so may one that was answered with the address of another answer.
+	// A request that failed at the platform, or at a gateway before it, may have created the job.
+	// So may one whose answer is elsewhere.
 	case errors.As(err, &refused) && (refused.Code >= http.StatusInternalServerError || seeElsewhere(refused.Code)):
 	default:
 		return err

@@ -3,7 +3,6 @@ package platform
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -54,16 +53,31 @@ func (s Submitting) Submit(ctx context.Context, q submission.Request, id string)
 			Metadata: q.Metadata, CallbackPayload: q.Payload, CallbackURL: address,
 		})
 	}
-	switch {
-	case errors.Is(err, submit.ErrMayExist) && submit.Answered(err):
-		err = fmt.Errorf("%w, %w: %w", submission.ErrMayExist, submission.ErrAnswered, err)
-	case errors.Is(err, submit.ErrMayExist):
-		err = fmt.Errorf("%w: %w", submission.ErrMayExist, err)
+	if errors.Is(err, submit.ErrMayExist) {
+		err = unclear{err}
 	}
 	if err != nil {
 		return job.Event{}, err
 	}
 	return made.Event(created)
+}
+
+// unclear is an error after which a job may exist. It lacks the advice to look for the job, since
+// the receiver does that by itself.
+type unclear struct{ error }
+
+// Error is the error without the advice.
+func (u unclear) Error() string {
+	text, _, _ := strings.Cut(u.error.Error(), "; "+submit.ErrMayExist.Error())
+	return text
+}
+
+// Unwrap returns the error, and what it means to a submission.
+func (u unclear) Unwrap() []error {
+	if submit.Answered(u.error) {
+		return []error{u.error, submission.ErrMayExist, submission.ErrAnswered}
+	}
+	return []error{u.error, submission.ErrMayExist}
 }
 
 // Find implements submission.Platform.
