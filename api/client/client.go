@@ -99,7 +99,7 @@ func Body(got *http.Response, err error) (io.ReadCloser, error) {
 	if err != nil {
 		var shown *url.Error
 		if errors.As(err, &shown) {
-			return nil, fmt.Errorf("asking the receiver at %s: %w", shown.URL, shown.Err)
+			return nil, fmt.Errorf("%w at %s: %w", ErrConnection, origin(shown.URL), shown.Err)
 		}
 		return nil, err
 	}
@@ -113,8 +113,37 @@ func Body(got *http.Response, err error) (io.ReadCloser, error) {
 	}
 	problem := new(api.Problem)
 	if json.Unmarshal(text, problem) != nil || !strings.HasPrefix(problem.Type, "urn:receiver:") {
-		return nil, fmt.Errorf("the answer is %s, and not that of a receiver; check the address", got.Status)
+		return nil, &StatusError{Code: got.StatusCode}
 	}
 	problem.RetryAfter, _ = strconv.Atoi(got.Header.Get("Retry-After")) // the receiver sends seconds, or none
-	return nil, problem
+	return nil, &Refusal{Problem: problem, Method: got.Request.Method, Path: got.Request.URL.EscapedPath()}
+}
+
+// Refusal is a problem that a receiver gave, and the request that it gave it to.
+type Refusal struct {
+	*api.Problem
+	Method, Path string
+}
+
+// Unwrap returns the problem.
+func (r *Refusal) Unwrap() error { return r.Problem }
+
+// ErrConnection is in the chain of the errors of a request that was not answered.
+var ErrConnection = errors.New("asking the receiver")
+
+// origin is an address without what a request adds to it.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// StatusError is an answer of something else than a receiver.
+type StatusError struct{ Code int }
+
+// Error implements error.
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("the answer is %d %s, and not that of a receiver; check the address", e.Code, http.StatusText(e.Code))
 }

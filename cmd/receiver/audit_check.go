@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +14,6 @@ import (
 	"receiver/internal/service"
 	"receiver/internal/service/records"
 	"receiver/internal/verify"
-	"receiver/internal/words"
 )
 
 // checkFlags are the flags of audit check.
@@ -73,7 +71,7 @@ func (a *app) auditCheck(ctx context.Context, args []string, f checkFlags) error
 	if err != nil {
 		return a.notProved(err)
 	}
-	return a.printChecked(bundle, checked, o)
+	return a.show().Checked(bundle, checked, o)
 }
 
 // notProved is the answer no.
@@ -112,45 +110,4 @@ func (a *app) origin(keyFiles []string) (*auditlog.Origin, error) {
 	}
 	verifier, err := verify.New(keys...)
 	return &auditlog.Origin{Verifier: verifier, Body: records.BodyAlone(v)}, err
-}
-
-// originText says how the origin of so many records stands, c of which were checked.
-func originText(o *auditlog.Origin, records int, c audit.Checked) string {
-	if o.Verifier == nil {
-		return "not checked: give --signature-key-file"
-	}
-	text := fmt.Sprintf("%s signed with the given key, %d without a signature", words.Count(c.Reverified, "record"), records-c.Reverified-o.Hidden)
-	if o.Hidden > 0 {
-		text += fmt.Sprintf(", %d not checked: the body is encrypted, give --identity-file with a key for it", o.Hidden)
-	}
-	return text
-}
-
-func (a *app) printChecked(b audit.Bundle, c audit.Checked, o *auditlog.Origin) error {
-	entries := make([]auditlog.Entry, 0, len(b.Entries))
-	for _, e := range b.Entries {
-		entry, ok := auditlog.Read(e.Record)
-		if !ok {
-			entry = auditlog.Entry{ID: fmt.Sprintf("%s/%d", e.Stream, e.Seq), Stream: e.Stream, Sequence: e.Seq, Stored: e.Time.UTC()}
-		}
-		entries = append(entries, entry)
-	}
-	if a.output == "json" {
-		return printJSON(a.out, map[string]any{
-			"proved": true, "checkpoint": records.Checkpoint(c.Checkpoint), "records": entries,
-			"origin_proved": c.Reverified, "origin_not_checked": len(b.Entries) - c.Reverified, "encrypted": o.Hidden,
-		})
-	}
-	rows := make([][]string, 0, len(entries))
-	for _, e := range entries {
-		rows = append(rows, entryRow(e))
-	}
-	_ = plain.Paint(a.out, plain.Green, "PROVED") // the next write has the same error
-	fmt.Fprintf(a.out, ": %s stood in %s when its checkpoint of size %d was signed\n",
-		words.Count(len(entries), "record"), printable(c.Checkpoint.Origin), c.Checkpoint.Tree.N)
-	for _, s := range c.Checkpoint.Cosignatures {
-		fmt.Fprintf(a.out, "cosigned by %s at %s\n", printable(s.Witness), s.Time.UTC().Format(time.RFC3339))
-	}
-	fmt.Fprintf(a.out, "origin: %s\n\n", originText(o, len(entries), c))
-	return table(a.out, []string{"ID", "RECEIVED", "SOURCE", "VERDICT", "REASON", "JOB", "REMOTE", "KEY", "BODY"}, rows)
 }

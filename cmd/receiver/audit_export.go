@@ -13,6 +13,7 @@ import (
 	"receiver/internal/service"
 	"receiver/internal/service/logs"
 	"receiver/internal/service/records"
+	"receiver/internal/show"
 )
 
 // exportFlags are the flags of audit export.
@@ -78,7 +79,7 @@ func (a *app) auditExport(ctx context.Context, dir string, f exportFlags) error 
 	if err != nil {
 		return err
 	}
-	exported, err := records.Export(ctx, bus, dir, records.ExportOptions{Config: cfg, Keys: keys, From: from, Until: until, Progress: a.counter})
+	exported, err := records.Export(ctx, bus, dir, records.ExportOptions{Config: cfg, Keys: keys, From: from, Until: until, Progress: a.show().Records})
 	return errors.Join(a.printExports(exported), err)
 }
 
@@ -87,7 +88,7 @@ func (a *app) printExports(all []records.Exported) error {
 	if len(all) == 0 {
 		return nil
 	}
-	return printEach(a, all, itself, []string{"LOG", "FROM", "TO", "RECORDS", "FOLDER"}, func(e records.Exported) []string {
+	return show.Each(a.show(), all, show.Itself, []string{"LOG", "FROM", "TO", "RECORDS", "FOLDER"}, func(e records.Exported) []string {
 		return []string{e.Origin, fmt.Sprint(e.From), fmt.Sprint(e.To), fmt.Sprint(e.Records), e.Folder}
 	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"receiver/internal/publish"
 	"receiver/internal/service"
 	"receiver/internal/service/records"
+	"receiver/internal/show"
 	"receiver/internal/version"
 	"receiver/internal/when"
 )
@@ -70,84 +72,58 @@ func (a *app) auditList(ctx context.Context, q records.Query) error {
 	if err := q.Parse(time.Now()); err != nil {
 		return usagef("--%w", err)
 	}
-	return a.withStore(ctx, service.Opener.Read, func(cfg *config.Config, store *publish.Store) error {
-		out, err := a.listing()
+	program, _ := version.Read()
+	out, err := show.NewCallbacks(a.out, a.output, program)
+	if err != nil {
+		return err
+	}
+	r, err := a.receiver()
+	if err != nil {
+		return err
+	}
+	if r != nil {
+		listed, err := list(out, r.Callbacks(ctx, q.Parameters()), q.Limit)
 		if err != nil {
 			return err
 		}
-		listed := 0
-		for e, err := range records.Entries(ctx, store, q) {
-			if err != nil {
+		if listed == 0 && len(q.Filter.Sources) == 1 {
+			if err := r.Known(ctx, q.Filter.Sources[0]); err != nil {
 				return err
-			}
-			if err := out.add(e); err != nil {
-				return err
-			}
-			if listed++; listed == q.Limit {
-				break
 			}
 		}
+		return out.End()
+	}
+	return a.withStore(ctx, service.Opener.Read, func(cfg *config.Config, store *publish.Store) error {
+		listed, err := list(out, records.Entries(ctx, store, q), q.Limit)
+		if err != nil {
+			return err
+		}
 		if listed > 0 {
-			return out.end()
+			return out.End()
 		}
 		for _, name := range q.Filter.Sources { // none of which an address named, either
 			if err := records.CheckSource(ctx, store, job.Pattern(name, "", ""), cfg.SourceNames()); err != nil {
 				return usagef("--source: %w", err)
 			}
 		}
-		return out.end()
+		return out.End()
 	})
 }
 
-// listing prints entries in one of the forms.
-type listing struct {
-	add func(auditlog.Entry) error
-	end func() error
-}
-
-func (a *app) listing() (listing, error) {
-	nothing := func() error { return nil }
-	program, _ := version.Read()
-	switch a.output {
-	case "json":
-		return listing{func(e auditlog.Entry) error { return printJSON(a.out, e) }, nothing}, nil
-	case "ocsf":
-		return listing{func(e auditlog.Entry) error { return printJSON(a.out, auditlog.ToOCSF(e, program)) }, nothing}, nil
-	case "csv":
-		c, err := auditlog.NewCSV(a.out)
-		if err != nil {
-			return listing{}, err
+// list prints entries, at most limit if that is not 0, and returns how many.
+func list(out show.Callbacks, entries iter.Seq2[auditlog.Entry, error], limit int) (listed int, err error) {
+	for e, err := range entries {
+		if err == nil {
+			err = out.Add(e)
 		}
-		return listing{c.Write, nothing}, nil
+		if err != nil {
+			return listed, err
+		}
+		if listed++; listed == limit {
+			break
+		}
 	}
-	var rows [][]string
-	return listing{
-		func(e auditlog.Entry) error { rows = append(rows, entryRow(e)); return nil },
-		func() error {
-			return table(a.out, []string{"ID", "RECEIVED", "SOURCE", "VERDICT", "REASON", "JOB", "REMOTE", "KEY", "BODY"}, rows)
-		},
-	}, nil
-}
-
-func entryRow(e auditlog.Entry) []string {
-	source, job := e.Source, e.Job
-	if e.Claimed != "" {
-		source += " (" + e.Claimed + ")"
-	}
-	if e.Verdict == auditlog.Action {
-		source, job = e.Operator, e.What
-	}
-	return []string{
-		e.ID, e.Received.Format(time.RFC3339), shownText(source), e.Verdict, shownText(e.Reason), shownText(job), shownText(e.Remote), shownText(e.Fingerprint),
-		shownText(e.Body[:min(len(e.Body), 8)]),
-	}
-}
-
-func shownText(s string) string {
-	if strings.TrimSpace(s) == "" {
-		return "-"
-	}
-	return s
+	return listed, nil
 }
 
 // outputs is the annotation of commands that print in more forms than table and json.
@@ -159,9 +135,15 @@ func outputForms(cmd *cobra.Command) []string {
 }
 
 // checkOutput refuses a form that a command does not print in.
-func checkOutput(cmd *cobra.Command, output string) error {
-	if forms := outputForms(cmd); !slices.Contains(forms, output) {
-		return usagef("--output %q is not %s", output, strings.Join(forms, " or "))
+func (a *app) checkOutput(cmd *cobra.Command) error {
+	if a.json {
+		if a.output != "json" && cmd.Flags().Changed("output") {
+			return usagef("--json and --output %s are both given; leave one out", a.output)
+		}
+		a.output = "json"
+	}
+	if forms := outputForms(cmd); !slices.Contains(forms, a.output) {
+		return usagef("--output %q is not %s", a.output, strings.Join(forms, " or "))
 	}
 	return nil
 }

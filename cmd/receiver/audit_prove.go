@@ -47,6 +47,19 @@ func (a *app) auditProve(ctx context.Context, ids []string, f proveFlags) error 
 	if err != nil {
 		return err
 	}
+	r, err := a.receiver()
+	switch {
+	case err != nil:
+		return err
+	case r != nil && (len(seqs) > 1 || f.export != "" || len(f.logKeys) > 0):
+		return usagef("by HTTP a bundle has one record, and needs no --export and no --log-key; prove each record by itself")
+	case r != nil:
+		text, err := r.Bundle(ctx, stream, seqs[0])
+		if err == nil {
+			_, err = a.out.Write(text)
+		}
+		return err
+	}
 	cfg, keys, err := a.believed(f.export, f.logKeys)
 	if err != nil {
 		return err

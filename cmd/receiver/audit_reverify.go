@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"receiver/internal/auditlog"
 	"receiver/internal/job"
-	"receiver/internal/publish/conn"
 	"receiver/internal/service"
 	"receiver/internal/service/records"
 	"receiver/internal/words"
@@ -107,16 +105,5 @@ func (a *app) reverify(ctx context.Context, f reverifyFlags) error {
 			return err
 		}
 	}
-	return a.printMended(found)
-}
-
-func (a *app) printMended(found []*auditlog.Late) error {
-	head := []string{"ID", "RECEIVED", "SUBJECT", "KEY", "TIMES", "STATE", "EVENT"}
-	return printEach(a, found, itself, head, func(m *auditlog.Late) []string {
-		event := "-"
-		if m.Sequence > 0 {
-			event = fmt.Sprintf("%s/%d", conn.JobsStream, m.Sequence)
-		}
-		return []string{m.ID, m.Event.Time.UTC().Format(time.RFC3339), m.Subject, m.Key, fmt.Sprint(m.Times), m.State, event}
-	})
+	return a.show().Late(found)
 }

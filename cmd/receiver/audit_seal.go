@@ -1,15 +1,11 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
-	"receiver/internal/audit"
 	"receiver/internal/publish"
 	"receiver/internal/service"
 	"receiver/internal/service/logs"
-	"receiver/internal/service/records"
 )
 
 func newAuditSeal(a *app) *cobra.Command {
@@ -34,15 +30,8 @@ sign a checkpoint that contradicts a known one.`,
 				if err != nil {
 					return err
 				}
-				return a.printCheckpoints(checkpoints)
+				return a.show().Checkpoints(checkpoints)
 			})
 		},
 	}
-}
-
-func (a *app) printCheckpoints(checkpoints []audit.Checkpoint) error {
-	object := func(cp audit.Checkpoint) any { return records.Checkpoint(cp) }
-	return printEach(a, checkpoints, object, []string{"LOG", "LEAVES", "ROOT", "COSIGNED"}, func(cp audit.Checkpoint) []string {
-		return []string{cp.Origin, fmt.Sprint(cp.Tree.N), cp.Tree.Hash.String(), fmt.Sprint(len(cp.Cosignatures))}
-	})
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-
 	"github.com/spf13/cobra"
 
 	"receiver/internal/config"
@@ -28,21 +26,23 @@ with an identity that can decrypt it.`,
 			if err != nil {
 				return err
 			}
+			r, err := a.receiver()
+			if err != nil {
+				return err
+			}
+			if r != nil {
+				d, err := r.Callback(cmd.Context(), stream, seq)
+				if err != nil {
+					return err
+				}
+				return a.show().Callback(d, raw)
+			}
 			return a.withStore(cmd.Context(), service.Opener.Read, func(cfg *config.Config, store *publish.Store) error {
 				d, err := records.Detail(cmd.Context(), cfg, store, stream, seq)
 				if err != nil {
 					return err
 				}
-				switch {
-				case raw && d.Encrypted != "":
-					return errors.New(d.Encrypted)
-				case raw:
-					_, err = a.out.Write(d.Raw)
-					return err
-				case a.output == "json":
-					return printJSON(a.out, d)
-				}
-				return d.Write(a.out)
+				return a.show().Callback(d, raw)
 			})
 		},
 	}

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +13,6 @@ import (
 	"receiver/internal/service"
 	"receiver/internal/service/logs"
 	"receiver/internal/service/records"
-	"receiver/internal/words"
 )
 
 // verifyFlags are the flags of audit verify.
@@ -75,7 +72,7 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 	}
 	// Records live for a moment only: collecting them less often is a quarter of the time.
 	defer debug.SetGCPercent(debug.SetGCPercent(verifyGCPercent))
-	o := records.VerifyOptions{Config: cfg, Keys: keys, From: from, Sources: sources, Progress: a.counter}
+	o := records.VerifyOptions{Config: cfg, Keys: keys, From: from, Sources: sources, Progress: a.show().Records}
 	if f.export != "" {
 		cipher, err := service.CipherOf(cfg)
 		if err != nil {
@@ -121,66 +118,11 @@ func (a *app) printVerified(v records.Verified, err error) error {
 	if err != nil {
 		return err
 	}
-	if a.output == "json" {
-		err = printJSON(a.out, v)
-	} else {
-		err = a.verifiedTable(v)
-	}
-	if err != nil {
+	if err := a.show().Verified(v); err != nil {
 		return err
 	}
-	a.verifiedHint(v)
 	if !v.OK {
 		return silentError{}
 	}
 	return nil
-}
-
-func (a *app) verifiedTable(v records.Verified) error {
-	rows := make([][]string, 0, len(v.Logs))
-	for _, r := range v.Logs {
-		verdict := "intact"
-		if n := len(r.Faults) + r.Omitted; !r.OK() {
-			verdict = words.Count(n, "fault")
-		}
-		rows = append(rows, []string{
-			r.Origin, verdict, fmt.Sprint(r.From), fmt.Sprint(r.To), fmt.Sprint(r.Size), fmt.Sprint(r.Records), fmt.Sprint(r.Absent), fmt.Sprint(r.Outside), fmt.Sprint(r.Unsealed),
-			fmt.Sprint(r.Reverified), fmt.Sprint(r.NotChecked), fmt.Sprint(r.Checkpoints),
-		})
-	}
-	head := []string{"LOG", "VERDICT", "FROM", "TO", "LEAVES", "RECORDS", "ABSENT", "OUTSIDE", "UNSEALED", "SIGNATURES", "UNCHECKED", "CHECKPOINTS"}
-	if len(rows) > 0 {
-		if err := table(a.out, head, rows); err != nil {
-			return err
-		}
-	}
-	for _, f := range v.Faults {
-		fmt.Fprintln(a.out, printable(f.String()))
-	}
-	for _, r := range v.Logs {
-		for _, f := range r.Faults {
-			fmt.Fprintln(a.out, printable(f.String()))
-		}
-		if r.Omitted > 0 {
-			fmt.Fprintf(a.out, "%s: and %d more\n", r.Origin, r.Omitted)
-		}
-	}
-	return nil
-}
-
-// verifiedHint says what the figures do not.
-func (a *app) verifiedHint(v records.Verified) {
-	if len(v.Gone) > 0 {
-		a.say("signatures of keys that are no longer configured were not verified: %s", printable(strings.Join(v.Gone, ", ")))
-	}
-	if v.Hidden > 0 {
-		a.say("%s not verified, because the body is encrypted and no identity decrypts it; "+
-			"give --identity-file, or set encryption.identity", words.Count(v.Hidden, "signature"))
-	}
-	if v.Mended > 0 {
-		a.say("%s would be verified by a key that is configured now; see `receiver audit reverify`", words.Count(v.Mended, "refused callback"))
-	}
-	if !v.OK {
-		a.say("docs/evidence.md explains each error and what to do")
-	}
 }

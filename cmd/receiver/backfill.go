@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +88,7 @@ func (a *app) backfill(ctx context.Context, f backfillFlags) error {
 	if len(found) == f.limit {
 		a.say("only --limit %d of the queued callbacks were read; use a higher one for more", f.limit)
 	}
-	return errors.Join(a.printBackfill(found), err)
+	return errors.Join(a.show().Waiting(found), err)
 }
 
 func (f backfillFlags) mode() poll.Mode {
@@ -113,36 +112,4 @@ func backfillHint(err error, s config.Source) error {
 		return fmt.Errorf("%w; the queue belongs to the account: set organization_secret of the source", err)
 	}
 	return err
-}
-
-func (a *app) printBackfill(found []poll.Waiting) error {
-	if a.output == "json" {
-		if found == nil {
-			found = []poll.Waiting{}
-		}
-		return printJSON(a.out, found)
-	}
-	if len(found) == 0 {
-		_, err := fmt.Fprintln(a.out, "the platform's queue is empty")
-		return err
-	}
-	rows := make([][]string, 0, len(found))
-	for _, w := range found {
-		what := w.Done
-		if w.Error != "" {
-			what = w.Error
-		}
-		rows = append(rows, []string{
-			w.Delivery, cmp.Or(w.Job, "-"), cmp.Or(w.Status, "-"), moment(w.Created), number(w.Attempts), string(w.State),
-			cmp.Or(string(w.Evidence), "-"), sequence(w.Sequence), cmp.Or(what, "-"),
-		})
-	}
-	return table(a.out, []string{"DELIVERY", "JOB", "STATUS", "CREATED", "ATTEMPTS", "HERE", "EVIDENCE", "SEQ", "DONE"}, rows)
-}
-
-func sequence(n uint64) string {
-	if n == 0 {
-		return "-"
-	}
-	return fmt.Sprint(n)
 }

@@ -35,7 +35,8 @@ func (a *app) completions() completion.Words {
 		"verdict": completion.Fixed(append(slices.Clone(records.Verdicts), auditlog.Action)), "reason": completion.Fixed(records.Reasons),
 		"filter": completion.Fixed(subjects), "subject": completion.Fixed(append(slices.Clone(subjects), job.AllAttempts)), "stream": completion.Fixed(append(slices.Clone(logs.Streams), conn.CheckpointsStream)),
 		"scope": completion.Fixed(access.Scopes), "only": completion.Fixed(conformance.Classes()[1:]), "output": func(_ context.Context, c *cobra.Command) []string { return outputForms(c) },
-		"source": a.configured(func(cfg *config.Config, _ string) []string { return cfg.SourceNames() }),
+		"source":  a.sources,
+		"context": a.contextNames, "contexts": a.contextNames,
 		"key":    a.configured((*config.Config).KeyNames),
 		"object": a.recent(func(b job.Brief) string { return b.Object }),
 		"job":    a.recent(func(b job.Brief) string { return b.ID + "\t" + b.Source + " " + string(b.Kind) }),
@@ -54,6 +55,20 @@ func (a *app) completions() completion.Words {
 			return names
 		}),
 	}
+}
+
+// sources are the names of the sources, also of a receiver that is asked by HTTP.
+func (a *app) sources(ctx context.Context, c *cobra.Command) (names []string) {
+	a.talk = io.Discard
+	if r, err := a.receiver(); err == nil && r != nil {
+		return r.SourceNames(ctx)
+	}
+	return a.configured(func(cfg *config.Config, _ string) []string { return cfg.SourceNames() })(ctx, c)
+}
+
+func (a *app) contextNames(context.Context, *cobra.Command) []string {
+	all, _ := a.contexts()
+	return all.Names()
 }
 
 // configured completes with words of the configuration, of the source that --source names.

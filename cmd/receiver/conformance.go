@@ -21,7 +21,7 @@ type conformanceCommand struct {
 	keyFile, otherKeyFile        string
 	scheme, header               string
 	html, restartCommand, resume string
-	asJSON, all                  bool
+	all                          bool
 }
 
 func newConformance(a *app) *cobra.Command {
@@ -55,7 +55,6 @@ Exit codes: 0 no case failed; 1 a case failed or the control was refused; 2 wron
 	f.StringVar(&c.header, "header", "", "name of the signature header (default: that of the scheme;\nrequired for base64 and hex)")
 	f.StringVar(&c.OtherURL, "other-url", "", "address of a second source at the same receiver")
 	f.StringVar(&c.otherKeyFile, "other-key-file", "", "file with the signature key of the second source")
-	f.BoolVar(&c.asJSON, "json", false, "print the report as JSON, one object on each line")
 	f.StringVar(&c.html, "html", "", "also write the report to this file as HTML")
 	f.BoolVar(&c.all, "all", false, "also print the details of passed cases")
 	f.StringSliceVar(&c.Only, "only", nil, "`classes` to run besides the control: "+classLines())
@@ -152,7 +151,7 @@ func (c *conformanceCommand) write(a *app, report conformance.Report) error {
 			return fmt.Errorf("writing --html: %w", err)
 		}
 	}
-	if c.asJSON || a.output == "json" {
+	if a.output == "json" {
 		return report.WriteJSON(a.out)
 	}
 	return report.WriteText(a.out, c.all)

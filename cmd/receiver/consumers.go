@@ -71,28 +71,10 @@ func newConsumersList(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return errors.Join(a.printConsumers(rows), broken)
+				return errors.Join(a.show().Consumers(rows), broken)
 			})
 		},
 	}
-}
-
-func (a *app) printConsumers(rows []service.ConsumerDurable) error {
-	head := []string{"CONSUMER", "DURABLE", "PENDING", "UNACKNOWLEDGED", "LISTENING", "LAST", "KEY"}
-	return printEach(a, rows, itself, head, func(r service.ConsumerDurable) []string {
-		last := "never"
-		if r.Last != nil {
-			last = moment(*r.Last)
-		}
-		listening := "no"
-		switch {
-		case r.Missing:
-			listening = "its durable is gone: remove and add it again"
-		case r.Waiting > 0:
-			listening = "yes"
-		}
-		return []string{r.Consumer, r.Durable, fmt.Sprint(r.Pending), fmt.Sprint(r.Unacknowledged), listening, last, r.Key}
-	})
 }
 
 func newConsumersRemove(a *app) *cobra.Command {

@@ -18,7 +18,7 @@ import (
 )
 
 func newDemo(a *app) *cobra.Command {
-	var once, asJSON bool
+	var once bool
 	var keep string
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -36,16 +36,15 @@ Exit codes: 0 every step had the expected result; 1 a step failed; 2 wrong usage
 			"  receiver --config DIR/config.yaml audit verify",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.demo(cmd.Context(), keep, once, asJSON || a.output == "json")
+			return a.demo(cmd.Context(), keep, once)
 		},
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "exit after the last step")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object for each step")
 	cmd.Flags().StringVar(&keep, "keep", "", "keep the store, config.yaml, keys and credentials in this folder")
 	return cmd
 }
 
-func (a *app) demo(ctx context.Context, keep string, once, asJSON bool) (err error) {
+func (a *app) demo(ctx context.Context, keep string, once bool) (err error) {
 	if keep != "" {
 		if err := demo.Prepare(keep); err != nil {
 			return usagef("--keep: %w", err)
@@ -56,7 +55,7 @@ func (a *app) demo(ctx context.Context, keep string, once, asJSON bool) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := d.Run(ctx, func(s demo.Step) error { return a.printStep(s, asJSON) }); err != nil || once {
+	if err := d.Run(ctx, func(s demo.Step) error { return a.printStep(s) }); err != nil || once {
 		return err
 	}
 	self := "go run ./cmd/receiver"
@@ -68,8 +67,8 @@ func (a *app) demo(ctx context.Context, keep string, once, asJSON bool) (err err
 }
 
 // printStep prints one step, for people in words, for machines as JSON.
-func (a *app) printStep(s demo.Step, asJSON bool) error {
-	if asJSON {
+func (a *app) printStep(s demo.Step) error {
+	if a.output == "json" {
 		line := map[string]any{"step": s.Name, "text": s.Text}
 		maps.Copy(line, s.Facts)
 		if s.Event != nil {

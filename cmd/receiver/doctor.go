@@ -1,17 +1,18 @@
 package main
 
 import (
-	"fmt"
+	"context"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"receiver/internal/config"
-	"receiver/internal/doctor"
-	"receiver/internal/plain"
+	"receiver/api"
 	"receiver/internal/service"
 )
+
+// doctorTimeout is how long all checks take at most, unless something else is asked for.
+const doctorTimeout = 10 * time.Second
 
 // doctorFlags are the flags of doctor.
 type doctorFlags struct {
@@ -30,6 +31,8 @@ the callback addresses as seen from this machine, and the platform with the secr
 source. Each finding says what is the case, why it matters, and what to change. Checks that could
 not be done are listed too.
 
+With --url or --context the receiver checks itself, with the configuration in force.
+
 doctor works with or without a running receiver, and with an external NATS. It changes nothing.
 If no process has the store open, it reads the settings of the streams from the files and starts
 no server. To measure fsync it writes a temporary file to the store's folder. Only the monitoring
@@ -41,52 +44,38 @@ Exit codes: 0 no errors; 1 an error, or with --strict a warning; 2 wrong usage o
 			"  receiver doctor --nats-monitor http://n1:8222,http://n2:8222,http://n3:8222",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := a.loadAll()
-			if err != nil {
-				return err
+			d, err := a.diagnosis(cmd.Context(), f)
+			if err == nil {
+				err = a.show().Diagnosis(d)
 			}
-			findings := service.Examine(cmd.Context(), service.Examination{
-				Config: cfg, Log: a.logger(cfg.Log).Level(zerolog.ErrorLevel), Monitors: f.monitors, Timeout: f.timeout,
-			})
-			if err := a.printFindings(cfg, findings); err != nil {
-				return err
+			if err == nil && (d.Worst == api.SeverityError || f.strict && d.Worst == api.SeverityWarning) {
+				err = silentError{}
 			}
-			if worst := doctor.Worst(findings); worst == doctor.Error || f.strict && worst == doctor.Warning {
-				return silentError{}
-			}
-			return nil
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "exit 1 on warnings too")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 10*time.Second, "timeout of all checks")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", doctorTimeout, "timeout of all checks")
 	cmd.Flags().StringSliceVar(&f.monitors, "nats-monitor", nil, "monitoring ports of an external NATS, such as\nhttp://host:8222")
 	return cmd
 }
 
-// colours are those of findings on a terminal.
-var colours = map[doctor.Severity]plain.Colour{doctor.OK: plain.Green, doctor.Warning: plain.Yellow, doctor.Error: plain.Red}
-
-func (a *app) printFindings(cfg *config.Config, findings []doctor.Finding) error {
-	if a.output == "json" {
-		return printJSON(a.out, service.Diagnosis(cfg, findings))
+// diagnosis has everything checked, here or by the receiver that is asked by HTTP.
+func (a *app) diagnosis(ctx context.Context, f doctorFlags) (d api.Diagnosis, err error) {
+	r, err := a.receiver()
+	switch {
+	case err != nil:
+		return d, err
+	case r != nil && (len(f.monitors) > 0 || f.timeout != doctorTimeout):
+		return d, usagef("--timeout and --nats-monitor are for checks from this machine; leave them out with --url")
+	case r != nil:
+		return r.Doctor(ctx)
 	}
-	for _, f := range findings {
-		for i, line := range [][2]string{{f.Check, f.What}, {"why", f.Why}, {"change", service.Remedy(cfg, f)}} {
-			if line[1] == "" {
-				continue
-			}
-			severity, colour := "", plain.NoColour
-			if i == 0 {
-				severity, colour = f.Severity.String(), colours[f.Severity]
-			}
-			if err := plain.Paint(a.out, colour, fmt.Sprintf("%-8s", severity)); err != nil {
-				return err
-			}
-			if _, err := fmt.Fprintf(a.out, " %-10s %s\n", line[0], printable(line[1])); err != nil {
-				return err
-			}
-		}
+	cfg, err := a.loadAll()
+	if err != nil {
+		return d, err
 	}
-	a.say("%s", doctor.Summary(findings))
-	return nil
+	return service.Diagnosis(cfg, service.Examine(ctx, service.Examination{
+		Config: cfg, Log: a.logger(cfg.Log).Level(zerolog.ErrorLevel), Monitors: f.monitors, Timeout: f.timeout,
+	})), nil
 }

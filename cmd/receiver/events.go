@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"receiver/api"
 	"receiver/internal/config"
 	"receiver/internal/job"
 	"receiver/internal/publish"
+	"receiver/internal/remote"
 	"receiver/internal/service"
 	"receiver/internal/service/records"
 )
@@ -32,7 +33,11 @@ func newEventsWatch(a *app) *cobra.Command {
 		Short: "Print events as they are stored, until Ctrl-C",
 		Long: `watch prints the messages of a stream: first the stored ones since --since, then each new one.
 Subjects that begin with "attempts." are refused and duplicate callbacks. With -o json, data
-that cannot be decrypted is printed in Base64 and marked hidden.`,
+that cannot be decrypted is printed in Base64 and marked hidden.
+
+With --url or --context it prints events of jobs only, and continues with the next event after a
+lost connection. Only the store knows when an event was stored: lines begin with the time of the
+event, and JSON has neither "stored" nor headers of NATS.`,
 		Example: "  receiver events watch\n" +
 			"  receiver events watch --subject 'jobs.*.*.finished' --since 24h -o json\n" +
 			"  receiver events watch --subject 'attempts.>'",
@@ -45,6 +50,13 @@ that cannot be decrypted is printed in Base64 and marked hidden.`,
 			}
 			if err := records.CheckSubject(subject, true); err != nil {
 				return usagef("--subject %w", err)
+			}
+			r, err := a.receiver()
+			if err != nil {
+				return err
+			}
+			if r != nil {
+				return a.watchByHTTP(cmd.Context(), r, subject, from, since == "", count)
 			}
 			return a.withStore(cmd.Context(), service.Opener.Read, func(cfg *config.Config, store *publish.Store) error {
 				if err := records.CheckSource(cmd.Context(), store, subject, cfg.SourceNames()); err != nil {
@@ -68,7 +80,7 @@ func (a *app) watch(ctx context.Context, store *publish.Store, w publish.Watch, 
 		if err != nil {
 			return err
 		}
-		if err := a.printMessage(m); err != nil {
+		if err := a.show().Message(records.JSON(m)); err != nil {
 			return err
 		}
 		if seen++; seen == count {
@@ -78,17 +90,38 @@ func (a *app) watch(ctx context.Context, store *publish.Store, w publish.Watch, 
 	return nil
 }
 
-func (a *app) printMessage(m publish.Message) error {
-	if a.output == "json" {
-		return printJSON(a.out, records.JSON(m))
+// watchByHTTP is watch for a receiver that is asked by HTTP.
+func (a *app) watchByHTTP(ctx context.Context, r *remote.Receiver, subject string, from time.Time, onlyNew bool, count int) error {
+	p, wanted, err := records.Following(subject)
+	if err != nil {
+		return usagef("--subject %w", err)
 	}
-	get := func(name string) string {
-		if v := m.Header[name]; len(v) > 0 {
-			return printable(v[0])
+	for _, name := range p.Source {
+		if err := r.Known(ctx, name); err != nil {
+			return err
 		}
-		return "-"
 	}
-	_, err := fmt.Fprintf(a.out, "%s  %6d  %s  %s  %s\n", m.Time.UTC().Format(time.RFC3339), m.Sequence,
-		printable(m.Subject), get(job.HeaderResult), get(job.HeaderFingerprint))
-	return err
+	if !onlyNew {
+		p.Since = from.UTC().Format(time.RFC3339Nano)
+	}
+	seen := 0
+	watching := func() { a.say("watching %s; stop with Ctrl-C", subject) }
+	for e, err := range r.Follow(ctx, p, watching, func(note string) { a.say("%s", note) }) {
+		if err == nil && !wanted(e.Subject) {
+			continue
+		}
+		if err == nil && e.BodyMissing == api.EventBodyMissingLarge {
+			e, err = r.Whole(ctx, e)
+		}
+		if err == nil {
+			err = a.show().Message(records.Received(e))
+		}
+		if err != nil {
+			return err
+		}
+		if seen++; seen == count {
+			return nil
+		}
+	}
+	return nil
 }

@@ -10,14 +10,14 @@ import (
 func newJobs(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "jobs",
-		Short: "Show, find, cancel and release jobs",
+		Short: "Show, find, poll, cancel, release and replay jobs",
 		Example: "  receiver jobs list --state running\n" +
 			"  receiver jobs show 42114492\n" +
 			"  receiver jobs status --source crm 42114492",
 	}
 	cmd.AddCommand(
 		newJobsList(a), newJobsShow(a), newJobsFind(a), newJobsRelease(a),
-		newJobsStatus(a), newJobsErrors(a), newJobsResult(a), newJobsCancel(a),
+		newJobsStatus(a), newJobsErrors(a), newJobsResult(a), newJobsCancel(a), newJobsPoll(a), newJobsReplay(a),
 	)
 	return cmd
 }

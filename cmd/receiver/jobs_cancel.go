@@ -5,7 +5,9 @@ import (
 
 	"receiver/internal/job"
 	"receiver/internal/publish"
+	"receiver/internal/remote"
 	"receiver/internal/service"
+	"receiver/internal/submit"
 )
 
 func newJobsCancel(a *app) *cobra.Command {
@@ -20,21 +22,24 @@ when the platform calls back.`,
 		Example: "  receiver jobs cancel --source crm 42114492\n  receiver jobs cancel --source crm --reason 'wrong file' 42114492",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, cfg, err := j.client(a)
-			if err != nil {
-				return err
-			}
-			// The store is closed while the platform answers, so that a receiver can start.
-			if err := a.openStore(cmd.Context(), cfg, service.Opener.Write, func(store *publish.Store) error {
-				return service.RecordAction(cmd.Context(), store, who.action(job.ActionCancel), map[string]any{"source": j.source, "job": args[0]})
-			}); err != nil {
-				return err
-			}
-			status, err := client.Cancel(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return a.printStatus(status)
+			ctx, id := cmd.Context(), args[0]
+			return answer(ctx, a, j.source, a.show().Status,
+				func(r *remote.Receiver, source string) (submit.Status, error) {
+					return r.Cancel(ctx, source, id, who.reason)
+				},
+				func() (s submit.Status, err error) {
+					client, cfg, err := j.client(a)
+					if err != nil {
+						return s, err
+					}
+					// The store is closed while the platform answers, so that a receiver can start.
+					if err := a.openStore(ctx, cfg, service.Opener.Write, func(store *publish.Store) error {
+						return service.RecordAction(ctx, store, who.action(job.ActionCancel), map[string]any{"source": j.source, "job": id})
+					}); err != nil {
+						return s, err
+					}
+					return client.Cancel(ctx, id)
+				})
 		},
 	}
 	j.flags(cmd)

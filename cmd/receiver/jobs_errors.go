@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"receiver/api"
 	"receiver/internal/job"
 	"receiver/internal/poll"
-	"receiver/internal/submit"
+	"receiver/internal/remote"
 )
 
 func newJobsErrors(a *app) *cobra.Command {
@@ -25,7 +25,13 @@ errors event, it asks the platform.`,
 			"  receiver jobs errors --source crm --platform 42114492",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !platform {
+			r, err := a.receiver()
+			switch {
+			case err != nil:
+				return err
+			case r != nil:
+				return a.remoteErrors(cmd.Context(), r, &j, args[0], limit, platform)
+			case !platform:
 				found, err := a.storedErrors(cmd.Context(), &j, args[0], limit)
 				if found || err != nil {
 					return err
@@ -39,7 +45,7 @@ errors event, it asks the platform.`,
 				if err != nil {
 					return err
 				}
-				if err := a.printRowError(row); err != nil {
+				if err := a.show().RowError(poll.Row(row)); err != nil {
 					return err
 				}
 			}
@@ -94,12 +100,28 @@ func (a *app) storedErrors(ctx context.Context, j *jobCommand, id string, limit 
 	return false, nil
 }
 
+// remoteErrors prints the errors that a receiver knows.
+func (a *app) remoteErrors(ctx context.Context, r *remote.Receiver, j *jobCommand, id string, limit int, platform bool) error {
+	source, err := r.Source(ctx, j.source)
+	if err != nil {
+		return err
+	}
+	rows, err := r.RowErrors(ctx, source, id, limit, platform)
+	if err != nil {
+		return err
+	}
+	if rows.From == api.RowErrorsFromPlatform && !platform {
+		a.say("no errors event of job %s that can be read; the platform was asked", id)
+	}
+	return a.printStoredErrors(poll.Rows{Rows: rows.Errors, Truncated: rows.Truncated && (limit == 0 || len(rows.Errors) < limit)}, limit)
+}
+
 func (a *app) printStoredErrors(rows poll.Rows, limit int) error {
 	for i, row := range rows.Rows {
 		if limit > 0 && i == limit {
 			return nil
 		}
-		if err := a.printRowError(submit.RowError{Text: row.Text, Raw: row.Raw}); err != nil {
+		if err := a.show().RowError(row); err != nil {
 			return err
 		}
 	}
@@ -107,12 +129,4 @@ func (a *app) printStoredErrors(rows poll.Rows, limit int) error {
 		a.say("there are more errors; the platform has the rest until it deletes the files of the job")
 	}
 	return nil
-}
-
-func (a *app) printRowError(row submit.RowError) error {
-	if a.output == "json" {
-		return printJSON(a.out, row)
-	}
-	_, err := fmt.Fprintln(a.out, printable(row.Text))
-	return err
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"receiver/internal/publish"
@@ -40,7 +38,7 @@ token_secret that the jobs were submitted with.`,
 				if err != nil {
 					return err
 				}
-				return a.printFound(found)
+				return a.show().Found(found)
 			})
 		},
 	}
@@ -48,23 +46,4 @@ token_secret that the jobs were submitted with.`,
 	cmd.Flags().StringVar(&where, "where", "", "filter of the platform, such as object_name='contact'\nor job_status='RUNNING'")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be adopted, and change nothing")
 	return cmd
-}
-
-func (a *app) printFound(found []submit.Found) error {
-	rows := make([][]string, 0, len(found))
-	for _, f := range found {
-		state := "not known here"
-		switch {
-		case f.Known:
-			state = "known"
-		case f.Adopted:
-			state = "adopted"
-		}
-		rows = append(rows, []string{f.Job, f.Object, f.Status, state})
-	}
-	if len(rows) == 0 && a.output != "json" {
-		_, err := fmt.Fprintln(a.out, "the platform lists no job with a callback address of this receiver")
-		return err
-	}
-	return a.printTable(found, []string{"JOB", "OBJECT", "STATUS", "HERE"}, rows)
 }

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +11,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/joblist"
 	"receiver/internal/publish"
+	"receiver/internal/remote"
 	"receiver/internal/service"
 	"receiver/internal/service/records"
 	"receiver/internal/when"
@@ -46,6 +44,13 @@ to standard error. With --follow it keeps running and prints each job that chang
 			}
 			if _, _, err := q.Check(); err != nil {
 				return usageError{err}
+			}
+			r, err := a.receiver()
+			switch {
+			case err != nil:
+				return err
+			case r != nil:
+				return a.remoteList(cmd.Context(), r, q, f.follow)
 			}
 			return a.withStore(cmd.Context(), service.Opener.Read, func(cfg *config.Config, store *publish.Store) error {
 				return a.list(cmd.Context(), cfg, store, q, f.follow)
@@ -113,7 +118,7 @@ func (a *app) list(ctx context.Context, cfg *config.Config, store *publish.Store
 			return usagef("--source: %w", err)
 		}
 	}
-	if err := a.printPage(page); err != nil || !follow {
+	if err := a.show().Jobs(page); err != nil || !follow {
 		return err
 	}
 	changed, err := p.Follow(ctx, q)
@@ -126,38 +131,33 @@ func (a *app) list(ctx context.Context, cfg *config.Config, store *publish.Store
 	defer cancel()
 	running.Go(func() { p.Run(ctx) })
 	for j := range changed {
-		if err := a.printChanged(j); err != nil {
+		if err := a.show().Changed(j); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *app) printPage(p joblist.Page) error {
-	rows := make([][]string, 0, len(p.Jobs))
-	for _, j := range p.Jobs {
-		rows = append(rows, jobRow(j))
-	}
-	if err := a.printTable(p, strings.Fields("SINCE SOURCE JOB OBJECT STATE RESULT STATUS RECORDS FAILED EVIDENCE"), rows); err != nil {
+func (a *app) remoteList(ctx context.Context, r *remote.Receiver, q joblist.Query, follow bool) error {
+	page, err := r.List(ctx, q, 0)
+	if err != nil {
 		return err
 	}
-	if p.Next != "" && a.output != "json" {
-		a.say("more: --cursor %s", p.Next)
+	if len(page.Jobs) == 0 && q.Source != "" {
+		if err := r.Known(ctx, q.Source); err != nil {
+			return err
+		}
+	}
+	if err := a.show().Jobs(page); err != nil || !follow {
+		return err
+	}
+	for j, err := range r.Changes(ctx, q, page.Last) {
+		if err == nil {
+			err = a.show().Changed(j)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
-}
-
-func (a *app) printChanged(j joblist.Listed) error {
-	if a.output == "json" {
-		return printJSON(a.out, j)
-	}
-	_, err := fmt.Fprintln(a.out, printable(strings.Join(jobRow(j), "  ")))
-	return err
-}
-
-func jobRow(j joblist.Listed) []string {
-	return []string{
-		j.At.Format(time.RFC3339), j.Source, j.ID, cmp.Or(j.Object, "-"), string(j.State), cmp.Or(string(j.Result), "-"),
-		cmp.Or(j.Status, "-"), number(j.Records), number(j.Failed), cmp.Or(string(j.Evidence), "-"),
-	}
 }

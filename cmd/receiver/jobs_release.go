@@ -7,10 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"receiver/api"
 	"receiver/internal/config"
 	"receiver/internal/job"
 	"receiver/internal/poll"
 	"receiver/internal/publish"
+	"receiver/internal/remote"
 	"receiver/internal/service"
 )
 
@@ -26,9 +28,16 @@ operator and the reason in the stream ACTIONS. A second release changes nothing.
 		Example: "  receiver jobs release --source crm 42114492",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withSource(cmd.Context(), service.Opener.Write, j.source, func(cfg *config.Config, store *publish.Store, name string) error {
-				return a.release(cmd.Context(), cfg, store, name, args[0], who.action(job.ActionRelease))
-			})
+			ctx, id := cmd.Context(), args[0]
+			return answer(ctx, a, j.source, a.show().Events,
+				func(r *remote.Receiver, source string) ([]api.Event, error) {
+					return r.Release(ctx, source, id, who.reason)
+				},
+				func() ([]api.Event, error) {
+					return inSource(ctx, a, service.Opener.Write, j.source, func(cfg *config.Config, store *publish.Store, name string) ([]api.Event, error) {
+						return a.release(ctx, cfg, store, name, id, who.action(job.ActionRelease))
+					})
+				})
 		},
 	}
 	j.flags(cmd)
@@ -37,22 +46,26 @@ operator and the reason in the stream ACTIONS. A second release changes nothing.
 	return cmd
 }
 
-func (a *app) release(ctx context.Context, cfg *config.Config, store *publish.Store, source, id string, action job.Action) error {
+func (a *app) release(ctx context.Context, cfg *config.Config, store *publish.Store, source, id string, action job.Action) ([]api.Event, error) {
 	l, err := service.NewLedger(cfg, store, a.logger(cfg.Log))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := service.RecordAction(ctx, store, action, map[string]any{"source": source, "job": id}); err != nil {
-		return err
+		return nil, err
 	}
 	released, err := l.Watcher.Release(ctx, source, id)
 	switch {
 	case errors.Is(err, poll.ErrNotQuarantined):
-		return fmt.Errorf("source %[1]s: %[2]w; see `receiver events watch --subject 'attempts.%[1]s.quarantined' --since 720h`", source, err)
+		return nil, fmt.Errorf("source %[1]s: %[2]w; see `receiver events watch --subject 'attempts.%[1]s.quarantined' --since 720h`", source, err)
 	case errors.Is(err, poll.ErrEncrypted):
-		return fmt.Errorf("%w; give --identity-file, or set encryption.identity", err)
+		return nil, fmt.Errorf("%w; give --identity-file, or set encryption.identity", err)
 	case err != nil:
-		return err
+		return nil, err
 	}
-	return a.printEvents(released)
+	events := make([]api.Event, len(released))
+	for i, e := range released {
+		events[i] = api.NewEvent(e)
+	}
+	return events, nil
 }

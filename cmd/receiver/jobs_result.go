@@ -32,16 +32,7 @@ unchanged.`,
 		Example: "  receiver jobs result --source crm --to contacts.csv 42114492",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			client, cfg, err := j.client(a)
-			if err != nil {
-				return err
-			}
-			if object == "" {
-				if object, err = a.objectOf(cmd.Context(), cfg, j.source, args[0]); err != nil {
-					return err
-				}
-			}
-			rows, err := client.OpenResult(cmd.Context(), args[0], object, format)
+			rows, err := a.result(cmd.Context(), &j, args[0], object, format)
 			if err != nil {
 				return err
 			}
@@ -69,6 +60,31 @@ unchanged.`,
 	cmd.Flags().StringVar(&to, "to", "-", "file to write; - is standard output")
 	cmd.Flags().BoolVar(&lines, "lines", false, "write JSON as one value on each line")
 	return cmd
+}
+
+// result opens the rows of a job.
+func (a *app) result(ctx context.Context, j *jobCommand, id, object, format string) (io.ReadCloser, error) {
+	r, err := a.receiver()
+	if err != nil {
+		return nil, err
+	}
+	if r != nil {
+		source, err := r.Source(ctx, j.source)
+		if err != nil {
+			return nil, err
+		}
+		return r.Result(ctx, source, id, object, format)
+	}
+	client, cfg, err := j.client(a)
+	if err != nil {
+		return nil, err
+	}
+	if object == "" {
+		if object, err = a.objectOf(ctx, cfg, j.source, id); err != nil {
+			return nil, err
+		}
+	}
+	return client.OpenResult(ctx, id, object, format)
 }
 
 // objectOf returns the object of a job as recorded.

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
-	"fmt"
-
 	"github.com/spf13/cobra"
 
+	"receiver/internal/remote"
 	"receiver/internal/submit"
 )
 
@@ -19,30 +17,14 @@ this answer.`,
 		Example: "  receiver jobs status --source crm 42114492",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, _, err := j.client(a)
-			if err != nil {
-				return err
-			}
-			status, err := client.Status(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return a.printStatus(status)
+			ctx := cmd.Context()
+			return answer(ctx, a, j.source, a.show().Status,
+				func(r *remote.Receiver, source string) (submit.Status, error) { return r.Status(ctx, source, args[0]) },
+				func() (submit.Status, error) {
+					return asked(a, j.source, func(c *submit.Client) (submit.Status, error) { return c.Status(ctx, args[0]) })
+				})
 		},
 	}
 	j.flags(cmd)
 	return cmd
-}
-
-func (a *app) printStatus(s submit.Status) error {
-	return a.printTable(s, []string{"JOB", "STATUS", "OBJECT", "RECORDS", "FAILED", "RESULT", "ERROR"},
-		[][]string{{s.ID, s.Status, s.Object, number(s.Records), number(s.Failed), cmp.Or(string(s.Result), "-"), s.Error}})
-}
-
-// number shows a count that may be unknown.
-func number(n *int64) string {
-	if n == nil {
-		return "-"
-	}
-	return fmt.Sprint(*n)
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,6 +36,17 @@ that are in the streams but no longer configured are shown as removed.`,
 		Example: "  receiver keys list\n  receiver keys list --source crm -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := a.receiver()
+			if err != nil {
+				return err
+			}
+			if r != nil {
+				keys, err := r.Keys(cmd.Context(), sourceName)
+				if err != nil {
+					return err
+				}
+				return a.show().Keys(keys, sourceName)
+			}
 			cfg, err := a.load()
 			if err != nil {
 				return err
@@ -51,7 +60,7 @@ that are in the streams but no longer configured are shown as removed.`,
 			if err != nil {
 				return err
 			}
-			return a.printKeys(keys.List(time.Now()), sourceName)
+			return a.show().Keys(keys.List(time.Now()), sourceName)
 		},
 	}
 	cmd.Flags().StringVar(&sourceName, "source", "", "name of the source (default: all configured and recorded sources)")
@@ -70,41 +79,4 @@ func (a *app) keyUse(ctx context.Context, cfg *config.Config) (keys *keyusage.Ke
 		return err
 	})
 	return keys, reach, err
-}
-
-func (a *app) printKeys(keys []keyusage.Use, source string) error {
-	shown := []keyusage.Use{}
-	rows := [][]string{}
-	for _, k := range keys {
-		if source != "" && k.Source != source {
-			continue
-		}
-		shown = append(shown, k)
-		rows = append(rows, []string{
-			k.Source, k.Name, k.Fingerprint, string(k.State), window(k.Key), moment(k.Last),
-			fmt.Sprint(k.Verified), fmt.Sprint(k.Mismatches), strings.Join(k.Warnings, "; "),
-		})
-	}
-	return a.printTable(shown, []string{"SOURCE", "KEY", "FINGERPRINT", "STATE", "WINDOW", "LAST USE", "VERIFIED", "MISMATCHED", "WARNING"}, rows)
-}
-
-func window(k keyusage.Key) string {
-	if k.NotBefore.IsZero() && k.NotAfter.IsZero() {
-		return "-"
-	}
-	edge := func(t time.Time) string {
-		if t.IsZero() {
-			return ""
-		}
-		return t.UTC().Format(time.RFC3339)
-	}
-	return edge(k.NotBefore) + ".." + edge(k.NotAfter)
-}
-
-// moment shows a time that may be none.
-func moment(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format(time.RFC3339)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,41 +61,13 @@ Exit codes: 0 it can be removed; 1 it cannot; 2 wrong usage or configuration; 3 
 			if err != nil {
 				return err
 			}
-			return a.printRetirement(cfg, answer)
+			if err := a.show().Retirement(answer, config.KeyPlace(cfg, answer.Source, answer.Name)); err != nil || answer.Safe {
+				return err
+			}
+			return silentError{}
 		},
 	}
 	cmd.Flags().StringVar(&sourceName, "source", "", "name of the source (default: the only source with this key)")
 	cmd.Flags().DurationVar(&span, "when-unused", keyusage.RetrySpan, "time for which the key must have verified nothing")
 	return cmd
-}
-
-func (a *app) printRetirement(cfg *config.Config, r keyusage.Retirement) error {
-	place := ""
-	if r.Safe {
-		place = config.KeyPlace(cfg, r.Source, r.Name)
-	}
-	if a.output == "json" {
-		if err := printJSON(a.out, struct {
-			keyusage.Retirement
-			Remove string `json:"remove,omitempty"`
-		}{r, place}); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintf(a.out, "%s/%s %s: %s; %s\n", r.Source, r.Name, r.Fingerprint, printable(r.Why), advice(r, place))
-	}
-	if !r.Safe {
-		return silentError{}
-	}
-	return nil
-}
-
-func advice(r keyusage.Retirement, place string) string {
-	switch {
-	case r.Safe:
-		return "safe to remove: " + place
-	case r.SafeAt.IsZero():
-		return "not safe to remove"
-	}
-	return "safe not before " + moment(r.SafeAt)
 }

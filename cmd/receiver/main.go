@@ -22,6 +22,8 @@ import (
 	"receiver/internal/input"
 	"receiver/internal/logging"
 	"receiver/internal/plain"
+	"receiver/internal/remote"
+	"receiver/internal/show"
 )
 
 // The exit codes.
@@ -61,11 +63,11 @@ func (r results) Fd() uintptr { return r.file.Fd() }
 
 // lastWord writes to standard error and does not wait long for a reader: a process that has ended
 // its work must end.
-func lastWord(talk io.Writer, err error) {
+func lastWord(talk io.Writer, text string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		fmt.Fprint(talk, plain.Lines(fmt.Sprintf("receiver: %v\n", err)))
+		fmt.Fprint(talk, text)
 	}()
 	select {
 	case <-done:
@@ -88,19 +90,22 @@ func run(ctx context.Context, args []string, in io.Reader, out, talk io.Writer) 
 	var usage usageError
 	var fault config.UseError
 	var unknown unknownError
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitDone
-	case errors.As(err, &silent):
+	}
+	failure := show.Failure(err, show.AsksForJSON(args))
+	if errors.As(err, &silent) {
 		return exitFailed
-	case errors.As(err, &usage), errors.As(err, &fault):
-		lastWord(talk, err)
+	}
+	lastWord(talk, failure)
+	switch {
+	case errors.As(err, &unknown):
+		return exitUnknown
+	case errors.As(err, &usage), errors.As(err, &fault), errors.Is(err, remote.ErrUse):
 		return exitUsage
-	case errors.As(err, &unknown), cmd.Annotations[question] != "":
-		lastWord(talk, err)
+	case cmd.Annotations[question] != "":
 		return exitUnknown
 	}
-	lastWord(talk, err)
 	return exitFailed
 }
 

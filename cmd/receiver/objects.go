@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"receiver/internal/remote"
 	"receiver/internal/submit"
 )
 
@@ -17,44 +18,23 @@ name of an object it lists the fields of that object.`,
 			"  receiver objects --source crm contact",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, _, _, err := a.client(sourceName)
-			if err != nil {
-				return err
-			}
+			ctx, show := cmd.Context(), a.show()
 			if len(args) == 1 {
-				m, err := client.Metadata(cmd.Context(), args[0])
-				if err != nil {
-					return err
-				}
-				return a.printFields(m)
+				return answer(ctx, a, sourceName, show.Fields,
+					func(r *remote.Receiver, source string) (submit.Metadata, error) {
+						return r.Metadata(ctx, source, args[0])
+					},
+					func() (submit.Metadata, error) {
+						return asked(a, sourceName, func(c *submit.Client) (submit.Metadata, error) { return c.Metadata(ctx, args[0]) })
+					})
 			}
-			objects, err := client.Objects(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.printObjects(objects)
+			return answer(ctx, a, sourceName, show.Objects,
+				func(r *remote.Receiver, source string) ([]submit.Object, error) { return r.Objects(ctx, source) },
+				func() ([]submit.Object, error) {
+					return asked(a, sourceName, func(c *submit.Client) ([]submit.Object, error) { return c.Objects(ctx) })
+				})
 		},
 	}
 	cmd.Flags().StringVar(&sourceName, "source", "", "name of the configured source (default: the only one)")
 	return cmd
-}
-
-func (a *app) printObjects(objects []submit.Object) error {
-	rows := make([][]string, 0, len(objects))
-	for _, o := range objects {
-		rows = append(rows, []string{o.Name, o.VendorName, o.Type})
-	}
-	return a.printTable(objects, []string{"OBJECT", "VENDOR NAME", "TYPE"}, rows)
-}
-
-func (a *app) printFields(m submit.Metadata) error {
-	rows := make([][]string, 0, len(m.Fields))
-	for _, f := range m.Fields {
-		required := ""
-		if f.VendorRequired != nil && *f.VendorRequired {
-			required = "required"
-		}
-		rows = append(rows, []string{f.VendorPath, f.Type, required, f.VendorDisplayName})
-	}
-	return a.printTable(m, []string{"FIELD", "TYPE", "", "DISPLAY NAME"}, rows)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"unicode"
+
+	"receiver/internal/show"
 )
 
 // Nothing that a command says to the person in front of it is obeyed by a terminal.
@@ -13,7 +15,7 @@ func TestMessagesOfCommandsControlNoTerminal(t *testing.T) {
 	var talk bytes.Buffer
 	a := &app{talk: &talk}
 	a.say("the platform says: %s", "\x1b[2J\u009b\u202e")
-	lastWord(&talk, errors.New("\x1b[2J\u009b\u202e\nmore"))
+	lastWord(&talk, show.Failure(errors.New("\x1b[2J\u009b\u202e\nmore"), false))
 	for _, c := range talk.String() {
 		if c != '\n' && !unicode.IsGraphic(c) {
 			t.Errorf("%U stands raw in %q", c, &talk)

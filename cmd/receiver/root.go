@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -12,7 +11,7 @@ import (
 	"receiver/internal/completion"
 	"receiver/internal/config"
 	"receiver/internal/logging"
-	"receiver/internal/plain"
+	"receiver/internal/remote"
 	"receiver/internal/service"
 	"receiver/internal/service/platform"
 	"receiver/internal/submit"
@@ -27,6 +26,8 @@ type app struct {
 	config    string
 	output    string
 	identity  string // file with the key that bodies are decrypted with
+	json      bool   // the same as output json
+	far       remote.Flags
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -42,10 +43,15 @@ configured under "sources". Results go to standard output; messages and logs go 
 
 Exit codes: 0 done; 1 failed, or the answer is no; 2 wrong usage or configuration, nothing was
 done; 3 not known: a job that is waited for goes on, or what was asked for may have happened.`,
-		Example:           "  receiver demo\n  receiver config check\n  receiver serve",
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return checkOutput(cmd, a.output) },
+		Example:       "  receiver demo\n  receiver config check\n  receiver serve",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.checkOutput(cmd); err != nil {
+				return err
+			}
+			return a.checkFar(cmd)
+		},
 	}
 	root.Version, _ = version.Read()
 	root.SetVersionTemplate(versionText())
@@ -53,15 +59,17 @@ done; 3 not known: a job that is waited for goes on, or what was asked for may h
 	root.SetOut(a.out)
 	root.SetErr(a.talk)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w%s; see `%s --help`", err, flagMeant(c, err), c.CommandPath())
+		return usagef("%w%s; see `%s --help`", err, completion.FlagMeant(c, err), c.CommandPath())
 	})
 	root.PersistentFlags().StringVar(&a.config, "config", "",
 		"configuration file (default: config.yaml in this folder,\nthen receiver/config.yaml in the user's configuration folder)")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "output format: table or json")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "the same as --output json; errors are JSON, too")
+	a.farFlags(root)
 	root.AddCommand(
 		newServe(a), newDemo(a), newSimulate(a),
 		newObjects(a), newSubmit(a), newJobs(a), newEvents(a), newConsumers(a), newKeys(a), newSources(a), newSinks(a), newTokens(a), newBackfill(a), newAudit(a),
-		newSign(a), newVerify(a), newConformance(a), newDoctor(a), newStreams(a), newConfig(a), newLicenses(a), newVersion(a),
+		newSign(a), newVerify(a), newConformance(a), newDoctor(a), newStreams(a), newConfig(a), newContexts(a), newLicenses(a), newVersion(a),
 	)
 	markUsage(root)
 	completion.Register(root, a.completions(), completionTime)
@@ -89,7 +97,7 @@ func markUsage(c *cobra.Command) {
 			if len(args) == 0 {
 				return nil
 			}
-			return usagef("unknown command %q%s; see `%s --help`", args[0], suggestion(c, args[0]), c.CommandPath())
+			return usagef("unknown command %q%s; see `%s --help`", args[0], completion.CommandMeant(c, args[0]), c.CommandPath())
 		}
 		c.RunE = func(c *cobra.Command, _ []string) error {
 			return c.Help()
@@ -98,14 +106,6 @@ func markUsage(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		markUsage(sub)
 	}
-}
-
-func suggestion(c *cobra.Command, word string) string {
-	c.SuggestionsMinimumDistance = 2
-	if s := c.SuggestionsFor(word); len(s) > 0 {
-		return fmt.Sprintf(" (did you mean %s?)", strings.Join(s, " or "))
-	}
-	return ""
 }
 
 // load reads the configuration that the flags name, for a command that uses some of its secrets.
@@ -118,6 +118,13 @@ func (a *app) loadAll() (*config.Config, error) {
 }
 
 func (a *app) read(how func(path string, env []string) (*config.Config, error)) (*config.Config, error) {
+	far, err := a.chosen()
+	if err == nil && far != nil && far.By != remote.Current {
+		err = usagef("this command works on the machine of the receiver only, and %s names %s; unset it, or give --config", far.By, far.URL)
+	}
+	if err != nil {
+		return nil, err
+	}
 	path, err := config.Find(a.config)
 	if err != nil {
 		return nil, usageError{err}
@@ -149,11 +156,6 @@ func source(c *config.Config, name string) (string, config.Source, error) {
 
 // logger returns the log that the configuration asks for, on talk.
 func (a *app) logger(l config.Log) zerolog.Logger { return logging.New(a.talk, l.Level, l.Format) }
-
-// say tells the person in front of the terminal; it is no result.
-func (a *app) say(format string, args ...any) {
-	fmt.Fprint(a.talk, plain.Lines(fmt.Sprintf(format+"\n", args...)))
-}
 
 // client returns the client for the source that a command names.
 func (a *app) client(sourceName string) (*submit.Client, string, *config.Config, error) {

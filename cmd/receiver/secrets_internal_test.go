@@ -76,6 +76,7 @@ func TestCommandsNeedOnlyTheSecretsThatTheyUse(t *testing.T) {
 		{"", "jobs list"}, {"", "jobs show --source crm 77"}, {platform, "jobs find --source crm"}, {"", "jobs errors --source crm 77"},
 		{platform, "jobs errors --source crm --platform 77"}, {platform, "jobs status --source crm 77"}, {platform, "jobs result --source crm --object contact 77"},
 		{platform, "jobs cancel --source crm 77"}, {"", "jobs release --source crm 77 --operator a --reason b"},
+		{"", "jobs poll --source crm 77"}, {"", "jobs replay --source crm --kind submitted 77"},
 		{"", "events watch --since 24h --count 1"},
 		{"", "consumers list"}, {"", "consumers add a --creds DIR/a.creds"}, {"", "consumers remove a"},
 		{keys, "keys list"}, {keys, "keys retire key-1"}, {keys, "sources status --streams"},
@@ -105,7 +106,8 @@ func TestCommandsNeedOnlyTheSecretsThatTheyUse(t *testing.T) {
 		for _, sub := range c.Commands() {
 			walk(sub)
 		}
-		without := []string{"receiver demo", "receiver conformance", "receiver licenses", "receiver version", "receiver audit check"} // read no configuration
+		without := []string{"receiver demo", "receiver conformance", "receiver licenses", "receiver version", "receiver audit check",
+			"receiver contexts add", "receiver contexts list", "receiver contexts use", "receiver contexts remove"} // read no configuration
 		if !c.HasSubCommands() && !told[c.CommandPath()] && !slices.Contains(without, c.CommandPath()) {
 			t.Errorf("%s: add the secrets that it needs to this table", c.CommandPath())
 		}

@@ -26,7 +26,7 @@ func newSinks(a *app) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printTable(reports, header, rows)
+				return a.show().Table(reports, header, rows)
 			})
 		},
 	}

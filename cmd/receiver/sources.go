@@ -2,11 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"maps"
-	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -41,6 +37,20 @@ replicas and give the reasons of refusals, but have no record of answers 503 and
 		Example: "  receiver sources status\n  receiver sources status --streams -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := a.receiver()
+			if err != nil {
+				return err
+			}
+			if r != nil {
+				if streams {
+					return usagef("--streams reads the store; leave it out with --url")
+				}
+				said, err := r.Sources(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return a.show().Sources(service.Reported(said))
+			}
 			cfg, err := a.load()
 			if err != nil {
 				return err
@@ -48,7 +58,7 @@ replicas and give the reasons of refusals, but have no record of answers 503 and
 			if !streams {
 				report, err := service.AskSources(cmd.Context(), cfg)
 				if err == nil {
-					return a.printSources(report)
+					return a.show().Sources(report)
 				}
 				if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist) {
 					a.say("the private listener did not answer: %v", err)
@@ -60,47 +70,10 @@ replicas and give the reasons of refusals, but have no record of answers 503 and
 				if err != nil {
 					return err
 				}
-				return a.printSources(report)
+				return a.show().Sources(report)
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&streams, "streams", false, "read the streams even if a receiver runs")
 	return cmd
-}
-
-func (a *app) printSources(r service.SourcesReport) error {
-	if a.output == "json" {
-		return printJSON(a.out, r)
-	}
-	if !r.Since.IsZero() {
-		a.say("counted by this receiver since %s; other replicas count their own", moment(r.Since))
-	}
-	rows := make([][]string, 0, len(r.Sources))
-	for _, s := range r.Sources {
-		rows = append(rows, []string{
-			s.Name, moment(s.Accepted), fmt.Sprint(s.InARow), lastReason(s), fmt.Sprint(s.Failing), moment(s.NextRetry),
-			fmt.Sprint(s.AttemptsLeft), fmt.Sprint(s.GivenUp), refusals(s.Refused),
-		})
-	}
-	return table(a.out, []string{
-		"SOURCE", "LAST 2XX", "NOT 2XX SINCE", "REASON", "FAILING", "NEXT RETRY", "ATTEMPTS LEFT", "GIVEN UP", "REFUSED SINCE",
-	}, rows)
-}
-
-func lastReason(s service.SourceReport) string {
-	if s.InARow == 0 {
-		return "-"
-	}
-	return s.Reason
-}
-
-func refusals(byReason map[string]int) string {
-	var parts []string
-	for _, reason := range slices.Sorted(maps.Keys(byReason)) {
-		parts = append(parts, fmt.Sprintf("%s %d", reason, byReason[reason]))
-	}
-	if len(parts) == 0 {
-		return "-"
-	}
-	return strings.Join(parts, ", ")
 }

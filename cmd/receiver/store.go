@@ -32,6 +32,15 @@ func (a *app) withSource(ctx context.Context, open opening, name string, do func
 	return a.openStore(ctx, cfg, open, func(store *publish.Store) error { return do(cfg, store, name) })
 }
 
+// inSource is withSource for a command that has an answer.
+func inSource[T any](ctx context.Context, a *app, open opening, name string, do func(*config.Config, *publish.Store, string) (T, error)) (made T, err error) {
+	err = a.withSource(ctx, open, name, func(cfg *config.Config, store *publish.Store, name string) (err error) {
+		made, err = do(cfg, store, name)
+		return err
+	})
+	return made, err
+}
+
 // openStore is withStore for a command that has loaded the configuration.
 func (a *app) openStore(ctx context.Context, cfg *config.Config, open opening, do func(*publish.Store) error) error {
 	store, done, err := open(a.opener(cfg), ctx)

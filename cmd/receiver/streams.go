@@ -54,10 +54,7 @@ refuses to start if a difference would break its guarantees.`,
 			if err != nil {
 				return err
 			}
-			if a.output == "json" {
-				return printJSON(a.out, service.StreamsPlan(plan))
-			}
-			return a.printPlan(plan)
+			return a.show().Plan(plan)
 		},
 	}
 }
@@ -110,7 +107,7 @@ func (a *app) applyStreams(ctx context.Context, f applyFlags) error {
 		return err
 	}
 	if a.output != "json" {
-		if err := a.printPlan(plan); err != nil {
+		if err := a.show().Plan(plan); err != nil {
 			return err
 		}
 	}
@@ -159,36 +156,4 @@ func (a *app) confirm(question string) error {
 		return nil
 	}
 	return errors.New("nothing was changed")
-}
-
-func (a *app) printPlan(p schema.Plan) error {
-	var rows [][]string
-	for _, s := range p.Streams {
-		if s.Missing {
-			rows = append(rows, []string{s.Stream, "-", "missing", "-", "`receiver serve` makes it"})
-		}
-		for _, c := range s.Changes {
-			rows = append(rows, []string{s.Stream, c.Setting, c.Have, c.Want, effect(c)})
-		}
-	}
-	if len(rows) == 0 {
-		_, err := fmt.Fprintln(a.out, "the streams are as configured")
-		return err
-	}
-	return table(a.out, []string{"STREAM", "SETTING", "IS", "CONFIGURED", "EFFECT"}, rows)
-}
-
-// effect says what becomes of a change.
-func effect(c schema.Change) string {
-	text := "apply changes it"
-	switch {
-	case c.Blocked != "":
-		text = "not in place: " + c.Blocked
-	case c.Drops > 0:
-		text = "apply --drop changes it and deletes " + words.Count(c.Drops, "stored message")
-	}
-	if c.Refused {
-		text += "; no receiver starts with the current setting"
-	}
-	return text
 }

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"receiver/internal/input"
-	"receiver/internal/publish/schema"
 )
 
 // Nothing but yes is a yes.
@@ -34,22 +33,5 @@ func TestConfirmEndsWithItsContext(t *testing.T) {
 	defer hold.Close()
 	if err := (&app{in: input.Reader(ctx, silent), talk: io.Discard}).confirm(""); err == nil {
 		t.Error("confirm = nil without an answer")
-	}
-}
-
-func TestEffect(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		change schema.Change
-		want   string
-	}{
-		{schema.Change{}, "apply changes it"},
-		{schema.Change{Drops: 7}, "apply --drop changes it and deletes 7 stored messages"},
-		{schema.Change{Refused: true}, "apply changes it; no receiver starts with the current setting"},
-		{schema.Change{Blocked: "copy it", Refused: true}, "not in place: copy it; no receiver starts with the current setting"},
-	} {
-		if got := effect(tt.change); got != tt.want {
-			t.Errorf("effect(%+v) = %q, want %q", tt.change, got, tt.want)
-		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"receiver/internal/config"
 	"receiver/internal/job"
-	"receiver/internal/natsserver/storefolder"
 	"receiver/internal/publish"
 	"receiver/internal/service"
 )
@@ -56,38 +55,12 @@ func (a *app) mend(ctx context.Context, cfg *config.Config, accept bool, action 
 	if err != nil {
 		return err
 	}
-	if err := a.tellMended(done); err != nil || len(done.LeftOut)+len(done.Lost) == 0 {
+	if err := a.show().Mended(done); err != nil || len(done.LeftOut)+len(done.Lost) == 0 {
 		return err
 	}
 	// Opening the store records it.
 	if err := a.openStore(ctx, cfg, service.Opener.Write, func(*publish.Store) error { return nil }); err != nil {
 		return fmt.Errorf("the repair is done, but opening the store to record it failed: %w; the next `receiver serve` records it", err)
-	}
-	return nil
-}
-
-func (a *app) tellMended(done storefolder.Mended) error {
-	if a.output == "json" {
-		done.LeftOut, done.Lost = append([]string{}, done.LeftOut...), append([]string{}, done.Lost...)
-		return printJSON(a.out, done)
-	}
-	for _, place := range done.LeftOut {
-		if _, err := fmt.Fprintln(a.out, "left out:", printable(place)); err != nil {
-			return err
-		}
-	}
-	for _, what := range done.Lost {
-		if _, err := fmt.Fprintln(a.out, "lost:", printable(what)); err != nil {
-			return err
-		}
-	}
-	switch {
-	case len(done.LeftOut) > 0:
-		a.say("the original files are in %s; keep them, and run `receiver audit verify`", done.Kept)
-	case len(done.Lost) > 0:
-		a.say("the receiver continues without the missing data; run `receiver audit verify`")
-	default:
-		a.say("nothing is damaged or missing, and nothing was changed")
 	}
 	return nil
 }

@@ -10,12 +10,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"receiver/internal/input"
 	"receiver/internal/job"
-	"receiver/internal/plain"
+	"receiver/internal/preflight"
 	"receiver/internal/publish"
 	"receiver/internal/service"
 	"receiver/internal/service/platform"
@@ -25,7 +24,7 @@ import (
 // submitFlags are the flags of submit.
 type submitFlags struct {
 	source, object, file, path string
-	metadata, payload          string
+	metadata, payload, key     string
 	wait, unchecked, checkOnly bool
 	timeout                    time.Duration
 }
@@ -49,6 +48,11 @@ record the job, and again after the upload. A receiver can start in between.
 If the response to the upload is lost, submit does not repeat the upload, because the job may
 exist. Look for it with "receiver jobs find".
 
+With --url or --context, the receiver uploads the file while it arrives. Then submit is safe to
+repeat with the same --key: for a week there is one job at most for each key. As long as the
+receiver cannot be reached or is busy, submit repeats the request itself, for about five minutes.
+Standard input and pipes can only be read once.
+
 Exit codes: 0 the job is submitted, with --wait it succeeded; 1 there is no job, also if the check
 finds errors, or with --wait it did not succeed or rows failed; 2 wrong usage or configuration; 3
 not known, do not submit the file again: the job may exist, or with --wait it has no end yet or no
@@ -65,6 +69,7 @@ clear result.`,
 	cmd.Flags().StringVar(&f.metadata, "metadata", "", "metaData for the platform: a JSON object")
 	cmd.Flags().StringVar(&f.payload, "callback-payload", "", "JSON that the callback returns")
 	cmd.Flags().StringVar(&f.path, "path", "", "query parameter \"path\" of the upload, such as /contacts.csv")
+	cmd.Flags().StringVar(&f.key, "key", "", "with --url or --context: what names this job, such as an order\nnumber; a repeat with the same key makes no second job\n(default: random)")
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait for the end of the job")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "longest time to wait with --wait; the job continues\n(default: watch.deadline of the source)")
 	cmd.Flags().BoolVar(&f.unchecked, "no-check", false, "do not check the file before the upload")
@@ -90,25 +95,43 @@ func (f submitFlags) check() error {
 	return nil
 }
 
+// open opens the file to submit, which the caller closes. Its size is -1 if that is not known.
+func (f submitFlags) open(ctx context.Context, in io.Reader) (*input.File, error) {
+	if f.file == "-" {
+		return &input.File{Reader: in, Size: -1}, nil
+	}
+	opened, err := input.Open(ctx, f.file)
+	if err != nil {
+		return nil, usagef("--file: %w", err)
+	}
+	return opened, nil
+}
+
 func (a *app) submit(ctx context.Context, f submitFlags) error {
 	if err := f.check(); err != nil {
 		return err
+	}
+	r, err := a.receiver()
+	switch {
+	case err != nil:
+		return err
+	case r != nil:
+		return a.submitByHTTP(ctx, r, f)
+	case f.key != "":
+		return usagef("--key needs --url or --context: no record is kept here of what was submitted; if a job may exist, use `receiver jobs find`")
 	}
 	client, name, cfg, err := a.client(f.source)
 	if err != nil {
 		return err
 	}
-	var file io.Reader = a.in
-	size := int64(-1)
-	if f.file != "-" {
-		opened, err := input.Open(ctx, f.file)
-		if err != nil {
-			return usagef("--file: %w", err)
-		}
-		defer opened.Close()
-		file, size = opened, opened.Size
+	file, err := f.open(ctx, a.in)
+	if err != nil {
+		return err
 	}
-	content, err := a.checked(ctx, client, f, file)
+	defer file.Close()
+	content, err := a.checked(f, file, func(head preflight.File) (preflight.Report, error) {
+		return platform.Preflight(ctx, client, f.object, head), nil
+	})
 	if err != nil || f.checkOnly {
 		return err
 	}
@@ -117,48 +140,29 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 	if err := a.openStore(ctx, cfg, service.Opener.Write, func(*publish.Store) error { return nil }); err != nil {
 		return err
 	}
-	bar := a.progress(size)
+	sent, sentAll := a.show().Upload(file.Size)
 	record := func(ctx context.Context, e job.Event) (job.Stored, error) {
-		_ = bar.Finish()
+		sentAll()
 		return a.opener(cfg).Publish(ctx, e)
 	}
 	stored, err := platform.Submit(ctx, cfg, client, record, name, submit.Upload{
-		Object: f.object, FileName: filepath.Base(f.file), File: content, Size: size, Path: f.path,
+		Object: f.object, FileName: filepath.Base(f.file), File: content, Size: file.Size, Path: f.path,
 		Metadata: json.RawMessage(f.metadata), CallbackPayload: json.RawMessage(f.payload),
-		Progress: func(sent int64) { _ = bar.Set64(sent) },
+		Progress: sent,
 	})
-	_ = bar.Finish()
+	sentAll()
 	switch {
 	case errors.Is(err, submit.ErrMayExist), errors.Is(err, platform.ErrNotRecorded):
 		return unknownError{err}
 	case err != nil:
 		return err
 	}
-	if err := a.printSubmitted(stored); err != nil || !f.wait {
+	if err := a.show().Submitted(name, stored.Job.ID, stored.Sequence); err != nil || !f.wait {
 		return err
 	}
 	return a.follow(ctx, client, cmp.Or(f.timeout, cfg.Sources[name].Watch.Deadline), submit.Following{
 		ID: stored.Job.ID, Listen: func(ctx context.Context) (job.Stored, bool) { return a.opener(cfg).Finished(ctx, name, stored.Job.ID) },
 	})
-}
-
-// progress shows bytes, rate and time left on a terminal, and nothing elsewhere.
-func (a *app) progress(size int64) *progressbar.ProgressBar {
-	w := io.Discard
-	if plain.IsTerminal(a.talk) {
-		w = a.talk
-	}
-	return progressbar.NewOptions64(size, progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true),
-		progressbar.OptionSetDescription("uploading"), progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
-}
-
-func (a *app) printSubmitted(s job.Stored) error {
-	if a.output == "json" {
-		return printJSON(a.out, map[string]any{"job": s.Job.ID, "subject": s.Subject(), "sequence": s.Sequence})
-	}
-	_, err := fmt.Fprintln(a.out, printable(s.Job.ID))
-	return err
 }
 
 // follow waits for the end of a job, and says how it was.
@@ -170,12 +174,17 @@ func (a *app) follow(ctx context.Context, client *submit.Client, timeout time.Du
 	}
 	f.Failed = func(err error) { a.say("asking the platform: %v", err) }
 	end, err := client.Follow(ctx, f)
+	return a.ended(f.ID, end, err)
+}
+
+// ended says how a job that was waited for ended, or why that is not known.
+func (a *app) ended(id string, end submit.End, err error) error {
 	switch {
 	case errors.Is(err, submit.ErrOtherJob):
 		return unknownf("waiting for job %[1]s: %[2]w; its result is unknown: do not submit it again before "+
-			"`receiver jobs show %[1]s` says so", printable(f.ID), err)
+			"`receiver jobs show %[1]s` says so", printable(id), err)
 	case err != nil:
-		return unknownf("waiting for job %[1]s: %[2]w; the job continues, see `receiver jobs show %[1]s`", printable(f.ID), err)
+		return unknownf("waiting for job %[1]s: %[2]w; the job continues, see `receiver jobs show %[1]s`", printable(id), err)
 	case end.Event != nil:
 		return a.end(end.Job, fmt.Sprintf("finished event at sequence %d, evidence %s", end.Event.Sequence, end.Event.Evidence))
 	case end.Called:

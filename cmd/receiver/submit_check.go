@@ -1,18 +1,15 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 
 	"receiver/internal/preflight"
-	"receiver/internal/service/platform"
-	"receiver/internal/submit"
 	"receiver/internal/words"
 )
 
-// checked checks the beginning of a file, and returns what reads all of it.
-func (a *app) checked(ctx context.Context, client *submit.Client, f submitFlags, file io.Reader) (io.Reader, error) {
+// checked has the beginning of a file checked, and returns what reads all of it.
+func (a *app) checked(f submitFlags, file io.Reader, check func(preflight.File) (preflight.Report, error)) (io.Reader, error) {
 	if f.unchecked {
 		return file, nil
 	}
@@ -20,7 +17,10 @@ func (a *app) checked(ctx context.Context, client *submit.Client, f submitFlags,
 	if err != nil {
 		return nil, fmt.Errorf("reading --file: %w", err)
 	}
-	report := platform.Preflight(ctx, client, f.object, preflight.File{Name: f.file, Metadata: f.metadata, Head: head, Whole: whole})
+	report, err := check(preflight.File{Name: f.file, Metadata: f.metadata, Head: head, Whole: whole})
+	if err != nil {
+		return nil, fmt.Errorf("checking --file: %w", err)
+	}
 	if a.output == "json" && (f.checkOnly || report.Errors > 0) {
 		err = printJSON(a.out, report)
 		if err == nil && report.Errors > 0 {
@@ -28,12 +28,7 @@ func (a *app) checked(ctx context.Context, client *submit.Client, f submitFlags,
 		}
 		return nil, err
 	}
-	for _, found := range report.Findings {
-		a.say("%s: %s: %s", found.Severity, printable(f.file), found.Message)
-	}
-	if report.More > 0 {
-		a.say("%s more", words.Count(report.More, "finding"))
-	}
+	a.show().Findings(f.file, report)
 	if report.Errors > 0 {
 		return nil, fmt.Errorf("%s was not uploaded: the check found %s; correct the file, or give --no-check to upload it unchanged",
 			printable(f.file), words.Count(report.Errors, "error"))

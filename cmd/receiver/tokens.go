@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -126,35 +125,11 @@ receiver_private_token_last_used_timestamp_seconds.`,
 			if cfg, err := a.load(); err == nil && f.file == "" {
 				used = service.TokenUses(cmd.Context(), cfg)
 			}
-			return a.printTokens(all, used)
+			return a.show().Tokens(all, used)
 		},
 	}
 	f.flags(cmd)
 	return cmd
-}
-
-// tokenRow is a token as list shows it.
-type tokenRow struct {
-	Name     string         `json:"name"`
-	Scopes   []access.Scope `json:"scopes"`
-	Made     time.Time      `json:"made,omitzero"`
-	Expires  time.Time      `json:"expires,omitzero"`
-	Expired  bool           `json:"expired"`
-	LastUsed time.Time      `json:"last_used,omitzero"`
-}
-
-func (a *app) printTokens(all []access.Token, used map[string]time.Time) error {
-	shown, rows := []tokenRow{}, [][]string{}
-	for _, t := range all {
-		r := tokenRow{t.Name, t.Scopes, t.Made, t.Expires, t.Expired(time.Now()), used[t.Name]}
-		shown = append(shown, r)
-		end := moment(t.Expires)
-		if r.Expired {
-			end += " (expired)"
-		}
-		rows = append(rows, []string{t.Name, strings.Trim(fmt.Sprint(t.Scopes), "[]"), moment(t.Made), end, moment(r.LastUsed)})
-	}
-	return a.printTable(shown, []string{"NAME", "SCOPES", "MADE", "EXPIRES", "LAST USED"}, rows)
 }
 
 func newTokensRemove(a *app) *cobra.Command {

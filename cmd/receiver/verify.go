@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -89,9 +87,7 @@ func (v *verifyCommand) run(ctx context.Context, a *app, args []string) error {
 		return err
 	}
 	verdict := judge.Verify(q.Values, q.Body)
-	if !v.explain {
-		return a.printVerdict(verdict, nil)
-	}
+	var found []diagnose.Finding
 	if v.history {
 		if err := a.openStore(ctx, cfg, service.Opener.Read, func(store *publish.Store) (err error) {
 			q.Earlier, err = service.EarlierCallbacks(ctx, store, v.source)
@@ -100,7 +96,13 @@ func (v *verifyCommand) run(ctx context.Context, a *app, args []string) error {
 			return err
 		}
 	}
-	return a.printVerdict(verdict, diagnose.Explain(q))
+	if v.explain {
+		found = diagnose.Explain(q)
+	}
+	if err := a.show().Verdict(verdict, found); err != nil || verdict.Accepted() {
+		return err
+	}
+	return silentError{}
 }
 
 // bySource takes the keys from the configuration.
@@ -135,55 +137,4 @@ func (v *verifyCommand) byFile(a *app, q *diagnose.Question) (*verify.Verifier, 
 	q.Others = append(q.Keys, q.Others...)
 	q.Keys = []diagnose.Candidate{diagnose.NewCandidate("", v.keyFile, secret)}
 	return verify.New(key)
-}
-
-// printVerdict prints a verdict and, if they were asked for, the findings.
-func (a *app) printVerdict(v verify.Verdict, found []diagnose.Finding) error {
-	var err error
-	if a.output == "json" {
-		out := map[string]any{"accepted": v.Accepted()}
-		if v.Accepted() {
-			out["key"], out["fingerprint"] = v.Key.Name(), v.Key.Fingerprint()
-		} else {
-			out["reason"] = v.Reason
-		}
-		if found != nil {
-			out["findings"] = found
-		}
-		err = printJSON(a.out, out)
-	} else {
-		_, err = fmt.Fprintln(a.out, v)
-		for i, f := range found {
-			if err == nil {
-				_, err = fmt.Fprint(a.out, findingText(i+1, f))
-			}
-		}
-	}
-	if err == nil && !v.Accepted() {
-		return silentError{}
-	}
-	return err
-}
-
-// findingText is a finding as people read it.
-func findingText(n int, f diagnose.Finding) string {
-	var b strings.Builder
-	proved := ""
-	if f.Proved {
-		proved = " (proved)"
-	}
-	fmt.Fprintf(&b, "\n%d. %s%s\n   %s\n   Next: %s\n", n, f.Code, proved, printable(f.Text), printable(f.Next))
-	for _, list := range []struct {
-		head string
-		rows []string
-	}{{"Tried:", f.Tried}, {"Not tried:", f.Skipped}} {
-		if len(list.rows) == 0 {
-			continue
-		}
-		fmt.Fprintf(&b, "   %s\n", list.head)
-		for _, row := range list.rows {
-			fmt.Fprintf(&b, "   - %s\n", printable(row))
-		}
-	}
-	return b.String()
 }

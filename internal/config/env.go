@@ -12,6 +12,9 @@ const (
 	pathVariable = envPrefix + "CONFIG"
 )
 
+// clientVariables are no settings: they name the receiver that commands ask by HTTP.
+var clientVariables = []string{envPrefix + "URL", envPrefix + "CONTEXT", envPrefix + "TOKEN_FILE", envPrefix + "CA_FILE"}
+
 // A setting is a place that a variable can set.
 type setting struct {
 	part *part
@@ -47,7 +50,7 @@ func (l *loader) readEnv(file map[string]any) map[string]any {
 	links := l.serviceLinks(sources, referred)
 	for _, name := range slices.Sorted(maps.Keys(l.env)) {
 		short, ours := strings.CutPrefix(name, envPrefix)
-		if !ours || name == pathVariable || l.secretVars[name] || links[name] {
+		if !ours || name == pathVariable || slices.Contains(clientVariables, name) || l.secretVars[name] || links[name] {
 			continue
 		}
 		found := match(short, sources)

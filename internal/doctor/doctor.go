@@ -12,10 +12,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-
-	"receiver/internal/words"
 )
 
 // Severity is how much a finding matters.
@@ -114,21 +111,6 @@ func Worst(findings []Finding) Severity {
 		worst = max(worst, f.Severity)
 	}
 	return worst
-}
-
-// Summary says in one line how many findings there are of each severity that there is.
-func Summary(findings []Finding) string {
-	counts := map[Severity]int{}
-	for _, f := range findings {
-		counts[f.Severity]++
-	}
-	parts := []string{fmt.Sprintf("%d ok", counts[OK])}
-	for _, s := range []Severity{Note, Warning, Error} {
-		if counts[s] > 0 {
-			parts = append(parts, words.Count(counts[s], s.String()))
-		}
-	}
-	return words.Count(len(findings), "finding") + ": " + strings.Join(parts, ", ")
 }
 
 // Sort puts the worst findings first and otherwise keeps their order.

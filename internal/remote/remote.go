@@ -1,7 +1,9 @@
-// Package remote keeps the receivers that the commands of a user reach by HTTP: their addresses and
-// where their tokens are, each under a name, in a file of the user's configuration folder.
+// Package remote asks a receiver by HTTP, so that the commands work on any machine: it chooses the
+// receiver, asks, repeats what may be repeated, and says in words what the receiver refuses. It
+// keeps the addresses of receivers and the paths of their tokens, each under a name, in a file of
+// the user's configuration folder.
 //
-// It makes the client, and sends nothing. Its file holds no token.
+// It needs no configuration and no store, prints nothing, and its file holds no token.
 package remote
 
 import (
@@ -143,7 +145,7 @@ func (c Context) Open(userAgent string) (*client.Client, error) {
 	}
 	made, err := client.Open(o)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUse, err)
+		return nil, wrong{err}
 	}
 	return made, nil
 }

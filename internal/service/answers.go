@@ -90,9 +90,14 @@ func (in *Instance) doctor(ctx context.Context) api.Diagnosis {
 func Diagnosis(cfg *config.Config, found []doctor.Finding) api.Diagnosis {
 	d := api.Diagnosis{Worst: api.Severity(doctor.Worst(found).String()), Findings: []api.CheckFinding{}}
 	for _, f := range found {
-		d.Findings = append(d.Findings, api.CheckFinding{
-			Check: f.Check, Severity: api.Severity(f.Severity.String()), What: f.What, Why: f.Why, Setting: f.Setting, Change: f.Change, Where: Where(cfg, f),
-		})
+		d.Findings = append(d.Findings, checked(cfg, f))
 	}
 	return d
+}
+
+// checked is a finding as the API and the command show it.
+func checked(cfg *config.Config, f doctor.Finding) api.CheckFinding {
+	return api.CheckFinding{
+		Check: f.Check, Severity: api.Severity(f.Severity.String()), What: f.What, Why: f.Why, Setting: f.Setting, Change: f.Change, Where: Where(cfg, f),
+	}
 }

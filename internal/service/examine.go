@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/api"
 	"receiver/internal/config"
 	"receiver/internal/doctor"
 )
@@ -37,18 +38,18 @@ func Warn(ctx context.Context, cfg *config.Config, log zerolog.Logger) {
 	x := examiner{cfg: cfg, log: log}
 	for _, f := range doctor.Run(ctx, time.Second, x.quick()) {
 		if f.Severity >= doctor.Warning {
-			log.Warn().Str("check", f.Check).Str("finding", f.What).Str("remedy", Remedy(cfg, f)).
+			log.Warn().Str("check", f.Check).Str("finding", f.What).Str("remedy", Remedy(checked(cfg, f))).
 				Msg("configuration problem; run receiver doctor for the reason")
 		}
 	}
 }
 
 // Remedy is what to change, and where.
-func Remedy(cfg *config.Config, f doctor.Finding) string {
+func Remedy(f api.CheckFinding) string {
 	if f.Setting == "" || f.Change == "" {
 		return f.Change
 	}
-	return fmt.Sprintf("%s, %s: %s", Where(cfg, f), parent(f.Setting), f.Change)
+	return fmt.Sprintf("%s, %s: %s", f.Where, parent(f.Setting), f.Change)
 }
 
 // Where is the line of a setting; empty for what is not in the configuration.

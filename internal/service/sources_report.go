@@ -40,11 +40,16 @@ func AskSources(ctx context.Context, cfg *config.Config) (SourcesReport, error) 
 	if said.Since.IsZero() {
 		return SourcesReport{}, errors.New("GET /v1/sources: the answer is not that of a receiver")
 	}
+	return Reported(said), nil
+}
+
+// Reported returns what the listener of a receiver says.
+func Reported(said api.Sources) SourcesReport {
 	report := SourcesReport{From: "listener", Since: said.Since, Sources: []SourceReport{}}
 	for _, s := range said.Sources {
 		report.Sources = append(report.Sources, SourceReport{SourceStatus: s})
 	}
-	return report, nil
+	return report
 }
 
 // ReadSources computes the state of the sources from the streams.

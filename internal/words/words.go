@@ -67,3 +67,13 @@ func Strings[S ~string](all []S) []string {
 	}
 	return texts
 }
+
+// Advice parts a message of the form "what is the case; what to do next" at its last semicolon. The
+// second part is empty if there is none, or if the message has several lines.
+func Advice(message string) (what, next string) {
+	i := strings.LastIndex(message, "; ")
+	if i < 0 || strings.Contains(message, "\n") {
+		return message, ""
+	}
+	return message[:i], message[i+2:]
+}

@@ -44,6 +44,21 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestAdvice(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ message, what, next string }{
+		{"no job 7; see `jobs list`", "no job 7", "see `jobs list`"},
+		{"a; b; c", "a; b", "c"},
+		{"no advice", "no advice", ""},
+		{"a;b", "a;b", ""},
+		{"two faults:\na; b\nc; d", "two faults:\na; b\nc; d", ""},
+	} {
+		if what, next := words.Advice(tt.message); what != tt.what || next != tt.next {
+			t.Errorf("Advice(%q) = %q, %q, want %q, %q", tt.message, what, next, tt.what, tt.next)
+		}
+	}
+}
+
 func TestNearest(t *testing.T) {
 	for word, want := range map[string]string{"soruce": "source", "xyz": "", "sourcing-of-all": "", "": ""} {
 		if got := words.Nearest(word, []string{"object", "source"}); got != want {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"receiver/api"
 	"receiver/internal/job"
 	"receiver/internal/publish"
 )
@@ -12,23 +13,40 @@ import (
 // JSON, else it stands in Base64; it is still encrypted if it is hidden, and missing if it
 // is lost.
 type Message struct {
-	Subject  string            `json:"subject"`
-	Sequence uint64            `json:"sequence"`
-	Stored   time.Time         `json:"stored"`
-	Headers  map[string]string `json:"headers"`
-	Job      json.RawMessage   `json:"job,omitempty"`
-	Data     json.RawMessage   `json:"data,omitempty"`
-	Base64   []byte            `json:"data_base64,omitempty"`
-	Hidden   bool              `json:"hidden,omitempty"`
-	Lost     bool              `json:"lost,omitempty"`
+	Subject  string `json:"subject"`
+	Sequence uint64 `json:"sequence"`
+	// Stored is when it was stored; zero of an event that came by HTTP.
+	Stored  time.Time         `json:"stored,omitzero"`
+	Headers map[string]string `json:"headers"`
+	Job     json.RawMessage   `json:"job,omitempty"`
+	Data    json.RawMessage   `json:"data,omitempty"`
+	Base64  []byte            `json:"data_base64,omitempty"`
+	Hidden  bool              `json:"hidden,omitempty"`
+	Lost    bool              `json:"lost,omitempty"`
 }
 
 // JSON returns a message as commands print it.
 func JSON(m publish.Message) Message {
+	w := Message{Subject: m.Subject, Sequence: m.Sequence, Stored: m.Time.UTC(), Hidden: m.Hidden, Lost: m.Lost}
+	return w.with(m.Header, m.Data)
+}
+
+// Received returns an event that came by HTTP as commands print it.
+func Received(e api.Event) Message {
 	w := Message{
-		Subject: m.Subject, Sequence: m.Sequence, Stored: m.Time.UTC(), Headers: map[string]string{}, Hidden: m.Hidden, Lost: m.Lost,
+		Subject: e.Subject, Sequence: e.Sequence,
+		Hidden: e.BodyMissing == api.EventBodyMissingEncrypted, Lost: e.BodyMissing == api.EventBodyMissingLost,
 	}
-	for name, values := range m.Header {
+	data := e.BodyBase64
+	if data == nil {
+		data = []byte(e.Body)
+	}
+	return w.with(e.Headers, data)
+}
+
+func (w Message) with(header map[string][]string, data []byte) Message {
+	w.Headers = map[string]string{}
+	for name, values := range header {
 		if len(values) == 0 {
 			continue
 		}
@@ -38,10 +56,10 @@ func JSON(m publish.Message) Message {
 		}
 		w.Headers[name] = values[0]
 	}
-	if json.Valid(m.Data) {
-		w.Data = m.Data
+	if json.Valid(data) {
+		w.Data = data
 	} else {
-		w.Base64 = m.Data
+		w.Base64 = data
 	}
 	return w
 }

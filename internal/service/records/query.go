@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"receiver/api"
 	"receiver/internal/auditlog"
 	"receiver/internal/when"
 )
@@ -43,4 +44,13 @@ func (q *Query) Parse(now time.Time) (err error) {
 		q.Filter.Networks = append(q.Filter.Networks, network)
 	}
 	return q.checkWords()
+}
+
+// Parameters returns the query as parameters of GET /v1/callbacks.
+func (q *Query) Parameters() api.ListCallbacksParams {
+	f := q.Filter
+	return api.ListCallbacksParams{
+		Since: q.Since, Until: q.Until, Address: q.Addresses, Actions: q.Actions,
+		Source: f.Sources, Verdict: f.Verdicts, Reason: f.Reasons, Key: f.Keys, Job: f.Jobs, Body: f.Bodies,
+	}
 }

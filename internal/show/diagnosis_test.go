@@ -1,26 +1,26 @@
-package main
+package show_test
 
 import (
 	"bytes"
 	"strings"
 	"testing"
 
-	"receiver/internal/config"
-	"receiver/internal/doctor"
+	"receiver/api"
 	"receiver/internal/plain"
+	"receiver/internal/show"
 )
 
 // A terminal shows severities in colours; their text cannot paint anything.
 func TestFindingsAreColouredOnATerminalOnly(t *testing.T) {
 	t.Parallel()
-	findings := []doctor.Finding{
-		{Check: "disk", Severity: doctor.Error, What: "full \x1b[32mnot\x1b[0m"}, {Check: "clock", Severity: doctor.Warning, What: "late"}, {Check: "keys", Severity: doctor.OK, What: "good"},
+	findings := []api.CheckFinding{
+		{Check: "disk", Severity: api.SeverityError, What: "full \x1b[32mnot\x1b[0m"}, {Check: "clock", Severity: api.SeverityWarning, What: "late"}, {Check: "keys", Severity: api.SeverityOk, What: "good"},
 	}
 	for _, colours := range []bool{true, false} {
 		var out, talk bytes.Buffer
 		w := plain.NewWriter(&out)
 		w.Colours = colours
-		if err := (&app{out: w, talk: &talk}).printFindings(&config.Config{}, findings); err != nil {
+		if err := (show.Printer{Out: w, Talk: &talk}).Diagnosis(api.Diagnosis{Findings: findings}); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range []string{"\x1b[31merror   \x1b[0m disk ", "\x1b[33mwarning \x1b[0m clock ", "\x1b[32mok      \x1b[0m keys "} {

@@ -1,0 +1,133 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"receiver/internal/audit"
+	"receiver/internal/auditlog"
+	"receiver/internal/plain"
+	"receiver/internal/publish/conn"
+	"receiver/internal/service/records"
+	"receiver/internal/words"
+)
+
+// Verified prints what a verification of the logs found.
+func (p Printer) Verified(v records.Verified) error {
+	var err error
+	if p.JSON {
+		err = plain.WriteJSON(p.Out, v)
+	} else {
+		err = p.verifiedTable(v)
+	}
+	p.verifiedHint(v)
+	return err
+}
+
+func (p Printer) verifiedTable(v records.Verified) error {
+	rows := make([][]string, 0, len(v.Logs))
+	for _, r := range v.Logs {
+		verdict := "intact"
+		if n := len(r.Faults) + r.Omitted; !r.OK() {
+			verdict = words.Count(n, "fault")
+		}
+		rows = append(rows, []string{
+			r.Origin, verdict, fmt.Sprint(r.From), fmt.Sprint(r.To), fmt.Sprint(r.Size), fmt.Sprint(r.Records), fmt.Sprint(r.Absent), fmt.Sprint(r.Outside), fmt.Sprint(r.Unsealed),
+			fmt.Sprint(r.Reverified), fmt.Sprint(r.NotChecked), fmt.Sprint(r.Checkpoints),
+		})
+	}
+	head := []string{"LOG", "VERDICT", "FROM", "TO", "LEAVES", "RECORDS", "ABSENT", "OUTSIDE", "UNSEALED", "SIGNATURES", "UNCHECKED", "CHECKPOINTS"}
+	if len(rows) > 0 {
+		if err := plain.Table(p.Out, head, rows); err != nil {
+			return err
+		}
+	}
+	for _, f := range v.Faults {
+		fmt.Fprintln(p.Out, plain.Text(f.String()))
+	}
+	for _, r := range v.Logs {
+		for _, f := range r.Faults {
+			fmt.Fprintln(p.Out, plain.Text(f.String()))
+		}
+		if r.Omitted > 0 {
+			fmt.Fprintf(p.Out, "%s: and %d more\n", r.Origin, r.Omitted)
+		}
+	}
+	return nil
+}
+
+// verifiedHint says what the figures do not.
+func (p Printer) verifiedHint(v records.Verified) {
+	if len(v.Gone) > 0 {
+		p.Say("signatures of keys that are no longer configured were not verified: %s", plain.Text(strings.Join(v.Gone, ", ")))
+	}
+	if v.Hidden > 0 {
+		p.Say("%s not verified, because the body is encrypted and no identity decrypts it; "+
+			"give --identity-file, or set encryption.identity", words.Count(v.Hidden, "signature"))
+	}
+	if v.Mended > 0 {
+		p.Say("%s would be verified by a key that is configured now; see `receiver audit reverify`", words.Count(v.Mended, "refused callback"))
+	}
+	if !v.OK {
+		p.Say("docs/evidence.md explains each error and what to do")
+	}
+}
+
+// Checked prints that a bundle is proved.
+func (p Printer) Checked(b audit.Bundle, c audit.Checked, o *auditlog.Origin) error {
+	entries := make([]auditlog.Entry, 0, len(b.Entries))
+	for _, e := range b.Entries {
+		entry, ok := auditlog.Read(e.Record)
+		if !ok {
+			entry = auditlog.Entry{ID: fmt.Sprintf("%s/%d", e.Stream, e.Seq), Stream: e.Stream, Sequence: e.Seq, Stored: e.Time.UTC()}
+		}
+		entries = append(entries, entry)
+	}
+	if p.JSON {
+		return plain.WriteJSON(p.Out, map[string]any{
+			"proved": true, "checkpoint": records.Checkpoint(c.Checkpoint), "records": entries,
+			"origin_proved": c.Reverified, "origin_not_checked": len(b.Entries) - c.Reverified, "encrypted": o.Hidden,
+		})
+	}
+	_ = plain.Paint(p.Out, plain.Green, "PROVED") // the next write has the same error
+	fmt.Fprintf(p.Out, ": %s stood in %s when its checkpoint of size %d was signed\n",
+		words.Count(len(entries), "record"), plain.Text(c.Checkpoint.Origin), c.Checkpoint.Tree.N)
+	for _, s := range c.Checkpoint.Cosignatures {
+		fmt.Fprintf(p.Out, "cosigned by %s at %s\n", plain.Text(s.Witness), s.Time.UTC().Format(time.RFC3339))
+	}
+	fmt.Fprintf(p.Out, "origin: %s\n\n", originText(o, len(entries), c))
+	return Entries(p.Out, entries)
+}
+
+// originText says how the origin of so many records stands, c of which were checked.
+func originText(o *auditlog.Origin, records int, c audit.Checked) string {
+	if o.Verifier == nil {
+		return "not checked: give --signature-key-file"
+	}
+	text := fmt.Sprintf("%s signed with the given key, %d without a signature", words.Count(c.Reverified, "record"), records-c.Reverified-o.Hidden)
+	if o.Hidden > 0 {
+		text += fmt.Sprintf(", %d not checked: the body is encrypted, give --identity-file with a key for it", o.Hidden)
+	}
+	return text
+}
+
+// Checkpoints prints checkpoints.
+func (p Printer) Checkpoints(checkpoints []audit.Checkpoint) error {
+	object := func(cp audit.Checkpoint) any { return records.Checkpoint(cp) }
+	return Each(p, checkpoints, object, []string{"LOG", "LEAVES", "ROOT", "COSIGNED"}, func(cp audit.Checkpoint) []string {
+		return []string{cp.Origin, fmt.Sprint(cp.Tree.N), cp.Tree.Hash.String(), fmt.Sprint(len(cp.Cosignatures))}
+	})
+}
+
+// Late prints refused callbacks that a key which was added later verifies.
+func (p Printer) Late(found []*auditlog.Late) error {
+	head := []string{"ID", "RECEIVED", "SUBJECT", "KEY", "TIMES", "STATE", "EVENT"}
+	return Each(p, found, Itself, head, func(m *auditlog.Late) []string {
+		event := "-"
+		if m.Sequence > 0 {
+			event = fmt.Sprintf("%s/%d", conn.JobsStream, m.Sequence)
+		}
+		return []string{m.ID, m.Event.Time.UTC().Format(time.RFC3339), m.Subject, m.Key, fmt.Sprint(m.Times), m.State, event}
+	})
+}
