@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 
@@ -76,7 +77,7 @@ func (p Private) problem(err error, c echo.Context) *api.Problem {
 // is misspelt would show what was not asked for.
 func knownParameters(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		o, there := routes[c.Request().Method+" "+c.Path()]
+		o, there := routes()[c.Request().Method+" "+c.Path()]
 		if !there || !strings.HasPrefix(o.Path, "/v1/") {
 			return next(c)
 		}
@@ -99,11 +100,12 @@ func route(o api.Operation) string {
 	return fmt.Sprint(o.Method, " ", regexp.MustCompile(`\{([a-z]+)\}`).ReplaceAllString(path, ":$1"))
 }
 
-// routes are the operations of the contract by route.
-var routes = func() map[string]api.Operation {
+// routes returns the operations of the contract by route. Commands that open no listener do not
+// read it.
+var routes = sync.OnceValue(func() map[string]api.Operation {
 	all := map[string]api.Operation{}
 	for _, o := range api.Operations() {
 		all[route(o)] = o
 	}
 	return all
-}()
+})
