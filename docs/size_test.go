@@ -16,7 +16,7 @@ func TestPackagesStaySmall(t *testing.T) {
 		mostFiles   = 30
 		mostLines   = 3500
 		commands    = "cmd/receiver" // a file for each command, in one package
-		mostCommand = 5100
+		mostCommand = 5500
 	)
 	root := os.DirFS("..")
 	files, lines := map[string]int{}, map[string]int{}

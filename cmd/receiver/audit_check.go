@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/bundle"
 	"receiver/internal/auditlog"
 	"receiver/internal/config"
 	"receiver/internal/plain"
@@ -63,15 +64,15 @@ func (a *app) auditCheck(ctx context.Context, args []string, f checkFlags) error
 	if err != nil {
 		return err
 	}
-	bundle, err := audit.ParseBundle(data)
+	proof, err := bundle.Parse(data)
 	if err != nil {
 		return a.notProved(err)
 	}
-	checked, err := bundle.Check(keys, o.Reverify())
+	checked, err := proof.Check(keys, o.Reverify())
 	if err != nil {
 		return a.notProved(err)
 	}
-	return a.show().Checked(bundle, checked, o)
+	return a.show().Checked(proof, checked, o)
 }
 
 // notProved is the answer no.

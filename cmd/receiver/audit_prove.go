@@ -9,6 +9,7 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/audit/archive"
+	"receiver/internal/audit/bundle"
 	"receiver/internal/config"
 	"receiver/internal/service/logs"
 	"receiver/internal/service/records"
@@ -69,7 +70,7 @@ func (a *app) auditProve(ctx context.Context, ids []string, f proveFlags) error 
 		return err
 	}
 	defer done()
-	bundle, err := log.Prove(ctx, seqs...)
+	proved, err := log.Prove(ctx, seqs...)
 	switch {
 	case errors.Is(err, audit.ErrNotSealed), errors.Is(err, audit.ErrNoCheckpoint):
 		return fmt.Errorf("%w; `receiver audit seal` seals it or waits until it is sealed", err)
@@ -78,7 +79,7 @@ func (a *app) auditProve(ctx context.Context, ids []string, f proveFlags) error 
 	case err != nil:
 		return err
 	}
-	text, err := bundle.Encode()
+	text, err := bundle.Encode(proved)
 	if err != nil {
 		return err
 	}

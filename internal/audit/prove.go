@@ -15,6 +15,24 @@ import (
 // hash and the proof do not lead to the root of the checkpoint.
 var ErrProof = errors.New("record is not in this log")
 
+// ErrBundle is returned for a malformed proof bundle: for bytes that are none in its one form, and
+// for one without a record, or with records out of order.
+var ErrBundle = errors.New("malformed evidence bundle")
+
+// Bundle is a self-contained proof that records stand in a log: it can be checked years
+// later, on a machine that has nothing but the log's public key. Package bundle writes it.
+type Bundle struct {
+	Checkpoint []byte  // the signed note, cosignatures included
+	First      uint64  // sequence of the log's leaf 0
+	Entries    []Entry // in ascending sequence; at least one
+}
+
+// Entry is one record and the proof that its leaf is in the tree of the checkpoint.
+type Entry struct {
+	Record
+	Proof tlog.RecordProof
+}
+
 // Prove returns the proof that the records with these sequences are in the log, against the
 // newest checkpoint. The errors are ErrNoRecord, ErrNotSealed (try again after the next
 // sealing), ErrNoCheckpoint, ErrProof and ErrTile (run Verify).

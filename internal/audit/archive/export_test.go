@@ -16,6 +16,7 @@ import (
 	"receiver/internal/audit/anchor"
 	"receiver/internal/audit/archive"
 	"receiver/internal/audit/audittest"
+	"receiver/internal/audit/bundle"
 )
 
 // exported seals 700 records at three sizes, one of them absent, and exports them.
@@ -76,8 +77,8 @@ func TestExportVerifiesWithoutAServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, _ := got.Encode()
-	b, _ := want.Encode()
+	a, _ := bundle.Encode(got)
+	b, _ := bundle.Encode(want)
 	if !bytes.Equal(a, b) {
 		t.Errorf("bundle from the folder\n%s\nwant\n%s", a, b)
 	}

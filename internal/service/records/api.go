@@ -13,6 +13,7 @@ import (
 
 	"receiver/api"
 	"receiver/internal/audit"
+	"receiver/internal/audit/bundle"
 	"receiver/internal/auditlog"
 	"receiver/internal/config"
 	"receiver/internal/publish"
@@ -145,7 +146,7 @@ func (a *API) Bundle(ctx context.Context, stream string, seq uint64) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	bundle, err := log.Prove(ctx, seq)
+	proved, err := log.Prove(ctx, seq)
 	switch {
 	case errors.Is(err, audit.ErrNotSealed), errors.Is(err, audit.ErrNoCheckpoint):
 		return nil, api.NotSealed.Problem("%v: the next sealing covers it, in about a second; try again", err)
@@ -154,7 +155,7 @@ func (a *API) Bundle(ctx context.Context, stream string, seq uint64) ([]byte, er
 	case err != nil:
 		return nil, err
 	}
-	return bundle.Encode()
+	return bundle.Encode(proved)
 }
 
 // log returns the log over a stream.

@@ -1,4 +1,4 @@
-package audit_test
+package bundle_test
 
 import (
 	"bytes"
@@ -8,10 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"receiver/internal/audit"
 	"receiver/internal/audit/audittest"
+	"receiver/internal/audit/bundle"
 	"receiver/internal/audit/logkey"
 )
 
@@ -38,7 +37,7 @@ func bundled(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := b.Encode()
+	data, err := bundle.Encode(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +62,7 @@ func TestBundleProvesItsRecords(t *testing.T) {
 }
 
 func TestBundleSurvivesItsEncoding(t *testing.T) {
-	b, err := audit.ParseBundle(bundled(t))
+	b, err := bundle.Parse(bundled(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +83,7 @@ func TestBundleSurvivesItsEncoding(t *testing.T) {
 	if err := json.Compact(&compact, bundled(t)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := audit.ParseBundle(compact.Bytes()); err != nil {
+	if _, err := bundle.Parse(compact.Bytes()); err != nil {
 		t.Errorf("without white space: %v", err)
 	}
 }
@@ -111,33 +110,6 @@ func TestBundleAtAnOlderCosignedCheckpoint(t *testing.T) {
 	}
 	if _, err := w.Log.ProveAt(t.Context(), cosigned, 261); !errors.Is(err, audit.ErrNotSealed) {
 		t.Errorf("a record after that checkpoint: error %v, want ErrNotSealed", err)
-	}
-}
-
-func TestSealedHashOutlivesTheRecord(t *testing.T) {
-	w := audittest.NewWorld(t, 300)
-	w.Stream.Remove(7)
-	w.Seal(t)
-	w.Stream.Remove(5)
-	want, err := audittest.Record(5).LeafHash()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := w.Log.SealedHash(t.Context(), 5); err != nil || got != want {
-		t.Errorf("SealedHash(5) = %s, %v, want %s", got, err, want)
-	}
-	want = tlog.RecordHash(audit.AbsentLeaf("JOBS", 7))
-	if got, err := w.Log.SealedHash(t.Context(), 7); err != nil || got != want {
-		t.Errorf("SealedHash(7) = %s, %v, want %s", got, err, want)
-	}
-	for seq, want := range map[uint64]error{0: audit.ErrNoRecord, 301: audit.ErrNotSealed} {
-		if _, err := w.Log.SealedHash(t.Context(), seq); !errors.Is(err, want) {
-			t.Errorf("SealedHash(%d): error %v, want %v", seq, err, want)
-		}
-	}
-	w.Store.Files["tile/0/000"][4*32] ^= 1
-	if _, err := w.Log.SealedHash(t.Context(), 5); !errors.Is(err, audit.ErrTile) {
-		t.Errorf("with its tile changed: error %v, want ErrTile", err)
 	}
 }
 
@@ -203,7 +175,7 @@ func TestBundleCheckRefuses(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			b, err := audit.ParseBundle(bundled(t))
+			b, err := bundle.Parse(bundled(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -218,7 +190,7 @@ func TestBundleCheckRefuses(t *testing.T) {
 }
 
 func TestBundleCheckCountsWhatWasReverified(t *testing.T) {
-	b, err := audit.ParseBundle(bundled(t))
+	b, err := bundle.Parse(bundled(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +248,7 @@ func TestParseBundleRefuses(t *testing.T) {
 		"deeply nested":          strings.Repeat("[", 100000),
 	}
 	for name, data := range rows {
-		if _, err := audit.ParseBundle([]byte(data)); !errors.Is(err, audit.ErrBundle) {
+		if _, err := bundle.Parse([]byte(data)); !errors.Is(err, audit.ErrBundle) {
 			t.Errorf("%s: error %v, want ErrBundle", name, err)
 		}
 	}
@@ -284,7 +256,7 @@ func TestParseBundleRefuses(t *testing.T) {
 
 // passes reports whether the data is a bundle that proves something.
 func passes(data []byte, keys audit.Keys) bool {
-	b, err := audit.ParseBundle(data)
+	b, err := bundle.Parse(data)
 	if err != nil {
 		return false
 	}
@@ -330,7 +302,7 @@ func FuzzBundle(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	good, err := want.Encode()
+	good, err := bundle.Encode(want)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -340,7 +312,7 @@ func FuzzBundle(f *testing.F) {
 	}
 	f.Add(compact.Bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		b, err := audit.ParseBundle(data)
+		b, err := bundle.Parse(data)
 		if err != nil {
 			return
 		}

@@ -1,39 +1,28 @@
-package audit
+// Package bundle writes and reads proof bundles: audit.Bundle as a JSON file that can be checked
+// without a receiver. docs/evidence.md has the format.
+//
+// It proves nothing: that is audit.Bundle.Check.
+package bundle
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 	"unicode/utf8"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"receiver/internal/audit"
 )
 
-// bundleFormat is the version of the proof bundle. A change of anything in it changes this.
-const bundleFormat = "receiver-evidence/v1"
+// format is the version of the proof bundle. A change of anything in it changes this.
+const format = "receiver-evidence/v1"
 
 // bundleTime always has nine digits of fraction, so that an instant has one form.
 const bundleTime = "2006-01-02T15:04:05.000000000Z"
-
-// ErrBundle is returned for bytes that are no proof bundle in its one form. A bundle that differs
-// only in white space between JSON tokens has the same form.
-var ErrBundle = errors.New("malformed evidence bundle")
-
-// Bundle is a self-contained proof that records stand in a log: it can be checked years
-// later, on a machine that has nothing but the log's public key.
-type Bundle struct {
-	Checkpoint []byte  // the signed note, cosignatures included
-	First      uint64  // sequence of the log's leaf 0
-	Entries    []Entry // in ascending sequence; at least one
-}
-
-// Entry is one record and the proof that its leaf is in the tree of the checkpoint.
-type Entry struct {
-	Record
-	Proof tlog.RecordProof
-}
 
 type wireBundle struct {
 	Format     string       `json:"format"`
@@ -63,7 +52,7 @@ func (t wireText) MarshalJSON() ([]byte, error) {
 	return marshal(map[string][]byte{"base64": []byte(t)})
 }
 
-// UnmarshalJSON implements json.Unmarshaler. It is lenient: ParseBundle compares.
+// UnmarshalJSON implements json.Unmarshaler. It is lenient: Parse compares.
 func (t *wireText) UnmarshalJSON(b []byte) error {
 	if bytes.HasPrefix(b, []byte(`"`)) {
 		return json.Unmarshal(b, (*string)(t))
@@ -76,24 +65,24 @@ func (t *wireText) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// Encode writes the bundle as JSON, indented for people.
-func (b Bundle) Encode() ([]byte, error) {
-	compact, err := b.compact()
+// Encode writes a bundle as JSON, indented for people.
+func Encode(b audit.Bundle) ([]byte, error) {
+	line, err := compact(b)
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	if err := json.Indent(&out, compact, "", "  "); err != nil {
+	if err := json.Indent(&out, line, "", "  "); err != nil {
 		return nil, fmt.Errorf("encoding bundle: %w", err)
 	}
 	out.WriteByte('\n')
 	return out.Bytes(), nil
 }
 
-func (b Bundle) compact() ([]byte, error) {
-	w := wireBundle{Format: bundleFormat, Checkpoint: string(b.Checkpoint), First: b.First}
+func compact(b audit.Bundle) ([]byte, error) {
+	w := wireBundle{Format: format, Checkpoint: string(b.Checkpoint), First: b.First}
 	for _, e := range b.Entries {
-		w.Records = append(w.Records, e.wire())
+		w.Records = append(w.Records, wire(e))
 	}
 	out, err := marshal(w)
 	if err != nil {
@@ -102,7 +91,7 @@ func (b Bundle) compact() ([]byte, error) {
 	return out, nil
 }
 
-func (e Entry) wire() wireRecord {
+func wire(e audit.Entry) wireRecord {
 	w := wireRecord{
 		Stream: wireText(e.Stream), Sequence: e.Seq, Subject: wireText(e.Subject),
 		Time:   e.Time.UTC().Format(bundleTime),
@@ -110,7 +99,7 @@ func (e Entry) wire() wireRecord {
 		Data:   append([]byte{}, e.Data...),
 		Proof:  append([]tlog.Hash{}, e.Proof...),
 	}
-	for _, name := range headerNames(e.Header) {
+	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
 		line := []wireText{wireText(name)}
 		for _, v := range e.Header[name] {
 			line = append(line, wireText(v))
@@ -120,51 +109,51 @@ func (e Entry) wire() wireRecord {
 	return w
 }
 
-// ParseBundle reads what Encode wrote, and refuses with ErrBundle whatever Encode would not
+// Parse reads what Encode wrote, and refuses with audit.ErrBundle whatever Encode would not
 // write: unknown, missing, repeated and reordered keys, other spellings of numbers, times,
 // base64 and strings, and anything after the end. It checks no proof.
-func ParseBundle(data []byte) (Bundle, error) {
+func Parse(data []byte) (audit.Bundle, error) {
 	var w wireBundle
 	if err := json.Unmarshal(data, &w); err != nil {
-		return Bundle{}, fmt.Errorf("%w: %v", ErrBundle, err)
+		return audit.Bundle{}, fmt.Errorf("%w: %v", audit.ErrBundle, err)
 	}
-	if w.Format != bundleFormat {
-		return Bundle{}, fmt.Errorf("%w: format %q, want %q", ErrBundle, w.Format, bundleFormat)
+	if w.Format != format {
+		return audit.Bundle{}, fmt.Errorf("%w: format %q, want %q", audit.ErrBundle, w.Format, format)
 	}
-	b := Bundle{Checkpoint: []byte(w.Checkpoint), First: w.First}
+	b := audit.Bundle{Checkpoint: []byte(w.Checkpoint), First: w.First}
 	for _, r := range w.Records {
 		e, err := r.entry()
 		if err != nil {
-			return Bundle{}, err
+			return audit.Bundle{}, err
 		}
 		b.Entries = append(b.Entries, e)
 	}
 	var got bytes.Buffer
 	if err := json.Compact(&got, data); err != nil {
-		return Bundle{}, fmt.Errorf("%w: %v", ErrBundle, err)
+		return audit.Bundle{}, fmt.Errorf("%w: %v", audit.ErrBundle, err)
 	}
-	want, err := b.compact()
+	want, err := compact(b)
 	if err != nil {
-		return Bundle{}, err
+		return audit.Bundle{}, err
 	}
 	if !bytes.Equal(got.Bytes(), want) {
-		return Bundle{}, fmt.Errorf("%w: it is not in the canonical form", ErrBundle)
+		return audit.Bundle{}, fmt.Errorf("%w: it is not in the canonical form", audit.ErrBundle)
 	}
 	return b, nil
 }
 
-func (w wireRecord) entry() (Entry, error) {
+func (w wireRecord) entry() (audit.Entry, error) {
 	at, err := time.Parse(bundleTime, w.Time)
 	if err != nil {
-		return Entry{}, fmt.Errorf("%w: sequence %d: time %q", ErrBundle, w.Sequence, w.Time)
+		return audit.Entry{}, fmt.Errorf("%w: sequence %d: time %q", audit.ErrBundle, w.Sequence, w.Time)
 	}
-	e := Entry{Proof: w.Proof, Record: Record{
+	e := audit.Entry{Proof: w.Proof, Record: audit.Record{
 		Stream: string(w.Stream), Seq: w.Sequence, Subject: string(w.Subject),
 		Time: at, Header: make(map[string][]string), Data: w.Data,
 	}}
 	for _, line := range w.Header {
 		if len(line) == 0 {
-			return Entry{}, fmt.Errorf("%w: sequence %d: header without a name", ErrBundle, w.Sequence)
+			return audit.Entry{}, fmt.Errorf("%w: sequence %d: header without a name", audit.ErrBundle, w.Sequence)
 		}
 		var values []string
 		for _, v := range line[1:] {

@@ -1,6 +1,6 @@
 //go:build python
 
-package audit_test
+package bundle_test
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/audit/audittest"
+	"receiver/internal/audit/bundle"
 	"receiver/internal/audit/logkey"
 )
 
@@ -23,7 +24,7 @@ func checkInPython(t *testing.T, bundle []byte, args ...string) (string, bool) {
 	if err := os.WriteFile(path, bundle, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args = append([]string{"../../examples/check_bundle.py", path}, args...)
+	args = append([]string{"../../../examples/check_bundle.py", path}, args...)
 	out, err := exec.CommandContext(t.Context(), "python3", args...).CombinedOutput()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 		t.Fatalf("running python3: %v", err)
@@ -49,7 +50,7 @@ func proved(t *testing.T, w *audittest.World, seqs ...uint64) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := b.Encode()
+	data, err := bundle.Encode(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func TestPythonAgreesOnGoodBundles(t *testing.T) {
 }
 
 func TestPythonChecksThePlatformsSignature(t *testing.T) {
-	b, err := audit.ParseBundle(signedBundle(t))
+	b, err := bundle.Parse(signedBundle(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestPythonChecksThePlatformsSignature(t *testing.T) {
 		if err := os.WriteFile(file, []byte(row.key), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		data, err := audit.Bundle{Checkpoint: b.Checkpoint, First: b.First, Entries: row.entries}.Encode()
+		data, err := bundle.Encode(audit.Bundle{Checkpoint: b.Checkpoint, First: b.First, Entries: row.entries})
 		if err != nil {
 			t.Fatal(err)
 		}
