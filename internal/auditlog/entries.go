@@ -32,7 +32,11 @@ func (f Filter) entries(records iter.Seq2[audit.Record, error]) iter.Seq2[Entry,
 			if !f.Until.IsZero() && !r.Time.Before(f.Until) {
 				return
 			}
-			if e, ok := Read(r); ok && f.Match(e) && !yield(e, nil) {
+			e, ok := Read(r)
+			if !ok && f.Events {
+				e, ok = ReadAny(r), true
+			}
+			if ok && f.Match(e) && !yield(e, nil) {
 				return
 			}
 		}

@@ -24,6 +24,8 @@ type Filter struct {
 	Jobs []string
 	// Bodies are SHA-256 in hexadecimal, or how they begin.
 	Bodies []string
+	// Events are wanted, too, that tell of no callback and no action.
+	Events bool
 }
 
 // Match reports whether an entry is wanted.
