@@ -16,7 +16,7 @@ changed or missing records. docs/audit.md explains how a security team uses them
 	cmd.AddCommand(
 		newAuditInit(a), newAuditKeys(a), newAuditSeal(a), newAuditVerify(a),
 		newAuditList(a), newAuditShow(a), newAuditProve(a), newAuditCheck(a),
-		newAuditReverify(a), newAuditExport(a),
+		newAuditReport(a), newAuditReverify(a), newAuditExport(a),
 	)
 	return cmd
 }

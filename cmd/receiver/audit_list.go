@@ -44,6 +44,13 @@ docs/audit.md has the mapping.`,
 		Annotations: map[string]string{outputs: "table json ocsf csv"},
 		RunE:        func(cmd *cobra.Command, _ []string) error { return a.auditList(cmd.Context(), q) },
 	}
+	filterFlags(cmd, &q)
+	cmd.Flags().IntVar(&q.Limit, "limit", 0, "maximum number of records; 0 is no limit")
+	return cmd
+}
+
+// filterFlags are the flags that say which records are wanted.
+func filterFlags(cmd *cobra.Command, q *records.Query) {
 	flags := cmd.Flags()
 	flags.StringVar(&q.Since, "since", "24h", "stored since: a duration ago (24h), a time\n(2026-11-23T00:00:00Z), or all")
 	flags.StringVar(&q.Until, "until", "", "stored before: a duration ago, or a time (default: now)")
@@ -55,8 +62,6 @@ docs/audit.md has the mapping.`,
 	flags.StringArrayVar(&q.Filter.Jobs, "job", nil, "id of the job")
 	flags.StringArrayVar(&q.Filter.Bodies, "body", nil, "SHA-256 of the body in hexadecimal, or its first digits")
 	flags.BoolVar(&q.Actions, "actions", false, "also list actions of operators and of the program")
-	flags.IntVar(&q.Limit, "limit", 0, "maximum number of records; 0 is no limit")
-	return cmd
 }
 
 // since reads a duration before now, a moment, or all; empty means now.

@@ -32,8 +32,7 @@ the streams no longer have them.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.auditProve(cmd.Context(), args, f) },
 	}
-	cmd.Flags().StringVar(&f.export, "export", "", "read records from this `folder` of audit export, not the streams")
-	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public `key` of a log to trust besides the configured ones\n(repeatable)")
+	proofFlags(cmd, &f)
 	return cmd
 }
 
@@ -41,6 +40,12 @@ the streams no longer have them.`,
 type proveFlags struct {
 	export  string
 	logKeys []string
+}
+
+// proofFlags are the flags of commands that prove records.
+func proofFlags(cmd *cobra.Command, f *proveFlags) {
+	cmd.Flags().StringVar(&f.export, "export", "", "read records from this `folder` of audit export, not the streams")
+	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public `key` of a log to trust besides the configured ones\n(repeatable)")
 }
 
 func (a *app) auditProve(ctx context.Context, ids []string, f proveFlags) error {

@@ -120,25 +120,32 @@ func Open(ctx context.Context, bus *publish.Store, name, stream string, keys aud
 // Keys returns the public keys that the configuration believes: those of its log key,
 // earlier ones, and the witnesses'.
 func Keys(c config.Audit) (audit.Keys, error) {
-	var logs, witnesses []string
-	if !c.Key.Empty() {
-		key, err := Key(c)
-		if err != nil {
-			return audit.Keys{}, err
-		}
-		logs = VerifierKeys(c.Name, key)
-	}
-	logs = append(logs, c.VerifierKeys...)
-	for _, a := range c.Anchors {
-		if a.Witness != "" {
-			witnesses = append(witnesses, a.Key)
-		}
+	logs, witnesses, err := KeyTexts(c)
+	if err != nil {
+		return audit.Keys{}, err
 	}
 	keys, err := audit.ParseKeys(logs, witnesses)
 	if err != nil {
 		return audit.Keys{}, config.UseErrorf("audit: %w", err)
 	}
 	return keys, nil
+}
+
+// KeyTexts are the keys of Keys as C2SP verifier keys.
+func KeyTexts(c config.Audit) (logs, witnesses []string, err error) {
+	if !c.Key.Empty() {
+		key, err := Key(c)
+		if err != nil {
+			return nil, nil, err
+		}
+		logs = VerifierKeys(c.Name, key)
+	}
+	for _, a := range c.Anchors {
+		if a.Witness != "" {
+			witnesses = append(witnesses, a.Key)
+		}
+	}
+	return append(logs, c.VerifierKeys...), witnesses, nil
 }
 
 // Key returns the key that seals.

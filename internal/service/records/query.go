@@ -2,10 +2,13 @@ package records
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"receiver/api"
 	"receiver/internal/auditlog"
+	"receiver/internal/publish/conn"
+	"receiver/internal/service/logs"
 	"receiver/internal/when"
 )
 
@@ -44,6 +47,11 @@ func (q *Query) Parse(now time.Time) (err error) {
 		q.Filter.Networks = append(q.Filter.Networks, network)
 	}
 	return q.checkWords()
+}
+
+// streams are those that the query wants entries of.
+func (q *Query) streams() []string {
+	return slices.DeleteFunc(slices.Clone(logs.Streams), func(s string) bool { return s == conn.ActionsStream && !q.Actions })
 }
 
 // Parameters returns the query as parameters of GET /v1/callbacks.

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"receiver/internal/audit"
@@ -34,8 +33,7 @@ func Entries(ctx context.Context, bus *publish.Store, q Query) iter.Seq2[auditlo
 		}
 		return readStream(ctx, bus, stream, start, stream != conn.ActionsStream)
 	}
-	streams := slices.DeleteFunc(slices.Clone(logs.Streams), func(s string) bool { return s == conn.ActionsStream && !q.Actions })
-	return auditlog.Entries(read, streams, q.Filter, q.after)
+	return auditlog.Entries(read, q.streams(), q.Filter, q.after)
 }
 
 // readStream gives the messages of a stream as records, with or without their data.
