@@ -55,8 +55,15 @@ func vectors(t testing.TB) []vector {
 		t.Fatal(err)
 	}
 	var all []vector
-	if err := json.Unmarshal(b, &all); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&all); err != nil {
 		t.Fatal(err)
+	}
+	for _, v := range all {
+		if v.Name == "" || (v.Record == nil) == (v.Absent == nil) {
+			t.Fatalf("vector %q has not one of record and absent", v.Name)
+		}
 	}
 	return all
 }
