@@ -23,3 +23,19 @@ changed or missing records. docs/audit.md explains how a security team uses them
 
 // errNoLogKey is what commands say that need the public key of the logs.
 var errNoLogKey = usagef("the logs have no key: set audit.key (make one with `receiver audit init`), or give --log-key")
+
+// exportFlag has a command read archives.
+func exportFlag(cmd *cobra.Command, folder *string) {
+	cmd.Flags().StringVar(folder, "export", "", "read records from this `folder` of archives by audit export,\nnot the streams")
+}
+
+// archiveFlags are the flags of commands that read archives and verify what they read.
+type archiveFlags struct {
+	export  string
+	logKeys []string
+}
+
+func (f *archiveFlags) flags(cmd *cobra.Command) {
+	exportFlag(cmd, &f.export)
+	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public `key` of a log to trust besides the configured ones\n(repeatable)")
+}

@@ -106,7 +106,7 @@ func TestVerifyPrintsTheRangeOfAnArchive(t *testing.T) {
 	lines := strings.Split(out.String(), "\n")
 	for i, want := range [][]string{
 		{"LOG", "VERDICT", "FROM", "TO", "LEAVES", "RECORDS"}, {"receiver/test/JOBS", "intact", "1", "5", "5", "5"}, {"receiver/test/ATTEMPTS", "intact", "1", "4", "4", "4"},
-		{"receiver/test/ACTIONS", "intact", "9", "2", "2", "0"},
+		{"receiver/test/ACTIONS", "intact", "-", "-", "2", "0"},
 	} {
 		if got := strings.Fields(lines[i]); len(got) < len(want) || !slices.Equal(got[:len(want)], want) {
 			t.Errorf("line %d = %q, want it to begin with %q", i+1, lines[i], want)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"receiver/internal/audit"
 	"receiver/internal/web"
@@ -56,6 +57,7 @@ func TestTheManualOfTheAuditHolds(t *testing.T) {
 	}
 	metrics := web.NewMetrics(func() uint64 { return 0 })
 	metrics.Sealing().Observe("JOBS", 1, 0, 1, false)
+	metrics.Archives().Observe("JOBS", time.Now(), false)
 	served := metricsText(t, metrics)
 	for _, name := range metricName.FindAllString(string(text), -1) {
 		if !strings.Contains(served, name) {

@@ -10,7 +10,7 @@ import (
 
 	"receiver/internal/audit/archive"
 	"receiver/internal/job"
-	"receiver/internal/service"
+	"receiver/internal/service/archiving"
 	"receiver/internal/service/logs"
 	"receiver/internal/service/records"
 	"receiver/internal/show"
@@ -75,11 +75,8 @@ func (a *app) auditExport(ctx context.Context, dir string, f exportFlags) error 
 		return err
 	}
 	defer done()
-	err = service.RecordAction(ctx, bus, f.who.action(job.ActionExport), map[string]any{"since": from.UTC(), "until": until.UTC()})
-	if err != nil {
-		return err
-	}
-	exported, err := records.Export(ctx, bus, dir, records.ExportOptions{Config: cfg, Keys: keys, From: from, Until: until, Progress: a.show().Records})
+	o := records.ExportOptions{Config: cfg, Keys: keys, From: from, Until: until, Progress: a.show().Records}
+	exported, err := archiving.Export(ctx, bus, dir, f.who.action(job.ActionExport), o)
 	return errors.Join(a.printExports(exported), err)
 }
 
@@ -89,6 +86,7 @@ func (a *app) printExports(all []records.Exported) error {
 		return nil
 	}
 	return show.Each(a.show(), all, show.Itself, []string{"LOG", "FROM", "TO", "RECORDS", "FOLDER"}, func(e records.Exported) []string {
-		return []string{e.Origin, fmt.Sprint(e.From), fmt.Sprint(e.To), fmt.Sprint(e.Records), e.Folder}
+		from, to := show.Range(e.From, e.To)
+		return []string{e.Origin, from, to, fmt.Sprint(e.Records), e.Folder}
 	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ import (
 
 func newAuditList(a *app) *cobra.Command {
 	var q records.Query
+	var export string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List callbacks, accepted and refused, in order of arrival",
@@ -34,16 +36,26 @@ unconfirmed. The verdict refused has a reason. Answered 401: missing, ambiguous,
 unsupported_algorithm, mismatch, missing_token, mismatch_token, bad_credentials, unknown_source.
 Answered 404: wrong_path. Answered 405: wrong_method. Answered 415: encoded.
 
+With --export the records are read from archives, of all times unless --since is given, and no
+configuration is needed. They are not verified: run audit verify --export.
+
 With -o csv or -o ocsf (Open Cybersecurity Schema Framework) each line is one callback;
 docs/audit.md has the mapping.`,
 		Example: "  receiver audit list\n" +
+			"  receiver audit list --export archive --job 42114492\n" +
 			"  receiver audit list --since 168h --verdict refused --address 198.51.100.0/24\n" +
 			"  receiver audit list --since 2026-11-01T00:00:00Z -o csv > november.csv\n" +
 			"  receiver audit list --since all --body ae466c30 -o json",
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{outputs: "table json ocsf csv"},
-		RunE:        func(cmd *cobra.Command, _ []string) error { return a.auditList(cmd.Context(), q) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if export != "" && !cmd.Flags().Changed("since") {
+				q.Since = "all"
+			}
+			return a.auditList(cmd.Context(), q, export)
+		},
 	}
+	exportFlag(cmd, &export)
 	filterFlags(cmd, &q)
 	cmd.Flags().IntVar(&q.Limit, "limit", 0, "maximum number of records; 0 is no limit")
 	return cmd
@@ -73,7 +85,7 @@ func since(text string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-func (a *app) auditList(ctx context.Context, q records.Query) error {
+func (a *app) auditList(ctx context.Context, q records.Query, export string) error {
 	if err := q.Parse(time.Now()); err != nil {
 		return usagef("--%w", err)
 	}
@@ -81,6 +93,13 @@ func (a *app) auditList(ctx context.Context, q records.Query) error {
 	out, err := show.NewCallbacks(a.out, a.output, program)
 	if err != nil {
 		return err
+	}
+	if export != "" {
+		archived, err := records.OpenArchives(export)
+		if err == nil {
+			_, err = list(out, archived.Entries(ctx, q), q.Limit)
+		}
+		return errors.Join(err, out.End())
 	}
 	r, err := a.receiver()
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/internal/audit"
-	"receiver/internal/audit/archive"
 	"receiver/internal/audit/bundle"
 	"receiver/internal/config"
 	"receiver/internal/service/logs"
@@ -16,7 +15,7 @@ import (
 )
 
 func newAuditProve(a *app) *cobra.Command {
-	var f proveFlags
+	var f archiveFlags
 	cmd := &cobra.Command{
 		Use:   "prove RECORD…",
 		Short: "Print a bundle that proves records to others",
@@ -32,23 +31,11 @@ the streams no longer have them.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.auditProve(cmd.Context(), args, f) },
 	}
-	proofFlags(cmd, &f)
+	f.flags(cmd)
 	return cmd
 }
 
-// proveFlags are the flags of audit prove.
-type proveFlags struct {
-	export  string
-	logKeys []string
-}
-
-// proofFlags are the flags of commands that prove records.
-func proofFlags(cmd *cobra.Command, f *proveFlags) {
-	cmd.Flags().StringVar(&f.export, "export", "", "read records from this `folder` of audit export, not the streams")
-	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public `key` of a log to trust besides the configured ones\n(repeatable)")
-}
-
-func (a *app) auditProve(ctx context.Context, ids []string, f proveFlags) error {
+func (a *app) auditProve(ctx context.Context, ids []string, f archiveFlags) error {
 	stream, seqs, err := records.ParseIDs(ids)
 	if err != nil {
 		return err
@@ -57,8 +44,8 @@ func (a *app) auditProve(ctx context.Context, ids []string, f proveFlags) error 
 	switch {
 	case err != nil:
 		return err
-	case r != nil && (len(seqs) > 1 || f.export != "" || len(f.logKeys) > 0):
-		return usagef("by HTTP a bundle has one record, and needs no --export and no --log-key; prove each record by itself")
+	case r != nil && (len(seqs) > 1 || len(f.logKeys) > 0):
+		return usagef("by HTTP a bundle has one record, and needs no --log-key; prove each record by itself")
 	case r != nil:
 		text, err := r.Bundle(ctx, stream, seqs[0])
 		if err == nil {
@@ -95,14 +82,15 @@ func (a *app) auditProve(ctx context.Context, ids []string, f proveFlags) error 
 // provable opens the log of a stream where it is: in the store, or in an archive.
 func (a *app) provable(ctx context.Context, cfg *config.Config, keys audit.Keys, stream, export string) (*audit.Log, func(), error) {
 	if export != "" {
-		folder, err := archive.OpenStream(export, logs.Streams, stream)
+		archived, err := records.OpenArchives(export)
 		if err != nil {
 			return nil, nil, err
 		}
-		if folder == nil {
-			return nil, nil, usagef("%s has no records of %s", export, stream)
+		series, err := archived.Series(stream)
+		if err != nil {
+			return nil, nil, err
 		}
-		log, err := folder.Log(keys)
+		log, err := series.Log(keys)
 		return log, func() {}, err
 	}
 	bus, done, err := a.opener(cfg).Read(ctx)

@@ -18,7 +18,7 @@ import (
 
 func newAuditReport(a *app) *cobra.Command {
 	var q records.Query
-	var f proveFlags
+	var f archiveFlags
 	var html string
 	cmd := &cobra.Command{
 		Use:   "report [RECORD…]",
@@ -58,12 +58,12 @@ A report has at most 1,000 records and 16 MiB. With --identity-file it shows enc
 	filterFlags(cmd, &q)
 	cmd.Flags().Lookup("since").DefValue = "" // there is none with --job
 	cmd.Flags().StringVar(&html, "html", "", "write one page of HTML to this `file`")
-	proofFlags(cmd, &f)
+	f.flags(cmd)
 	a.identityFlag(cmd)
 	return cmd
 }
 
-func (a *app) auditReport(ctx context.Context, o records.ReportOptions, f proveFlags, html string) (err error) {
+func (a *app) auditReport(ctx context.Context, o records.ReportOptions, f archiveFlags, html string) (err error) {
 	o.Report.Made = time.Now()
 	if err := o.Query.Parse(o.Report.Made); err != nil {
 		return usagef("--%w", err)

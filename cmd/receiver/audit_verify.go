@@ -17,9 +17,9 @@ import (
 
 // verifyFlags are the flags of audit verify.
 type verifyFlags struct {
-	export  string
-	logKeys []string
-	from    []string
+	archiveFlags
+	from     []string
+	keyFiles []string // with signature keys, for an archive
 }
 
 func newAuditVerify(a *app) *cobra.Command {
@@ -32,9 +32,12 @@ each checkpoint with all others, including those in the local file and at anchor
 each signature whose key is still configured. It names each wrong record and the error.
 
 It reads through the running receiver. Without one it reads a private copy of the streams, and
-changes nothing in the store's folder. With --export it needs no receiver. Records that a stream
-has removed by age or size are not reported, unless --from says that they must be there. Records
-that were removed in any other way are reported.
+changes nothing in the store's folder. With --export it needs no receiver, and with --log-key no
+configuration; --signature-key-file has the signatures of all sources verified with these keys.
+Of a folder with several archives each is verified, and compared with the others.
+
+Records that a stream has removed by age or size are not reported, unless --from says that they
+must be there. Records that were removed in any other way are reported.
 
 Exit codes: 0 nothing was changed; 1 something was changed; 2 wrong usage or configuration; 3 not
 known, because the records could not be read.`,
@@ -47,8 +50,8 @@ known, because the records could not be read.`,
 		RunE:        func(cmd *cobra.Command, _ []string) error { return a.auditVerify(cmd.Context(), f) },
 	}
 	a.identityFlag(cmd)
-	cmd.Flags().StringVar(&f.export, "export", "", "verify this `folder` of audit export, not the streams")
-	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public `key` of a log to trust besides the configured ones\n(repeatable)")
+	f.flags(cmd)
+	cmd.Flags().StringArrayVar(&f.keyFiles, "signature-key-file", nil, "with --export: `file` with a key that signed the callbacks\n(repeatable)")
 	cmd.Flags().StringArrayVar(&f.from, "from", nil, "first `record` of a stream that must exist, such as JOBS/120000\n(repeatable)")
 	return cmd
 }
@@ -62,6 +65,9 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 		}
 		from[stream] = seq
 	}
+	if f.export == "" && len(f.keyFiles) > 0 {
+		return usagef("--signature-key-file needs --export; the streams are verified with the keys of the configuration")
+	}
 	cfg, keys, err := a.believed(f.export, f.logKeys)
 	if err != nil {
 		return err
@@ -72,7 +78,11 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 	}
 	// Records live for a moment only: collecting them less often is a quarter of the time.
 	defer debug.SetGCPercent(debug.SetGCPercent(verifyGCPercent))
-	o := records.VerifyOptions{Config: cfg, Keys: keys, From: from, Sources: sources, Progress: a.show().Records}
+	origin, err := a.origin(f.keyFiles)
+	if err != nil {
+		return err
+	}
+	o := records.VerifyOptions{Config: cfg, Keys: keys, From: from, Sources: sources, Every: origin.Verifier, Progress: a.show().Records}
 	if f.export != "" {
 		cipher, err := service.CipherOf(cfg)
 		if err != nil {
@@ -98,7 +108,7 @@ const verifyGCPercent = 400
 // given. An archive and its keys are enough on a machine that knows no receiver.
 func (a *app) believed(export string, logKeys []string) (*config.Config, audit.Keys, error) {
 	cfg, err := a.load()
-	if errors.Is(err, fs.ErrNotExist) && a.config == "" && export != "" && len(logKeys) > 0 {
+	if errors.Is(err, fs.ErrNotExist) && a.config == "" && export != "" {
 		none := config.Default()
 		cfg, err = &none, a.useIdentity(&none)
 	}

@@ -36,6 +36,12 @@ func (a *app) farFlags(cmd *cobra.Command) {
 // checkFar refuses flags that a command cannot heed.
 func (a *app) checkFar(cmd *cobra.Command) error {
 	far := byHTTP[commandName(cmd)]
+	if a.archived = cmd.Flags().Changed("export"); a.archived {
+		if a.far.Given() {
+			return usagef("--export reads archives of this machine; leave out --url, --context, --token-file and --ca-file")
+		}
+		return nil
+	}
 	if a.far.Given() && !far && (commandName(cmd) != "contexts add" || a.far.Context != "") {
 		return usagef("`%s` cannot ask a receiver by HTTP; run it on the machine of the receiver, without --url, --context, --token-file and --ca-file",
 			cmd.CommandPath())
@@ -79,6 +85,9 @@ func (a *app) contexts() (remote.Contexts, error) {
 // receiver returns the receiver that is asked by HTTP, and says which it is unless its address was
 // given; nil if the command works here.
 func (a *app) receiver() (*remote.Receiver, error) {
+	if a.archived {
+		return nil, nil
+	}
 	c, err := a.chosen()
 	if err != nil || c == nil {
 		return nil, err

@@ -28,6 +28,7 @@ type app struct {
 	identity  string // file with the key that bodies are decrypted with
 	json      bool   // the same as output json
 	far       remote.Flags
+	archived  bool // archives are read, whichever receiver was chosen
 }
 
 func newRoot(a *app) *cobra.Command {

@@ -44,8 +44,10 @@ func (f Fault) String() string {
 // Report is what a verification found.
 type Report struct {
 	Origin string `json:"origin"`
-	Size   int64  `json:"size"` // leaves of the checkpoint everything was compared with
-	Root   string `json:"root"` // its root hash, base64
+	// Archive names the archive among several; empty for one alone and for a store.
+	Archive string `json:"archive,omitempty"`
+	Size    int64  `json:"size"` // leaves of the checkpoint everything was compared with
+	Root    string `json:"root"` // its root hash, base64
 
 	// Proved is true if the leaves reproduce the root of a checkpoint that a log key signed:
 	// only then do the counts below rest on more than the store's own word.

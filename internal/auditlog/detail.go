@@ -129,7 +129,7 @@ func (r Reader) seal(ctx context.Context, seq uint64) (Seal, error) {
 		return Seal{}, err
 	}
 	if log == nil {
-		return Seal{State: "unknown", Why: "audit.key is not set"}, nil
+		return Seal{State: "unknown", Why: "no log key is configured or given"}, nil
 	}
 	cp, err := log.Checkpoint(ctx)
 	if err == nil {

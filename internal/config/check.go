@@ -232,6 +232,12 @@ func (l *loader) checkAudit(cfg *Config) {
 	if c.Key.Empty() && len(c.Anchors) > 0 {
 		l.warn("audit.anchors", "get no checkpoints, because audit.key is not set")
 	}
+	if c.Key.Empty() && c.Export.Folder != "" {
+		l.warn("audit.export.folder", "gets no archives, because audit.key is not set")
+	}
+	if c.Export.Folder != "" && c.Export.Interval > cfg.NATS.JobsMaxAge/2 {
+		l.fault("audit.export.interval", "is more than half of nats.jobs_max_age, so events could be removed before they are archived", "at most "+(cfg.NATS.JobsMaxAge/2).String())
+	}
 	for i, a := range c.Anchors {
 		path := fmt.Sprintf("audit.anchors[%d]", i)
 		places := 0

@@ -314,6 +314,14 @@ type Audit struct {
 	// Anchors get a checkpoint every AnchorInterval.
 	Anchors        []Anchor      `key:"anchors"`
 	AnchorInterval time.Duration `key:"anchor_interval" default:"1m" min:"1s" max:"24h"`
+	Export         Export        `key:"export"`
+}
+
+// Export is where serve archives new records by itself, and how often.
+type Export struct {
+	// Folder gets a folder for each export; empty for no exports.
+	Folder   Path          `key:"folder"`
+	Interval time.Duration `key:"interval" default:"24h" min:"1m" max:"2160h"`
 }
 
 // Anchor is a place that an attacker who can rewrite the streams cannot change: a directory, a

@@ -207,6 +207,7 @@ func TestFaults(t *testing.T) {
 		{"hasty sealing", "audit: {interval: 10ms}\n", "config.yaml:1: audit.interval: 10ms is too small; "},
 		{"no checkpoint file", "audit: {checkpoint_file: \"\"}\n", "config.yaml:1: audit.checkpoint_file: is empty"},
 		{"anchor nowhere", logKey + "  anchors:\n  - {}\n", "config.yaml:4: audit.anchors[0]: must name exactly one place; allowed: directory; or witness and key; or nats with urls"},
+		{"archives later than events are removed", logKey + "  export: {folder: a, interval: 48h}\nnats: {jobs_max_age: 80h}\n", "config.yaml:3: audit.export.interval: is more than half of nats.jobs_max_age, so events could be removed before they are archived; allowed: at most 40h0m0s"},
 		{"anchor in two places", logKey + "  anchors:\n  - {directory: a, witness: https://w.example.com}\n", "config.yaml:4: audit.anchors[0]: must name exactly one place"},
 		{"witness without key", logKey + "  anchors:\n  - witness: https://w.example.com\n", "config.yaml:4: audit.anchors[0].key: is empty, so the witness's cosignatures could not be verified; allowed: its verifier key"},
 		{"directory with key", logKey + "  anchors:\n  - {directory: a, key: " + witnessKey + "}\n", "config.yaml:4: audit.anchors[0].key: is set, but only a witness has a key"},
@@ -350,6 +351,7 @@ func TestWarnings(t *testing.T) {
 		{"everybody trusted", crm + "public: {trusted_proxies: [0.0.0.0/0]}\n", []string{"config.yaml:2: public.trusted_proxies[0]: trusts X-Forwarded-For from every address"}},
 		{"idle settings", crm + "nats: {mode: embedded, urls: [nats://a]}\n", []string{"config.yaml:2: nats.mode: is embedded, so nats.urls, nats.credentials_file and nats.tls are not used"}},
 		{"anchors without a key", crm + "audit: {anchors: [{directory: a}]}\n", []string{"config.yaml:2: audit.anchors: get no checkpoints, because audit.key is not set"}},
+		{"archives without a key", crm + "audit: {export: {folder: a}}\n", []string{"config.yaml:2: audit.export.folder: gets no archives, because audit.key is not set"}},
 		{"put aside and not to be read", "sources:\n  crm:\n" + key + "    unexpected_jobs: quarantine\nencryption: {recipients: [" + publicKey + "]}\n",
 			[]string{"config.yaml:4: sources.crm.unexpected_jobs: quarantines callbacks whose bodies this receiver encrypts and, without encryption.identity, " +
 				"cannot decrypt: they are not released when the submission of their job is recorded, only by `receiver jobs release --identity-file`"}},

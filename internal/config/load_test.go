@@ -149,6 +149,7 @@ func TestAuditIsRead(t *testing.T) {
     - nats: {urls: [tls://auditors.example.com:4222]}
     - nats: {urls: ["nats://127.0.0.1:4333"], stream: KEPT, subject: kept.here}
   anchor_interval: 1h
+  export: {folder: archive, interval: 12h}
 `)
 	got := c.Audit
 	if !strings.HasPrefix(got.Key.Reveal(), "PRIVATE+KEY+receiver/test+") {
@@ -163,6 +164,7 @@ func TestAuditIsRead(t *testing.T) {
 			{NATS: config.AnchorNATS{URLs: []string{"nats://127.0.0.1:4333"}, Stream: "KEPT", Subject: "kept.here"}},
 		},
 		AnchorInterval: time.Hour,
+		Export:         config.Export{Folder: "archive", Interval: 12 * time.Hour},
 	}
 	if !reflect.DeepEqual(got, want) || len(c.Warnings) > 0 {
 		t.Errorf("audit = %+v, warnings %q, want %+v and none", got, c.Warnings, want)

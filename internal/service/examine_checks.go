@@ -19,6 +19,7 @@ import (
 	"receiver/internal/certs"
 	"receiver/internal/config"
 	"receiver/internal/doctor"
+	"receiver/internal/service/archiving"
 	"receiver/internal/service/platform"
 	"receiver/internal/submit"
 )
@@ -38,6 +39,7 @@ func (x examiner) all() []doctor.Check {
 		{Name: "sealing", Run: func(context.Context) []doctor.Finding {
 			return doctor.Sealing(!x.cfg.Audit.Key.Empty(), len(x.cfg.Audit.Anchors))
 		}},
+		{Name: "archive", Run: x.archive},
 		{Name: "encryption", Run: x.encryption},
 		{Name: "nats", Run: x.nats},
 		{Name: "port", Run: x.port},
@@ -82,6 +84,7 @@ func (x examiner) here() []doctor.Check {
 		{Name: "listeners", Run: x.listeners},
 		{Name: "open_files", Run: x.openFiles},
 		{Name: "memory", Run: x.memory},
+		{Name: "archive", Run: func(context.Context) []doctor.Finding { return archiving.ExamineFolder(x.cfg) }},
 	}
 	if x.embedded() {
 		checks = append(checks, doctor.Check{Name: "sync", Run: x.sync})
@@ -207,6 +210,19 @@ func (x examiner) encryption(context.Context) []doctor.Finding {
 		}
 	}
 	return e.Findings()
+}
+
+// archive looks for records that are in no archive, in the store of the receiver that runs.
+func (x examiner) archive(ctx context.Context) []doctor.Finding {
+	if x.cfg.Audit.Key.Empty() {
+		return nil
+	}
+	store, done, err := Opener{Config: x.cfg, Log: x.log}.Attach(ctx)
+	if err != nil {
+		return doctor.Unseen(err.Error())
+	}
+	defer done()
+	return archiving.Examine(ctx, x.cfg, store)
 }
 
 func (x examiner) listeners(context.Context) []doctor.Finding {

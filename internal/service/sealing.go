@@ -16,6 +16,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/publish"
 	"receiver/internal/sealing"
+	"receiver/internal/service/archiving"
 	"receiver/internal/service/logs"
 	"receiver/internal/version"
 	"receiver/internal/web"
@@ -59,6 +60,21 @@ func (s *sealer) stop(ctx context.Context) error {
 	s.cancel()
 	<-s.done
 	return errors.Join(s.Finish(ctx), s.Close())
+}
+
+// keepArchives exports to archives, and warns of records that are in none, until ctx is done.
+func (in *Instance) keepArchives(ctx context.Context) error {
+	if in.sealing == nil {
+		return nil
+	}
+	figures := in.metrics.Archives()
+	k, err := archiving.New(ctx, archiving.Options{Config: in.cfg, Store: in.bus, Log: in.log, Observe: func(u archiving.Unarchived) {
+		figures.Observe(u.Stream, u.Stored, u.Due)
+	}})
+	if err == nil {
+		in.background.Go(func() { k.Run(ctx) })
+	}
+	return err
 }
 
 // recordStart records that a receiver starts, and with what.

@@ -122,7 +122,7 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	in.keepStore(background, in.bus) // a test of reloads puts another in its place
 	in.keepList(background)
 	in.keepSubmissions(background)
-	return in, errors.Join(in.postEvents(background), in.forward(background))
+	return in, errors.Join(in.postEvents(background), in.forward(background), in.keepArchives(background))
 }
 
 // openPlatforms makes the clients of the platforms, and what submits by them.

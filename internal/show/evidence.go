@@ -32,8 +32,9 @@ func (p Printer) verifiedTable(v records.Verified) error {
 		if n := len(r.Faults) + r.Omitted; !r.OK() {
 			verdict = words.Count(n, "fault")
 		}
+		from, to := Range(r.From, r.To)
 		rows = append(rows, []string{
-			r.Origin, verdict, fmt.Sprint(r.From), fmt.Sprint(r.To), fmt.Sprint(r.Size), fmt.Sprint(r.Records), fmt.Sprint(r.Absent), fmt.Sprint(r.Outside), fmt.Sprint(r.Unsealed),
+			inArchive(r, r.Origin), verdict, from, to, fmt.Sprint(r.Size), fmt.Sprint(r.Records), fmt.Sprint(r.Absent), fmt.Sprint(r.Outside), fmt.Sprint(r.Unsealed),
 			fmt.Sprint(r.Reverified), fmt.Sprint(r.NotChecked), fmt.Sprint(r.Checkpoints),
 		})
 	}
@@ -48,19 +49,38 @@ func (p Printer) verifiedTable(v records.Verified) error {
 	}
 	for _, r := range v.Logs {
 		for _, f := range r.Faults {
-			fmt.Fprintln(p.Out, plain.Text(f.String()))
+			fmt.Fprintln(p.Out, plain.Text(inArchive(r, f.String())))
 		}
 		if r.Omitted > 0 {
-			fmt.Fprintf(p.Out, "%s: and %d more\n", r.Origin, r.Omitted)
+			fmt.Fprintf(p.Out, "%s: and %d more\n", inArchive(r, r.Origin), r.Omitted)
 		}
 	}
 	return nil
 }
 
+// Range returns the first and the last of sequences; of none, two dashes.
+func Range(from, to uint64) (first, last string) {
+	if from > to {
+		return "-", "-"
+	}
+	return fmt.Sprint(from), fmt.Sprint(to)
+}
+
+// inArchive puts the archive of a log before a text, if there are several.
+func inArchive(r audit.Report, text string) string {
+	if r.Archive == "" {
+		return text
+	}
+	return r.Archive + "/" + text
+}
+
 // verifiedHint says what the figures do not.
 func (p Printer) verifiedHint(v records.Verified) {
+	if len(v.Gaps) > 0 {
+		p.Say("none of these archives has the sequences between them: %s", plain.Text(strings.Join(v.Gaps, ", ")))
+	}
 	if len(v.Gone) > 0 {
-		p.Say("signatures of keys that are no longer configured were not verified: %s", plain.Text(strings.Join(v.Gone, ", ")))
+		p.Say("signatures of keys that are neither configured nor given were not verified: %s", plain.Text(strings.Join(v.Gone, ", ")))
 	}
 	if v.Hidden > 0 {
 		p.Say("%s not verified, because the body is encrypted and no identity decrypts it; "+

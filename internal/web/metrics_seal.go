@@ -49,3 +49,34 @@ func (s *Sealing) Observe(stream string, sealed, unsealed int64, took time.Durat
 		s.took.WithLabelValues(stream).Observe(took.Seconds())
 	}
 }
+
+// Archives are the figures of records that are in no archive, by stream.
+type Archives struct{ age, due *prometheus.GaugeVec }
+
+// Archives adds the figures of unarchived records to the metrics. It may be called once.
+func (m *Metrics) Archives() *Archives {
+	by := []string{"stream"}
+	a := &Archives{
+		age: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "receiver_audit_unarchived_age_seconds", Help: "Age of the oldest record that is in no archive; 0 if all are in one.",
+		}, by),
+		due: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "receiver_audit_unarchived_due", Help: "1 if age or size removes a record soon that is in no archive.",
+		}, by),
+	}
+	m.registry.MustRegister(a.age, a.due)
+	return a
+}
+
+// Observe takes the figures of one stream; stored is that of its oldest unarchived record.
+func (a *Archives) Observe(stream string, stored time.Time, due bool) {
+	age, removed := 0.0, 0.0
+	if !stored.IsZero() {
+		age = time.Since(stored).Seconds()
+	}
+	if due {
+		removed = 1
+	}
+	a.age.WithLabelValues(stream).Set(age)
+	a.due.WithLabelValues(stream).Set(removed)
+}

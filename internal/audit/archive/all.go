@@ -2,6 +2,7 @@ package archive
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	pathpkg "path"
@@ -11,42 +12,65 @@ import (
 	"receiver/internal/audit"
 )
 
-// OpenAll opens an export folder, or all that are in a folder, named by these streams. An
-// unreadable folder is an error, unlike a missing one.
-func OpenAll(path string, streams []string) ([]*Folder, error) {
-	folder, err := Open(path)
-	if err == nil {
-		return []*Folder{folder}, nil
+// Archive is what one export made: the folders of its logs.
+type Archive struct {
+	// Name is the folder among others, such as 2026-11; empty for one that was named itself.
+	Name    string
+	Folders []*Folder
+}
+
+// OpenAll opens an export folder, or all that are in a folder, named by these streams; or all
+// archives that are in a folder, in the order of their names. An unreadable folder is an error,
+// unlike a missing one.
+func OpenAll(path string, streams []string) ([]Archive, error) {
+	folders, err := openOne(path, streams)
+	if err != nil || len(folders) > 0 {
+		return []Archive{{Folders: folders}}, err
 	}
-	var all []*Folder
-	for _, stream := range streams {
-		if _, err := os.Lstat(filepath.Join(path, stream)); errors.Is(err, fs.ErrNotExist) {
-			continue
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFolder, err)
+	}
+	var all []Archive
+	for _, e := range entries {
+		inner := filepath.Join(path, e.Name())
+		if info, err := os.Stat(inner); err != nil || !info.IsDir() || strings.HasPrefix(e.Name(), ".") {
+			continue // with a dot begins one that was not finished
 		}
-		inner, err := Open(filepath.Join(path, stream))
+		folders, err := openOne(inner, streams)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, inner)
-	}
-	if len(all) == 0 {
-		return nil, err
-	}
-	return all, nil
-}
-
-// OpenStream opens the export folder of one of these streams; it returns nil if there is none.
-func OpenStream(path string, streams []string, stream string) (*Folder, error) {
-	folders, err := OpenAll(path, streams)
-	if err != nil {
-		return nil, err
-	}
-	for _, folder := range folders {
-		if strings.HasSuffix(folder.Origin(), "/"+stream) {
-			return folder, nil
+		if len(folders) > 0 {
+			all = append(all, Archive{Name: e.Name(), Folders: folders})
 		}
 	}
-	return nil, nil
+	if len(all) == 0 {
+		_, err = Open(path)
+	}
+	return all, err
+}
+
+// openOne opens an export folder, or all of these streams in a folder, or none.
+func openOne(path string, streams []string) ([]*Folder, error) {
+	var all []*Folder
+	for _, inner := range append([]string{""}, streams...) {
+		missing := filepath.Join(path, inner)
+		if inner == "" {
+			missing = filepath.Join(path, folderLog)
+		}
+		if _, err := os.Lstat(missing); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		folder, err := Open(filepath.Join(path, inner))
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, folder); inner == "" {
+			break // what is beside it is not looked at
+		}
+	}
+	return all, nil
 }
 
 // Absent returns the origins that an archive at path has no folder of, though it has

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"receiver/internal/audit"
 	"receiver/internal/audit/anchor"
@@ -24,8 +26,12 @@ type Options struct {
 	// that nothing is.
 	Pushed func(ctx context.Context) (uint64, error)
 
-	// Kept are other checkpoints to put into the folder.
+	// Kept are other checkpoints to put into the folder, with the times at which they were stored.
 	Kept []audit.Kept
+
+	// Stored returns when the newest checkpoint was stored, or zero; nil means that it is not
+	// known.
+	Stored func(ctx context.Context, note []byte) (time.Time, error)
 
 	// Progress is called now and then with the number of records written; nil for no calls.
 	Progress func(records int64)
@@ -55,7 +61,7 @@ func Export(ctx context.Context, l *audit.Log, path string, o Options) error {
 	}
 	info := folderInfo{
 		Format: exportFormat, Origin: log.Origin, Stream: log.Stream, First: log.First,
-		From: max(o.From, log.First), To: o.To,
+		From: min(max(o.From, log.First), o.To+1), To: o.To, // of none, one more
 	}
 	err = EmptyFolder(path)
 	if err == nil {
@@ -95,6 +101,12 @@ func exportAll(ctx context.Context, l *audit.Log, path string, info folderInfo, 
 	if err := exportTiles(ctx, l, path, cp.Tree.N); err != nil {
 		return err
 	}
+	newest := audit.Kept{Note: cp.Note}
+	if o.Stored != nil {
+		if newest.Time, err = o.Stored(ctx, cp.Note); err != nil {
+			return err
+		}
+	}
 	var kept []byte
 	for _, k := range o.Kept {
 		kept = anchor.AppendNote(kept, k.Note)
@@ -106,12 +118,18 @@ func exportAll(ctx context.Context, l *audit.Log, path string, info folderInfo, 
 	if err := durable.WriteFile(filepath.Join(path, folderKept), kept); err != nil {
 		return err
 	}
+	if err := durable.WriteFile(filepath.Join(path, folderTimes), writeTimes(append(slices.Clip(o.Kept), newest))); err != nil {
+		return err
+	}
 	if err := durable.WriteFile(filepath.Join(path, folderLog), append(about, '\n')); err != nil {
 		return err
 	}
 	// Last of all, because it says that everything else is there.
 	return durable.WriteFile(filepath.Join(path, folderCheckpoint), cp.Note)
 }
+
+// progressBytes is how many bytes of bodies are written at most without a call of Progress.
+const progressBytes = 16 << 20
 
 // maxGaps bounds the gaps between records that an export remembers.
 const maxGaps = 100_000
@@ -123,7 +141,7 @@ func exportRecords(ctx context.Context, src audit.Source, path string, info fold
 		return info.From, nil
 	}
 	w := &leafWriter{dir: filepath.Join(path, folderRecords), info: info}
-	written, next := int64(0), info.From
+	written, bytes, next := int64(0), 0, info.From
 	var gaps []uint64 // where they end; of what is pushed out there is one for each reading
 	read := func(seq uint64) {
 		if seq > next && len(gaps) < maxGaps {
@@ -134,7 +152,8 @@ func exportRecords(ctx context.Context, src audit.Source, path string, info fold
 	err := audit.ReadRecords(ctx, src, info.From, info.To, func(r audit.Record) error {
 		read(r.Seq)
 		written++
-		if o.Progress != nil && written%1024 == 0 {
+		if bytes += len(r.Data); o.Progress != nil && (written%1024 == 0 || bytes > progressBytes) {
+			bytes = 0
 			o.Progress(written)
 		}
 		return w.write(r)

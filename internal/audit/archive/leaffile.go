@@ -21,6 +21,9 @@ const leafFileSpan = 65536
 // maxPlaces bounds the places that a DamageError lists.
 const maxPlaces = 100
 
+// maxLeaf bounds one record: four times the largest message that NATS takes.
+const maxLeaf = 256 << 20
+
 // leafFileName names the file of leaves that starts at a sequence.
 func leafFileName(start uint64) string { return fmt.Sprintf("%020d", start) }
 
@@ -98,7 +101,7 @@ func (f *Folder) leafFiles() ([]uint64, error) {
 // readLeafFile yields the records of a file and returns the places that are damaged.
 func (f *Folder) readLeafFile(ctx context.Context, start uint64, yield func(audit.Record) error) ([]string, error) {
 	name := filepath.Join(folderRecords, leafFileName(start))
-	file, err := os.Open(filepath.Join(f.path, name))
+	file, err := openRegular(filepath.Join(f.path, name))
 	if err != nil {
 		return nil, fmt.Errorf("reading export folder: %w", err)
 	}
@@ -153,7 +156,7 @@ func (l *leafReader) next() ([]byte, error) {
 		return nil, io.ErrUnexpectedEOF
 	}
 	n := int64(binary.BigEndian.Uint32(head[:]))
-	if l.left -= 4 + n; l.left < 0 {
+	if l.left -= 4 + n; l.left < 0 || n > maxLeaf {
 		return nil, io.ErrUnexpectedEOF
 	}
 	if int64(cap(l.buf)) < n {

@@ -1,28 +1,37 @@
 package records
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	pathpkg "path"
 	"path/filepath"
 	"time"
 
 	"receiver/internal/audit"
-	"receiver/internal/audit/anchor"
 	"receiver/internal/audit/archive"
 	"receiver/internal/config"
 	"receiver/internal/publish"
+	"receiver/internal/publish/conn"
 	"receiver/internal/service/logs"
 )
 
-// ExportOptions are what logs are exported with. All must be set.
+// ExportOptions are what logs are exported with. Config, Keys and Progress must be set.
 type ExportOptions struct {
 	Config *config.Config
 	Keys   audit.Keys
 	// From and Until bound when a record was stored; zero bounds nothing.
 	From, Until time.Time
-	Progress    Progress
+	// After, unless nil, bounds the sequences instead: the last one of each stream that is not
+	// wanted.
+	After map[string]uint64
+	// Kept, unless nil, are the checkpoints to put into the archive instead of all that are kept;
+	// none of them is newer than the message Stored of CHECKPOINTS.
+	Kept     func(origin string) []audit.Kept
+	Stored   uint64
+	Progress Progress
 }
 
 // Exported is one log that was exported and verified.
@@ -30,33 +39,44 @@ type Exported struct {
 	Origin  string `json:"origin"`
 	Folder  string `json:"folder"`
 	From    uint64 `json:"from"`
-	To      uint64 `json:"to"`
+	To      uint64 `json:"to"` // less than From if there was nothing
 	Records int64  `json:"records"`
+	Size    int64  `json:"size"` // of the checkpoint
+	Root    string `json:"root"`
 }
 
-// Export writes the records of a time into an archive in a folder, a log after the other, and
-// verifies each. With an error it returns the logs before.
+// Stream is the stream of the log.
+func (e Exported) Stream() string { return pathpkg.Base(e.Origin) }
+
+// Export writes records into an archive in a folder, a log after the other, and verifies each. With
+// an error it returns the logs before.
 func Export(ctx context.Context, bus *publish.Store, dir string, o ExportOptions) (done []Exported, err error) {
-	kept, err := logs.Collect(ctx, o.Config, bus)
-	if err != nil {
-		return nil, err
+	if o.Kept == nil {
+		if o.Stored, err = bus.LastSequence(ctx, conn.CheckpointsStream); err != nil {
+			return nil, err
+		}
+		kept, err := logs.Collect(ctx, o.Config, bus)
+		if err != nil {
+			return nil, err
+		}
+		o.Kept = kept.Of
 	}
 	for _, stream := range logs.Streams {
 		folder := filepath.Join(dir, stream)
-		r, err := o.stream(ctx, bus, stream, folder, kept)
+		r, err := o.stream(ctx, bus, stream, folder)
 		if err != nil {
 			return done, fmt.Errorf("exporting %s: %w", stream, err)
 		}
 		if !r.OK() {
 			return done, fmt.Errorf("exporting %s: the export does not verify: %v; keep the streams, and run `receiver audit verify`", stream, r.Faults)
 		}
-		done = append(done, Exported{Origin: r.Origin, Folder: folder, From: r.From, To: r.To, Records: r.Records})
+		done = append(done, Exported{Origin: r.Origin, Folder: folder, From: r.From, To: r.To, Records: r.Records, Size: r.Size, Root: r.Root})
 	}
 	return done, nil
 }
 
 // stream exports the records of one log and verifies the result.
-func (o ExportOptions) stream(ctx context.Context, bus *publish.Store, stream, folder string, kept *anchor.Collection) (audit.Report, error) {
+func (o ExportOptions) stream(ctx context.Context, bus *publish.Store, stream, folder string) (audit.Report, error) {
 	log, err := logs.Open(ctx, bus, o.Config.Audit.Name, stream, o.Keys)
 	if err != nil {
 		return audit.Report{}, err
@@ -67,7 +87,8 @@ func (o ExportOptions) stream(ctx context.Context, bus *publish.Store, stream, f
 	}
 	show, finish := o.Progress("exporting " + stream)
 	err = archive.Export(ctx, log, folder, archive.Options{
-		From: from, To: to, Kept: kept.Of(audit.Origin(o.Config.Audit.Name, stream)),
+		From: from, To: to, Kept: o.Kept(audit.Origin(o.Config.Audit.Name, stream)),
+		Stored: func(ctx context.Context, note []byte) (time.Time, error) { return storedAt(ctx, bus, o.Stored, note) },
 		Pushed: func(ctx context.Context) (uint64, error) {
 			extent, err := bus.Extent(ctx, stream)
 			return extent.First, err
@@ -85,7 +106,20 @@ func (o ExportOptions) stream(ctx context.Context, bus *publish.Store, stream, f
 	if err != nil {
 		return audit.Report{}, err
 	}
-	return exported.Verify(ctx, o.Keys, audit.VerifyOptions{})
+	show, finish = o.Progress("verifying " + stream)
+	defer finish()
+	return exported.Verify(ctx, o.Keys, audit.VerifyOptions{Progress: show})
+}
+
+// storedAt returns when a checkpoint was stored behind a sequence of CHECKPOINTS; zero if it was
+// not.
+func storedAt(ctx context.Context, bus *publish.Store, after uint64, note []byte) (time.Time, error) {
+	for m, err := range bus.From(ctx, conn.CheckpointsStream, publish.Position{Sequence: after + 1}, false) {
+		if err != nil || bytes.Equal(m.Data, note) {
+			return m.Time, err
+		}
+	}
+	return time.Time{}, nil
 }
 
 // bounds returns the first and the last sequence of the time.
@@ -94,10 +128,16 @@ func (o ExportOptions) bounds(ctx context.Context, bus *publish.Store, stream st
 	if err != nil {
 		return 0, 0, err
 	}
+	if o.After != nil {
+		return max(o.After[stream]+1, extent.First, 1), min(extent.Last, math.MaxInt64), nil
+	}
 	if from, err = firstSince(ctx, bus, stream, o.From, extent); err != nil {
 		return 0, 0, err
 	}
-	next, err := firstSince(ctx, bus, stream, o.Until, extent)
+	next := min(extent.Last, math.MaxInt64) + 1
+	if !o.Until.IsZero() {
+		next, err = firstSince(ctx, bus, stream, o.Until, extent)
+	}
 	if next <= from {
 		return extent.Last + 1, extent.Last, err // none; and 0 would mean all
 	}

@@ -13,7 +13,6 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/audit/anchor"
-	"receiver/internal/audit/archive"
 	"receiver/internal/auditlog"
 	"receiver/internal/auditlog/report"
 	"receiver/internal/config"
@@ -47,46 +46,18 @@ func Report(ctx context.Context, bus *publish.Store, o ReportOptions) (report.Re
 // ReportArchive makes a report about records of an export.
 func ReportArchive(ctx context.Context, path string, c *encryption.Cipher, o ReportOptions) (report.Report, error) {
 	o.Report.Body = BodyAlone(c)
-	folders, err := archive.OpenAll(path, logs.Streams)
+	all, err := OpenArchives(path)
 	if err != nil {
 		return report.Report{}, err
 	}
-	of := func(stream string) *archive.Folder {
-		i := slices.IndexFunc(folders, func(f *archive.Folder) bool { return strings.HasSuffix(f.Origin(), "/"+stream) })
-		if i < 0 {
-			return nil
+	g := gathering{ReportOptions: o, entries: all.Entries(ctx, o.Query), log: func(stream string) (*audit.Log, error) {
+		series, err := all.Series(stream)
+		if err != nil {
+			return nil, err
 		}
-		return folders[i]
-	}
-	read := func(stream string, since time.Time, _ uint64) iter.Seq2[audit.Record, error] {
-		return func(yield func(audit.Record, error) bool) {
-			if f := of(stream); f != nil {
-				archived(ctx, f, since, yield)
-			}
-		}
-	}
-	g := gathering{ReportOptions: o, entries: auditlog.Entries(read, o.Query.streams(), o.Query.Filter, nil), log: func(stream string) (*audit.Log, error) {
-		if f := of(stream); f != nil {
-			return f.Log(o.Report.Keys)
-		}
-		return nil, fmt.Errorf("%s has no records of %s", path, stream)
+		return series.Log(o.Report.Keys)
 	}}
 	return g.report(ctx)
-}
-
-// archived yields the records of an archive since a time.
-func archived(ctx context.Context, f *archive.Folder, since time.Time, yield func(audit.Record, error) bool) {
-	enough := errors.New("enough records")
-	from, to := f.Range()
-	err := f.Records(ctx, from, to, func(r audit.Record) error {
-		if !r.Time.Before(since) && !yield(r, nil) {
-			return enough
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, enough) {
-		yield(audit.Record{}, err)
-	}
 }
 
 // gathering makes one report.

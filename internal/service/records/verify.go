@@ -3,6 +3,9 @@ package records
 import (
 	"context"
 	"errors"
+	"fmt"
+	pathpkg "path"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -29,7 +32,9 @@ type VerifyOptions struct {
 	// neither age nor size has pushed out.
 	From map[string]uint64
 	// Sources are the signature keys of each source.
-	Sources  map[string]*verify.Verifier
+	Sources map[string]*verify.Verifier
+	// Every, unless nil, has the signature keys of all sources instead.
+	Every    *verify.Verifier
 	Progress Progress
 }
 
@@ -54,6 +59,8 @@ type Verified struct {
 	Mended int `json:"refused_but_right_now"`
 	// Hidden counts signatures that were not checked because the body is encrypted.
 	Hidden int `json:"encrypted"`
+	// Gaps are sequences between those of several archives that none of them holds.
+	Gaps []string `json:"gaps,omitempty"`
 }
 
 // verification is one run.
@@ -64,10 +71,12 @@ type verification struct {
 }
 
 func newVerification(o VerifyOptions, body func(audit.Record) ([]byte, error)) *verification {
-	return &verification{
+	v := &verification{
 		VerifyOptions: o, checker: auditlog.NewChecker(o.Sources, body),
 		result: Verified{Logs: []audit.Report{}, Faults: []audit.Fault{}},
 	}
+	v.checker.Every(o.Every)
+	return v
 }
 
 // VerifyStore verifies the logs of a store. An unreadable record is a fault: nothing may pass
@@ -98,23 +107,33 @@ func VerifyStore(ctx context.Context, s Store, o VerifyOptions) (Verified, error
 	return v.done(), nil
 }
 
-// VerifyArchive verifies an export folder, or all that are in a folder.
+// VerifyArchive verifies an export folder, or all that are in a folder, or all archives in one,
+// each with the newest checkpoints of the others.
 func VerifyArchive(ctx context.Context, path string, c *encryption.Cipher, o VerifyOptions) (Verified, error) {
 	v := newVerification(o, BodyAlone(c))
-	folders, err := archive.OpenAll(path, logs.Streams)
+	archives, err := archive.OpenAll(path, logs.Streams)
 	if err != nil {
 		return Verified{}, err
 	}
-	for _, origin := range archive.Absent(path, folders, o.Keys) {
-		v.result.Faults = append(v.result.Faults, audit.Fault{Stream: origin, Kind: audit.Missing, Detail: "the archive has no folder for it"})
-	}
-	for _, folder := range folders {
-		err := v.log(folder.Origin(), audit.VerifyOptions{}, func(o audit.VerifyOptions) (audit.Report, error) {
-			return folder.Verify(ctx, v.Keys, o)
-		})
-		if err != nil {
-			v.fault(folder.Origin(), err)
+	earlier := archive.Earlier(archives)
+	for _, a := range archives {
+		for _, origin := range archive.Absent(filepath.Join(path, a.Name), a.Folders, o.Keys) {
+			v.result.Faults = append(v.result.Faults, audit.Fault{Stream: pathpkg.Join(a.Name, origin), Kind: audit.Missing, Detail: "the archive has no folder for it"})
 		}
+		for _, folder := range a.Folders {
+			name := pathpkg.Join(a.Name, folder.Origin())
+			err := v.log(name, audit.VerifyOptions{Kept: earlier[folder]}, func(o audit.VerifyOptions) (audit.Report, error) {
+				report, err := folder.Verify(ctx, v.Keys, o)
+				report.Archive = a.Name
+				return report, err
+			})
+			if err != nil {
+				v.fault(name, err)
+			}
+		}
+	}
+	for _, gap := range archive.Gaps(archives) {
+		v.result.Gaps = append(v.result.Gaps, fmt.Sprintf("%s %d to %d", gap.Origin, gap.From, gap.To))
 	}
 	return v.done(), ctx.Err()
 }
@@ -139,7 +158,7 @@ func (v *verification) stream(ctx context.Context, s Store, stream string, kept 
 	if o.From == 0 {
 		expected := func(e publish.Extent) uint64 {
 			sealedBefore := func(t time.Time) int64 { return kept.SealedBefore(origin, t) }
-			return limits(v.Config, stream).ExpectedFrom(e.First, e.Bytes, sealedBefore, time.Now())
+			return Limits(v.Config, stream).ExpectedFrom(e.First, e.Bytes, sealedBefore, time.Now())
 		}
 		o.From = expected(extent)
 		o.Pushed = func(ctx context.Context) (uint64, error) {
@@ -157,8 +176,8 @@ func (v *verification) stream(ctx context.Context, s Store, stream string, kept 
 // while callbacks come quickly it seals them half a minute behind, or a little more.
 const sealGrace = 2 * time.Minute
 
-// limits are what the configuration lets push the oldest records out of a stream.
-func limits(cfg *config.Config, stream string) auditlog.Limits {
+// Limits are what the configuration lets push the oldest records out of a stream.
+func Limits(cfg *config.Config, stream string) auditlog.Limits {
 	switch stream {
 	case conn.JobsStream:
 		return auditlog.Limits{MaxAge: cfg.NATS.JobsMaxAge}

@@ -1,0 +1,109 @@
+package records
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+	"time"
+
+	"receiver/internal/audit"
+	"receiver/internal/audit/archive"
+	"receiver/internal/auditlog"
+	"receiver/internal/config"
+	"receiver/internal/encryption"
+	"receiver/internal/job"
+	"receiver/internal/publish"
+	"receiver/internal/service/logs"
+)
+
+// Archived reads archives instead of a store. Nothing of it is verified but the seal of a record.
+type Archived struct {
+	path   string
+	series map[string]*archive.Series // by stream
+}
+
+// OpenArchives opens an archive, or all that are in a folder.
+func OpenArchives(path string) (*Archived, error) {
+	a := &Archived{path: path, series: map[string]*archive.Series{}}
+	for _, stream := range logs.Streams {
+		series, err := archive.OpenSeries(path, logs.Streams, stream)
+		if err != nil {
+			return nil, fmt.Errorf("reading the archive: %w", err)
+		}
+		if series != nil {
+			a.series[stream] = series
+		}
+	}
+	return a, nil
+}
+
+// Entries gives what the archives hold and a query wants, in the order in which it was stored.
+func (a *Archived) Entries(ctx context.Context, q Query) iter.Seq2[auditlog.Entry, error] {
+	read := func(stream string, since time.Time, _ uint64) iter.Seq2[audit.Record, error] {
+		return a.read(ctx, stream, since)
+	}
+	streams := slices.DeleteFunc(q.streams(), func(s string) bool { return a.series[s] == nil })
+	return auditlog.Entries(read, streams, q.Filter, nil)
+}
+
+// errEnough ends a reading whose caller wants no more.
+var errEnough = errors.New("the caller stopped reading")
+
+// read gives the records of a stream that were stored since a time, and then what is damaged.
+func (a *Archived) read(ctx context.Context, stream string, since time.Time) iter.Seq2[audit.Record, error] {
+	return func(yield func(audit.Record, error) bool) {
+		err := a.series[stream].Records(ctx, 1, math.MaxUint64, func(r audit.Record) error {
+			if r.Time.Before(since) || yield(r, nil) {
+				return nil
+			}
+			return errEnough
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(audit.Record{}, fmt.Errorf("reading %s in %s: %w; run `receiver audit verify --export`", stream, a.path, err))
+		}
+	}
+}
+
+// Series returns the folders of a stream.
+func (a *Archived) Series(stream string) (*archive.Series, error) {
+	if s := a.series[stream]; s != nil {
+		return s, nil
+	}
+	return nil, config.UseErrorf("%s has no records of %s", a.path, stream)
+}
+
+// Detail reads a record with everything about it; without a log key, its seal is unknown. The error
+// may be auditlog.ErrNoRecord.
+func (a *Archived) Detail(ctx context.Context, keys audit.Keys, c *encryption.Cipher, stream string, seq uint64) (*auditlog.Detail, error) {
+	series, err := a.Series(stream)
+	if err != nil {
+		return nil, err
+	}
+	r := auditlog.Reader{
+		Source: series,
+		Body: func(r audit.Record) ([]byte, error) {
+			switch {
+			case publish.Refers(r.Header):
+				return nil, nil // it is outside of the archive
+			case job.Encrypted(r.Header):
+				body, err := c.Decrypt(r.Data)
+				if err != nil {
+					err = auditlog.Hidden(hint(fmt.Errorf("%s/%d: %w", r.Stream, r.Seq, err)))
+				}
+				return body, err
+			}
+			return r.Data, nil
+		},
+		Log: func(context.Context) (*audit.Log, error) {
+			if len(keys.Log) == 0 {
+				return nil, nil
+			}
+			return series.Log(keys)
+		},
+		Entries: func(f auditlog.Filter) iter.Seq2[auditlog.Entry, error] { return a.Entries(ctx, Query{Filter: f}) },
+	}
+	return r.Detail(ctx, stream, seq)
+}
