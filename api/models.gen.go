@@ -174,6 +174,9 @@ type CallbackPage struct {
 
 	// Next The parameter `after` of the next page; absent after the last.
 	Next string `json:"next,omitempty,omitzero"`
+
+	// Older On the first page of a request without `since`: what is stored from before the last 24 hours; absent if nothing is.
+	Older OlderRecords `json:"older,omitempty,omitzero"`
 }
 
 // CheckFinding defines model for CheckFinding.
@@ -382,6 +385,15 @@ type Objects struct {
 	Objects []submit.Object `json:"objects"`
 }
 
+// OlderRecords defines model for OlderRecords.
+type OlderRecords struct {
+	// Records At most how many, whatever the other parameters are.
+	Records int64 `json:"records"`
+
+	// Since When the oldest of them was stored.
+	Since time.Time `json:"since"`
+}
+
 // Preflight defines model for Preflight.
 type Preflight = preflight.Report
 
@@ -504,10 +516,16 @@ type ListCallbacksParams struct {
 	// Source Only of these sources.
 	Source []string `form:"source,omitempty" json:"source,omitempty,omitzero"`
 
-	// Verdict Only these verdicts.
+	// Verdict Only these verdicts: `accepted`, `unrecognised`, `refused`, `duplicate`, `late`, `quarantined`,
+	// `unconfirmed`; with `actions` also `action`. A reason stands for the callbacks that have it. Later
+	// versions may add some. Another word is a `400` that lists the known ones.
 	Verdict []string `form:"verdict,omitempty" json:"verdict,omitempty,omitzero"`
 
-	// Reason Only these reasons.
+	// Reason Only these reasons. Of `refused`: `missing`, `ambiguous`, `malformed`, `unsupported_algorithm`,
+	// `mismatch`, `missing_token`, `mismatch_token`, `bad_credentials`, `unknown_source`, `wrong_path`,
+	// `wrong_method`, `encoded`. Of `unrecognised`: `not_json`, `trailing_data`, `duplicate_key`, `too_deep`,
+	// `event_notification`, `no_id`, `no_status`. Later versions may add some. Another word is a `400` that
+	// lists the known ones, but with `actions`, whose reasons are an operator's text.
 	Reason []string `form:"reason,omitempty" json:"reason,omitempty,omitzero"`
 
 	// Address Only from these addresses or networks.

@@ -88,8 +88,10 @@ func TestABundleOverHTTP(t *testing.T) {
 	if code := run(t.Context(), []string{"--config", cfg.File, "audit", "prove", "JOBS/2"}, strings.NewReader(""), &want, io.Discard); code != exitDone || got != want.String() {
 		t.Errorf("the bundle is\n%s\naudit prove = exit %d with\n%s", got, code, &want)
 	}
-	if got := get(t, in.PrivateURL()+"/v1/callbacks/JOBS/99/bundle"); !strings.Contains(got, "not sealed") {
-		t.Errorf("the bundle of what is not there yet = %s, want that it is not sealed", got)
+	for _, name := range []string{"JOBS/6", "JOBS/99", "ACTIONS/18446744073709551615"} {
+		if got := get(t, in.PrivateURL()+"/v1/callbacks/"+name+"/bundle"); !strings.Contains(got, "there is no record "+name) {
+			t.Errorf("the bundle of %s, which never was there = %s", name, got)
+		}
 	}
 }
 

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"receiver/api"
 	"receiver/internal/auditlog"
 	"receiver/internal/config"
-	"receiver/internal/job"
 	"receiver/internal/publish"
+	"receiver/internal/remote"
 	"receiver/internal/service"
 	"receiver/internal/service/records"
 	"receiver/internal/show"
@@ -29,7 +31,8 @@ func newAuditList(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List callbacks, accepted and refused, in order of arrival",
 		Long: `list prints one line for each recorded callback, with its verdict. A filter that is given several
-times matches any of its values. Control characters in received text are escaped.
+times matches any of its values. Control characters in received text are escaped. Without --since,
+standard error says how many records are older than that.
 
 Verdicts of callbacks answered 200: accepted, unrecognised, duplicate, late, quarantined,
 unconfirmed. The verdict refused has a reason. Answered 401: missing, ambiguous, malformed,
@@ -49,31 +52,34 @@ docs/audit.md has the mapping.`,
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{outputs: "table json ocsf csv"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if export != "" && !cmd.Flags().Changed("since") {
+			switch {
+			case cmd.Flags().Changed("since"):
+			case export != "":
 				q.Since = "all"
+			default:
+				q.Since = "" // so that it is said what the default leaves out
 			}
 			return a.auditList(cmd.Context(), q, export)
 		},
 	}
 	exportFlag(cmd, &export)
-	filterFlags(cmd, &q)
+	filterFlags(cmd.Flags(), &q, records.DefaultSince)
 	cmd.Flags().IntVar(&q.Limit, "limit", 0, "maximum number of records; 0 is no limit")
 	return cmd
 }
 
-// filterFlags are the flags that say which records are wanted.
-func filterFlags(cmd *cobra.Command, q *records.Query) {
-	flags := cmd.Flags()
-	flags.StringVar(&q.Since, "since", "24h", "stored since: a duration ago (24h), a time\n(2026-11-23T00:00:00Z), or all")
+// filterFlags adds the flags that say which records are wanted.
+func filterFlags(flags *pflag.FlagSet, q *records.Query, since string) {
+	flags.StringVar(&q.Since, "since", since, "stored since: a duration ago (24h), a time\n(2026-11-23T00:00:00Z), or all")
 	flags.StringVar(&q.Until, "until", "", "stored before: a duration ago, or a time (default: now)")
 	flags.StringArrayVar(&q.Filter.Sources, "source", nil, "source, or the unknown source named in the address")
-	flags.StringArrayVar(&q.Filter.Verdicts, "verdict", nil, "verdict, such as refused")
+	flags.StringArrayVar(&q.Filter.Verdicts, "verdict", nil, "verdict, such as refused, or a reason")
 	flags.StringArrayVar(&q.Filter.Reasons, "reason", nil, "reason of a refusal, such as mismatch")
 	flags.StringArrayVar(&q.Addresses, "address", nil, "IP address or network (CIDR) of the sender")
 	flags.StringArrayVar(&q.Filter.Keys, "key", nil, "name or fingerprint of the key that verified it")
 	flags.StringArrayVar(&q.Filter.Jobs, "job", nil, "id of the job")
 	flags.StringArrayVar(&q.Filter.Bodies, "body", nil, "SHA-256 of the body in hexadecimal, or its first digits")
-	flags.BoolVar(&q.Actions, "actions", false, "also list actions of operators and of the program")
+	flags.BoolVar(&q.Actions, "actions", false, "also actions of operators and of the program")
 }
 
 // since reads a duration before now, a moment, or all; empty means now.
@@ -94,60 +100,40 @@ func (a *app) auditList(ctx context.Context, q records.Query, export string) err
 	if err != nil {
 		return err
 	}
-	if export != "" {
-		archived, err := records.OpenArchives(export)
-		if err == nil {
-			_, err = list(out, archived.Entries(ctx, q), q.Limit)
-		}
-		return errors.Join(err, out.End())
-	}
-	r, err := a.receiver()
-	if err != nil {
+	list := func(trail records.Trail) error {
+		left, err := trail.List(ctx, q, out.Add)
+		err = errors.Join(err, out.End()) // also of the records before damage
+		a.show().LeftOut(left)
 		return err
 	}
-	if r != nil {
-		listed, err := list(out, r.Callbacks(ctx, q.Parameters()), q.Limit)
+	if export != "" {
+		archived, err := records.OpenArchives(export)
 		if err != nil {
 			return err
 		}
-		if listed == 0 && len(q.Filter.Sources) == 1 {
-			if err := r.Known(ctx, q.Filter.Sources[0]); err != nil {
-				return err
-			}
-		}
-		return out.End()
+		return list(archived.Trail())
+	}
+	r, err := a.receiver()
+	switch {
+	case err != nil:
+		return err
+	case r != nil:
+		return list(trailOf(r))
 	}
 	return a.withStore(ctx, service.Opener.Read, func(cfg *config.Config, store *publish.Store) error {
-		listed, err := list(out, records.Entries(ctx, store, q), q.Limit)
-		if err != nil {
-			return err
-		}
-		if listed > 0 {
-			return out.End()
-		}
-		for _, name := range q.Filter.Sources { // none of which an address named, either
-			if err := records.CheckSource(ctx, store, job.Pattern(name, "", ""), cfg.SourceNames()); err != nil {
-				return usagef("--source: %w", err)
-			}
-		}
-		return out.End()
+		return list(records.Streams(store, cfg.SourceNames()))
 	})
 }
 
-// list prints entries, at most limit if that is not 0, and returns how many.
-func list(out show.Callbacks, entries iter.Seq2[auditlog.Entry, error], limit int) (listed int, err error) {
-	for e, err := range entries {
-		if err == nil {
-			err = out.Add(e)
-		}
-		if err != nil {
-			return listed, err
-		}
-		if listed++; listed == limit {
-			break
-		}
+// trailOf is the trail of a receiver that is asked by HTTP.
+func trailOf(r *remote.Receiver) records.Trail {
+	return records.Trail{
+		Entries: func(ctx context.Context, q records.Query) iter.Seq2[auditlog.Entry, error] {
+			return r.Callbacks(ctx, q.Parameters())
+		},
+		Older: func(ctx context.Context, q records.Query) (api.OlderRecords, error) { return r.Older(ctx, q.Actions) },
+		Known: r.Known,
 	}
-	return listed, nil
 }
 
 // outputs is the annotation of commands that print in more forms than table and json.

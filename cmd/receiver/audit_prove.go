@@ -2,104 +2,128 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"receiver/internal/audit"
-	"receiver/internal/audit/bundle"
-	"receiver/internal/config"
+	"receiver/internal/publish"
+	"receiver/internal/service"
 	"receiver/internal/service/logs"
 	"receiver/internal/service/records"
 )
 
 func newAuditProve(a *app) *cobra.Command {
-	var f archiveFlags
+	var f proveFlags
 	cmd := &cobra.Command{
-		Use:   "prove RECORD…",
+		Use:   "prove [RECORD…]",
 		Short: "Print a bundle that proves records to others",
 		Long: `prove prints one JSON document with the complete records, the proof that they are in the log, and
 the signed checkpoint with its cosignatures. Anyone with the public key of the log can check it
-offline, with audit check or with another program: docs/evidence.md specifies the format. All
-records of a bundle must be from one stream. With --export they are read from an archive, even if
-the streams no longer have them.`,
+offline, with audit check or with another program: docs/evidence.md specifies the format. With
+--export the records are read from archives, even if the streams no longer have them.
+
+In place of names, the filters of audit list select the records: what it lists, up to 10,000, and
+with --job, but not by HTTP, events of the job that came by no callback. A bundle has the records
+of one stream, and by HTTP one record; --folder writes as many as it takes. Of a job's callbacks,
+those that told something new are in JOBS and repeats in ATTEMPTS. A refused one has no job: find
+it by --body.`,
 		Example: "  receiver audit prove JOBS/12 > bundle.json\n" +
 			"  receiver audit prove ATTEMPTS/7 ATTEMPTS/8 > refused.json\n" +
+			"  receiver audit prove --job 42114492 --folder evidence\n" +
 			"  receiver audit prove --export archive/2026-11 JOBS/12 \\\n" +
 			"    --log-key receiver/eu-1/JOBS+b3caf33f+AQAB…",
-		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.auditProve(cmd.Context(), args, f) },
 	}
+	f.filters = pflag.NewFlagSet("filters", pflag.ContinueOnError)
+	filterFlags(f.filters, &f.query, "all")
+	cmd.Flags().AddFlagSet(f.filters)
+	cmd.Flags().StringVar(&f.folder, "folder", "", "write a bundle for each stream into this new or empty `folder`")
 	f.flags(cmd)
 	return cmd
 }
 
-func (a *app) auditProve(ctx context.Context, ids []string, f archiveFlags) error {
-	stream, seqs, err := records.ParseIDs(ids)
+// proveFlags are the flags of audit prove.
+type proveFlags struct {
+	query   records.Query
+	filters *pflag.FlagSet // those that set the query
+	folder  string
+	archiveFlags
+}
+
+// filtered reports whether a filter is given.
+func (f proveFlags) filtered() (given bool) {
+	f.filters.VisitAll(func(flag *pflag.Flag) { given = given || flag.Changed })
+	return given
+}
+
+func (a *app) auditProve(ctx context.Context, ids []string, f proveFlags) error {
+	named, err := records.ParseIDs(ids)
 	if err != nil {
 		return err
 	}
+	if f.filtered() == (len(ids) > 0) {
+		return usagef("name records such as JOBS/12, or select them by filters such as --job: one of both")
+	}
+	if err := f.query.Parse(time.Now()); err != nil {
+		return usagef("--%w", err)
+	}
+	f.query.Filter.Events = len(f.query.Filter.Jobs) > 0
 	r, err := a.receiver()
 	switch {
 	case err != nil:
 		return err
-	case r != nil && (len(seqs) > 1 || len(f.logKeys) > 0):
-		return usagef("by HTTP a bundle has one record, and needs no --log-key; prove each record by itself")
+	case r != nil && len(f.logKeys) > 0:
+		return usagef("by HTTP records come from the receiver, and need no --log-key")
 	case r != nil:
-		text, err := r.Bundle(ctx, stream, seqs[0])
-		if err == nil {
-			_, err = a.out.Write(text)
+		if named, err = trailOf(r).Select(ctx, f.query, named); err != nil {
+			return err
 		}
-		return err
+		return a.writeBundles(named.ByRecord(), f.folder, "by HTTP a bundle contains one record", func(s records.Selection) ([]byte, error) {
+			stream := s.Streams()[0]
+			return r.Bundle(ctx, stream, s[stream][0])
+		})
 	}
 	cfg, keys, err := a.believed(f.export, f.logKeys)
 	if err != nil {
 		return err
 	}
-	log, done, err := a.provable(ctx, cfg, keys, stream, f.export)
-	if err != nil {
-		return err
+	prove := func(s records.Selection, open func(stream string) (*audit.Log, error)) error {
+		return a.writeBundles(s.ByStream(), f.folder, "a bundle contains records of one stream", func(s records.Selection) ([]byte, error) {
+			return records.Prove(ctx, s, open)
+		})
 	}
-	defer done()
-	proved, err := log.Prove(ctx, seqs...)
-	switch {
-	case errors.Is(err, audit.ErrNotSealed), errors.Is(err, audit.ErrNoCheckpoint):
-		return fmt.Errorf("%w; `receiver audit seal` seals it or waits until it is sealed", err)
-	case errors.Is(err, audit.ErrProof), errors.Is(err, audit.ErrTile):
-		return fmt.Errorf("%w; run `receiver audit verify` to find the changes", err)
-	case err != nil:
-		return err
+	if f.export != "" {
+		archived, err := records.OpenArchives(f.export)
+		if err == nil {
+			named, err = archived.Trail().Select(ctx, f.query, named)
+		}
+		if err != nil {
+			return err
+		}
+		return prove(named, func(stream string) (*audit.Log, error) { return archived.Log(stream, keys) })
 	}
-	text, err := bundle.Encode(proved)
-	if err != nil {
-		return err
-	}
-	_, err = a.out.Write(text)
-	return err
+	return a.openStore(ctx, cfg, service.Opener.Read, func(store *publish.Store) error {
+		if named, err = records.Streams(store, cfg.SourceNames()).Select(ctx, f.query, named); err != nil {
+			return err
+		}
+		return prove(named, func(stream string) (*audit.Log, error) { return logs.Open(ctx, store, cfg.Audit.Name, stream, keys) })
+	})
 }
 
-// provable opens the log of a stream where it is: in the store, or in an archive.
-func (a *app) provable(ctx context.Context, cfg *config.Config, keys audit.Keys, stream, export string) (*audit.Log, func(), error) {
-	if export != "" {
-		archived, err := records.OpenArchives(export)
-		if err != nil {
-			return nil, nil, err
+// writeBundles prints the bundle of the only selection, or writes one of each into a folder.
+func (a *app) writeBundles(each []records.Selection, folder, why string, prove func(records.Selection) ([]byte, error)) error {
+	if folder == "" {
+		text, err := records.ProveOne(each, why, prove)
+		if err == nil {
+			_, err = a.out.Write(text)
 		}
-		series, err := archived.Series(stream)
-		if err != nil {
-			return nil, nil, err
-		}
-		log, err := series.Log(keys)
-		return log, func() {}, err
+		return err
 	}
-	bus, done, err := a.opener(cfg).Read(ctx)
+	made, err := records.ProveInto(folder, each, prove)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	log, err := logs.Open(ctx, bus, cfg.Audit.Name, stream, keys)
-	if err != nil {
-		done()
-	}
-	return log, done, err
+	return a.show().Bundles(made)
 }

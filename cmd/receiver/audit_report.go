@@ -55,8 +55,7 @@ A report has at most 1,000 records and 16 MiB. With --identity-file it shows enc
 			return a.auditReport(cmd.Context(), records.ReportOptions{IDs: ids, Query: q}, f, html)
 		},
 	}
-	filterFlags(cmd, &q)
-	cmd.Flags().Lookup("since").DefValue = "" // there is none with --job
+	filterFlags(cmd.Flags(), &q, "")
 	cmd.Flags().StringVar(&html, "html", "", "write one page of HTML to this `file`")
 	f.flags(cmd)
 	a.identityFlag(cmd)

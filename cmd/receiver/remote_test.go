@@ -126,7 +126,7 @@ func TestCommandsPrintTheSameByHTTP(t *testing.T) {
 		"jobs result JOB", "jobs result JOB --accept application/json --lines",
 		"jobs release JOB", "jobs replay JOB --kind conflict",
 		"audit list", "audit list --verdict accepted --limit 1", "audit list --verdict x", "audit list --source nonesuch", "audit list -o csv", "audit list -o ocsf",
-		"audit show JOBS/2", "audit show JOBS/2 --raw", "audit show JOBS/99", "audit prove JOBS/2", "audit prove JOBS/99", "audit show x",
+		"audit show JOBS/2", "audit show JOBS/2 --raw", "audit show JOBS/99", "audit prove JOBS/2", "audit prove JOBS/99", "audit prove --verdict accepted --job JOB", "audit prove --source nonesuch", "audit list --verdict mismach", "audit list --limit 1", "audit show x",
 		"sources status", "keys list", "keys list --source demo", "doctor --strict",
 		"events watch --since 1h --count 4", "events watch --since 1h --subject jobs.demo.*.finished --count 2", "events watch --since 1h --subject jobs.x.> --count 1",
 	} {
@@ -148,6 +148,13 @@ func TestCommandsPrintTheSameByHTTP(t *testing.T) {
 					line, form, farCode, farOut[max(at-40, 0):], code, out[max(at-40, 0):], farTalk, talk)
 			}
 		}
+	}
+	// Only the store has the events of a job that came by no callback, such as its submission.
+	if code, out, talk := f.here("audit", "prove", "--job", id, "--folder", "here"); code != 0 || !regexp.MustCompile(`(?m)^here/JOBS\.json +JOBS +2$`).MatchString(out) {
+		t.Errorf("audit prove --job %s --folder here = %d, %s, %s, want the submission and the callback", id, code, out, talk)
+	}
+	if code, out, talk := f.asking(allScopes, "audit", "prove", "--job", id, "--folder", "far"); code != 0 || !regexp.MustCompile(`(?m)^far/JOBS-2\.json +JOBS +1$`).MatchString(out) {
+		t.Errorf("audit prove --job %s --folder far = %d, %s, %s, want the callback", id, code, out, talk)
 	}
 }
 
@@ -175,6 +182,9 @@ func TestCommandsThatAReceiverRefuses(t *testing.T) {
 		{"a file that is not the receiver's", allScopes, "audit show JOBS/1 --identity-file x", 2, "leave them out"},
 		{"another operator than the token", allScopes, "jobs cancel 7 --operator o", 2, "the operator is the token"},
 		{"records of an archive", allScopes, "audit prove JOBS/1 --export x", 2, "--export"},
+		{"records that need a bundle each", allScopes, "audit prove ACTIONS/1 ACTIONS/2 ACTIONS/1", 2, "by HTTP a bundle contains one record, so these need 2 bundles; give --folder"},
+		{"a record that is not there", allScopes, "audit prove ACTIONS/99999", 1, "there is no record ACTIONS/99999"},
+		{"a verdict that is not known", allScopes, "audit prove --verdict mismach", 2, "did you mean mismatch?"},
 		{"a configuration, too", allScopes, "--config x jobs list", 2, "--config is for the machine"},
 		{"a job that is not there", allScopes, "jobs show 7", 1, "ask the platform with `receiver jobs status`"},
 		{"two ways to say JSON", allScopes, "jobs list --json -o table", 2, "--json and --output table"},

@@ -1143,6 +1143,20 @@ export interface components {
             callbacks: components["schemas"]["Callback"][];
             /** @description The parameter `after` of the next page; absent after the last. */
             next?: string;
+            /** @description On the first page of a request without `since`: what is stored from before the last 24 hours; absent if nothing is. */
+            older?: components["schemas"]["OlderRecords"];
+        };
+        OlderRecords: {
+            /**
+             * Format: int64
+             * @description At most how many, whatever the other parameters are.
+             */
+            records: number;
+            /**
+             * Format: date-time
+             * @description When the oldest of them was stored.
+             */
+            since: string;
         };
         Callback: {
             id: string;
@@ -1997,9 +2011,19 @@ export interface operations {
                 until?: components["parameters"]["Until"];
                 /** @description Only of these sources. */
                 source?: string[];
-                /** @description Only these verdicts. */
+                /**
+                 * @description Only these verdicts: `accepted`, `unrecognised`, `refused`, `duplicate`, `late`, `quarantined`,
+                 *     `unconfirmed`; with `actions` also `action`. A reason stands for the callbacks that have it. Later
+                 *     versions may add some. Another word is a `400` that lists the known ones.
+                 */
                 verdict?: string[];
-                /** @description Only these reasons. */
+                /**
+                 * @description Only these reasons. Of `refused`: `missing`, `ambiguous`, `malformed`, `unsupported_algorithm`,
+                 *     `mismatch`, `missing_token`, `mismatch_token`, `bad_credentials`, `unknown_source`, `wrong_path`,
+                 *     `wrong_method`, `encoded`. Of `unrecognised`: `not_json`, `trailing_data`, `duplicate_key`, `too_deep`,
+                 *     `event_notification`, `no_id`, `no_status`. Later versions may add some. Another word is a `400` that
+                 *     lists the known ones, but with `actions`, whose reasons are an operator's text.
+                 */
                 reason?: string[];
                 /** @description Only from these addresses or networks. */
                 address?: string[];

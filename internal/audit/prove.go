@@ -38,6 +38,11 @@ type Entry struct {
 // sealing), ErrNoCheckpoint, ErrProof and ErrTile (run Verify).
 func (l *Log) Prove(ctx context.Context, seqs ...uint64) (Bundle, error) {
 	cp, err := l.Checkpoint(ctx)
+	if errors.Is(err, ErrNoCheckpoint) { // as of a tree of no leaves: a record that is there waits to be sealed
+		if _, none := l.ProveAt(ctx, Checkpoint{}, seqs...); errors.Is(none, ErrNoRecord) {
+			err = none
+		}
+	}
 	if err != nil {
 		return Bundle{}, err
 	}
@@ -67,9 +72,6 @@ func (l *Log) entry(ctx context.Context, cp Checkpoint, seq uint64) (Entry, erro
 	if !ok {
 		return Entry{}, ErrNoRecord
 	}
-	if i >= cp.Tree.N {
-		return Entry{}, ErrNotSealed
-	}
 	var found []Record
 	err := l.o.Source.Records(ctx, seq, seq, func(r Record) error {
 		found = append(found, r)
@@ -80,6 +82,9 @@ func (l *Log) entry(ctx context.Context, cp Checkpoint, seq uint64) (Entry, erro
 	}
 	if len(found) != 1 {
 		return Entry{}, ErrNoRecord
+	}
+	if i >= cp.Tree.N {
+		return Entry{}, ErrNotSealed
 	}
 	proof, err := tlog.ProveRecord(cp.Tree.N, i, l.proofs(ctx, cp.Tree, nil))
 	if err != nil {

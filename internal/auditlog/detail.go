@@ -101,6 +101,9 @@ func describe(r audit.Record) (*Detail, error) {
 	var ok bool
 	if d.Entry, ok = Read(r); !ok { // an event of our own
 		d.Entry = Entry{ID: fmt.Sprintf("%s/%d", r.Stream, r.Seq), Stream: r.Stream, Sequence: r.Seq, Stored: r.Time.UTC(), Size: int64(len(r.Data))}
+		if job.LookupIn(r.Header)(job.HeaderDataRef) != "" {
+			d.Size = -1 // it is kept elsewhere
+		}
 		if claim, err := job.ReadClaim(r.Subject, r.Header); err == nil && claim.Size >= 0 {
 			d.Size = claim.Size
 		}
@@ -114,6 +117,9 @@ func describe(r audit.Record) (*Detail, error) {
 }
 
 func (d *Detail) setBody() {
+	if d.Size < 0 && len(d.Raw) > 0 { // it was kept elsewhere
+		d.Size = int64(len(d.Raw))
+	}
 	d.BodyKept = len(d.Raw) > 0 || d.Size == 0
 	if utf8.Valid(d.Raw) {
 		d.Text = string(d.Raw)

@@ -66,6 +66,9 @@ type Entry struct {
 	Details json.RawMessage `json:"details,omitempty"`
 }
 
+// emptyBody is the digest of a body of no bytes.
+var emptyBody = job.BodySHA256(nil)
+
 // Status returns the HTTP status that the callback was answered with; 0 for an action.
 func (e Entry) Status() int {
 	switch {
@@ -122,7 +125,7 @@ func (e *Entry) judge(r audit.Record, arrival job.Arrival, claim job.Claim) {
 			e.Verdict, e.Reason = Unrecognised, job.LookupIn(r.Header)(job.HeaderReason)
 		}
 		if e.Size < 0 { // it is in clear
-			e.Size = size(r)
+			e.Size = size(r, claim.Body)
 		}
 	case arrival.Accepted():
 		e.Verdict = claim.Verdict
@@ -131,12 +134,12 @@ func (e *Entry) judge(r audit.Record, arrival job.Arrival, claim job.Claim) {
 	}
 }
 
-// size is how long the body of an event is: NATS tells where it left the data out.
-func size(r audit.Record) int64 {
+// size is how long the body of an event with a digest is: NATS tells where it left the data out.
+func size(r audit.Record, digest string) int64 {
 	if n, err := strconv.ParseInt(job.LookupIn(r.Header)(job.HeaderLeftOut), 10, 64); err == nil {
 		return n
 	}
-	if len(r.Data) == 0 {
+	if len(r.Data) == 0 && digest != emptyBody {
 		return -1 // left out, or kept elsewhere
 	}
 	return int64(len(r.Data))

@@ -135,6 +135,9 @@ func TestFilter(t *testing.T) {
 		{"another source", auditlog.Filter{Sources: []string{"crm"}}, false},
 		{"verdict", auditlog.Filter{Verdicts: []string{"refused"}}, true},
 		{"another verdict", auditlog.Filter{Verdicts: []string{"accepted"}}, false},
+		{"reason as a verdict", auditlog.Filter{Verdicts: []string{"accepted", "mismatch"}}, true},
+		{"another reason as a verdict", auditlog.Filter{Verdicts: []string{"missing"}}, false},
+		{"reason as a verdict, and another reason", auditlog.Filter{Verdicts: []string{"mismatch"}, Reasons: []string{"missing"}}, false},
 		{"reason", auditlog.Filter{Reasons: []string{"mismatch"}}, true},
 		{"another reason", auditlog.Filter{Reasons: []string{"missing"}}, false},
 		{"address", auditlog.Filter{Networks: network("192.0.2.7")}, true},
@@ -157,6 +160,9 @@ func TestFilter(t *testing.T) {
 	}
 	if (auditlog.Filter{Keys: []string{""}}).Match(auditlog.Entry{}) || (auditlog.Filter{Bodies: []string{""}}).Match(auditlog.Entry{}) {
 		t.Error("an empty word asks for entries that have none")
+	}
+	if (auditlog.Filter{Verdicts: []string{"mismatch"}}).Match(auditlog.Entry{Verdict: auditlog.Action, Reason: "mismatch"}) {
+		t.Error("a verdict asks for an action whose operator gave it as the reason")
 	}
 	for _, text := range []string{"", "1.2.3", "192.0.2.0/33", "localhost"} {
 		if n, err := auditlog.ParseNetwork(text); err == nil {
@@ -237,17 +243,17 @@ func TestOCSF(t *testing.T) {
 		want  string
 	}{
 		{"refused", refused, `{"action_id":2,"activity_id":6,"category_uid":4,"class_uid":4002,"disposition_id":2,"dst_endpoint":{"svc_name":"receiver"},` +
-			`"http_request":{"body_length":30,"http_method":"POST","url":{"path":"/callbacks/demo"}},"http_response":{"code":401},` +
+			`"http_request":{"http_method":"POST","length":30,"url":{"path":"/callbacks/demo"}},"http_response":{"code":401},` +
 			`"metadata":{"log_name":"ATTEMPTS","logged_time":1795435201000,"original_time":"2026-11-23T12:00:00Z","product":{"name":"receiver","vendor_name":"receiver","version":"v1"},"profiles":["security_control"],"sequence":7,"uid":"ATTEMPTS/7","version":"1.3.0"},` +
-			`"severity_id":3,"src_endpoint":{"ip":"192.0.2.7"},"status":"refused","status_detail":"mismatch","status_id":2,"time":1795435200000,"type_uid":400206,` +
+			`"severity_id":3,"src_endpoint":{"ip":"192.0.2.7"},"status":"Failure","status_code":"refused","status_detail":"mismatch","status_id":2,"time":1795435200000,"type_uid":400206,` +
 			`"unmapped":{"body_sha256":"ae46","signature":"sha256=x","source":"demo","verdict":"refused"}}`},
 		{"accepted", accepted, `"action_id":1,"activity_id":6,"category_uid":4,"class_uid":4002,"disposition_id":1,`},
 		{"quarantined", quarantined, `"disposition_id":3,`},
-		{"wrong path", astray, `"http_request":{"body_length":30,"http_method":"PUT","url":{"path":"/x/callbacks/demo"}},"http_response":{"code":404},`},
+		{"wrong path", astray, `"http_request":{"http_method":"PUT","length":30,"url":{"path":"/x/callbacks/demo"}},"http_response":{"code":404},`},
 		{"its method", astray, `"activity_id":7,"category_uid":4,"class_uid":4002,`},
-		{"wrong method", strange, `"activity_id":99,"category_uid":4,"class_uid":4002,`},
+		{"wrong method", strange, `"activity_id":99,"activity_name":"BREW","category_uid":4,"class_uid":4002,`},
 		{"action", auditlog.Entry{ID: "ACTIONS/1", Verdict: "action", What: "start", Details: json.RawMessage(`{"version":"v1"}`)},
-			`"activity_id":3,"actor":{"user":{"name":"receiver"}},"category_uid":3,"class_uid":3004,"entity":{"name":"receiver","type":"Service"},`},
+			`"activity_id":3,"actor":{"user":{"name":"receiver"}},"category_uid":3,"class_uid":3004,"entity":{"name":"receiver","type":"Service","type_id":99},`},
 	} {
 		got, err := json.Marshal(auditlog.ToOCSF(row.entry, "v1"))
 		if err != nil || !strings.Contains(string(got), row.want) {

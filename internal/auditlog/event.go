@@ -22,7 +22,7 @@ func ReadAny(r audit.Record) Entry {
 	if err != nil {
 		return e
 	}
-	e.Source, e.Evidence, e.Body, e.Size = claim.Source, string(claim.Evidence), claim.Body, max(claim.Size, size(r))
+	e.Source, e.Evidence, e.Body, e.Size = claim.Source, string(claim.Evidence), claim.Body, max(claim.Size, size(r, claim.Body))
 	if _, id, kind, err := job.ParseSubject(r.Subject); err == nil {
 		e.Kind, e.Job, e.Result = string(kind), id, job.LookupIn(r.Header)(job.HeaderResult)
 	}

@@ -14,7 +14,8 @@ type Filter struct {
 	Since, Until time.Time
 	// Sources are names of sources, or what an address claimed to be one.
 	Sources []string
-	// Verdicts and Reasons are words of Entry.
+	// Verdicts and Reasons are words of Entry. A reason among the verdicts asks for the callbacks
+	// that have it.
 	Verdicts, Reasons []string
 	// Networks are those that callbacks came from.
 	Networks []netip.Prefix
@@ -31,8 +32,13 @@ type Filter struct {
 // Match reports whether an entry is wanted.
 func (f Filter) Match(e Entry) bool {
 	return !e.Stored.Before(f.Since) && (f.Until.IsZero() || e.Stored.Before(f.Until)) &&
-		wants(f.Sources, e.Source, e.Claimed) && wants(f.Verdicts, e.Verdict) && wants(f.Reasons, e.Reason) &&
+		wants(f.Sources, e.Source, e.Claimed) && f.judged(e) && wants(f.Reasons, e.Reason) &&
 		wants(f.Keys, e.Key, e.Fingerprint) && wants(f.Jobs, e.Job) && f.from(e.Remote) && f.body(e.Body)
+}
+
+// judged reports whether a verdict is wanted. The reason of an action is an operator's text.
+func (f Filter) judged(e Entry) bool {
+	return wants(f.Verdicts, e.Verdict) || e.Verdict != Action && wants(f.Verdicts, e.Reason)
 }
 
 // wants reports whether one of the values, unless it is empty, is wanted.

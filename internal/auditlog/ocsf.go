@@ -3,6 +3,7 @@ package auditlog
 import (
 	"cmp"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -11,7 +12,8 @@ import (
 
 // OCSF is an entry as an event of the Open Cybersecurity Schema Framework, version 1.3.0:
 // a callback as HTTP Activity (class 4002) with the profile security_control, an action as
-// Entity Management (class 3004). docs/audit.md tells the mapping.
+// Entity Management (class 3004) with the profile host. docs/audit.md tells the mapping;
+// testdata has the part of the schema that it is tested with.
 //
 // https://schema.ocsf.io/1.3.0, read 2026-11-23.
 type OCSF map[string]any
@@ -28,6 +30,7 @@ const (
 	allowed, denied                       = 1, 2
 	dispositionAllowed, dispositionBlock  = 1, 2
 	dispositionQuarantined                = 3
+	other                                 = 99 // its sibling says what
 )
 
 // ToOCSF maps an entry. Product and version are those of this program.
@@ -46,14 +49,31 @@ func ToOCSF(e Entry, version string) OCSF {
 	return o.callback(e)
 }
 
-func (o OCSF) class(category, class, activity int) {
+func (o OCSF) class(category, class, activity int, profile string) {
 	o["category_uid"], o["class_uid"], o["activity_id"], o["type_uid"] = category, class, activity, class*100+activity
+	o["metadata"].(map[string]any)["profiles"] = []string{profile}
+}
+
+// end sets how it ended. The schema has names for that; what an entry calls it is the code.
+func (o OCSF) end(status int, code, detail string) {
+	o["status_id"], o["status"] = status, map[int]string{statusSuccess: "Success", statusFailure: "Failure"}[status]
+	o.set("status_code", code)
+	o.set("status_detail", detail)
 }
 
 func (o OCSF) callback(e Entry) OCSF {
 	method, path := e.request()
-	o.class(categoryNetwork, classHTTP, activityOf(method))
-	o["metadata"].(map[string]any)["profiles"] = []string{"security_control"}
+	request := OCSF{}
+	activity := activityOf(method)
+	o.class(categoryNetwork, classHTTP, activity, "security_control")
+	if activity == other {
+		o["activity_name"] = method
+	} else {
+		request.set("http_method", method)
+	}
+	if path != "" {
+		request["url"] = map[string]any{"path": path}
+	}
 	severity, status, action, disposition := severityInformational, statusSuccess, allowed, dispositionAllowed
 	switch e.Verdict {
 	case Refused:
@@ -61,17 +81,17 @@ func (o OCSF) callback(e Entry) OCSF {
 	case job.Quarantined:
 		disposition = dispositionQuarantined
 	}
-	o["severity_id"], o["status_id"], o["action_id"], o["disposition_id"] = severity, status, action, disposition
-	o["status"] = e.Verdict
-	o.set("status_detail", e.Reason)
-	request := map[string]any{"http_method": method, "url": map[string]any{"path": path}}
+	o["severity_id"], o["action_id"], o["disposition_id"] = severity, action, disposition
+	o.end(status, e.Verdict, e.Reason)
 	if e.Size >= 0 {
-		request["body_length"] = e.Size
+		request["length"] = e.Size
 	}
-	o["http_request"] = request
+	o["http_request"] = map[string]any(request)
 	o["http_response"] = map[string]any{"code": e.Status()}
-	if e.Remote != "" {
+	if _, err := netip.ParseAddr(e.Remote); err == nil {
 		o["src_endpoint"] = map[string]any{"ip": e.Remote}
+	} else if e.Remote != "" {
+		o["src_endpoint"] = map[string]any{"name": e.Remote}
 	}
 	o["dst_endpoint"] = map[string]any{"svc_name": "receiver"}
 	unmapped := OCSF{}
@@ -94,26 +114,35 @@ func (e Entry) request() (method, path string) {
 	return http.MethodPost, "/callbacks/" + cmp.Or(e.Claimed, e.Source)
 }
 
-// activityOf returns the activity_id of an HTTP method, 99 for one that the schema has not.
+// activityOf returns the activity_id of an HTTP method: other for one that the schema has not, and
+// 0 if it was not recorded.
 func activityOf(method string) int {
+	if method == "" {
+		return 0
+	}
 	methods := []string{"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT", "TRACE"}
 	if i := slices.Index(methods, method); i >= 0 {
 		return i + 1
 	}
-	return 99
+	return other
 }
 
 func (o OCSF) action(e Entry) OCSF {
-	o.class(categoryIdentity, classEntityManagement, activityUpdate)
-	o["severity_id"], o["status_id"] = severityInformational, statusSuccess
+	o.class(categoryIdentity, classEntityManagement, activityUpdate, "host") // which has the actor
+	o["severity_id"] = severityInformational
+	o.end(statusSuccess, "", "")
 	operator := e.Operator
 	if operator == "" {
 		operator = "receiver"
 	}
 	o["actor"] = map[string]any{"user": map[string]any{"name": operator}}
-	o["entity"] = map[string]any{"name": "receiver", "type": "Service"}
+	o["entity"] = map[string]any{"name": "receiver", "type_id": other, "type": "Service"}
 	o.set("comment", strings.TrimSpace(e.Reason))
-	o["unmapped"] = map[string]any{"action": e.What, "details": e.Details}
+	unmapped := map[string]any{"action": e.What}
+	if len(e.Details) > 0 {
+		unmapped["details"] = e.Details
+	}
+	o["unmapped"] = unmapped
 	return o
 }
 

@@ -80,7 +80,11 @@ func (s Seal) text() string {
 }
 
 func (d *Detail) writeBody(w *strings.Builder) {
-	fmt.Fprintf(w, "\nbody, %s\n", words.Count(d.Size, "byte"))
+	size := "of unknown length"
+	if d.Size >= 0 {
+		size = words.Count(d.Size, "byte")
+	}
+	fmt.Fprintf(w, "\nbody, %s\n", size)
 	switch {
 	case d.Encrypted != "":
 		fmt.Fprintf(w, "  %s\n", plain.Text(d.Encrypted))

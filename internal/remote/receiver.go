@@ -12,7 +12,6 @@ import (
 
 	"receiver/api"
 	"receiver/api/client"
-	"receiver/internal/auditlog"
 	"receiver/internal/job"
 	"receiver/internal/joblist"
 	"receiver/internal/keyusage"
@@ -326,51 +325,6 @@ func (r *Receiver) Preflight(ctx context.Context, source, object string, f prefl
 	return answer[preflight.Report](ctx, func(ctx context.Context) (*http.Response, error) {
 		return r.c.PreflightFileWithBody(ctx, source, object, p, csvType, strings.NewReader(head))
 	})
-}
-
-// mostCallbacks is the most entries of one page.
-const mostCallbacks = 1000
-
-// Callbacks yields received and refused callbacks, page by page.
-func (r *Receiver) Callbacks(ctx context.Context, p api.ListCallbacksParams) iter.Seq2[auditlog.Entry, error] {
-	limit := mostCallbacks
-	p.Limit = &limit
-	return func(yield func(auditlog.Entry, error) bool) {
-		for {
-			page, err := answer[api.CallbackPage](ctx, func(ctx context.Context) (*http.Response, error) { return r.c.ListCallbacks(ctx, &p) })
-			if err != nil {
-				yield(auditlog.Entry{}, err)
-				return
-			}
-			for _, e := range page.Callbacks {
-				if !yield(e, nil) {
-					return
-				}
-			}
-			if p.After = page.Next; p.After == "" {
-				return
-			}
-		}
-	}
-}
-
-// Callback returns one record with everything about it.
-func (r *Receiver) Callback(ctx context.Context, stream string, sequence uint64) (*auditlog.Detail, error) {
-	d, err := answer[auditlog.Detail](ctx, func(ctx context.Context) (*http.Response, error) { return r.c.GetCallback(ctx, stream, sequence) })
-	if d.Raw = d.Base64; d.Raw == nil {
-		d.Raw = []byte(d.Text)
-	}
-	return &d, err
-}
-
-// Bundle returns the evidence bundle of one record, byte for byte.
-func (r *Receiver) Bundle(ctx context.Context, stream string, sequence uint64) ([]byte, error) {
-	body, err := client.Body(r.c.GetBundle(ctx, stream, sequence))
-	if err != nil {
-		return nil, told(err)
-	}
-	defer body.Close()
-	return io.ReadAll(body)
 }
 
 // Keys returns the signature keys of a source and their use; of all sources if it is empty.

@@ -7,6 +7,8 @@ import (
 
 	"receiver/internal/auditlog"
 	"receiver/internal/plain"
+	"receiver/internal/service/records"
+	"receiver/internal/words"
 )
 
 // Callbacks prints entries of the audit log in one of the forms table, json, ocsf and csv. End is
@@ -36,6 +38,16 @@ func NewCallbacks(out io.Writer, form, program string) (Callbacks, error) {
 		func(e auditlog.Entry) error { all = append(all, e); return nil },
 		func() error { return Entries(out, all) },
 	}, nil
+}
+
+// LeftOut says what a list of entries left out; that is no part of the list.
+func (p Printer) LeftOut(l records.Left) {
+	if l.Stopped > 0 {
+		p.Say("stopped after %s, as --limit says; there may be more", words.Count(l.Stopped, "line"))
+	}
+	if l.Records > 0 {
+		p.Say("older records are not listed: %d since %s; --since all reads them, too", l.Records, l.Since.Format(time.RFC3339))
+	}
 }
 
 // Entries prints a table of entries.

@@ -132,6 +132,14 @@ func originText(o *auditlog.Origin, records int, c audit.Checked) string {
 	return text
 }
 
+// Bundles prints which bundles were written.
+func (p Printer) Bundles(made []records.Bundled) error {
+	object := func(b records.Bundled) any { return b }
+	return Each(p, made, object, []string{"BUNDLE", "STREAM", "RECORDS"}, func(b records.Bundled) []string {
+		return []string{b.Bundle, b.Stream, fmt.Sprint(b.Records)}
+	})
+}
+
 // Checkpoints prints checkpoints.
 func (p Printer) Checkpoints(checkpoints []audit.Checkpoint) error {
 	object := func(cp audit.Checkpoint) any { return records.Checkpoint(cp) }

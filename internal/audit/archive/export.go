@@ -83,7 +83,7 @@ func EmptyFolder(path string) error {
 	}
 	entries, err := os.ReadDir(path)
 	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("%s is not empty, and an archive is never overwritten; name an empty folder", path)
+		err = fmt.Errorf("%s is not empty, and evidence is never overwritten; name an empty folder", path)
 	}
 	return err
 }

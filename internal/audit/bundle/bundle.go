@@ -115,7 +115,7 @@ func wire(e audit.Entry) wireRecord {
 func Parse(data []byte) (audit.Bundle, error) {
 	var w wireBundle
 	if err := json.Unmarshal(data, &w); err != nil {
-		return audit.Bundle{}, fmt.Errorf("%w: %v", audit.ErrBundle, err)
+		return audit.Bundle{}, unread(data, err)
 	}
 	if w.Format != format {
 		return audit.Bundle{}, fmt.Errorf("%w: format %q, want %q", audit.ErrBundle, w.Format, format)
@@ -128,16 +128,12 @@ func Parse(data []byte) (audit.Bundle, error) {
 		}
 		b.Entries = append(b.Entries, e)
 	}
-	var got bytes.Buffer
-	if err := json.Compact(&got, data); err != nil {
-		return audit.Bundle{}, fmt.Errorf("%w: %v", audit.ErrBundle, err)
-	}
 	want, err := compact(b)
+	if err == nil {
+		err = checkForm(data, want)
+	}
 	if err != nil {
 		return audit.Bundle{}, err
-	}
-	if !bytes.Equal(got.Bytes(), want) {
-		return audit.Bundle{}, fmt.Errorf("%w: it is not in the canonical form", audit.ErrBundle)
 	}
 	return b, nil
 }
@@ -145,7 +141,7 @@ func Parse(data []byte) (audit.Bundle, error) {
 func (w wireRecord) entry() (audit.Entry, error) {
 	at, err := time.Parse(bundleTime, w.Time)
 	if err != nil {
-		return audit.Entry{}, fmt.Errorf("%w: sequence %d: time %q", audit.ErrBundle, w.Sequence, w.Time)
+		return audit.Entry{}, fmt.Errorf("%w: sequence %d: time %.40q is not of the form %s", audit.ErrBundle, w.Sequence, w.Time, bundleTime)
 	}
 	e := audit.Entry{Proof: w.Proof, Record: audit.Record{
 		Stream: string(w.Stream), Seq: w.Sequence, Subject: string(w.Subject),

@@ -124,7 +124,11 @@ func TestProveRefuses(t *testing.T) {
 		{"before the first", func(*audittest.World) {}, []uint64{0}, audit.ErrNoRecord},
 		{"deleted", func(w *audittest.World) { w.Stream.Remove(5) }, []uint64{5}, audit.ErrNoRecord},
 		{"not sealed yet", func(w *audittest.World) { w.Stream.Add(1) }, []uint64{1, 301}, audit.ErrNotSealed},
-		{"never there", func(*audittest.World) {}, []uint64{1 << 63}, audit.ErrNotSealed},
+		{"never there", func(*audittest.World) {}, []uint64{1 << 63}, audit.ErrNoRecord},
+		{"the next after the last", func(*audittest.World) {}, []uint64{301}, audit.ErrNoRecord},
+		{"one of two never there", func(*audittest.World) {}, []uint64{5, 99_999}, audit.ErrNoRecord},
+		{"removed before it was sealed", func(w *audittest.World) { w.Stream.Add(2); w.Stream.Remove(301) }, []uint64{301}, audit.ErrNoRecord},
+		{"never there, without a checkpoint", func(w *audittest.World) { w.Checkpoints.Set(nil) }, []uint64{301}, audit.ErrNoRecord},
 		{"changed", func(w *audittest.World) { w.Stream.Change(5, func(r *audit.Record) { r.Data = nil }) }, []uint64{5}, audit.ErrProof},
 		{"its tile changed", func(w *audittest.World) { w.Store.Files["tile/0/000"][0] ^= 1 }, []uint64{5}, audit.ErrTile},
 		{"its tile missing", func(w *audittest.World) { delete(w.Store.Files, "tile/0/000") }, []uint64{5}, audit.ErrTile},
@@ -250,6 +254,42 @@ func TestParseBundleRefuses(t *testing.T) {
 	for name, data := range rows {
 		if _, err := bundle.Parse([]byte(data)); !errors.Is(err, audit.ErrBundle) {
 			t.Errorf("%s: error %v, want ErrBundle", name, err)
+		}
+	}
+}
+
+// A bundle that another program has written again is refused with the place, and with the form that
+// is meant.
+func TestARewrittenBundleIsRefusedWithItsForm(t *testing.T) {
+	good := bundled(t)
+	var anything any
+	if err := json.Unmarshal(good, &anything); err != nil {
+		t.Fatal(err)
+	}
+	sorted, err := json.Marshal(anything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace := func(old, new string) string { return strings.Replace(string(good), old, new, 1) }
+	for name, row := range map[string]struct{ data, place, form string }{
+		"keys in order of their names":   {string(sorted), "line 1, byte 3: `{\"checkpoint\":\"rec` should be `{\"format\":\"receive`", "its keys in its order"},
+		"ASCII only":                     {replace("\u2014", `\u2014`), "line 3, byte ", "without needless escapes"},
+		"escapes for browsers":           {replace("<&>", `\u003c\u0026\u003e`), "line 41, byte 12: `", "` should be `9Z\",\"header\":[[\"<&>"},
+		"a fraction":                     {replace(`"sequence": 3,`, `"sequence": 3.0,`), "line 8, byte 22: records.sequence is of another type (number 3.0)", "plain decimal"},
+		"an exponent":                    {replace(`"sequence": 3,`, `"sequence": 3e0,`), "line 8, byte 22: records.sequence", "plain decimal"},
+		"a key twice":                    {replace(`"sequence": 3,`, `"sequence": 3, "sequence": 3,`), "line 8, byte 24: `,\"sequence\":3,\"sequence\":3,\"subj` should be `,\"sequence\":3,\"subject\":\"jobs.de`", "any white space"},
+		"the last record twice":          {replace("  ]\n}", "  ],\n  \"more\": 1\n}"), "line ", "should be `"},
+		"another time zone":              {replace(`:02.123456789Z"`, `:02.123456789+00:00"`), `sequence 3: time "`, "is not of the form 2006-01-02T15:04:05.000000000Z"},
+		"cut":                            {string(good[:500]), "line ", "it is no JSON: unexpected end"},
+		"a list":                         {"\n\n []", "line 3, byte ", "it is of another type (array)"},
+		"white space of another program": {strings.ReplaceAll(string(good), "\n  ", "\r\n\t"), "", ""},
+	} {
+		_, err := bundle.Parse([]byte(row.data))
+		if row.place == "" && err == nil {
+			continue
+		}
+		if !errors.Is(err, audit.ErrBundle) || !strings.Contains(err.Error(), row.place) || !strings.Contains(err.Error(), row.form) {
+			t.Errorf("%s: error %v, want %s and %s", name, err, row.place, row.form)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package records
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,6 +65,11 @@ func (a *API) Callbacks(ctx context.Context, p api.ListCallbacksParams) (api.Cal
 		return api.CallbackPage{}, api.BadRequest.Problem("%v", err)
 	}
 	page := api.CallbackPage{Callbacks: []auditlog.Entry{}}
+	if p.Since == "" && p.After == "" {
+		if page.Older, err = Older(ctx, a.bus, q); err != nil {
+			return page, err
+		}
+	}
 	for e, err := range Entries(ctx, a.bus, q) {
 		if err != nil {
 			return page, err
@@ -82,7 +86,7 @@ func (a *API) Callbacks(ctx context.Context, p api.ListCallbacksParams) (api.Cal
 
 func pageQuery(p api.ListCallbacksParams, now time.Time) (Query, error) {
 	q := Query{
-		Since: cmp.Or(p.Since, "24h"), Until: p.Until, Addresses: p.Address, Actions: p.Actions, Limit: pageSize, after: map[string]uint64{},
+		Since: p.Since, Until: p.Until, Addresses: p.Address, Actions: p.Actions, Limit: pageSize, after: map[string]uint64{},
 		Filter: auditlog.Filter{Sources: p.Source, Verdicts: p.Verdict, Reasons: p.Reason, Keys: p.Key, Jobs: p.Job, Bodies: p.Body},
 	}
 	if p.Limit != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"receiver/api"
 	"receiver/internal/audit"
 	"receiver/internal/audit/archive"
 	"receiver/internal/auditlog"
@@ -73,6 +74,25 @@ func (a *Archived) Series(stream string) (*archive.Series, error) {
 		return s, nil
 	}
 	return nil, config.UseErrorf("%s has no records of %s", a.path, stream)
+}
+
+// Log opens the log over a stream.
+func (a *Archived) Log(stream string, keys audit.Keys) (*audit.Log, error) {
+	series, err := a.Series(stream)
+	if err != nil {
+		return nil, err
+	}
+	return series.Log(keys)
+}
+
+// Trail returns the trail of the archives. They do not know of older records, nor which sources
+// were configured.
+func (a *Archived) Trail() Trail {
+	return Trail{
+		Entries: a.Entries,
+		Older:   func(context.Context, Query) (api.OlderRecords, error) { return api.OlderRecords{}, nil },
+		Known:   func(context.Context, string) error { return nil },
+	}
 }
 
 // Detail reads a record with everything about it; without a log key, its seal is unknown. The error

@@ -19,18 +19,3 @@ func ParseID(text string) (stream string, seq uint64, err error) {
 	}
 	return "", 0, config.UseErrorf("%q is not the name of a record, such as JOBS/12 (streams: %s)", text, strings.Join(logs.Streams, ", "))
 }
-
-// ParseIDs reads names of records of one stream.
-func ParseIDs(records []string) (stream string, seqs []uint64, err error) {
-	for _, text := range records {
-		s, seq, err := ParseID(text)
-		if err != nil {
-			return "", nil, err
-		}
-		if stream != "" && s != stream {
-			return "", nil, config.UseErrorf("a bundle contains records of one stream: %s and %s need two bundles", stream, s)
-		}
-		stream, seqs = s, append(seqs, seq)
-	}
-	return stream, seqs, nil
-}

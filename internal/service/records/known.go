@@ -37,8 +37,8 @@ func (q *Query) checkWords() error {
 	if q.Actions {
 		verdicts = append(slices.Clone(verdicts), auditlog.Action)
 	}
-	for _, v := range q.Filter.Verdicts {
-		if err := words.Check(v, verdicts); err != nil {
+	for _, v := range q.Filter.Verdicts { // the reason of a refusal says the verdict
+		if err := words.Check(v, slices.Concat(verdicts, Reasons)); err != nil {
 			return fmt.Errorf("verdict %w", err)
 		}
 	}

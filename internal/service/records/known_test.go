@@ -59,8 +59,14 @@ func TestQueryRefusesUnknownWords(t *testing.T) {
 		actions bool
 		want    string
 	}{
-		{auditlog.Filter{Verdicts: []string{"refuse"}}, false, `verdict "refuse" is unknown (did you mean refused?); known: accepted, unrecognised, refused, duplicate, late, quarantined, unconfirmed`},
-		{auditlog.Filter{Verdicts: []string{"mismatch"}}, false, `verdict "mismatch" is unknown`},
+		{auditlog.Filter{Verdicts: []string{"refuse"}}, false, `verdict "refuse" is unknown (did you mean refused?); known: accepted, unrecognised, refused, duplicate, late, quarantined, unconfirmed, missing, `},
+		{auditlog.Filter{Verdicts: []string{"mismatch", "not_json", "late"}}, false, ""},
+		{auditlog.Filter{Verdicts: []string{"mismach"}}, false, `verdict "mismach" is unknown (did you mean mismatch?)`},
+		{auditlog.Filter{Verdicts: []string{""}}, false, `verdict "" is unknown`},
+		{auditlog.Filter{Bodies: []string{"ae466c30", "AE"}}, false, ""},
+		{auditlog.Filter{Bodies: []string{"sha256:ae"}}, false, `body "sha256:ae" is neither a SHA-256 in hexadecimal nor its first digits`},
+		{auditlog.Filter{Bodies: []string{""}}, false, `body "" is neither`},
+		{auditlog.Filter{Bodies: []string{strings.Repeat("a", 65)}}, false, `body "aaa`},
 		{auditlog.Filter{Verdicts: []string{auditlog.Action}}, false, `verdict "action" is unknown`},
 		{auditlog.Filter{Verdicts: []string{auditlog.Action}}, true, ""},
 		{auditlog.Filter{Reasons: []string{"missmatch"}}, false, `reason "missmatch" is unknown (did you mean mismatch?)`},

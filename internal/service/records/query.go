@@ -1,7 +1,9 @@
 package records
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -12,11 +14,14 @@ import (
 	"receiver/internal/when"
 )
 
+// DefaultSince is how far back a query reaches that does not say it.
+const DefaultSince = "24h"
+
 // Query says which entries are wanted: the flags of audit list, and the parameters of GET
 // /v1/callbacks.
 type Query struct {
 	// Since and Until bound when a record was stored: a duration before now, a time, or all. An
-	// empty Until is none.
+	// empty Since is DefaultSince, and an empty Until is none.
 	Since, Until string
 	// Addresses are addresses or networks that callbacks came from.
 	Addresses []string
@@ -29,14 +34,28 @@ type Query struct {
 	after map[string]uint64 // sequence that a stream was read up to
 }
 
+// digest is a SHA-256 in hexadecimal, or its first digits.
+var digest = regexp.MustCompile(`^[0-9A-Fa-f]{1,64}$`)
+
 // Parse completes the filter. An error begins with the name of what is wrong.
 func (q *Query) Parse(now time.Time) (err error) {
-	if q.Filter.Since, err = when.ParseSince(q.Since, now); err != nil {
+	if q.Filter.Since, err = when.ParseSince(cmp.Or(q.Since, DefaultSince), now); err != nil {
 		return fmt.Errorf("since %w", err)
 	}
 	if q.Until != "" {
 		if q.Filter.Until, err = when.ParseSince(q.Until, now); err != nil {
 			return fmt.Errorf("until %w", err)
+		}
+		if q.Filter.Until.Before(q.Filter.Since) {
+			return fmt.Errorf("until %s is before since %s: no record is between them", q.Until, cmp.Or(q.Since, DefaultSince))
+		}
+	}
+	if q.Limit < 0 {
+		return fmt.Errorf("limit %d is less than 0", q.Limit)
+	}
+	for _, b := range q.Filter.Bodies {
+		if !digest.MatchString(b) {
+			return fmt.Errorf("body %.70q is neither a SHA-256 in hexadecimal nor its first digits", b)
 		}
 	}
 	for _, text := range q.Addresses {

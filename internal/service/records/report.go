@@ -51,11 +51,7 @@ func ReportArchive(ctx context.Context, path string, c *encryption.Cipher, o Rep
 		return report.Report{}, err
 	}
 	g := gathering{ReportOptions: o, entries: all.Entries(ctx, o.Query), log: func(stream string) (*audit.Log, error) {
-		series, err := all.Series(stream)
-		if err != nil {
-			return nil, err
-		}
-		return series.Log(o.Report.Keys)
+		return all.Log(stream, o.Report.Keys)
 	}}
 	return g.report(ctx)
 }
