@@ -132,7 +132,7 @@ type ClientInterface interface {
 
 	// GetBundle Give the evidence bundle of one record
 	//
-	// It holds all that is needed to check it elsewhere. docs/audit.md describes it.
+	// It holds all that is needed to check it elsewhere, but no body that is in the bucket PAYLOADS. docs/audit.md describes it.
 	//
 	// Corresponds with GET /v1/callbacks/{stream}/{sequence}/bundle (the `GetBundle` operationId).
 	GetBundle(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -447,7 +447,7 @@ func (c *Client) GetCallback(ctx context.Context, stream Stream, sequence Sequen
 
 // GetBundle Give the evidence bundle of one record
 //
-// It holds all that is needed to check it elsewhere. docs/audit.md describes it.
+// It holds all that is needed to check it elsewhere, but no body that is in the bucket PAYLOADS. docs/audit.md describes it.
 //
 // Corresponds with GET /v1/callbacks/{stream}/{sequence}/bundle (the `GetBundle` operationId).
 func (c *Client) GetBundle(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2844,7 +2844,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetBundleWithResponse Give the evidence bundle of one record
 	//
-	// It holds all that is needed to check it elsewhere. docs/audit.md describes it.
+	// It holds all that is needed to check it elsewhere, but no body that is in the bucket PAYLOADS. docs/audit.md describes it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4775,7 +4775,7 @@ func (c *ClientWithResponses) GetCallbackWithResponse(ctx context.Context, strea
 
 // GetBundleWithResponse Give the evidence bundle of one record
 //
-// It holds all that is needed to check it elsewhere. docs/audit.md describes it.
+// It holds all that is needed to check it elsewhere, but no body that is in the bucket PAYLOADS. docs/audit.md describes it.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -62,7 +62,7 @@ func (b *selfBench) countSealed(cfg *config.Config, in *service.Instance) error 
 	if err != nil {
 		return err
 	}
-	log, err := logs.Open(ctx, in.Store(), cfg.Audit.Name, conn.JobsStream, keys)
+	log, err := logs.Open(ctx, in.Store(), cfg.Audit, conn.JobsStream, keys)
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,8 @@ changed or missing records. docs/audit.md explains how a security team uses them
 	}
 	cmd.AddCommand(
 		newAuditInit(a), newAuditKeys(a), newAuditSeal(a), newAuditVerify(a),
-		newAuditList(a), newAuditShow(a), newAuditProve(a), newAuditCheck(a),
-		newAuditReport(a), newAuditReverify(a), newAuditExport(a),
+		newAuditList(a), newAuditShow(a), newAuditProve(a), newAuditCheck(a), newAuditConsistency(a),
+		newAuditReport(a), newAuditReverify(a), newAuditExport(a), newAuditRename(a),
 	)
 	return cmd
 }
@@ -31,11 +31,11 @@ func exportFlag(cmd *cobra.Command, folder *string) {
 
 // archiveFlags are the flags of commands that read archives and verify what they read.
 type archiveFlags struct {
-	export  string
-	logKeys []string
+	export string
+	trustFlags
 }
 
 func (f *archiveFlags) flags(cmd *cobra.Command) {
 	exportFlag(cmd, &f.export)
-	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public `key` of a log to trust besides the configured ones\n(repeatable)")
+	f.trustFlags.flags(cmd)
 }

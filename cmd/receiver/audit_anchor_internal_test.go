@@ -177,7 +177,14 @@ func TestARollbackIsSeenBehindABogusFile(t *testing.T) {
 	if err := os.Mkdir(unreadable, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	refusesToSeal(t, dir)
+	cfg, err := config.Load(config.Options{Path: filepath.Join(dir, "config.yaml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = service.OpenStore(t.Context(), cfg, zerolog.Nop())
+	if want := "JOBS: it ends at sequence 3, but according to a signed checkpoint in " + filepath.Join(dir, "anchor"); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("opening the store = %v, want %q", err, want)
+	}
 }
 
 func refusesToSeal(t *testing.T, dir string) {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/archive"
 	"receiver/internal/audit/bundle"
 	"receiver/internal/auditlog"
 	"receiver/internal/config"
@@ -20,7 +21,8 @@ import (
 // checkFlags are the flags of audit check.
 type checkFlags struct {
 	logKeys, witnessKeys []string
-	keyFiles             []string
+	witnesses            int // that must have cosigned; 0 for all
+	keyFiles, bodies     []string
 }
 
 func newAuditCheck(a *app) *cobra.Command {
@@ -32,10 +34,13 @@ func newAuditCheck(a *app) *cobra.Command {
 configuration. It proves that the records were in the log when the checkpoint was signed.
 
 With --signature-key-file it also proves their origin: the sender of the callback had that key.
-Without it, the origin is only asserted by the receiver. An encrypted body must be decrypted for
-that: give --identity-file.
+Without it, the origin is only asserted by the receiver. Each record gets one conclusion, which
+docs/evidence.md explains ("Check 7"). An encrypted body must be decrypted for that: give
+--identity-file. A body that the bundle does not contain must be given with --body. All witnesses of
+--witness-key must have cosigned, or --witnesses many.
 
-Exit codes: 0 the bundle is proved; 1 it is not; 2 wrong usage; 3 not known.`,
+Exit codes: 0 the bundle is proved; 1 it is not; 2 wrong usage; 3 it is in the log, but the origin
+of a record is not known, because its body is encrypted or not in the bundle.`,
 		Example: "  receiver audit check bundle.json --log-key receiver/eu-1/JOBS+b3caf33f+AQAB…\n" +
 			"  receiver audit check bundle.json --log-key receiver/eu-1/JOBS+b3caf33f+AQAB… \\\n" +
 			"    --signature-key-file crm.key",
@@ -44,9 +49,11 @@ Exit codes: 0 the bundle is proved; 1 it is not; 2 wrong usage; 3 not known.`,
 		RunE:        func(cmd *cobra.Command, args []string) error { return a.auditCheck(cmd.Context(), args, f) },
 	}
 	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public `key` of the log, from audit keys (required, repeatable)")
-	cmd.Flags().StringArrayVar(&f.witnessKeys, "witness-key", nil, "public `key` of a witness whose cosignature to verify\n(repeatable)")
+	cmd.Flags().StringArrayVar(&f.witnessKeys, "witness-key", nil, "public `key` of a witness that must have cosigned (repeatable)")
+	cmd.Flags().IntVar(&f.witnesses, "witnesses", 0, "least `number` of them that must have cosigned (default all)")
 	a.identityFlag(cmd)
 	cmd.Flags().StringArrayVar(&f.keyFiles, "signature-key-file", nil, "`file` with a key that signed the callbacks (repeatable)")
+	cmd.Flags().StringArrayVar(&f.bodies, "body", nil, "`file` with a body that is not in the bundle, or a folder of\nthem from audit prove --bodies (repeatable)")
 	required(cmd, "log-key")
 	return cmd
 }
@@ -56,11 +63,18 @@ func (a *app) auditCheck(ctx context.Context, args []string, f checkFlags) error
 	if err != nil {
 		return usageError{err}
 	}
+	if f.witnesses < 0 || f.witnesses > len(f.witnessKeys) {
+		return usagef("--witnesses %d: give as many witnesses with --witness-key", f.witnesses)
+	}
 	data, err := a.readBody(ctx, args)
 	if err != nil {
 		return err
 	}
-	o, err := a.origin(f.keyFiles)
+	bodies, err := archive.OpenBodies(f.bodies...)
+	if err != nil {
+		return usagef("--body: %w", err)
+	}
+	o, err := a.origin(f.keyFiles, bodies)
 	if err != nil {
 		return err
 	}
@@ -69,10 +83,22 @@ func (a *app) auditCheck(ctx context.Context, args []string, f checkFlags) error
 		return a.notProved(err)
 	}
 	checked, err := proof.Check(keys, o.Reverify())
+	if err == nil {
+		err = checked.Checkpoint.Witnessed(keys.Witnesses, f.witnesses)
+	}
 	if err != nil {
 		return a.notProved(err)
 	}
-	return a.show().Checked(proof, checked, o)
+	if unused := bodies.Unused(); len(unused) > 0 {
+		return a.notProved(fmt.Errorf("%s is not a body that a record of the bundle names", unused[0]))
+	}
+	if err := a.show().Checked(proof, checked, o); err != nil {
+		return err
+	}
+	if err := o.Unknown(); err != nil {
+		return unknownError{err}
+	}
+	return nil
 }
 
 // notProved is the answer no.
@@ -88,14 +114,15 @@ func (a *app) notProved(why error) error {
 }
 
 // origin is what proves who made the bodies of a bundle: signature keys, and what decrypts.
-func (a *app) origin(keyFiles []string) (*auditlog.Origin, error) {
+func (a *app) origin(keyFiles []string, bodies *archive.Bodies) (*auditlog.Origin, error) {
 	none := config.Default()
 	if err := a.useIdentity(&none); err != nil {
 		return nil, err
 	}
 	v, err := service.CipherOf(&none)
+	o := &auditlog.Origin{Body: records.BodyAlone(v, bodies, auditlog.ErrElsewhere)}
 	if err != nil || len(keyFiles) == 0 {
-		return &auditlog.Origin{}, err
+		return o, err
 	}
 	keys := make([]*verify.Key, 0, len(keyFiles))
 	for _, file := range keyFiles {
@@ -109,6 +136,6 @@ func (a *app) origin(keyFiles []string) (*auditlog.Origin, error) {
 		}
 		keys = append(keys, key)
 	}
-	verifier, err := verify.New(keys...)
-	return &auditlog.Origin{Verifier: verifier, Body: records.BodyAlone(v)}, err
+	o.Verifier, err = verify.New(keys...)
+	return o, err
 }

@@ -56,7 +56,9 @@ func TestTheManualOfTheAuditHolds(t *testing.T) {
 		}
 	}
 	metrics := web.NewMetrics(func() uint64 { return 0 })
-	metrics.Sealing().Observe("JOBS", 1, 0, 1, false)
+	figures := metrics.Sealing()
+	figures.Observe("JOBS", 1, 0, 0, 1, false)
+	figures.Told("JOBS", "a folder", 1, time.Now())
 	metrics.Archives().Observe("JOBS", time.Now(), false)
 	served := metricsText(t, metrics)
 	for _, name := range metricName.FindAllString(string(text), -1) {

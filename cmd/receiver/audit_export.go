@@ -19,6 +19,7 @@ import (
 // exportFlags are the flags of audit export.
 type exportFlags struct {
 	since, until string
+	bodies       bool
 	who          operatorFlags
 }
 
@@ -32,9 +33,9 @@ with one subfolder for each log. It verifies the archive before it reports succe
 the export in the stream ACTIONS.
 
 After that, records may be removed from the streams by age, by size or by hand. Their leaf hashes
-stay, so the remaining records and the archive can still be proved. Bodies in the object store
-(only with an external NATS that has a small max_payload) are not in the archive; their digests
-are.`,
+stay, so the remaining records and the archive can still be proved. Bodies that are too large for a
+message (only with an external NATS that has a small max_payload) are files of the archive;
+--bodies=false leaves them out.`,
 		Example: "  receiver audit export --until 720h archive/2026-11\n" +
 			"  receiver audit verify --export archive/2026-11",
 		Args: cobra.ExactArgs(1),
@@ -42,6 +43,7 @@ are.`,
 	}
 	cmd.Flags().StringVar(&f.since, "since", "all", "stored since: a duration ago (720h), a time\n(2026-11-01T00:00:00Z), or all")
 	cmd.Flags().StringVar(&f.until, "until", "", "stored before: a duration ago, or a time (default: now)")
+	cmd.Flags().BoolVar(&f.bodies, "bodies", true, "also write the bodies that are too large for a message")
 	f.who.flags(cmd)
 	return cmd
 }
@@ -75,7 +77,7 @@ func (a *app) auditExport(ctx context.Context, dir string, f exportFlags) error 
 		return err
 	}
 	defer done()
-	o := records.ExportOptions{Config: cfg, Keys: keys, From: from, Until: until, Progress: a.show().Records}
+	o := records.ExportOptions{Config: cfg, Keys: keys, From: from, Until: until, Bodies: f.bodies, Progress: a.show().Records}
 	exported, err := archiving.Export(ctx, bus, dir, f.who.action(job.ActionExport), o)
 	return errors.Join(a.printExports(exported), err)
 }

@@ -111,7 +111,11 @@ func (e *editor) sum(index int, records [][]byte) {
 		if err != nil {
 			e.t.Fatal(err)
 		}
-		for _, part := range [][]byte{r[4:20], r[22:subject], r[subject+4 : end]} {
+		rest := subject
+		if binary.LittleEndian.Uint32(r)>>31 != 0 {
+			rest += 4 // how long the headers are
+		}
+		for _, part := range [][]byte{r[4:20], r[22:subject], r[rest:end]} {
 			h.Write(part)
 		}
 		copy(r[end:], h.Sum(nil))

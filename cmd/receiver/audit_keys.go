@@ -29,7 +29,7 @@ keys to everyone who will check evidence before there is a dispute.`,
 			if err != nil {
 				return err
 			}
-			keys := append(logs.VerifierKeys(cfg.Audit.Name, key), cfg.Audit.VerifierKeys...)
+			keys := append(logs.VerifierKeys(cfg.Audit, key), cfg.Audit.VerifierKeys...)
 			if a.output == "json" {
 				return printJSON(a.out, map[string]any{"name": cfg.Audit.Name, "verifier_keys": keys})
 			}

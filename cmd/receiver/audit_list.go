@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -12,11 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"receiver/api"
-	"receiver/internal/auditlog"
 	"receiver/internal/config"
 	"receiver/internal/publish"
-	"receiver/internal/remote"
 	"receiver/internal/service"
 	"receiver/internal/service/records"
 	"receiver/internal/show"
@@ -107,7 +103,7 @@ func (a *app) auditList(ctx context.Context, q records.Query, export string) err
 		return err
 	}
 	if export != "" {
-		archived, err := records.OpenArchives(export)
+		archived, err := records.OpenArchives(export, nil)
 		if err != nil {
 			return err
 		}
@@ -118,22 +114,11 @@ func (a *app) auditList(ctx context.Context, q records.Query, export string) err
 	case err != nil:
 		return err
 	case r != nil:
-		return list(trailOf(r))
+		return list(records.By(r))
 	}
 	return a.withStore(ctx, service.Opener.Read, func(cfg *config.Config, store *publish.Store) error {
 		return list(records.Streams(store, cfg.SourceNames()))
 	})
-}
-
-// trailOf is the trail of a receiver that is asked by HTTP.
-func trailOf(r *remote.Receiver) records.Trail {
-	return records.Trail{
-		Entries: func(ctx context.Context, q records.Query) iter.Seq2[auditlog.Entry, error] {
-			return r.Callbacks(ctx, q.Parameters())
-		},
-		Older: func(ctx context.Context, q records.Query) (api.OlderRecords, error) { return r.Older(ctx, q.Actions) },
-		Known: r.Known,
-	}
 }
 
 // outputs is the annotation of commands that print in more forms than table and json.

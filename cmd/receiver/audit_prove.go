@@ -28,7 +28,10 @@ In place of names, the filters of audit list select the records: what it lists, 
 with --job, but not by HTTP, events of the job that came by no callback. A bundle has the records
 of one stream, and by HTTP one record; --folder writes as many as it takes. Of a job's callbacks,
 those that told something new are in JOBS and repeats in ATTEMPTS. A refused one has no job: find
-it by --body.`,
+it by --body.
+
+A body that is too large for a message (only with an external NATS that has a small max_payload)
+is not in the bundle. --bodies writes each such body to a folder, for --body of audit check.`,
 		Example: "  receiver audit prove JOBS/12 > bundle.json\n" +
 			"  receiver audit prove ATTEMPTS/7 ATTEMPTS/8 > refused.json\n" +
 			"  receiver audit prove --job 42114492 --folder evidence\n" +
@@ -40,6 +43,7 @@ it by --body.`,
 	filterFlags(f.filters, &f.query, "all")
 	cmd.Flags().AddFlagSet(f.filters)
 	cmd.Flags().StringVar(&f.folder, "folder", "", "write a bundle for each stream into this new or empty `folder`")
+	cmd.Flags().StringVar(&f.bodies, "bodies", "", "write the bodies that are not in the bundle to this `folder`")
 	f.flags(cmd)
 	return cmd
 }
@@ -49,35 +53,43 @@ type proveFlags struct {
 	query   records.Query
 	filters *pflag.FlagSet // those that set the query
 	folder  string
+	bodies  string
 	archiveFlags
 }
 
 // filtered reports whether a filter is given.
-func (f proveFlags) filtered() (given bool) {
+func (f *proveFlags) filtered() (given bool) {
 	f.filters.VisitAll(func(flag *pflag.Flag) { given = given || flag.Changed })
 	return given
 }
 
+// parse returns the records that are named, and reads the filters.
+func (f *proveFlags) parse(ids []string) (records.Selection, error) {
+	if f.filtered() == (len(ids) > 0) {
+		return nil, usagef("name records such as JOBS/12, or select them by filters such as --job: one of both")
+	}
+	if err := f.query.Parse(time.Now()); err != nil {
+		return nil, usagef("--%w", err)
+	}
+	f.query.Filter.Events = len(f.query.Filter.Jobs) > 0
+	return records.ParseIDs(ids)
+}
+
 func (a *app) auditProve(ctx context.Context, ids []string, f proveFlags) error {
-	named, err := records.ParseIDs(ids)
+	named, err := f.parse(ids)
 	if err != nil {
 		return err
 	}
-	if f.filtered() == (len(ids) > 0) {
-		return usagef("name records such as JOBS/12, or select them by filters such as --job: one of both")
-	}
-	if err := f.query.Parse(time.Now()); err != nil {
-		return usagef("--%w", err)
-	}
-	f.query.Filter.Events = len(f.query.Filter.Jobs) > 0
 	r, err := a.receiver()
 	switch {
 	case err != nil:
 		return err
-	case r != nil && len(f.logKeys) > 0:
+	case r != nil && len(f.keys) > 0:
 		return usagef("by HTTP records come from the receiver, and need no --log-key")
+	case r != nil && f.bodies != "":
+		return usagef("by HTTP there is no --bodies; `receiver audit show RECORD --raw` writes a body")
 	case r != nil:
-		if named, err = trailOf(r).Select(ctx, f.query, named); err != nil {
+		if named, err = records.By(r).Select(ctx, f.query, named); err != nil {
 			return err
 		}
 		return a.writeBundles(named.ByRecord(), f.folder, "by HTTP a bundle contains one record", func(s records.Selection) ([]byte, error) {
@@ -85,30 +97,38 @@ func (a *app) auditProve(ctx context.Context, ids []string, f proveFlags) error 
 			return r.Bundle(ctx, stream, s[stream][0])
 		})
 	}
-	cfg, keys, err := a.believed(f.export, f.logKeys)
+	cfg, distrusted, err := a.believed(f.export, f.trustFlags)
 	if err != nil {
 		return err
 	}
-	prove := func(s records.Selection, open func(stream string) (*audit.Log, error)) error {
+	prove := func(s records.Selection, stored records.Stored, open func(stream string) (*audit.Log, error)) error {
 		return a.writeBundles(s.ByStream(), f.folder, "a bundle contains records of one stream", func(s records.Selection) ([]byte, error) {
-			return records.Prove(ctx, s, open)
+			return records.Prove(ctx, s, open, func(b audit.Bundle) error { return stored.WriteBodies(ctx, f.bodies, b, a.show().Say) })
 		})
 	}
 	if f.export != "" {
-		archived, err := records.OpenArchives(f.export)
+		archived, err := records.OpenArchives(f.export, logs.OfArchive(cfg.Audit, distrusted != nil))
 		if err == nil {
 			named, err = archived.Trail().Select(ctx, f.query, named)
 		}
 		if err != nil {
 			return err
 		}
-		return prove(named, func(stream string) (*audit.Log, error) { return archived.Log(stream, keys) })
+		stored, err := archived.Stored()
+		if err != nil {
+			return err
+		}
+		return prove(named, stored, archived.Log)
+	}
+	keys, err := logs.Keys(cfg.Audit)
+	if err != nil {
+		return err
 	}
 	return a.openStore(ctx, cfg, service.Opener.Read, func(store *publish.Store) error {
 		if named, err = records.Streams(store, cfg.SourceNames()).Select(ctx, f.query, named); err != nil {
 			return err
 		}
-		return prove(named, func(stream string) (*audit.Log, error) { return logs.Open(ctx, store, cfg.Audit.Name, stream, keys) })
+		return prove(named, records.StoredIn(store), func(stream string) (*audit.Log, error) { return logs.Open(ctx, store, cfg.Audit, stream, keys) })
 	})
 }
 

@@ -4,26 +4,16 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
-	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 
 	"receiver/internal/audit"
 	"receiver/internal/audit/anchor"
+	"receiver/internal/audit/audittest"
 	"receiver/internal/config"
 	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
@@ -137,7 +127,7 @@ func forgeOne(t *testing.T, bus *publish.Store) {
 // A witness's cosignature is kept with the checkpoint; one that is away keeps nothing up.
 func TestWitnessesCosignWhatIsSealed(t *testing.T) {
 	t.Parallel()
-	w := newWitness(t)
+	w := audittest.NewWitness("witness.example/w1")
 	dir := sealedFolder(t)
 	cfg, err := config.Load(config.Options{Path: filepath.Join(dir, "config.yaml")})
 	if err != nil {
@@ -145,8 +135,8 @@ func TestWitnessesCosignWhatIsSealed(t *testing.T) {
 	}
 	cfg.Audit.Anchors = []config.Anchor{
 		{Directory: "anchor"},
-		{Witness: "http://127.0.0.1:1", Key: w.vkey()}, // no server listens there
-		{Witness: w.url, Key: w.vkey()},
+		{Witness: "http://127.0.0.1:1", Key: w.Key.VerifierKey()}, // no server listens there
+		{Witness: w.Serve(t), Key: w.Key.VerifierKey()},
 	}
 	server, bus, err := service.OpenStore(t.Context(), cfg, zerolog.Nop())
 	if err != nil {
@@ -162,12 +152,12 @@ func TestWitnessesCosignWhatIsSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for stream, leaves := range map[string]int64{conn.JobsStream: 6, conn.AttemptsStream: 4, conn.ActionsStream: 2} {
-		log, err := logs.Open(t.Context(), bus, "test", stream, keys)
+		log, err := logs.Open(t.Context(), bus, cfg.Audit, stream, keys)
 		if err != nil {
 			t.Fatal(err)
 		}
 		cp, err := log.Checkpoint(t.Context())
-		if err != nil || cp.Tree.N != leaves || len(cp.Cosignatures) != 1 || cp.Cosignatures[0].Witness != w.name {
+		if err != nil || cp.Tree.N != leaves || len(cp.Cosignatures) != 1 || cp.Cosignatures[0].Witness != w.Key.Name() {
 			t.Fatalf("the checkpoint of %s is %+v, %v, want %d leaves and the witness's cosignature", stream, cp, err, leaves)
 		}
 		for where, read := range map[string]func() ([]audit.Kept, error){
@@ -185,56 +175,4 @@ func TestWitnessesCosignWhatIsSealed(t *testing.T) {
 			}
 		}
 	}
-}
-
-// witness cosigns checkpoints of any log, if the request names the last one that it cosigned. C2SP:
-// tlog-witness, tlog-cosignature.
-type witness struct {
-	name, url string
-	key       ed25519.PrivateKey
-	mu        sync.Mutex
-	sizes     map[string]string // by origin
-}
-
-func newWitness(t *testing.T) *witness {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &witness{name: "witness.example/w1", key: key, sizes: map[string]string{}}
-	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		request, _ := io.ReadAll(r.Body)
-		old, signed, _ := strings.Cut(string(request), "\n\n") // behind the proof
-		text, _, _ := strings.Cut(signed, "\n\n")
-		origin, size, _ := strings.Cut(text, "\n")
-		size, _, _ = strings.Cut(size, "\n")
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if has := cmp.Or(w.sizes[origin], "0"); !strings.HasPrefix(old+"\n", "old "+has+"\n") {
-			rw.WriteHeader(http.StatusConflict)
-			fmt.Fprintln(rw, has)
-			return
-		}
-		w.sizes[origin] = size
-		now := uint64(time.Now().Unix())
-		signature := ed25519.Sign(w.key, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s\n", now, text))
-		line := binary.BigEndian.AppendUint32(nil, w.hash())
-		line = append(binary.BigEndian.AppendUint64(line, now), signature...)
-		fmt.Fprintf(rw, "— %s %s\n", w.name, base64.StdEncoding.EncodeToString(line))
-	}))
-	t.Cleanup(server.Close)
-	w.url = server.URL
-	return w
-}
-
-func (w *witness) public() []byte { return append([]byte{4}, w.key.Public().(ed25519.PublicKey)...) }
-
-func (w *witness) hash() uint32 {
-	sum := sha256.Sum256([]byte(w.name + "\n" + string(w.public())))
-	return binary.BigEndian.Uint32(sum[:])
-}
-
-func (w *witness) vkey() string {
-	return fmt.Sprintf("%s+%08x+%s", w.name, w.hash(), base64.StdEncoding.EncodeToString(w.public()))
 }

@@ -67,7 +67,7 @@ func (a *app) auditReport(ctx context.Context, o records.ReportOptions, f archiv
 	if err := o.Query.Parse(o.Report.Made); err != nil {
 		return usagef("--%w", err)
 	}
-	if o.Config, o.Report.Keys, err = a.believed(f.export, f.logKeys); err != nil {
+	if o.Config, o.Distrusted, err = a.believed(f.export, f.trustFlags); err != nil {
 		return err
 	}
 	if o.Report.Sources, err = service.Verifiers(o.Config, ""); err != nil {

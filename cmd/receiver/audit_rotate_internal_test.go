@@ -79,5 +79,5 @@ func publicKeys(t *testing.T, cfg *config.Config) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return logs.VerifierKeys(cfg.Audit.Name, key)
+	return logs.VerifierKeys(cfg.Audit, key)
 }

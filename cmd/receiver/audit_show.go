@@ -10,6 +10,7 @@ import (
 	"receiver/internal/config"
 	"receiver/internal/publish"
 	"receiver/internal/service"
+	"receiver/internal/service/logs"
 	"receiver/internal/service/records"
 )
 
@@ -49,11 +50,11 @@ configuration is needed; with a log key, its seal is verified.`,
 // detail reads a record from archives, by HTTP, or from the store.
 func (a *app) detail(ctx context.Context, stream string, seq uint64, f archiveFlags) (d *auditlog.Detail, err error) {
 	if f.export != "" {
-		cfg, keys, err := a.believed(f.export, f.logKeys)
+		cfg, distrusted, err := a.believed(f.export, f.trustFlags)
 		if err != nil && !errors.Is(err, errNoLogKey) {
 			return nil, err
 		}
-		archived, err := records.OpenArchives(f.export)
+		archived, err := records.OpenArchives(f.export, logs.OfArchive(cfg.Audit, distrusted != nil))
 		if err != nil {
 			return nil, err
 		}
@@ -61,11 +62,11 @@ func (a *app) detail(ctx context.Context, stream string, seq uint64, f archiveFl
 		if err != nil {
 			return nil, err
 		}
-		return archived.Detail(ctx, keys, cipher, stream, seq)
+		return archived.Detail(ctx, cipher, stream, seq)
 	}
 	r, err := a.receiver()
 	switch {
-	case len(f.logKeys) > 0:
+	case len(f.keys) > 0:
 		return nil, usagef("--log-key needs --export; the seal of a stored record is verified with the configured keys")
 	case err != nil:
 		return nil, err

@@ -50,7 +50,7 @@ func TestTamperingIsFoundAndNamed(t *testing.T) {
 		{"an action is deleted", func(t *testing.T, x *intruder) { x.delete("ACTIONS", 1) }, []string{"ACTIONS/1: missing"}},
 		{"the oldest refusals are purged", func(t *testing.T, x *intruder) { x.purge("ATTEMPTS", 3) }, []string{"ATTEMPTS/1: missing", "ATTEMPTS/2: missing"}},
 		{"all events are purged", func(t *testing.T, x *intruder) { x.purge("JOBS", 0) }, []string{"JOBS/1: missing", "JOBS/5: missing"}},
-		{"the stream of events is deleted", func(t *testing.T, x *intruder) { x.deleteStream("JOBS") }, []string{"store: unreadable"}},
+		{"the stream of events is deleted", func(t *testing.T, x *intruder) { x.deleteStream("JOBS") }, []string{"JOBS: missing: the stream was removed"}},
 		{"an event is changed", func(t *testing.T, x *intruder) {
 			x.rewrite("JOBS", func(all []*jetstream.RawStreamMsg) []*jetstream.RawStreamMsg {
 				all[2].Data = bytes.Replace(all[2].Data, []byte("COMPLETED"), []byte("ABORTED"), 1)
@@ -170,6 +170,21 @@ func sealedFolder(t *testing.T) string {
 // sealedFolderWith is sealedFolder with other anchors.
 func sealedFolderWith(t *testing.T, anchors string) string {
 	t.Helper()
+	dir := configuredFolder(t, anchors)
+	for i, events := range [][]string{{"1", "2", "3"}, {"4", "5"}} {
+		sealMore(t, dir, events)
+		if i == 0 {
+			if err := os.CopyFS(filepath.Join(dir, "old"), os.DirFS(filepath.Join(dir, "receiver-data"))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
+}
+
+// configuredFolder creates a folder with a configuration, and no store yet.
+func configuredFolder(t *testing.T, anchors string) string {
+	t.Helper()
 	dir := t.TempDir()
 	key, err := logkey.Generate("test")
 	if err != nil {
@@ -188,14 +203,6 @@ nats: {embedded: {address: "127.0.0.1:0"}}
 	}
 	if err := os.Mkdir(filepath.Join(dir, "anchor"), 0o700); err != nil {
 		t.Fatal(err)
-	}
-	for i, events := range [][]string{{"1", "2", "3"}, {"4", "5"}} {
-		sealMore(t, dir, events)
-		if i == 0 {
-			if err := os.CopyFS(filepath.Join(dir, "old"), os.DirFS(filepath.Join(dir, "receiver-data"))); err != nil {
-				t.Fatal(err)
-			}
-		}
 	}
 	return dir
 }
@@ -400,7 +407,7 @@ func resign(t *testing.T, key logkey.Key, signed []byte, change func(string) str
 	if change != nil {
 		text = change(text)
 	}
-	signer, err := key.Signer(audit.Origin("test", "JOBS"))
+	signer, err := key.Signer(audit.Origin("receiver", "test", "JOBS"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"receiver/internal/audit"
 	"receiver/internal/config"
 	"receiver/internal/service"
 	"receiver/internal/service/logs"
@@ -20,6 +19,17 @@ type verifyFlags struct {
 	archiveFlags
 	from     []string
 	keyFiles []string // with signature keys, for an archive
+}
+
+// trustFlags say which keys of logs are believed.
+type trustFlags struct {
+	keys   []string
+	config bool // the configured ones, too
+}
+
+func (f *trustFlags) flags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.keys, "log-key", nil, "public `key` of a log to trust in place of the configured ones\n(repeatable)")
+	cmd.Flags().BoolVar(&f.config, "trust-config", false, "trust the configured keys besides those of --log-key")
 }
 
 func newAuditVerify(a *app) *cobra.Command {
@@ -37,7 +47,11 @@ configuration; --signature-key-file has the signatures of all sources verified w
 Of a folder with several archives each is verified, and compared with the others.
 
 Records that a stream has removed by age or size are not reported, unless --from says that they
-must be there. Records that were removed in any other way are reported.
+must be there. Records that were removed in any other way are reported, and so is every log over
+these streams that a trusted key signed under another name and that was not continued.
+
+With --log-key only the keys given are trusted, and a configured key that signed the logs and is not
+among them is reported. Give the keys that you were handed before there was a dispute.
 
 Exit codes: 0 nothing was changed; 1 something was changed; 2 wrong usage or configuration; 3 not
 known, because the records could not be read.`,
@@ -68,7 +82,7 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 	if f.export == "" && len(f.keyFiles) > 0 {
 		return usagef("--signature-key-file needs --export; the streams are verified with the keys of the configuration")
 	}
-	cfg, keys, err := a.believed(f.export, f.logKeys)
+	cfg, distrusted, err := a.believed(f.export, f.trustFlags)
 	if err != nil {
 		return err
 	}
@@ -78,11 +92,11 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 	}
 	// Records live for a moment only: collecting them less often is a quarter of the time.
 	defer debug.SetGCPercent(debug.SetGCPercent(verifyGCPercent))
-	origin, err := a.origin(f.keyFiles)
+	origin, err := a.origin(f.keyFiles, nil)
 	if err != nil {
 		return err
 	}
-	o := records.VerifyOptions{Config: cfg, Keys: keys, From: from, Sources: sources, Every: origin.Verifier, Progress: a.show().Records}
+	o := records.VerifyOptions{Config: cfg, Distrusted: distrusted, From: from, Sources: sources, Every: origin.Verifier, Progress: a.show().Records}
 	if f.export != "" {
 		cipher, err := service.CipherOf(cfg)
 		if err != nil {
@@ -104,23 +118,23 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 
 const verifyGCPercent = 400
 
-// believed returns the configuration and the keys that are believed: those in it and those
-// given. An archive and its keys are enough on a machine that knows no receiver.
-func (a *app) believed(export string, logKeys []string) (*config.Config, audit.Keys, error) {
+// believed returns the configuration with the keys that are believed, and its audit section as it
+// was if they are not its own. An archive and its keys are enough on a machine without a receiver.
+func (a *app) believed(export string, f trustFlags) (*config.Config, *config.Audit, error) {
 	cfg, err := a.load()
 	if errors.Is(err, fs.ErrNotExist) && a.config == "" && export != "" {
 		none := config.Default()
 		cfg, err = &none, a.useIdentity(&none)
 	}
 	if err != nil {
-		return nil, audit.Keys{}, err
+		return nil, nil, err
 	}
-	cfg.Audit.VerifierKeys = append(cfg.Audit.VerifierKeys, logKeys...)
-	keys, err := logs.Keys(cfg.Audit)
+	distrusted := logs.Believe(&cfg.Audit, f.keys, f.config)
+	keys, err := logs.Given(cfg.Audit)
 	if err == nil && len(keys.Log) == 0 {
 		err = errNoLogKey
 	}
-	return cfg, keys, err
+	return cfg, distrusted, err
 }
 
 // printVerified prints what was found; anything wrong is the answer no.

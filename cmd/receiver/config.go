@@ -37,7 +37,7 @@ Exit codes: 0 no errors; 2 errors.`,
 			if err != nil {
 				return err
 			}
-			odd, err := service.OddTokens(cfg)
+			odd, err := service.Odd(cfg)
 			if err != nil {
 				return err
 			}

@@ -25,7 +25,7 @@ func TestEveryCommandHeedsTheAddress(t *testing.T) {
 			return
 		}
 		var said bytes.Buffer
-		for _, args := range []string{"", " JOBS/1", " --source s", " --source s 7", " --object o --file /dev/null --source s"} {
+		for _, args := range []string{"", " JOBS/1", " JOBS/1 JOBS/2", " --source s", " --source s 7", " --object o --file /dev/null --source s"} {
 			// Nothing listens there.
 			line := append([]string{"--url", "http://127.0.0.1:1"}, strings.Fields(name+args)...)
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)

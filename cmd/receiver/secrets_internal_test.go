@@ -82,7 +82,7 @@ func TestCommandsNeedOnlyTheSecretsThatTheyUse(t *testing.T) {
 		{keys, "keys list"}, {keys, "keys retire key-1"}, {keys, "sources status --streams"},
 		{"", "tokens add a --scope read"}, {"", "tokens list"}, {"", "tokens remove a"},
 		{platform, "backfill --source crm --dry-run"},
-		{"", "audit list"}, {"LOG_KEY", "audit show JOBS/1"}, {"LOG_KEY", "audit seal"}, {"LOG_KEY", "audit prove JOBS/1"}, {"LOG_KEY", "audit report JOBS/1"}, {"LOG_KEY", "audit keys"},
+		{"", "audit list"}, {"LOG_KEY", "audit show JOBS/1"}, {"LOG_KEY", "audit seal"}, {"LOG_KEY", "audit prove JOBS/1"}, {"LOG_KEY", "audit report JOBS/1"}, {"LOG_KEY", "audit consistency DIR/rows.csv DIR/rows.csv"}, {"LOG_KEY", "audit keys"}, {"LOG_KEY", "audit rename --from a --operator a --reason b"},
 		{"LOG_KEY", "audit export DIR/archive --operator a --reason b"}, {"LOG_KEY", "audit verify"}, {"", "audit init --key-file DIR/made.key"},
 		{"CRM_KEY", "audit reverify --since all --source crm"}, {keys, "audit reverify --since all"},
 		{"CRM_KEY", "verify --source crm --signature sha256=a -"}, {"", "verify --key-file DIR/rows.csv --signature sha256=a -"}, {"", "sign --key-file DIR/rows.csv -"},

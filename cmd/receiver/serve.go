@@ -9,6 +9,7 @@ import (
 
 	"receiver/internal/logging"
 	"receiver/internal/service"
+	"receiver/internal/service/memory"
 
 	"github.com/spf13/cobra"
 )
@@ -46,7 +47,7 @@ are answered 503, and /readyz names the servers and the reason.`,
 				log.Warn().Strs("warnings", cfg.Warnings).Msg("the configuration has warnings")
 			}
 			service.Warn(cmd.Context(), cfg, log)
-			service.LimitMemory(cfg, log)
+			memory.Limit(cfg, log)
 			in, err := service.Start(cmd.Context(), cfg, log)
 			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
 				log.Info().Msg("stopped before the start was complete")

@@ -17,7 +17,7 @@ func newStreamsMend(a *app) *cobra.Command {
 	var accept bool
 	cmd := &cobra.Command{
 		Use:   "mend",
-		Short: "Repair an embedded store that the receiver refuses to start on",
+		Short: "Repair a store that the receiver refuses to start on",
 		Long: `mend repairs a store that is damaged or incomplete. If you have a backup of the store's folder,
 restore the backup instead.
 
@@ -27,6 +27,9 @@ only what has a wrong checksum, and keeps the original files in a folder beside 
 Missing data: if messages, files or streams are missing, or the folder belongs to another store,
 mend changes nothing without --accept-loss. With it, the receiver continues without the missing
 data. Sequence numbers of lost messages are not used again.
+
+On a NATS cluster there are no files to repair: with --accept-loss, the receiver continues
+without the sealed records that the streams no longer have.
 
 mend records the operator and the loss in the stream ACTIONS; audit verify names the missing
 records.`,
@@ -40,7 +43,11 @@ records.`,
 				return err
 			}
 			if cfg.NATS.Mode == config.ModeExternal {
-				return usagef("the streams are on a NATS cluster; `receiver streams mend` is for nats.mode embedded and edge")
+				done, err := a.opener(cfg).MendCluster(cmd.Context(), accept, who.action(job.ActionMend))
+				if err != nil {
+					return err
+				}
+				return a.show().Mended(done)
 			}
 			return a.mend(cmd.Context(), cfg, accept, who.action(job.ActionMend))
 		},

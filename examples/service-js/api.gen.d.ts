@@ -522,7 +522,7 @@ export interface paths {
         };
         /**
          * Give the evidence bundle of one record
-         * @description It holds all that is needed to check it elsewhere. docs/audit.md describes it.
+         * @description It holds all that is needed to check it elsewhere, but no body that is in the bucket PAYLOADS. docs/audit.md describes it.
          */
         get: operations["getBundle"];
         put?: never;
@@ -2304,7 +2304,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is. */
+            /** @description It is. If an audit log contradicts itself, the message says so after `ready`. */
             200: {
                 headers: {
                     [name: string]: unknown;

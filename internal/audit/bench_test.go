@@ -3,7 +3,6 @@ package audit_test
 import (
 	"testing"
 
-	"receiver/internal/audit"
 	"receiver/internal/audit/audittest"
 )
 
@@ -16,18 +15,6 @@ func BenchmarkSeal(b *testing.B) {
 		w.Store, w.Checkpoints = &audittest.Storage{}, &audittest.Checkpoints{}
 		w.Log = w.OpenLog(b, w.Store, w.Checkpoints)
 		w.Seal(b)
-	}
-	b.ReportMetric(float64(benchRecords)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
-}
-
-// BenchmarkVerify verifies the same log.
-func BenchmarkVerify(b *testing.B) {
-	w := audittest.NewWorld(b, benchRecords)
-	w.Seal(b)
-	for b.Loop() {
-		if r := w.Verify(b, audit.VerifyOptions{}); !r.OK() {
-			b.Fatal(r.Faults)
-		}
 	}
 	b.ReportMetric(float64(benchRecords)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }

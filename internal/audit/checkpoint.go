@@ -24,6 +24,10 @@ var (
 	// which the signature of a configured key is wrong. Either it was replaced, or the key
 	// to check it with is another one.
 	ErrSignature = errors.New("checkpoint is not signed by a configured log key")
+
+	// ErrCosignature is returned for a checkpoint on which the cosignature of a configured
+	// witness is wrong: the line was changed, or the key given for the witness is another one.
+	ErrCosignature = errors.New("a cosignature of the checkpoint is wrong")
 )
 
 // Keys are the public keys that checkpoints are judged by.
@@ -92,10 +96,20 @@ func (k Keys) isLog(sig note.Signature, origin string) bool {
 	return false
 }
 
+// blame names the key by which a note could not be opened.
+func (k Keys) blame(err error) error {
+	var wrong *note.InvalidSignatureError
+	if errors.As(err, &wrong) && slices.ContainsFunc(k.Witnesses, func(w note.Verifier) bool { return w.Name() == wrong.Name && w.KeyHash() == wrong.Hash }) {
+		return fmt.Errorf("%w: that of witness %s, key %08x; its line was changed, or the given key is not the witness's", ErrCosignature, wrong.Name, wrong.Hash)
+	}
+	return fmt.Errorf("%w: %v", ErrSignature, err)
+}
+
 // Checkpoint is a verified commitment to the first Tree.N leaves of a log.
 type Checkpoint struct {
 	Origin       string
 	Tree         tlog.Tree
+	Key          string        // the log key that signed it, as <name>+<key ID>; of a verified one only
 	Cosignatures []Cosignature // verified ones only
 	Note         []byte        // the signed note, all signatures included
 }
@@ -109,7 +123,7 @@ type Cosignature struct {
 // OpenCheckpoint verifies a checkpoint: it must have the one form of C2SP tlog-checkpoint
 // without extension lines, be signed by a log key named like its origin, and no signature
 // of any configured key may be wrong. Signatures of unknown keys are left alone and prove
-// nothing. The errors are ErrCheckpoint and ErrSignature.
+// nothing. The errors are ErrCheckpoint, ErrSignature and ErrCosignature.
 func OpenCheckpoint(signed []byte, keys Keys) (Checkpoint, error) {
 	cp, err := ReadCheckpoint(signed)
 	if err != nil {
@@ -117,12 +131,12 @@ func OpenCheckpoint(signed []byte, keys Keys) (Checkpoint, error) {
 	}
 	n, err := note.Open(signed, keys.verifiers())
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("%w: %v", ErrSignature, err)
+		return Checkpoint{}, keys.blame(err)
 	}
 	bySigner := false
 	for _, sig := range n.Sigs {
 		if keys.isLog(sig, cp.Origin) {
-			bySigner = true
+			bySigner, cp.Key = true, fmt.Sprintf("%s+%08x", sig.Name, sig.Hash)
 			continue
 		}
 		if t, ok := cosignatureTime(sig); ok {
@@ -166,8 +180,9 @@ func (c Checkpoint) text() string {
 	return fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Tree.N, c.Tree.Hash)
 }
 
-// sign makes the checkpoint of a tree.
-func sign(origin string, tree tlog.Tree, signer note.Signer) (Checkpoint, error) {
+// Sign makes the checkpoint of a tree. Only a Sealer, or a log that goes on from a sealed one,
+// may sign: two trees that are not of one history are a fork.
+func Sign(origin string, tree tlog.Tree, signer note.Signer) (Checkpoint, error) {
 	cp := Checkpoint{Origin: origin, Tree: tree}
 	signed, err := note.Sign(&note.Note{Text: cp.text()}, signer)
 	if err != nil {

@@ -49,7 +49,7 @@ const specRoot = "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I="
 
 func TestOpenCheckpoint(t *testing.T) {
 	signer := audittest.Signer(t)
-	other, err := audittest.Key(t).Signer(audit.Origin("test", "ATTEMPTS"))
+	other, err := audittest.Key(t).Signer(audit.Origin("receiver", "test", "ATTEMPTS"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,14 +143,14 @@ func TestCosignatures(t *testing.T) {
 
 	for _, bad := range []uint64{0, 1 << 63} {
 		w.Now = bad
-		if _, err := audit.OpenCheckpoint(audittest.SignedNote(t, text, audittest.Signer(t), w), audittest.Keys(t, w.VerifierKey())); !errors.Is(err, audit.ErrSignature) {
-			t.Errorf("cosignature at time %d: error %v, want ErrSignature", bad, err)
+		if _, err := audit.OpenCheckpoint(audittest.SignedNote(t, text, audittest.Signer(t), w), audittest.Keys(t, w.VerifierKey())); !errors.Is(err, audit.ErrCosignature) {
+			t.Errorf("cosignature at time %d: error %v, want ErrCosignature", bad, err)
 		}
 	}
 	w.Now = 1679315147
 	forged := audittest.SignedNote(t, text, audittest.Signer(t), &wrongTime{w})
-	if _, err := audit.OpenCheckpoint(forged, audittest.Keys(t, w.VerifierKey())); !errors.Is(err, audit.ErrSignature) {
-		t.Errorf("cosignature with another time than signed: error %v, want ErrSignature", err)
+	if _, err := audit.OpenCheckpoint(forged, audittest.Keys(t, w.VerifierKey())); !errors.Is(err, audit.ErrCosignature) {
+		t.Errorf("cosignature with another time than signed: error %v, want ErrCosignature", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -10,11 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"receiver/internal/audit/tile"
 )
 
 // algCosignature is the signature type of timestamped Ed25519 cosignatures. C2SP: signed-note.
@@ -27,12 +31,28 @@ var ErrWitnessKey = errors.New("malformed witness key: want name+hash+base64 wit
 // Try again with a later checkpoint.
 var ErrWitness = errors.New("witness did not cosign")
 
+// ErrWitnesses is returned by Witnessed when too few of the given witnesses have cosigned.
+var ErrWitnesses = errors.New("too few cosignatures")
+
+// WitnessedError is a witness's refusal of a checkpoint because of a tree that it has cosigned.
+// If that is larger than the checkpoint's, the log has grown since, or was rolled back. If it is
+// not, the checkpoint is of another history.
+type WitnessedError struct {
+	Witness string
+	Size    int64 // of the tree that it has cosigned
+}
+
+func (e *WitnessedError) Error() string {
+	return fmt.Sprintf("%s has cosigned a tree of size %d that the checkpoint does not extend", e.Witness, e.Size)
+}
+
 // Cosigner cosigns checkpoints. anchor.Witness is one.
 type Cosigner interface {
 	// Key verifies its cosignatures.
 	Key() note.Verifier
 	// Ask returns the signature lines of its answer, not verified yet. Prove returns the proof
-	// that a tree with old leaves is a prefix of the checkpoint's.
+	// that a tree with old leaves is a prefix of the checkpoint's. The error is *WitnessedError if
+	// what the witness has cosigned is in the way.
 	Ask(ctx context.Context, cp Checkpoint, prove func(old int64) (tlog.TreeProof, error)) (lines []byte, err error)
 }
 
@@ -89,6 +109,11 @@ func cosignatureTime(sig note.Signature) (time.Time, bool) {
 // Cosign asks a witness to cosign the newest checkpoint, stores the cosignature with it if
 // it still is the newest by then, and returns the cosigned checkpoint either way: it is
 // worth keeping, and ProveAt proves against it. It may be called while Seal runs.
+//
+// Of a log without a checkpoint the witness is asked for one of the empty tree, which is not
+// stored: it knows whether the log had any.
+//
+// After *ForkError the sealer signs nothing more, as after one of Seal.
 func (s *Sealer) Cosign(ctx context.Context, w Cosigner) (Checkpoint, error) {
 	s.mu.Lock()
 	refused := s.refused
@@ -96,15 +121,18 @@ func (s *Sealer) Cosign(ctx context.Context, w Cosigner) (Checkpoint, error) {
 	if refused != nil {
 		return Checkpoint{}, refused
 	}
-	cp, err := s.log.Checkpoint(ctx)
-	if err != nil {
-		return Checkpoint{}, err
+	cosigned, lines, err := s.log.ask(ctx, w, func(ctx context.Context) (Checkpoint, error) {
+		cp, err := s.log.Checkpoint(ctx)
+		if errors.Is(err, ErrNoCheckpoint) {
+			return Sign(s.log.o.Origin, tile.EmptyTree(), s.signer)
+		}
+		return cp, err
+	})
+	if fork := new(ForkError); errors.As(err, &fork) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.refused = cmp.Or(s.refused, err)
 	}
-	lines, err := w.Ask(ctx, cp, func(old int64) (tlog.TreeProof, error) { return s.log.proveTree(ctx, cp.Tree, old, nil) })
-	if err != nil {
-		return Checkpoint{}, err
-	}
-	cosigned, err := mergeSignatures(cp, lines, w.Key(), s.log.o.Keys)
 	if err != nil {
 		return Checkpoint{}, err
 	}
@@ -117,10 +145,68 @@ func (s *Sealer) Cosign(ctx context.Context, w Cosigner) (Checkpoint, error) {
 	return cosigned, err
 }
 
+// Ask has a witness cosign the newest checkpoint and stores nothing. The error is *ForkError if
+// the witness has cosigned a tree that the log does not extend. A checkpoint is stored before a
+// witness gets it, so a larger tree at the witness than in the store means a rollback.
+func (l *Log) Ask(ctx context.Context, w Cosigner) (Checkpoint, error) {
+	cosigned, _, err := l.ask(ctx, w, l.Checkpoint)
+	return cosigned, err
+}
+
+// maxOvertaken is how often other replicas may seal more while a witness answers.
+const maxOvertaken = 5
+
+func (l *Log) ask(ctx context.Context, w Cosigner, newest func(context.Context) (Checkpoint, error)) (cosigned Checkpoint, lines []byte, err error) {
+	for range maxOvertaken {
+		cp, err := newest(ctx)
+		if err != nil {
+			return Checkpoint{}, nil, err
+		}
+		lines, err = w.Ask(ctx, cp, func(old int64) (tlog.TreeProof, error) { return l.proveTree(ctx, cp.Tree, old, nil) })
+		if err == nil {
+			cosigned, err = mergeSignatures(cp, lines, w.Key(), l.o.Keys)
+			return cosigned, lines, err
+		}
+		var has *WitnessedError
+		if !errors.As(err, &has) {
+			return Checkpoint{}, nil, err
+		}
+		stored, _, err := l.load(ctx)
+		if err != nil {
+			return Checkpoint{}, nil, err
+		}
+		if has.Size <= cp.Tree.N || stored.Tree.N < has.Size {
+			known := Checkpoint{Origin: l.o.Origin, Tree: tlog.Tree{N: has.Size}}
+			return Checkpoint{}, nil, &ForkError{Known: known, Found: stored, Witness: has.Witness}
+		}
+	}
+	return Checkpoint{}, nil, fmt.Errorf("asking %s: %w: other replicas sealed more each time", w.Key().Name(), ErrWitness)
+}
+
+// Witnessed returns nil if at least so many of the witnesses with these keys have cosigned, or all
+// of them if least is 0. The error is ErrWitnesses. A witness with several keys counts once.
+func (c Checkpoint) Witnessed(witnesses []note.Verifier, least int) error {
+	given, missing := map[string]bool{}, []string{}
+	for _, w := range witnesses {
+		name := w.Name()
+		if !given[name] && !slices.ContainsFunc(c.Cosignatures, func(s Cosignature) bool { return s.Witness == name }) {
+			missing = append(missing, name)
+		}
+		given[name] = true
+	}
+	if least == 0 {
+		least = len(given)
+	}
+	if there := len(given) - len(missing); there < least {
+		return fmt.Errorf("%w: the checkpoint of size %d has %d of %d, none by %s", ErrWitnesses, c.Tree.N, there, least, strings.Join(missing, ", "))
+	}
+	return nil
+}
+
 // attach adds signature lines to the stored checkpoint if it is of the same tree.
 func (s *Sealer) attach(ctx context.Context, cosigned Checkpoint, lines []byte, w Cosigner) error {
 	current, rev, err := s.log.load(ctx)
-	if err != nil || current.Tree != cosigned.Tree {
+	if err != nil || current.Note == nil || current.Tree != cosigned.Tree {
 		return err
 	}
 	merged, err := mergeSignatures(current, lines, w.Key(), s.log.o.Keys)

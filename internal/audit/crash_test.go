@@ -9,6 +9,7 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/audit/audittest"
+	"receiver/internal/audit/verification"
 )
 
 var errCrash = errors.New("crashed")
@@ -106,7 +107,7 @@ func crashOnce(t *testing.T, at int, applied bool, happen func(*audittest.Stream
 		reference.Held[270] = audittest.Record(270)
 	}
 
-	if r := w.Verify(t, audit.VerifyOptions{To: 269}); !r.Proved {
+	if r := w.Verify(t, verification.Options{To: 269}); !r.Proved {
 		t.Errorf("crash at call %d: before anybody repairs it, the log is not proved: %v", at, r.Faults)
 	}
 	want := audittest.WantTrees(t, reference, 1, int64(reference.Newest))
@@ -115,7 +116,7 @@ func crashOnce(t *testing.T, at int, applied bool, happen func(*audittest.Stream
 	}
 	checkHistory(t, w, want)
 	w.Stream.Held = reference.Held
-	if r := w.Verify(t, audit.VerifyOptions{}); !r.OK() {
+	if r := w.Verify(t, verification.Options{}); !r.OK() {
 		t.Errorf("crash at call %d: %v", at, r.Faults)
 	}
 	for _, signed := range w.Checkpoints.History {
@@ -147,7 +148,7 @@ func TestSealerWakesUpLate(t *testing.T) {
 			t.Errorf("asleep at call %d: %v", at, err)
 		}
 		w.Seal(t)
-		r := w.Verify(t, audit.VerifyOptions{})
+		r := w.Verify(t, verification.Options{})
 		for _, f := range r.Faults {
 			if f.Kind != audit.Missing || f.Seq != 400 { // sealed before it was removed
 				t.Errorf("asleep at call %d: %v", at, f)
@@ -239,7 +240,7 @@ func TestLoserSparesAnothersStage(t *testing.T) {
 	if cp := w.Seal(t); cp.Tree.N != 530 {
 		t.Errorf("sealed %d, want 530", cp.Tree.N)
 	}
-	if r := w.Verify(t, audit.VerifyOptions{}); !r.OK() {
+	if r := w.Verify(t, verification.Options{}); !r.OK() {
 		t.Errorf("%v", r.Faults)
 	}
 }

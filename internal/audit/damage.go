@@ -1,10 +1,12 @@
 package audit
 
-import "strings"
+import (
+	"strings"
+)
 
 // DamageError is what a Source returns, after everything it could read, when some of what
-// it keeps records in is damaged. Verify reports the places and goes on; everybody else
-// stops.
+// it keeps records in is damaged. A verification reports the places and goes on; everybody
+// else stops.
 type DamageError struct {
 	Places []string // one line each: where, and what is wrong
 }

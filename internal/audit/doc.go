@@ -1,9 +1,9 @@
 // Package audit makes the order of a stream tamper-evident and hands out the proofs.
 //
 // It owns the canonical bytes of a record, the Merkle log over a stream (one leaf per
-// sequence number), the sealer that advances it, its signed checkpoints and the proof bundle,
-// and the verification of all of them. The formats are written down in docs/evidence.md; what
-// this package and that page say must agree.
+// sequence number), the sealer that advances it, its signed checkpoints and the proof bundle, and
+// what a verification reports; package verification makes the report. The formats are written
+// down in docs/evidence.md; what these packages and that page say must agree.
 //
 // It never decides what is authentic (an HMAC check comes in as a func), never talks to a
 // broker (streams and stores come in as interfaces), never repairs what it finds wrong, and

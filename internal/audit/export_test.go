@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"time"
+
 	"context"
 	"fmt"
 
@@ -15,7 +17,7 @@ func (l *Log) SealedHash(ctx context.Context, seq uint64) (tlog.Hash, error) {
 	if err != nil {
 		return tlog.Hash{}, err
 	}
-	i, ok := leafIndex(l.o.First, seq)
+	i, ok := LeafIndex(l.o.First, seq)
 	if !ok {
 		return tlog.Hash{}, fmt.Errorf("%s/%d: %w", l.o.Stream, seq, ErrNoRecord)
 	}
@@ -37,3 +39,9 @@ func ParseLeaf(leaf []byte) (r Record, absent bool, err error) {
 	r, absent, err = ParseLeafLines(leaf)
 	return r.WithHeader(), absent, err
 }
+
+// Search makes the next sealing search for lost tiles.
+func (s *Sealer) Search() { s.rebuilder.due = time.Time{} }
+
+// SetMaxDerived sets how many derived tiles are held.
+func SetMaxDerived(n int) { maxDerived = n }

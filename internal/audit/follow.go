@@ -12,7 +12,7 @@ import (
 // from the next Seal or Follow on, the stored one must extend it too. The errors are
 // ErrCheckpoint and ErrSignature, for what is none of this log's and proves nothing.
 func (s *Sealer) Know(signed []byte) error {
-	cp, err := s.log.open(signed)
+	cp, err := s.log.Open(signed)
 	if err != nil {
 		return fmt.Errorf("known checkpoint of %s: %w", s.log.o.Origin, err)
 	}
@@ -70,7 +70,7 @@ func (s *Sealer) Follow(ctx context.Context) (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("asking stream %s for its last sequence: %w", s.log.o.Stream, err)
 	}
-	if err := s.catchUp(ctx, s.log.leaves(last)); err != nil {
+	if err := s.catchUp(ctx, s.log.Leaves(last)); err != nil {
 		s.front = nil
 		if fork := new(ForkError); errors.As(err, &fork) || errors.Is(err, ErrRewound) {
 			s.refused = err

@@ -14,15 +14,23 @@ const (
 	usualLines = 20      // of headers in a record
 )
 
-// hashed is a record with everything computed that can be computed beside reading.
-type hashed struct {
+// Hashed is a record with everything computed that can be computed beside reading.
+type Hashed struct {
 	Record
-	hash tlog.Hash // zero when the record has no encoding
-	hmac error     // what Reverify said
+	Hash     tlog.Hash // zero when the record has no encoding
+	HMAC     error     // what Reverify said
+	Misdated error     // what Inspect said
+}
+
+// Checks are what is asked about each record that is read, from two goroutines at once; a nil one
+// asks nothing. They must not keep the record's Header.
+type Checks struct {
+	Reverify func(Record) error // of what the record itself claims (its HMAC)
+	Inspect  func(Record) error // of the times that it names
 }
 
 type chunk struct {
-	records []hashed
+	records []Hashed
 	lines   Lines // of all that have any
 	data    []byte
 	bytes   int
@@ -30,7 +38,7 @@ type chunk struct {
 }
 
 func newChunk() *chunk {
-	return &chunk{records: make([]hashed, 0, chunkCount), lines: make(Lines, 0, chunkCount*usualLines), done: make(chan struct{})}
+	return &chunk{records: make([]Hashed, 0, chunkCount), lines: make(Lines, 0, chunkCount*usualLines), done: make(chan struct{})}
 }
 
 func (c *chunk) add(r Record) {
@@ -42,7 +50,7 @@ func (c *chunk) add(r Record) {
 		c.data = append(c.data, r.Data...)
 		r.Data = c.data[at:len(c.data):len(c.data)]
 	}
-	c.records = append(c.records, hashed{Record: r})
+	c.records = append(c.records, Hashed{Record: r})
 	c.bytes += len(r.Data)
 }
 
@@ -54,20 +62,27 @@ type worker struct {
 	headers headers
 }
 
-func (c *chunk) work(w *worker, check func(Record) error) {
+func (c *chunk) work(w *worker, checks Checks) {
 	defer close(c.done)
 	for i := range c.records {
 		r := &c.records[i]
-		r.hash, _ = w.leaves.hash(r.Record)
-		if check != nil {
-			r.hmac = check(w.headers.whole(r.Record))
+		r.Hash, _ = w.leaves.hash(r.Record)
+		if checks.Reverify == nil && checks.Inspect == nil {
+			continue
+		}
+		whole := w.headers.whole(r.Record)
+		if checks.Reverify != nil {
+			r.HMAC = checks.Reverify(whole)
+		}
+		if checks.Inspect != nil {
+			r.Misdated = checks.Inspect(whole)
 		}
 	}
 }
 
-// readHashed reads from..to, hashes on two goroutines and calls yield in reading order, on
+// ReadHashed reads from..to, hashes on two goroutines and calls yield in reading order, on
 // the caller's goroutine. All goroutines have ended when it returns.
-func readHashed(ctx context.Context, src Source, from, to uint64, check func(Record) error, yield func(hashed) error) error {
+func ReadHashed(ctx context.Context, src Source, from, to uint64, checks Checks, yield func(Hashed) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	todo, order := make(chan *chunk), make(chan *chunk, 2*hashers)
@@ -76,7 +91,7 @@ func readHashed(ctx context.Context, src Source, from, to uint64, check func(Rec
 		wg.Go(func() {
 			var w worker
 			for c := range todo {
-				c.work(&w, check)
+				c.work(&w, checks)
 			}
 		})
 	}
@@ -125,7 +140,7 @@ func readChunks(ctx context.Context, src Source, from, to uint64, todo, order ch
 	return err
 }
 
-func yieldChunks(order <-chan *chunk, yield func(hashed) error) error {
+func yieldChunks(order <-chan *chunk, yield func(Hashed) error) error {
 	for c := range order {
 		<-c.done
 		for _, r := range c.records {

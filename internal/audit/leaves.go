@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"receiver/internal/audit/tile"
 )
 
 // ErrSource is returned when a Source breaks its promises: records out of order, outside
@@ -15,8 +17,8 @@ var ErrSource = errors.New("stream reading is not consistent")
 
 // sealable calls yield with the leaf hash of every sequence from..to, in order: of the record where
 // there is one, of the absent leaf where there is none. An absent record is requested twice,
-// because a leaf cannot be changed later.
-func (l *Log) sealable(ctx context.Context, from, to uint64, yield func(tlog.Hash) error) error {
+// because a leaf cannot be changed later. The watch sees each record, and the ends of each gap.
+func (l *Log) sealable(ctx context.Context, from, to uint64, w *watch, yield func(tlog.Hash) error) error {
 	next := from
 	var gaps [][2]uint64
 	var hasher leafHasher
@@ -25,7 +27,7 @@ func (l *Log) sealable(ctx context.Context, from, to uint64, yield func(tlog.Has
 			gaps = append(gaps, [2]uint64{next, until - 1})
 		}
 		for ; next < until; next++ {
-			if err := yield(absentHash(l.o.Stream, next)); err != nil {
+			if err := yield(AbsentHash(l.o.Stream, next)); err != nil {
 				return err
 			}
 		}
@@ -39,6 +41,7 @@ func (l *Log) sealable(ctx context.Context, from, to uint64, yield func(tlog.Has
 			return err
 		}
 		next++
+		w.record(r)
 		h, err := hasher.hash(r)
 		if err != nil {
 			return err
@@ -51,7 +54,10 @@ func (l *Log) sealable(ctx context.Context, from, to uint64, yield func(tlog.Has
 	if err := absent(to + 1); err != nil {
 		return err
 	}
-	return l.confirmGaps(ctx, gaps)
+	if err := l.confirmGaps(ctx, gaps); err != nil {
+		return err
+	}
+	return w.gaps(ctx, l, gaps)
 }
 
 func (l *Log) confirmGaps(ctx context.Context, gaps [][2]uint64) error {
@@ -68,7 +74,7 @@ func (l *Log) confirmGaps(ctx context.Context, gaps [][2]uint64) error {
 
 // leafHash returns the stored hash of leaf i of a tree of size leaves. It is not proved.
 func (l *Log) leafHash(ctx context.Context, i, size int64) (tlog.Hash, error) {
-	t, ok := tileIn(tlog.Tile{H: tileHeight, N: i >> tileHeight}, size)
+	t, ok := tile.In(tlog.Tile{H: tile.Height, N: i >> tile.Height}, size)
 	if !ok {
 		return tlog.Hash{}, fmt.Errorf("leaf %d: %w", i, ErrNotSealed)
 	}
@@ -76,26 +82,26 @@ func (l *Log) leafHash(ctx context.Context, i, size int64) (tlog.Hash, error) {
 	if err != nil {
 		return tlog.Hash{}, tileError(ctx, "reading leaf hash", err)
 	}
-	return hashAt(data, int(i%tileWidth)), nil
+	return tile.HashAt(data, int(i%tile.Width)), nil
 }
 
 // frontier loads the right edge of a tree and proves it.
-func (l *Log) frontier(ctx context.Context, tree tlog.Tree) (*frontier, error) {
-	f := &frontier{size: tree.N}
-	for _, t := range edge(tree.N) {
+func (l *Log) frontier(ctx context.Context, tree tlog.Tree) (*tile.Frontier, error) {
+	f := &tile.Frontier{Size: tree.N}
+	for _, t := range tile.Edge(tree.N) {
 		data, err := l.tile(ctx, t)
 		if err != nil {
 			return nil, tileError(ctx, "loading the right edge of "+l.o.Origin, err)
 		}
-		for len(f.levels) <= t.L {
-			f.levels = append(f.levels, nil)
+		for len(f.Levels) <= t.L {
+			f.Levels = append(f.Levels, nil)
 		}
-		f.levels[t.L] = data
+		f.Levels[t.L] = data
 	}
-	for tree.N>>(tileHeight*len(f.levels)) > 0 {
-		f.levels = append(f.levels, nil)
+	for tree.N>>(tile.Height*len(f.Levels)) > 0 {
+		f.Levels = append(f.Levels, nil)
 	}
-	got, err := f.tree()
+	got, err := f.Tree()
 	if err != nil {
 		return nil, fmt.Errorf("loading the right edge of %s: %w", l.o.Origin, err)
 	}

@@ -147,8 +147,8 @@ func (h *headers) whole(r Record) Record {
 // WithHeader returns the record with its headers in Header, if they are in Lines.
 func (r Record) WithHeader() Record { return new(headers).whole(r) }
 
-// own returns a record that shares no memory with others.
-func (r Record) own() Record {
+// Own returns a record that shares no memory with others.
+func (r Record) Own() Record {
 	lines := r.Lines
 	r.Subject, r.Data, r.Lines = strings.Clone(r.Subject), slices.Clone(r.Data), nil
 	for _, l := range lines {

@@ -9,6 +9,7 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/audit/audittest"
+	"receiver/internal/audit/verification"
 )
 
 // For any names in any order, lines have the same leaf as their map.
@@ -41,7 +42,7 @@ func TestLinesHaveTheLeavesOfTheirHeaders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		report, err := log.Verify(t.Context(), audit.VerifyOptions{Reverify: check})
+		report, err := verification.Verify(t.Context(), log, verification.Options{Reverify: check})
 		if err != nil || !report.OK() || report.Records != 600 || report.Reverified != 600 {
 			t.Errorf("Verify by %s = %+v, %v, want 600 records without a fault", name, report, err)
 		}

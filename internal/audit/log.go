@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
-	"golang.org/x/mod/sumdb/tlog"
+	"receiver/internal/audit/tile"
 )
 
 var (
@@ -27,8 +28,8 @@ var (
 	ErrNoRecord = errors.New("no such record")
 
 	// ErrTile is returned when stored tiles are malformed or do not add up to their
-	// checkpoint. Verify names the tile; restore it from an export or a backup.
-	ErrTile = errors.New("stored tiles do not match the checkpoint")
+	// checkpoint. A verification names the tile. A Sealer rebuilds it from the records.
+	ErrTile = errors.New("stored tiles do not match the checkpoint; a receiver that seals rebuilds them from the records, as `receiver audit seal` does")
 )
 
 // Source reads one stream. Its answers must be those of the stream's leader: a replica that
@@ -114,10 +115,9 @@ func NewLog(o LogOptions) (*Log, error) {
 // Options returns what the log was opened with.
 func (l *Log) Options() LogOptions { return l.o }
 
-// Origin returns the origin line of the log over one stream of the receiver called name.
-func Origin(name, stream string) string {
-	return "receiver/" + name + "/" + stream
-}
+// Origin returns the origin line of the log over one stream of the receiver called name; domain
+// is "receiver", or one of its operator.
+func Origin(domain, name, stream string) string { return domain + "/" + name + "/" + stream }
 
 // Checkpoint returns the newest stored checkpoint, verified. Without one the error is
 // ErrNoCheckpoint.
@@ -137,36 +137,31 @@ func (l *Log) load(ctx context.Context) (Checkpoint, uint64, error) {
 		return Checkpoint{}, 0, fmt.Errorf("loading checkpoint of %s: %w", l.o.Origin, err)
 	}
 	if note == nil {
-		return Checkpoint{Origin: l.o.Origin, Tree: emptyTree()}, rev, nil
+		return Checkpoint{Origin: l.o.Origin, Tree: tile.EmptyTree()}, rev, nil
 	}
-	cp, err := l.open(note)
+	cp, err := l.Open(note)
 	if err != nil {
 		return Checkpoint{}, 0, fmt.Errorf("stored checkpoint of %s: %w", l.o.Origin, err)
 	}
 	return cp, rev, nil
 }
 
-// open verifies a checkpoint and that it is one of this log.
-func (l *Log) open(note []byte) (Checkpoint, error) {
+// Open verifies a checkpoint and that it is one of this log, under its origin or an earlier one.
+func (l *Log) Open(note []byte, earlier ...string) (Checkpoint, error) {
 	cp, err := OpenCheckpoint(note, l.o.Keys)
-	if err == nil && cp.Origin != l.o.Origin {
+	if err == nil && cp.Origin != l.o.Origin && !slices.Contains(earlier, cp.Origin) {
 		err = fmt.Errorf("%w: it is of %q, not of %q", ErrCheckpoint, cp.Origin, l.o.Origin)
 	}
 	return cp, err
 }
 
-// seq returns the sequence number of leaf i.
-func (l *Log) seq(i int64) uint64 { return l.o.First + uint64(i) }
+// Seq returns the sequence number of leaf i.
+func (l *Log) Seq(i int64) uint64 { return l.o.First + uint64(i) }
 
-// leaves returns how many leaves a stream has whose newest message is last.
-func (l *Log) leaves(last uint64) int64 {
+// Leaves returns how many leaves a stream has whose newest message is last.
+func (l *Log) Leaves(last uint64) int64 {
 	if last < l.o.First {
 		return 0
 	}
 	return int64(min(last-l.o.First, math.MaxInt64-1)) + 1
-}
-
-func emptyTree() tlog.Tree {
-	hash, _ := tlog.TreeHash(0, nil) // of the empty tree it needs no reader and cannot fail
-	return tlog.Tree{Hash: hash}
 }

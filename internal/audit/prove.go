@@ -35,7 +35,7 @@ type Entry struct {
 
 // Prove returns the proof that the records with these sequences are in the log, against the
 // newest checkpoint. The errors are ErrNoRecord, ErrNotSealed (try again after the next
-// sealing), ErrNoCheckpoint, ErrProof and ErrTile (run Verify).
+// sealing), ErrNoCheckpoint, ErrProof and ErrTile (verify the log).
 func (l *Log) Prove(ctx context.Context, seqs ...uint64) (Bundle, error) {
 	cp, err := l.Checkpoint(ctx)
 	if errors.Is(err, ErrNoCheckpoint) { // as of a tree of no leaves: a record that is there waits to be sealed
@@ -68,7 +68,7 @@ func (l *Log) ProveAt(ctx context.Context, cp Checkpoint, seqs ...uint64) (Bundl
 }
 
 func (l *Log) entry(ctx context.Context, cp Checkpoint, seq uint64) (Entry, error) {
-	i, ok := leafIndex(l.o.First, seq)
+	i, ok := LeafIndex(l.o.First, seq)
 	if !ok {
 		return Entry{}, ErrNoRecord
 	}
@@ -96,7 +96,7 @@ func (l *Log) entry(ctx context.Context, cp Checkpoint, seq uint64) (Entry, erro
 
 // check proves that the entry's record is in the tree, at the place of its sequence.
 func (e Entry) check(tree tlog.Tree, first uint64) error {
-	i, ok := leafIndex(first, e.Seq)
+	i, ok := LeafIndex(first, e.Seq)
 	if !ok || i >= tree.N {
 		return fmt.Errorf("%w: sequence %d is outside a tree of size %d from %d on", ErrProof, e.Seq, tree.N, first)
 	}
@@ -165,8 +165,8 @@ func (c *Checked) reverify(r Record, reverify func(Record) error) error {
 	return nil
 }
 
-// leafIndex returns the leaf that stands for a sequence; false if there can be none.
-func leafIndex(first, seq uint64) (int64, bool) {
+// LeafIndex returns the leaf that stands for a sequence; false if there can be none.
+func LeafIndex(first, seq uint64) (int64, bool) {
 	if seq < first || seq-first > math.MaxInt64 {
 		return 0, false
 	}

@@ -1,19 +1,22 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"receiver/internal/audit/tile"
 )
 
 // Tile returns the tile with this C2SP tlog-tiles name (tile/<level>/<number>[.p/<width>]),
 // for serving it. A name that is none, or not in the tree of the newest checkpoint, is
 // fs.ErrNotExist. Partial tiles of older checkpoints are served too, cut from wider ones.
 func (l *Log) Tile(ctx context.Context, name string) ([]byte, error) {
-	t, ok := parseTileName(name)
+	t, ok := tile.ParseName(name)
 	if !ok {
 		return nil, fmt.Errorf("tile %q: %w", name, fs.ErrNotExist)
 	}
@@ -21,7 +24,7 @@ func (l *Log) Tile(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if current, _ := tileIn(t, tree.N); current.W < t.W {
+	if current, _ := tile.In(t, tree.N); current.W < t.W {
 		return nil, fmt.Errorf("tile %q: %w", name, fs.ErrNotExist)
 	}
 	return l.tile(ctx, t)
@@ -30,12 +33,12 @@ func (l *Log) Tile(ctx context.Context, name string) ([]byte, error) {
 // Tiles calls yield with every tile of the tree with so many leaves, and its C2SP name. None
 // of them is proved.
 func (l *Log) Tiles(ctx context.Context, size int64, yield func(name string, data []byte) error) error {
-	for _, t := range tlog.NewTiles(tileHeight, 0, size) {
+	for _, t := range tlog.NewTiles(tile.Height, 0, size) {
 		data, err := l.tile(ctx, t)
 		if err != nil {
 			return tileError(ctx, "reading tiles", err)
 		}
-		if err := yield(tileName(t), data); err != nil {
+		if err := yield(tile.Name(t), data); err != nil {
 			return err
 		}
 	}
@@ -60,14 +63,29 @@ func (l *Log) tile(ctx context.Context, t tlog.Tile) ([]byte, error) {
 	return nil, err
 }
 
+// StoredTile returns the hashes of a tile, wherever they are, or why none can be used. They are not
+// proved.
+func (l *Log) StoredTile(ctx context.Context, t tlog.Tile) (data []byte, why string, err error) {
+	data, err = l.tile(ctx, t)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, "it is missing", nil
+	case errors.Is(err, ErrTile):
+		return nil, "it has the wrong length", nil
+	case err == nil && bytes.Equal(data, nil):
+		return nil, "it is empty", nil
+	}
+	return data, "", err
+}
+
 // tileElsewhere looks for the hashes of a tile that is not stored under its own name.
 func (l *Log) tileElsewhere(ctx context.Context, t tlog.Tile) ([]byte, error) {
 	tree, err := l.claimed(ctx)
 	if err != nil {
 		return nil, err
 	}
-	current, _ := tileIn(t, tree.N)
-	full := tlog.Tile{H: tileHeight, L: t.L, N: t.N, W: tileWidth}
+	current, _ := tile.In(t, tree.N)
+	full := tlog.Tile{H: tile.Height, L: t.L, N: t.N, W: tile.Width}
 	for _, wider := range []tlog.Tile{current, full} {
 		if wider.W <= t.W {
 			continue
@@ -83,17 +101,17 @@ func (l *Log) tileElsewhere(ctx context.Context, t tlog.Tile) ([]byte, error) {
 	if data, ok := staged.find(t); ok {
 		return data, nil
 	}
-	return nil, fmt.Errorf("tile %s: %w", tileName(t), fs.ErrNotExist)
+	return nil, fmt.Errorf("tile %s: %w", tile.Name(t), fs.ErrNotExist)
 }
 
 // get reads one stored tile and returns its first width hashes.
 func (l *Log) get(ctx context.Context, t tlog.Tile, width int) ([]byte, error) {
-	data, err := l.o.Storage.Get(ctx, tileName(t))
+	data, err := l.o.Storage.Get(ctx, tile.Name(t))
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", tileName(t), err)
+		return nil, fmt.Errorf("reading %s: %w", tile.Name(t), err)
 	}
 	if len(data) != t.W*tlog.HashSize {
-		return nil, fmt.Errorf("%w: %s has %d bytes, want %d", ErrTile, tileName(t), len(data), t.W*tlog.HashSize)
+		return nil, fmt.Errorf("%w: %s has %d bytes, want %d", ErrTile, tile.Name(t), len(data), t.W*tlog.HashSize)
 	}
 	return data[:width*tlog.HashSize], nil
 }
@@ -131,7 +149,7 @@ func (l *Log) proofs(ctx context.Context, tree tlog.Tree, overlay stage) tlog.Ha
 type tileReader func(tlog.Tile) ([]byte, error)
 
 // Height implements tlog.TileReader.
-func (tileReader) Height() int { return tileHeight }
+func (tileReader) Height() int { return tile.Height }
 
 // SaveTiles implements tlog.TileReader; there is nothing to cache.
 func (tileReader) SaveTiles([]tlog.Tile, [][]byte) {}
@@ -157,6 +175,12 @@ func (l *Log) proveTree(ctx context.Context, tree tlog.Tree, old int64, overlay 
 	}
 	proof, err := tlog.ProveTree(tree.N, old, l.proofs(ctx, tree, overlay))
 	return proof, tileError(ctx, "proving consistency", err)
+}
+
+// ProveTree returns the proof that the first old leaves of a tree of this log are a prefix of it;
+// none is needed for 0 and for all. The error is ErrTile if the tiles do not make up the tree.
+func (l *Log) ProveTree(ctx context.Context, tree tlog.Tree, old int64) (tlog.TreeProof, error) {
+	return l.proveTree(ctx, tree, old, nil)
 }
 
 // tileError gives package tlog's complaints about tiles our sentinel; cancellation and

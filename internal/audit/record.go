@@ -108,7 +108,8 @@ func (r Record) size() uint64 {
 	return n
 }
 
-func absentHash(stream string, seq uint64) tlog.Hash {
+// AbsentHash returns the hash of AbsentLeaf in the tree.
+func AbsentHash(stream string, seq uint64) tlog.Hash {
 	return tlog.RecordHash(AbsentLeaf(stream, seq))
 }
 

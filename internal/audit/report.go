@@ -2,9 +2,15 @@ package audit
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
+
+// ErrNotChecked is what a Reverify func returns for a record it cannot judge: one without a
+// signature, or whose key is no longer configured. It is counted, and no fault.
+var ErrNotChecked = errors.New("record has no signature that can be checked")
 
 // Kind says what is wrong. docs/evidence.md tells what each means and what to do.
 type Kind string
@@ -21,8 +27,12 @@ const (
 	BadTile    Kind = "tile"        // a stored tile is missing, malformed or wrong
 	BadNote    Kind = "checkpoint"  // malformed, or not signed by a configured key
 	RolledBack Kind = "rolled_back" // the stored checkpoint is older than one signed before
+	Abandoned  Kind = "abandoned"   // a log that is no longer continued, and nothing says why
 	Forked     Kind = "fork"        // a signed checkpoint is of another history
+	Forgotten  Kind = "forgotten"   // a place has less than this receiver told it
 	BadRoot    Kind = "root"        // neither records nor tiles reproduce the checkpoint's root
+	Misdated   Kind = "time"        // a time of the record contradicts the records before it, or itself
+	Gone       Kind = "absent"      // sealed as absent, though nothing but a removal explains it
 )
 
 // Fault is one thing that is wrong. The detail is for people; it quotes no record.
@@ -39,6 +49,15 @@ func (f Fault) String() string {
 		return fmt.Sprintf("%s: %s: %s", f.Stream, f.Kind, f.Detail)
 	}
 	return fmt.Sprintf("%s/%d: %s: %s", f.Stream, f.Seq, f.Kind, f.Detail)
+}
+
+// Kept is a signed checkpoint and the place it was found in, for the report.
+type Kept struct {
+	Where string
+	Note  []byte
+	// Time is when that place says it took it; zero if it does not say. Nothing seals it, so
+	// a verification compares it with the records that the checkpoint covers.
+	Time time.Time
 }
 
 // Report is what a verification found.
@@ -63,14 +82,29 @@ type Report struct {
 	NotChecked  int64  `json:"not_checked"` // for which it returned ErrNotChecked
 	Checkpoints int    `json:"checkpoints"` // distinct ones whose signature holds
 
+	Keys []string `json:"keys"` // that signed them, sorted
+
 	Faults  []Fault `json:"faults"`
 	Omitted int     `json:"omitted"` // faults beyond the first 1000, only counted
+}
+
+// maxFaults bounds the list of faults. The others are counted.
+const maxFaults = 1000
+
+// Add adds a fault.
+func (r *Report) Add(f Fault) {
+	if len(r.Faults) >= maxFaults {
+		r.Omitted++
+		return
+	}
+	r.Faults = append(r.Faults, f)
 }
 
 // OK reports whether nothing at all is wrong.
 func (r Report) OK() bool { return r.Proved && len(r.Faults) == 0 && r.Omitted == 0 }
 
-func (r *Report) sort() {
+// Sort brings the faults into the order of their sequences.
+func (r *Report) Sort() {
 	slices.SortStableFunc(r.Faults, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Detail, b.Detail))
 	})

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"receiver/internal/audit/tile"
 )
 
 // sealBatch is the largest number of leaves that one checkpoint adds. It keeps a stage, whose
@@ -27,6 +29,18 @@ type SealerOptions struct {
 	// anchor's) that the store's must extend. They are what makes a rollback visible to a
 	// freshly started process.
 	Known [][]byte
+
+	// Odd is called once, while it is sealed, with each record whose time contradicts those before
+	// it, the clock of this machine or what Inspect says, as Checks.Inspect, and with each gap that
+	// no limit explains. Nil means that nothing is looked at. They are sealed all the same: a log
+	// holds what the stream does. Both are called with the sealer locked.
+	Odd     func(Fault)
+	Inspect func(Record) error
+	// Limited is true if limits may remove the oldest records.
+	Limited bool
+
+	// Rebuilt is called when lost tiles were rebuilt from the records; nil for no calls.
+	Rebuilt func(Rebuilt)
 }
 
 // Sealer advances a log. Any number of sealers, in any number of processes, may work on one
@@ -47,8 +61,11 @@ type Sealer struct {
 	known   []Checkpoint // what the next loaded checkpoint must extend
 	head    Checkpoint   // the newest one this sealer has accepted
 	rev     uint64
-	front   *frontier   // nil when it has to be loaded again
-	litter  []tlog.Tree // of lost rounds, whose stages are to be removed
+	front   *tile.Frontier // nil when it has to be loaded again
+	litter  []tlog.Tree    // of lost rounds, whose stages are to be removed
+	watch   watch
+
+	rebuilder rebuilder
 }
 
 // NewSealer checks the options. The store is first read by Seal.
@@ -65,9 +82,12 @@ func NewSealer(l *Log, o SealerOptions) (*Sealer, error) {
 	if !ok1 || !ok2 {
 		return nil, fmt.Errorf("log %s can only be read: its stores cannot be written to", l.o.Origin)
 	}
-	s := &Sealer{log: l, storage: storage, checkpoints: checkpoints, signer: o.Signer, batch: sealBatch}
+	s := &Sealer{
+		log: l, storage: storage, checkpoints: checkpoints, signer: o.Signer, batch: sealBatch,
+		watch: watch{o: o, stream: l.o.Stream}, rebuilder: rebuilder{done: o.Rebuilt},
+	}
 	for _, signed := range o.Known {
-		cp, err := l.open(signed)
+		cp, err := l.Open(signed)
 		if err != nil {
 			return nil, fmt.Errorf("known checkpoint of %s: %w", l.o.Origin, err)
 		}
@@ -94,6 +114,11 @@ func (s *Sealer) SealSome(ctx context.Context, most int64) (Checkpoint, error) {
 		return Checkpoint{}, s.refused
 	}
 	cp, err := s.seal(ctx, most)
+	if errors.Is(err, ErrTile) {
+		if err = s.repair(ctx, err); err == nil {
+			cp, err = s.seal(ctx, most)
+		}
+	}
 	if err != nil {
 		s.front = nil
 		if fork := new(ForkError); errors.As(err, &fork) || errors.Is(err, ErrRewound) {
@@ -109,11 +134,14 @@ func (s *Sealer) seal(ctx context.Context, most int64) (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("asking stream %s for its last sequence: %w", s.log.o.Stream, err)
 	}
-	there := s.log.leaves(last)
+	there := s.log.Leaves(last)
 	goal := int64(-1)
 	conflicts := 0
 	for {
 		if err := s.catchUp(ctx, there); err != nil {
+			return Checkpoint{}, err
+		}
+		if err := s.scrub(ctx); err != nil {
 			return Checkpoint{}, err
 		}
 		if goal < 0 {
@@ -163,7 +191,7 @@ func (s *Sealer) accept(ctx context.Context, cp Checkpoint) error {
 		return err
 	}
 	for _, known := range s.known {
-		if err := s.log.extends(ctx, cp, known); err != nil {
+		if err := s.log.Extends(ctx, cp, known); err != nil {
 			return err
 		}
 	}
@@ -201,12 +229,13 @@ func (s *Sealer) checkStream(ctx context.Context, sealedLeaves int64) error {
 	if sealedLeaves == 0 {
 		return nil
 	}
+	s.watch.older = 0
 	// Asked for anew: another sealer may have sealed messages younger than our last question.
 	last, err := s.log.o.Source.Last(ctx)
 	if err != nil {
 		return fmt.Errorf("asking stream %s for its last sequence: %w", s.log.o.Stream, err)
 	}
-	seq := s.log.seq(sealedLeaves - 1)
+	seq := s.log.Seq(sealedLeaves - 1)
 	if last < seq {
 		return fmt.Errorf("stream %s ends at %d, but %d is sealed: %w", s.log.o.Stream, last, seq, ErrRewound)
 	}
@@ -218,6 +247,7 @@ func (s *Sealer) checkStream(ctx context.Context, sealedLeaves int64) error {
 		if h, err := r.LeafHash(); err != nil || h != sealed {
 			return fmt.Errorf("stream %s, sequence %d differs from the sealed record: %w", s.log.o.Stream, seq, ErrRewound)
 		}
+		s.watch.last(r)
 		return nil
 	})
 }
@@ -229,7 +259,7 @@ func (s *Sealer) advance(ctx context.Context, size int64) error {
 	if err != nil {
 		return err
 	}
-	tree, err := front.tree()
+	tree, err := front.Tree()
 	if err != nil {
 		return fmt.Errorf("computing root of %s: %w", s.log.o.Origin, err)
 	}
@@ -241,7 +271,7 @@ func (s *Sealer) advance(ctx context.Context, size int64) error {
 			return fmt.Errorf("writing %s: %w", stageName(tree), err)
 		}
 	}
-	cp, err := sign(s.log.o.Origin, tree, s.signer)
+	cp, err := Sign(s.log.o.Origin, tree, s.signer)
 	if err != nil {
 		return err
 	}
@@ -256,21 +286,21 @@ func (s *Sealer) advance(ctx context.Context, size int64) error {
 
 // grow reads the leaves from the head up to size and returns the frontier after them and
 // the tiles that they add.
-func (s *Sealer) grow(ctx context.Context, size int64) (*frontier, stage, error) {
+func (s *Sealer) grow(ctx context.Context, size int64) (*tile.Frontier, stage, error) {
 	var staged stage
-	from := s.front.size
-	front := s.front.clone(func(t tileData) error {
+	from := s.front.Size
+	front := s.front.Clone(func(t tile.Data) error {
 		staged = append(staged, t)
 		return nil
 	})
 	if size > from {
-		if err := s.log.sealable(ctx, s.log.seq(from), s.log.seq(size-1), front.append); err != nil {
+		if err := s.log.sealable(ctx, s.log.Seq(from), s.log.Seq(size-1), &s.watch, front.Append); err != nil {
 			return nil, nil, err
 		}
 	}
-	for _, t := range front.partial() {
-		if from>>(tileHeight*t.tile.L) != size>>(tileHeight*t.tile.L) {
-			staged = append(staged, tileData{t.tile, append([]byte(nil), t.data...)})
+	for _, t := range front.Partial() {
+		if from>>(tile.Height*t.Tile.L) != size>>(tile.Height*t.Tile.L) {
+			staged = append(staged, tile.Data{Tile: t.Tile, Hashes: append([]byte(nil), t.Hashes...)})
 		}
 	}
 	return front, staged, nil
@@ -301,8 +331,8 @@ func (s *Sealer) publishTiles(ctx context.Context, old, tree tlog.Tree, staged s
 	if err := staged.publish(ctx, s.storage); err != nil {
 		return err
 	}
-	for _, t := range obsolete(old.N, tree.N) {
-		if err := s.remove(ctx, tileName(t)); err != nil {
+	for _, t := range tile.Obsolete(old.N, tree.N) {
+		if err := s.remove(ctx, tile.Name(t)); err != nil {
 			return err
 		}
 	}

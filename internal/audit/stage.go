@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"receiver/internal/audit/tile"
 )
 
 // stageTag opens the file that a sealing writes before its checkpoint.
@@ -17,7 +19,7 @@ const stageTag = "receiver-stage/v1\n"
 // tree has, before the checkpoint is; the tiles go to their own places after. So the files of a
 // sealer that lost the race, or died, are never at the place of a tile of the log, and the next
 // sealer can complete the tree of a checkpoint.
-type stage []tileData
+type stage []tile.Data
 
 // stageName is unique to a tree: it holds the size and the root.
 func stageName(tree tlog.Tree) string {
@@ -27,8 +29,8 @@ func stageName(tree tlog.Tree) string {
 // find returns the hashes of t if the stage has t or a wider version of it.
 func (s stage) find(t tlog.Tile) ([]byte, bool) {
 	for _, d := range s {
-		if d.tile.L == t.L && d.tile.N == t.N && d.tile.W >= t.W {
-			return d.data[:t.W*tlog.HashSize], true
+		if d.Tile.L == t.L && d.Tile.N == t.N && d.Tile.W >= t.W {
+			return d.Hashes[:t.W*tlog.HashSize], true
 		}
 	}
 	return nil, false
@@ -39,10 +41,10 @@ func (s stage) find(t tlog.Tile) ([]byte, bool) {
 func (s stage) encode() []byte {
 	b := []byte(stageTag)
 	for _, d := range s {
-		b = append(b, byte(d.tile.L))
-		b = binary.BigEndian.AppendUint64(b, uint64(d.tile.N))
-		b = binary.BigEndian.AppendUint16(b, uint16(d.tile.W))
-		b = append(b, d.data...)
+		b = append(b, byte(d.Tile.L))
+		b = binary.BigEndian.AppendUint64(b, uint64(d.Tile.N))
+		b = binary.BigEndian.AppendUint16(b, uint16(d.Tile.W))
+		b = append(b, d.Hashes...)
 	}
 	return b
 }
@@ -57,14 +59,14 @@ func parseStage(b []byte) (stage, error) {
 			break
 		}
 		t := tlog.Tile{
-			H: tileHeight,
+			H: tile.Height,
 			L: int(rest[0]),
 			N: int64(binary.BigEndian.Uint64([]byte(rest[1:9]))),
 			W: int(binary.BigEndian.Uint16([]byte(rest[9:head]))),
 		}
 		end := head + t.W*tlog.HashSize
-		if ok = t.L < 8 && t.N >= 0 && t.W > 0 && t.W <= tileWidth && end <= len(rest); ok {
-			s = append(s, tileData{t, []byte(rest[head:end])})
+		if ok = t.L < 8 && t.N >= 0 && t.W > 0 && t.W <= tile.Width && end <= len(rest); ok {
+			s = append(s, tile.Data{Tile: t, Hashes: []byte(rest[head:end])})
 			rest = rest[end:]
 		}
 	}
@@ -87,10 +89,10 @@ func (l *Log) readStage(ctx context.Context, tree tlog.Tree) (stage, error) {
 func (s stage) prove(ctx context.Context, l *Log, tree tlog.Tree) error {
 	var indexes []int64
 	for _, d := range s {
-		if in, ok := tileIn(d.tile, tree.N); !ok || in.W != d.tile.W {
-			return fmt.Errorf("%w: staged %s is not a tile of a tree of size %d", ErrTile, tileName(d.tile), tree.N)
+		if in, ok := tile.In(d.Tile, tree.N); !ok || in.W != d.Tile.W {
+			return fmt.Errorf("%w: staged %s is not a tile of a tree of size %d", ErrTile, tile.Name(d.Tile), tree.N)
 		}
-		indexes = append(indexes, tlog.StoredHashIndex(tileHeight*d.tile.L, d.tile.N<<tileHeight))
+		indexes = append(indexes, tlog.StoredHashIndex(tile.Height*d.Tile.L, d.Tile.N<<tile.Height))
 	}
 	_, err := l.proofs(ctx, tree, s).ReadHashes(indexes)
 	return tileError(ctx, "proving stage", err)
@@ -100,8 +102,8 @@ func (s stage) prove(ctx context.Context, l *Log, tree tlog.Tree) error {
 // writing one twice, or late, or by two sealers at once, changes nothing.
 func (s stage) publish(ctx context.Context, storage Storage) error {
 	for _, d := range s {
-		if err := storage.Put(ctx, tileName(d.tile), d.data); err != nil {
-			return fmt.Errorf("writing %s: %w", tileName(d.tile), err)
+		if err := storage.Put(ctx, tile.Name(d.Tile), d.Hashes); err != nil {
+			return fmt.Errorf("writing %s: %w", tile.Name(d.Tile), err)
 		}
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 )
 
 // Checker verifies again, with the current keys, what records say about their signatures. Its Check
-// is made for audit.VerifyOptions and audit.Bundle; it may be called concurrently.
+// is made for verification.Options and audit.Bundle; it may be called concurrently.
 //
 // A fault is a contradiction: an event whose signature does not verify with the key that it names;
 // a refusal as malformed of a signature that is well-formed; a body with another digest. A change
@@ -25,14 +25,18 @@ type Checker struct {
 	every     *verify.Verifier // instead of those; nil for none
 	body      func(audit.Record) ([]byte, error)
 
-	mu     sync.Mutex
-	gone   map[string]int
-	mended int
-	hidden int
+	mu        sync.Mutex
+	gone      map[string]int
+	mended    int
+	hidden    int
+	elsewhere int
 }
 
 // ErrEncrypted is an audit.ErrNotChecked: the body is encrypted, and there is no key for it.
 var ErrEncrypted = fmt.Errorf("%w: its body is encrypted", audit.ErrNotChecked)
+
+// ErrElsewhere is an audit.ErrNotChecked: the body is not in the record, and is not given.
+var ErrElsewhere = fmt.Errorf("%w: its body is not given", audit.ErrNotChecked)
 
 // Hidden returns an error with the text of err that is ErrEncrypted.
 func Hidden(err error) error { return hidden{err} }
@@ -91,15 +95,28 @@ func (c *Checker) Hidden() int {
 	return c.hidden
 }
 
-// whole returns the body, and books one that is hidden.
+// Elsewhere returns how many signatures could not be checked because of ErrElsewhere.
+func (c *Checker) Elsewhere() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.elsewhere
+}
+
+// whole returns the body, and books one that is hidden or not here.
 func (c *Checker) whole(r audit.Record) ([]byte, error) {
 	body, err := c.body(r)
-	if errors.Is(err, ErrEncrypted) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.hidden++
+	if err == nil {
+		return body, nil
 	}
-	return body, err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case errors.Is(err, ErrEncrypted):
+		c.hidden++
+	case errors.Is(err, ErrElsewhere):
+		c.elsewhere++
+	}
+	return nil, err
 }
 
 // Check returns nil if the record's signature, or the reason of its refusal, is confirmed;
@@ -177,17 +194,14 @@ func (c *Checker) attempt(r audit.Record, claim job.Claim) error {
 	return audit.ErrNotChecked
 }
 
-// unsigned checks the digest of an unsigned body, if the record names one.
+// unsigned checks that an unsigned body is there, and its digest if the record names one.
 func (c *Checker) unsigned(r audit.Record, claim job.Claim) error {
-	if claim.Body == "" {
-		return audit.ErrNotChecked
-	}
 	body, err := c.body(r)
 	if err == nil {
 		err = c.digest(body, claim)
 	}
-	if err == nil || errors.Is(err, ErrEncrypted) {
-		err = audit.ErrNotChecked
+	if err == nil || errors.Is(err, audit.ErrNotChecked) {
+		return audit.ErrNotChecked
 	}
 	return err
 }

@@ -150,7 +150,7 @@ func (r Reader) seal(ctx context.Context, seq uint64) (Seal, error) {
 		return s, nil
 	case errors.Is(err, audit.ErrNotSealed), errors.Is(err, audit.ErrNoCheckpoint):
 		return Seal{State: "unsealed", Why: "the next sealing covers it"}, nil
-	case errors.Is(err, audit.ErrProof), errors.Is(err, audit.ErrTile), errors.Is(err, audit.ErrSignature), errors.Is(err, audit.ErrCheckpoint):
+	case errors.Is(err, audit.ErrProof), errors.Is(err, audit.ErrTile), errors.Is(err, audit.ErrSignature), errors.Is(err, audit.ErrCosignature), errors.Is(err, audit.ErrCheckpoint):
 		s.State, s.Why = "changed", err.Error()+"; run `receiver audit verify`"
 		return s, nil
 	}

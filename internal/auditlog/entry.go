@@ -31,7 +31,7 @@ type Entry struct {
 	Stream   string `json:"stream"`
 	Sequence uint64 `json:"sequence"`
 	// Received is when the whole callback had arrived, Stored when the stream had it.
-	Received time.Time `json:"received"`
+	Received time.Time `json:"received,omitzero"`
 	Stored   time.Time `json:"stored"`
 	// Source is the configured source; Claimed what an address named instead of one, or method and
 	// path of a callback to an unknown address.

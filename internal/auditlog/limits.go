@@ -25,8 +25,11 @@ func (l Limits) ExpectedFrom(first, bytes uint64, sealedBefore func(time.Time) i
 	if l.MaxAge > 0 {
 		from = uint64(sealedBefore(now.Add(expiryGrace-l.MaxAge))) + 1
 	}
-	if l.MaxBytes > 0 && bytes+sizeMargin > l.MaxBytes {
+	if l.Full(bytes) {
 		from = max(from, first)
 	}
 	return min(from, first)
 }
+
+// Full reports whether a stream of so many bytes may have dropped its oldest records for its size.
+func (l Limits) Full(bytes uint64) bool { return l.MaxBytes > 0 && bytes+sizeMargin > l.MaxBytes }

@@ -301,8 +301,10 @@ type Edge struct {
 
 // Audit says how the streams are sealed into tamper-evident logs.
 type Audit struct {
-	// Name is this installation's in the origins of its logs, receiver/<name>/<stream>.
+	// Name is this installation's in the origins of its logs, <origin>/<name>/<stream>.
 	Name string `key:"name" default:"receiver" form:"log name"`
+	// Origin is the first part of them: a domain of the operator, for logs that a witness knows.
+	Origin string `key:"origin" default:"receiver" form:"log origin"`
 	// Key signs the checkpoints; empty means that nothing is sealed.
 	Key Secret `key:"key" form:"log key"`
 	// VerifierKeys are public keys that are believed besides that of Key: earlier ones.

@@ -200,6 +200,10 @@ func TestFaults(t *testing.T) {
 		{"no pair", "nats: {mode: external, urls: [nats://a], tls: {cert_file: config.yaml, key_file: config.yaml}}\n", "config.yaml:1: nats.tls.cert_file: does not work with nats.tls.key_file: "},
 
 		{"log's name", "audit: {name: My_Receiver}\n", `config.yaml:1: audit.name: "My_Receiver" is not a valid name; allowed: 1 to 32 of a-z 0-9 -`},
+		{"log's origin with a plus", "audit: {origin: a+b}\n", `config.yaml:1: audit.origin: "a+b" is not a domain; allowed: a domain such as hooks.example.com, at most 253 of `},
+		{"log's origin with a space", "audit: {origin: a b}\n", `config.yaml:1: audit.origin: "a b" is not a domain`},
+		{"log's origin with a slash", "audit: {origin: a/b}\n", `config.yaml:1: audit.origin: "a/b" is not a domain`},
+		{"log's origin of 254 bytes", "audit: {origin: " + strings.Repeat("a.", 126) + "ab}\n", "config.yaml:1: audit.origin: "},
 		{"another secret as log key", "audit:\n  key: hunter2\n", "config.yaml:2: audit.key: the secret is not a log key; allowed: the content of a file written by `receiver audit init"},
 		{"log key in two pieces", "audit: {key: \"PRIVATE+KEY+receiver/hunter2 x+b3caf33f+AQAB\"}\n", "config.yaml:1: audit.key: the secret is not a log key"},
 		{"secret as verifier key", "audit: {verifier_keys: [abc]}\n", `config.yaml:1: audit.verifier_keys[0]: is not the public key of a log or a witness; allowed: name+hash+base64, from `},

@@ -40,3 +40,17 @@ func named(path, by string) (string, error) {
 	}
 	return path, nil
 }
+
+// Relative returns path as a configuration in dir would name it: it is the reverse of [Config.Abs].
+func Relative(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	if rel, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}

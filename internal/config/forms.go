@@ -39,13 +39,24 @@ var forms = map[string]form{
 	"sink secret": {sinkPrefix + " and the base64 of 24 to 64 random bytes, such as the output of `printf %s whsec_$(openssl rand -base64 32)`", readSinkSecret},
 
 	"log name":     matching(`^[a-z0-9-]{1,32}$`, "1 to 32 of a-z 0-9 -"),
+	"log origin":   {"a domain such as hooks.example.com, at most 253 of a-z 0-9 - and dots between words", readLogOrigin},
 	"log key":      {"the content of a file written by `receiver audit init`", readLogKey},
 	"recipient":    {"a public key of age: age1…, or the post-quantum form age1pq1…", readRecipient},
 	"identity":     {"the content of an age identity file, as written by `age-keygen`", readIdentity},
 	"verifier key": {"name+hash+base64, from `receiver audit keys` or from the operator of the witness", readVerifierKey},
 }
 
-var verifierKey = regexp.MustCompile(`^[^\s+]{1,128}\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$`)
+var logOrigin = regexp.MustCompile(`^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$`)
+
+// readLogOrigin accepts what can be the first part of a log's origin.
+func readLogOrigin(text string) (string, string) {
+	if len(text) > 253 || !logOrigin.MatchString(text) {
+		return "", quote(text) + " is not a domain"
+	}
+	return text, ""
+}
+
+var verifierKey = regexp.MustCompile(`^[^\s+]{1,300}\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*$`)
 
 // readVerifierKey does not repeat what was given, which may be a secret key.
 func readVerifierKey(text string) (string, string) {

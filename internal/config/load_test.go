@@ -62,7 +62,7 @@ func TestDefault(t *testing.T) {
 		c.Limits.Body, c.Limits.Header, c.Limits.ReadHeaderTimeout, c.Limits.ReadTimeout, c.Limits.WriteTimeout,
 		c.Limits.IdleTimeout, c.Limits.PublishTimeout, c.Limits.ShutdownTimeout, c.Limits.AttemptBody, c.Limits.AttemptQueue, c.Limits.AttemptRate,
 		c.NATS.Mode, len(c.NATS.URLs), c.NATS.Embedded, c.NATS.Sync, c.NATS.Replicas, c.NATS.JobsMaxAge, c.NATS.AttemptsMaxBytes,
-		c.Audit.Name, c.Audit.Key.Empty(), len(c.Audit.VerifierKeys), c.Audit.CheckpointFile, c.Audit.Interval, len(c.Audit.Anchors), c.Audit.AnchorInterval,
+		c.Audit.Name, c.Audit.Origin, c.Audit.Key.Empty(), len(c.Audit.VerifierKeys), c.Audit.CheckpointFile, c.Audit.Interval, len(c.Audit.Anchors), c.Audit.AnchorInterval,
 		c.Log,
 	}
 	want := []any{
@@ -70,7 +70,7 @@ func TestDefault(t *testing.T) {
 		config.ByteSize(8 << 20), config.ByteSize(16 << 10), 5 * time.Second, 30 * time.Second, 30 * time.Second,
 		75 * time.Second, 5 * time.Second, 20 * time.Second, config.ByteSize(64 << 10), 1024, 2000,
 		"embedded", 0, config.Embedded{Folder: "receiver-data", Address: "127.0.0.1:4222", TLS: config.EmbeddedTLS{MinVersion: "1.3"}}, "always", 1, 90 * 24 * time.Hour, config.ByteSize(1 << 30),
-		"receiver", true, 0, config.Path("receiver-checkpoints"), time.Second, 0, time.Minute,
+		"receiver", "receiver", true, 0, config.Path("receiver-checkpoints"), time.Second, 0, time.Minute,
 		config.Log{Level: "info", Format: "auto"},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -157,7 +157,7 @@ func TestAuditIsRead(t *testing.T) {
 	}
 	got.Key = config.Secret{}
 	want := config.Audit{
-		Name: "eu-1", VerifierKeys: []string{witnessKey}, CheckpointFile: "/var/lib/checkpoints", Interval: 5 * time.Second,
+		Name: "eu-1", Origin: "receiver", VerifierKeys: []string{witnessKey}, CheckpointFile: "/var/lib/checkpoints", Interval: 5 * time.Second,
 		Anchors: []config.Anchor{
 			{Directory: "write-once"}, {Witness: "https://w.example.com", Key: witnessKey},
 			{NATS: config.AnchorNATS{URLs: []string{"tls://auditors.example.com:4222"}, Stream: "CHECKPOINTS", Subject: "checkpoints"}},

@@ -50,12 +50,12 @@ type Unarchived struct {
 }
 
 // Finding judges it.
-func (u Unarchived) Finding(now time.Time) Finding {
+func (u Unarchived) Finding() Finding {
 	switch {
 	case u.Stored.IsZero():
 		return Finding{What: "every record of " + u.Stream + " is in an archive"}
 	case !u.Due:
-		return Finding{What: fmt.Sprintf("the oldest record of %s that is in no archive is %s old", u.Stream, span(max(now.Sub(u.Stored), time.Second)))}
+		return Finding{What: "the oldest record of " + u.Stream + " that is in no archive was stored at " + u.Stored.UTC().Format(time.RFC3339)}
 	}
 	when := "when newer ones need its space"
 	if !u.Ends.IsZero() {

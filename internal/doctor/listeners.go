@@ -101,21 +101,30 @@ func loopback(address string) bool {
 }
 
 // Sealing checks whether stored records can be proved later: with a key they are sealed, and
-// anchors get the checkpoints too.
-func Sealing(key bool, anchors int) []Finding {
+// anchors get the checkpoints too. Forks are the files that keep the proof that a log contradicted
+// itself.
+func Sealing(key bool, anchors int, forks []string) []Finding {
+	var found []Finding
+	for _, path := range forks {
+		found = append(found, Finding{
+			Severity: Error, What: "an audit log was forked, rolled back or rewritten: " + path + " has the proof",
+			Why:    "a receiver that sees such a contradiction seals no more of that log",
+			Change: "run `receiver audit verify` and find the cause; then move the file away, to where it is kept",
+		})
+	}
 	switch {
 	case !key:
-		return []Finding{{
+		return append(found, Finding{
 			Severity: Warning, What: "the streams are not sealed",
 			Why:     "without seals it cannot be proved later that no record was changed or removed",
 			Setting: "audit.key", Change: "key: file:log.key, made by `receiver audit init`",
-		}}
+		})
 	case anchors == 0:
-		return []Finding{{
-			Severity: Note, What: "the streams are sealed, but no anchor gets the checkpoints",
-			Why:     "an attacker with the store and the log key can write and seal another history",
+		return append(found, Finding{
+			Severity: Warning, What: "the streams are sealed, but no anchor gets the checkpoints",
+			Why:     "to put back the store and the checkpoint file together leaves no trace, and needs no key",
 			Setting: "audit.anchors", Change: "anchors: [a directory with another owner, a witness, or a stream in another NATS account]",
-		}}
+		})
 	}
-	return []Finding{{What: "the streams are sealed, and the checkpoints go to " + words.Count(anchors, "anchor")}}
+	return append(found, Finding{What: "the streams are sealed, and the checkpoints go to " + words.Count(anchors, "anchor")})
 }

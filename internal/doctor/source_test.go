@@ -217,8 +217,9 @@ func TestAnchor(t *testing.T) {
 
 func TestSealing(t *testing.T) {
 	hold(t, []row{
-		{"no key", doctor.Sealing(false, 1), doctor.Warning, "not sealed", "audit.key"},
-		{"no anchor", doctor.Sealing(true, 0), doctor.Note, "no anchor gets the checkpoints", "audit.anchors"},
-		{"both", doctor.Sealing(true, 2), doctor.OK, "2 anchors", ""},
+		{"no key", doctor.Sealing(false, 1, nil), doctor.Warning, "not sealed", "audit.key"},
+		{"no anchor", doctor.Sealing(true, 0, nil), doctor.Warning, "no anchor gets the checkpoints", "audit.anchors"},
+		{"both", doctor.Sealing(true, 2, nil), doctor.OK, "2 anchors", ""},
+		{"a fork", doctor.Sealing(true, 2, []string{"a.fork-1"})[:1], doctor.Error, "a.fork-1 has the proof", ""},
 	})
 }

@@ -42,6 +42,8 @@ const (
 	ActionReverify = "reverify"
 	// ActionExport: records were written into an archive.
 	ActionExport = "export"
+	// ActionRename: the logs over the streams go on, or begin anew, under another name.
+	ActionRename = "rename"
 	// ActionStreams: limits or copies of streams were changed, as its details plan.
 	ActionStreams = "streams"
 	// ActionTokens: tokens of the private listener were added or removed.

@@ -96,8 +96,8 @@ type Server struct {
 	inMemory     atomic.Bool // batches are staged in memory
 	copied       string      // the private copy, which Stop removes; empty if there is none
 	damage       []string    // what was left out of the copy
-
-	accepted *storefolder.Acceptance // the accepted loss that the server was started with; nil if there was none
+	found        storefolder.Found
+	accepted     *storefolder.Acceptance // the accepted loss that the server was started with; nil if there was none
 }
 
 // startTimeout bounds how long the server may take to recover its streams.
@@ -152,7 +152,7 @@ func Start(e Embedded) (_ *Server, err error) {
 		return nil, fmt.Errorf("starting the embedded NATS server on %s: %w: %s", e.Folder, err, said.lastError())
 	}
 	batches.remove()
-	if err := begun.Opened(ns); err != nil {
+	if s.found, err = begun.Opened(ns); err != nil {
 		s.Stop()
 		return nil, err
 	}
@@ -303,7 +303,7 @@ func (s *Server) release(last map[string]server.StreamState, unknown error) {
 	if s.lost == nil && s.location.folder != nil && !moved(s.e.Folder, s.location.folder) {
 		s.batches.remove()
 		if unknown == nil {
-			unknown = storefolder.NoteStop(s.e.Folder, last)
+			unknown = storefolder.NoteStop(s.e.Store(), last)
 		}
 		if unknown != nil {
 			s.e.Log.Warn().Err(unknown).Msg("recording the state of the store failed; the next start checks more files, and may not notice a loss")

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"receiver/internal/natsserver/storefolder"
 )
 
 // State is the state of a store in one word, as in the log and in a metric.
@@ -158,3 +160,6 @@ func (s *Server) setStatus(now Status) {
 		s.e.Log.Info().Int64("free", now.Free).Int("restarts", now.Restarts).Msg("the store takes writes again")
 	}
 }
+
+// Found returns how the server found its streams at Start.
+func (s *Server) Found() storefolder.Found { return s.found }

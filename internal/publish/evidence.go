@@ -3,15 +3,19 @@ package publish
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/job"
 	"receiver/internal/publish/conn"
 	"receiver/internal/publish/objects"
+	"receiver/internal/publish/reader"
 	"receiver/internal/publish/schema"
 	"receiver/internal/publish/sender"
 )
@@ -57,6 +61,32 @@ func (c Checkpoints) Load(ctx context.Context) ([]byte, uint64, error) {
 	return m.Data, m.Sequence, nil
 }
 
+// NewestCheckpoints returns the newest checkpoint of each log that the store has one of.
+func (b *Store) NewestCheckpoints(ctx context.Context) ([]Message, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	s, err := b.js.Stream(ctx, conn.CheckpointsStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil
+	}
+	var info *jetstream.StreamInfo
+	if err == nil {
+		info, err = s.Info(ctx, jetstream.WithSubjectFilter(job.AllCheckpoints))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: asking for the newest checkpoints: %v", conn.ErrUnavailable, err)
+	}
+	var all []Message
+	for _, subject := range slices.Sorted(maps.Keys(info.State.Subjects)) {
+		m, err := s.GetLastMsgForSubject(ctx, subject)
+		if err != nil {
+			return nil, fmt.Errorf("%w: reading the newest checkpoint on %s: %v", conn.ErrUnavailable, subject, err)
+		}
+		all = append(all, newMessage(m))
+	}
+	return all, nil
+}
+
 // Store adds a checkpoint if the newest has the given revision, and returns the new revision;
 // otherwise the error is ErrChanged.
 func (c Checkpoints) Store(ctx context.Context, checkpoint []byte, revision uint64) (uint64, error) {
@@ -87,7 +117,7 @@ func (c Checkpoints) All(ctx context.Context, yield func(Message) error) error {
 
 // Tiles is a store for named data, in the object store.
 type Tiles struct {
-	js     jetstream.JetStream
+	bus    *Store
 	store  jetstream.ObjectStore
 	stream jetstream.Stream // the one behind the store
 	chunk  uint32
@@ -110,7 +140,7 @@ func (b *Store) openTiles(ctx context.Context) (Tiles, error) {
 			Description: "tiles of the Merkle trees over the streams",
 		})
 	}
-	t := Tiles{js: b.js, store: store, chunk: uint32(b.nc.MaxPayload() - conn.HeaderSpace)}
+	t := Tiles{bus: b, store: store, chunk: uint32(b.nc.MaxPayload() - conn.HeaderSpace)}
 	if err == nil {
 		t.stream, err = b.js.Stream(ctx, "OBJ_"+conn.TilesBucket)
 	}
@@ -123,7 +153,7 @@ func (b *Store) openTiles(ctx context.Context) (Tiles, error) {
 // Get returns the data under name. If there is none, or it is damaged, the error is fs.ErrNotExist.
 func (t Tiles) Get(ctx context.Context, name string) ([]byte, error) {
 	info, err := t.store.GetInfo(ctx, name)
-	if errors.Is(err, jetstream.ErrObjectNotFound) {
+	if errors.Is(err, jetstream.ErrObjectNotFound) || err != nil && t.removed(ctx) {
 		return nil, fmt.Errorf("%s in bucket %s: %w", name, conn.TilesBucket, fs.ErrNotExist)
 	}
 	if err != nil {
@@ -145,7 +175,7 @@ func (t Tiles) Get(ctx context.Context, name string) ([]byte, error) {
 }
 
 func (t Tiles) getChunks(ctx context.Context, name string) ([]byte, error) {
-	data, err := objects.Read(ctx, t.js, conn.TilesBucket, name)
+	data, err := objects.Read(ctx, t.bus.js, conn.TilesBucket, name)
 	if objects.Lost(err) {
 		err = fs.ErrNotExist
 	}
@@ -155,12 +185,46 @@ func (t Tiles) getChunks(ctx context.Context, name string) ([]byte, error) {
 	return data, nil
 }
 
-// Put stores data under name, and replaces what was there.
+// removed reports whether another client removed the bucket.
+func (t Tiles) removed(ctx context.Context) bool {
+	_, err := t.bus.js.Stream(ctx, t.stream.CachedInfo().Config.Name)
+	return errors.Is(err, jetstream.ErrStreamNotFound)
+}
+
+// List calls yield with the name and the size of everything that is there in whole.
+func (t Tiles) List(ctx context.Context, yield func(name string, size int64)) error {
+	stream := t.stream.CachedInfo().Config.Name
+	info, err := t.stream.Info(ctx, jetstream.WithSubjectFilter(objects.ChunkSubject(conn.TilesBucket, "*")))
+	if err == nil {
+		chunks := info.State.Subjects
+		from := reader.From{Subjects: []string{objects.MetaSubjects(conn.TilesBucket)}}
+		err = reader.Scan(ctx, t.bus.js, stream, from, info.State.LastSeq, func(m *jetstream.RawStreamMsg) error {
+			var o jetstream.ObjectInfo
+			if json.Unmarshal(m.Data, &o) == nil && !o.Deleted && chunks[objects.ChunkSubject(conn.TilesBucket, o.NUID)] == uint64(o.Chunks) {
+				yield(o.Name, int64(o.Size))
+			}
+			return nil
+		})
+	}
+	if err != nil && !t.removed(ctx) {
+		return fmt.Errorf("%w: listing bucket %s: %v", conn.ErrUnavailable, conn.TilesBucket, err)
+	}
+	return nil
+}
+
+// Put stores data under name, and replaces what was there. It makes the bucket again if another
+// client removed it.
 func (t Tiles) Put(ctx context.Context, name string, data []byte) error {
 	// The client library allocates a buffer of the size of a chunk, however small the data is.
 	chunk := min(t.chunk, uint32(max(len(data), 1)))
 	meta := jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: chunk}}
-	if _, err := t.store.Put(ctx, meta, bytes.NewReader(data)); err != nil {
+	_, err := t.store.Put(ctx, meta, bytes.NewReader(data))
+	if err != nil && t.removed(ctx) {
+		if _, err = t.bus.openTiles(ctx); err == nil {
+			_, err = t.store.Put(ctx, meta, bytes.NewReader(data))
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("%w: writing %s to bucket %s: %v", conn.ErrUnavailable, name, conn.TilesBucket, err)
 	}
 	return nil
@@ -169,7 +233,7 @@ func (t Tiles) Put(ctx context.Context, name string, data []byte) error {
 // Delete removes name; it is no error if there is none.
 func (t Tiles) Delete(ctx context.Context, name string) error {
 	err := objects.Remove(ctx, t.store, t.stream, conn.TilesBucket, name)
-	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) && !t.removed(ctx) {
 		return fmt.Errorf("%w: removing %s from bucket %s: %v", conn.ErrUnavailable, name, conn.TilesBucket, err)
 	}
 	return nil

@@ -112,7 +112,7 @@ func TestCheckpointsAreStoredByCompareAndSet(t *testing.T) {
 func TestActionsAreRecorded(t *testing.T) {
 	t.Parallel()
 	b := natstest.Open(t, natstest.Start(t, t.TempDir()))
-	if got := natstest.ExtentOf(t, b, conn.ActionsStream); got != (publish.Extent{First: 0, Last: 0}) && got != (publish.Extent{First: 1}) {
+	if got := natstest.ExtentOf(t, b, conn.ActionsStream); got.First > 1 || got.Last != 0 || got.Messages != 0 || !got.Oldest.IsZero() {
 		t.Errorf("extent of nothing = %+v", got)
 	}
 	a := job.Action{What: job.ActionCancel, Time: time.Now(), Operator: "me"}

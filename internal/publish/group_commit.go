@@ -65,7 +65,7 @@ type outcome struct {
 // startGroupCommit starts the group commit of a stream.
 func startGroupCommit(b *Store, stream jetstream.Stream, once bool) *groupCommit {
 	g := &groupCommit{store: b, unique: once, waiting: make(chan *pending, conn.MaxBatch), closing: make(chan struct{}), smallBatches: make(chan struct{}, maxSmallBatches)}
-	g.batchesDisabled.Store(b.opts.OneByOne || !stream.CachedInfo().Config.AllowAtomicPublish)
+	g.batchesDisabled.Store(b.opts.OneByOne || stream == nil || !stream.CachedInfo().Config.AllowAtomicPublish)
 	g.wg.Go(g.run)
 	return g
 }

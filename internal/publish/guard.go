@@ -185,7 +185,9 @@ func (b *Store) compareOther(ctx context.Context, g *guardedStream, info *jetstr
 // remake creates a removed stream again. Its sequences continue, so that none is given to two
 // messages.
 func (b *Store) remake(ctx context.Context, g *guardedStream) error {
-	if bucket, ok := strings.CutPrefix(g.want.Name, "OBJ_"); ok {
+	if bucket, ok := strings.CutPrefix(g.want.Name, "OBJ_"); ok && bucket == conn.TilesBucket {
+		return fmt.Errorf("bucket %s was removed with its contents; the receiver that seals rebuilds it from the records", bucket)
+	} else if ok {
 		return fmt.Errorf("bucket %s was removed with its contents: restore it from a backup; to continue without it, see docs/operations.md", bucket)
 	}
 	gone := b.opts.Log.Error().Str("stream", g.want.Name).Uint64("messages", g.state.Msgs).Uint64("last", g.state.LastSeq)

@@ -294,7 +294,7 @@ func TestStartAcceptsAnIntactStore(t *testing.T) {
 // Checkpoints kept outside the store prove that the store had some, whenever it was killed.
 func TestStartReportsMissingEvidence(t *testing.T) {
 	t.Parallel()
-	for _, stream := range []string{conn.CheckpointsStream, "OBJ_TILES"} {
+	for lost, want := range map[string]string{"": "CHECKPOINTS: the folder of the stream is missing", "msgs": "CHECKPOINTS: it has no checkpoint, but some are kept in a file"} {
 		e := natstest.Embedded(t.TempDir())
 		s, err := natsserver.Start(e)
 		if err != nil {
@@ -304,9 +304,6 @@ func TestStartReportsMissingEvidence(t *testing.T) {
 		killed.Folder = t.TempDir()
 		b := natstest.OpenWith(t, s, conn.Options{})
 		natstest.Store(t, b, natstest.Event(job.Finished, "1", "COMPLETED"))
-		if _, err := b.Tiles(t.Context()); err != nil {
-			t.Fatal(err)
-		}
 		if _, err := b.Checkpoints(t.Context(), "test", conn.JobsStream); err != nil {
 			t.Fatal(err)
 		}
@@ -314,13 +311,15 @@ func TestStartReportsMissingEvidence(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Stop()
-		killed.Sealed.Kept = func() (map[string]uint64, error) { return map[string]uint64{conn.JobsStream: 1}, nil }
-		remove(stream)(t, killed.Folder)
-		if s, err := natsserver.Start(killed); !errors.Is(err, storefolder.ErrLost) || !strings.Contains(err.Error(), stream+": the folder of the stream is missing") {
+		killed.Sealed.Kept = func() (map[string]storefolder.Known, error) {
+			return map[string]storefolder.Known{conn.JobsStream: {Size: 1, Where: "a file"}}, nil
+		}
+		remove(conn.CheckpointsStream, lost)(t, killed.Folder)
+		if s, err := natsserver.Start(killed); !errors.Is(err, storefolder.ErrLost) || !strings.Contains(err.Error(), want) {
 			if err == nil {
 				s.Stop()
 			}
-			t.Errorf("Start without %s = %v, want ErrLost", stream, err)
+			t.Errorf("Start without it = %v, want %q", err, want)
 		}
 		if _, err := storefolder.Mend(killed.Store(), true, job.Action{What: job.ActionMend}); err != nil {
 			t.Error(err)

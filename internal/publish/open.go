@@ -2,8 +2,11 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/natsserver"
 	"receiver/internal/publish/conn"
@@ -77,6 +80,9 @@ func connect(ctx context.Context, at conn.Endpoint, o conn.Options) (*Store, err
 func (b *Store) ensureStreams(ctx context.Context) error {
 	for _, want := range b.opts.Streams.Configs() {
 		s, err := schema.Ensure(ctx, b.js, b.opts, want)
+		if b.opts.Incomplete && errors.Is(err, jetstream.ErrStreamNotFound) {
+			continue
+		}
 		if err != nil {
 			return err
 		}

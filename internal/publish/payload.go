@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -79,6 +80,9 @@ func (b *Store) payload(ctx context.Context, header map[string][]string, data []
 		return nil, fmt.Errorf("%s %q is not %s<name>", job.HeaderDataRef, ref[0], conn.DataRefPrefix)
 	}
 	data, err := objects.Read(ctx, b.js, conn.PayloadBucket, name)
+	if err == nil && job.BodySHA256(data) != StoredDigest(header) {
+		err = jetstream.ErrDigestMismatch // the name is sealed, and what the bucket says of itself is not
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading %s: %w", conn.ErrUnavailable, ref[0], err)
 	}
@@ -108,6 +112,32 @@ func (b *Store) Body(ctx context.Context, m Message) ([]byte, error) {
 		return nil, err
 	}
 	return b.decrypt(m.Header, data)
+}
+
+// Stored returns the object that a message refers to, byte for byte: encrypted, if it is. The error
+// is ErrLost if it is not there, or not the one whose digest the message names.
+func (b *Store) Stored(ctx context.Context, header map[string][]string) ([]byte, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	data, err := b.payload(ctx, header, nil)
+	if objects.Lost(err) {
+		err = fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return data, err
+}
+
+// ErrLost is returned for a body outside its message that is gone or changed.
+var ErrLost = errors.New("the body that the record refers to is lost")
+
+// StoredDigest returns the SHA-256 in hexadecimal of the object that a message with these headers
+// refers to, as the object's name tells it; empty if it refers to none.
+func StoredDigest(header map[string][]string) string {
+	if !Refers(header) {
+		return ""
+	}
+	name, _ := strings.CutPrefix(header[job.HeaderDataRef][0], conn.DataRefPrefix)
+	digest, _, _ := strings.Cut(name, ".")
+	return digest
 }
 
 // Refers reports whether a message with these headers holds only a reference to its body.

@@ -73,6 +73,9 @@ type Extent struct {
 	Last uint64
 	// Messages and Bytes are the number and the size of the stored messages.
 	Messages, Bytes uint64
+	// Created is when the stream was created, and Oldest when its oldest message was stored; zero
+	// if there is none.
+	Created, Oldest time.Time
 }
 
 // Extent returns what a stream holds, as its leader answers. The error is ErrMissing or
@@ -87,8 +90,13 @@ func (b *Store) Extent(ctx context.Context, stream string) (Extent, error) {
 	if err != nil {
 		return Extent{}, fmt.Errorf("%w: asking for stream %s: %v", conn.ErrUnavailable, stream, err)
 	}
-	state := s.CachedInfo().State
-	return Extent{First: state.FirstSeq, Last: state.LastSeq, Messages: state.Msgs, Bytes: state.Bytes}, nil
+	info := s.CachedInfo()
+	state := info.State
+	e := Extent{First: state.FirstSeq, Last: state.LastSeq, Messages: state.Msgs, Bytes: state.Bytes, Created: info.Created}
+	if state.Msgs > 0 {
+		e.Oldest = state.FirstTime
+	}
+	return e, nil
 }
 
 // Lines is Range for readers of very many messages. If the stream is stored on this machine, its

@@ -66,3 +66,24 @@ func (b *Store) Act(ctx context.Context, a job.Action) (uint64, error) {
 	}
 	return ack.Sequence, nil
 }
+
+// LastAction returns the newest action of a kind; false if there is none.
+func (b *Store) LastAction(ctx context.Context, what string) (a job.Action, found bool, err error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	subject := job.Action{What: what}.Subject()
+	s, err := b.js.Stream(ctx, conn.ActionsStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return a, false, nil
+	}
+	if err == nil {
+		var raw *jetstream.RawStreamMsg
+		if raw, err = s.GetLastMsgForSubject(ctx, subject); errors.Is(err, jetstream.ErrMsgNotFound) {
+			return a, false, nil
+		} else if err == nil {
+			a, err = job.ParseAction(raw.Subject, raw.Data)
+			return a, err == nil, err
+		}
+	}
+	return a, false, fmt.Errorf("%w: reading the newest action %s: %v", conn.ErrUnavailable, what, err)
+}

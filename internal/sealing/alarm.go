@@ -3,6 +3,8 @@ package sealing
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -19,7 +21,9 @@ func (k *Keeper) conclude(ctx context.Context, l *kept, err error) {
 	var fork *audit.ForkError
 	if errors.As(err, &fork) || errors.Is(err, audit.ErrRewound) {
 		l.state.Fork = true
+		k.forks.add(l.Stream)
 	}
+	l.state.Odd = l.odd.take()
 	if k.o.Observe != nil {
 		k.o.Observe(l.state)
 	}
@@ -40,9 +44,30 @@ func (k *Keeper) conclude(ctx context.Context, l *kept, err error) {
 	}
 }
 
+// forks are the streams whose logs contradict themselves, for who must not wait for a round.
+type forks struct {
+	mu      sync.Mutex
+	streams []string
+}
+
+func (f *forks) add(stream string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !slices.Contains(f.streams, stream) {
+		f.streams = append(f.streams, stream)
+	}
+}
+
+// Forked returns the streams whose logs were seen to contradict themselves.
+func (k *Keeper) Forked() []string {
+	k.forks.mu.Lock()
+	defer k.forks.mu.Unlock()
+	return slices.Clone(k.forks.streams)
+}
+
 // damaged tells damage, which needs an operator, from an outage, which ends by itself.
 func damaged(err error) bool {
-	for _, damage := range []error{audit.ErrTile, audit.ErrSignature, audit.ErrCheckpoint, audit.ErrSource} {
+	for _, damage := range []error{audit.ErrTile, audit.ErrSignature, audit.ErrCosignature, audit.ErrCheckpoint, audit.ErrSource} {
 		if errors.Is(err, damage) {
 			return true
 		}
@@ -60,7 +85,7 @@ func (k *Keeper) prove(l *kept, fork *audit.ForkError) {
 		return
 	}
 	l.proved = true
-	k.o.Log.Error().Str("stream", l.Stream).Str("file", where).Msg("the receiver stored both checkpoints of the fork as proof")
+	k.o.Log.Error().Str("stream", l.Stream).Str("file", where).Msg("the receiver stored the checkpoints of the fork as proof")
 }
 
 // alarm is when something was said last, so that it is not said all the time.

@@ -3,9 +3,13 @@ package sealing
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"receiver/internal/audit"
+	"receiver/internal/audit/anchor"
 )
 
 // tellAnchors tells the anchors after each round that was ours, until ctx is done. It runs
@@ -37,18 +41,57 @@ func (k *Keeper) anchor(ctx context.Context, l *kept, now bool) {
 		if err == nil {
 			err = k.keepTold(ctx, l, &newest, told)
 		}
+		if err == nil && a.Told != nil {
+			err = a.Told(told)
+		}
 		if err == nil {
 			cp = told // the next anchor gets the cosignature too
+			delete(l.anchors, a.Name)
+			k.told(l.Stream, a.Name, told.Tree.N, time.Now())
 			continue
 		}
 		whole = false
-		if ctx.Err() == nil && l.anchors.due(time.Now()) {
-			k.o.Log.Warn().Err(err).Str("stream", l.Stream).Str("anchor", a.Name).Msg("sending a checkpoint to an anchor failed and is tried again")
-		}
+		k.notTold(ctx, l, a.Name, err)
 	}
 	if whole {
-		l.anchored, l.anchors = cp.Note, alarm{}
+		l.anchored = cp.Note
 	}
+}
+
+func (k *Keeper) told(stream, anchor string, size int64, at time.Time) {
+	if k.o.Told != nil {
+		k.o.Told(stream, anchor, size, at)
+	}
+}
+
+// notTold says why an anchor did not get a checkpoint. If it contradicts the log, nothing more is
+// sealed.
+func (k *Keeper) notTold(ctx context.Context, l *kept, name string, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	if fork := new(audit.ForkError); errors.As(err, &fork) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.conclude(ctx, l, err)
+		return
+	}
+	if l.anchors[name] == nil {
+		l.anchors[name] = &alarm{}
+	}
+	switch {
+	case !l.anchors[name].due(time.Now()):
+	case errors.Is(err, anchor.ErrForgotten):
+		forgot(k.o.Log, l.Stream, name, err)
+	default:
+		k.o.Log.Warn().Err(err).Str("stream", l.Stream).Str("anchor", name).Msg("sending a checkpoint to an anchor failed and is tried again")
+	}
+}
+
+// forgot says that an anchor has less than it received.
+func forgot(log zerolog.Logger, stream, name string, err error) {
+	log.Error().Err(err).Str("stream", stream).Str("anchor", name).
+		Msg("an anchor has less than it received and gets no checkpoints; find out what removed them, and run receiver audit verify")
 }
 
 // toTell returns the checkpoint to send to a log's anchors, if one is due.

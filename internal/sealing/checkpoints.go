@@ -43,16 +43,23 @@ func OpenCheckpoints(path string) (_ *Checkpoints, err error) {
 // Known returns the largest checkpoint of a log that was kept in an earlier life, or nil.
 func (c *Checkpoints) Known(origin string) []byte { return c.known[origin].Note }
 
+// Largest returns the largest checkpoint of each log that was kept in an earlier life.
+func (c *Checkpoints) Largest() anchor.Largest { return c.known }
+
 // Keep appends a checkpoint, for Options.Keep.
 func (c *Checkpoints) Keep(ctx context.Context, cp audit.Checkpoint) error {
 	return c.file.Publish(ctx, cp)
 }
 
-// Prove keeps the two checkpoints of a fork in a file beside the checkpoint file, for
-// Options.Prove.
+// ForkSuffix is what the name of a file of proof adds to that of the checkpoint file, before
+// digits.
+const ForkSuffix = ".fork-"
+
+// Prove keeps the checkpoints of a fork in a file beside the checkpoint file, for
+// Options.Prove. A witness's is not known.
 func (c *Checkpoints) Prove(fork *audit.ForkError) (where string, err error) {
 	sum := sha256.Sum256(append(slices.Clone(fork.Known.Note), fork.Found.Note...))
-	where = fmt.Sprintf("%s.fork-%x", c.path, sum[:8])
+	where = fmt.Sprintf("%s%s%x", c.path, ForkSuffix, sum[:8])
 	file, err := anchor.OpenFile(where, nil)
 	if err != nil {
 		return "", err

@@ -2,7 +2,9 @@ package sealing
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -14,9 +16,13 @@ import (
 
 // Wire gives l, which has all but these, its sealer and its anchors. That what was kept of the
 // log cannot be believed does not keep a receiver from starting: it is said as everything else
-// that is wrong with a log.
-func (l *Log) Wire(ctx context.Context, log *audit.Log, signer note.Signer, places []anchor.Place, messages zerolog.Logger) {
-	o := audit.SealerOptions{Signer: signer}
+// that is wrong with a log. Receipts, which may be nil, have what the anchors have received before.
+func (l *Log) Wire(ctx context.Context, log *audit.Log, signer note.Signer, places []anchor.Place, receipts *anchor.Receipts, messages zerolog.Logger) {
+	l.odd = &odd{log: messages, stream: l.Stream}
+	o := audit.SealerOptions{Signer: signer, Odd: l.odd.see, Inspect: l.Inspect, Limited: l.Limited, Rebuilt: func(r audit.Rebuilt) {
+		messages.Warn().Str("stream", l.Stream).Int("tiles", r.Tiles).Int("lost", r.Lost).
+			Msg("tiles of the audit log were lost and are rebuilt from the records")
+	}}
 	if l.Kept != nil {
 		o.Known = [][]byte{l.Kept}
 	}
@@ -26,28 +32,68 @@ func (l *Log) Wire(ctx context.Context, log *audit.Log, signer note.Signer, plac
 		return
 	}
 	l.Sealer = sealer
-	for _, place := range places {
-		l.Anchors = append(l.Anchors, l.anchor(ctx, sealer, place, messages))
+	w := wiring{sealer, log.Options().Origin, l.Stream, receipts, messages}
+	l.Anchors = make([]Anchor, len(places))
+	var reading sync.WaitGroup
+	for i, place := range places {
+		reading.Go(func() { l.Anchors[i] = w.anchor(ctx, place) })
 	}
+	reading.Wait()
 }
 
-// anchorTimeout bounds how long a start waits for one answer of an anchor.
+// wiring is what the anchors of one log have in common.
+type wiring struct {
+	sealer         *audit.Sealer
+	origin, stream string
+	receipts       *anchor.Receipts
+	messages       zerolog.Logger
+}
+
+// anchorTimeout bounds how long a start waits for the answers of the anchors.
 const anchorTimeout = 3 * time.Second
 
 // anchor is a place for this log. The sealer reads the checkpoints that it holds already, so that a
 // store that was rolled back while no receiver ran is not sealed any further. An anchor that does
 // not answer does not prevent the start: it is read when it answers, before it gets a checkpoint.
-func (l *Log) anchor(ctx context.Context, s *audit.Sealer, p anchor.Place, messages zerolog.Logger) Anchor {
-	if p.Know != nil {
-		asking, cancel := context.WithTimeout(ctx, anchorTimeout)
-		defer cancel()
-		if err := p.Know(asking, s, l.Stream); err != nil {
-			messages.Warn().Err(err).Str("stream", l.Stream).Str("anchor", p.Name).Msg("reading an anchor failed, in whole or in part")
-		}
+func (w wiring) anchor(ctx context.Context, p anchor.Place) Anchor {
+	asking, cancel := context.WithTimeout(ctx, anchorTimeout)
+	defer cancel()
+	before, err := w.before(p)
+	if err == nil {
+		err = p.Know(asking, w.sealer, w.stream, before.Size)
 	}
-	return Anchor{Name: p.Name, Tell: func(ctx context.Context, cp audit.Checkpoint) (audit.Checkpoint, error) {
-		return p.Tell(ctx, s, l.Stream, cp)
-	}}
+	fork := new(audit.ForkError)
+	switch {
+	case err == nil, errors.As(err, &fork): // the first sealing is refused, and says why
+	case errors.Is(err, anchor.ErrForgotten):
+		forgot(w.messages, w.stream, p.Name, err)
+	default:
+		w.messages.Warn().Err(err).Str("stream", w.stream).Str("anchor", p.Name).Msg("reading an anchor failed, in whole or in part")
+	}
+	return Anchor{
+		Name: p.Name, Size: before.Size, Time: before.Time,
+		Tell: func(ctx context.Context, cp audit.Checkpoint) (audit.Checkpoint, error) {
+			before, err := w.before(p)
+			if err != nil {
+				return cp, err
+			}
+			return p.Tell(ctx, w.sealer, w.stream, cp, before.Size)
+		},
+		Told: func(cp audit.Checkpoint) error {
+			if w.receipts == nil {
+				return nil
+			}
+			return w.receipts.Told(p.ID, cp, time.Now())
+		},
+	}
+}
+
+// before is what the place received of this log until now.
+func (w wiring) before(p anchor.Place) (anchor.Receipt, error) {
+	if w.receipts == nil {
+		return anchor.Receipt{}, nil
+	}
+	return w.receipts.Of(p.ID, w.origin)
 }
 
 // brokenSealer seals nothing, for a reason.

@@ -39,12 +39,17 @@ type Lease interface {
 // Anchor is a place that gets a checkpoint from time to time.
 type Anchor struct {
 	Name string
+	// Size and Time are of what it received in an earlier life.
+	Size int64
+	Time time.Time
 	// Tell hands over a checkpoint and returns the one to keep: the same, or the same with
 	// a cosignature.
 	Tell func(ctx context.Context, cp audit.Checkpoint) (audit.Checkpoint, error)
+	// Told keeps, once what Tell returned is kept, that the place has it; nil for nothing.
+	Told func(cp audit.Checkpoint) error
 }
 
-// Log is one log to keep sealed. All but Kept and Anchors must be set.
+// Log is one log to keep sealed. All but Kept, Anchors, Inspect and Limited must be set.
 type Log struct {
 	Stream string
 	Sealer Sealer
@@ -56,6 +61,10 @@ type Log struct {
 	// Kept is the checkpoint of this log that Keep was given last, in an earlier life.
 	Kept    []byte
 	Anchors []Anchor
+	// Inspect and Limited are as those of audit.SealerOptions; Wire reads them.
+	Inspect func(audit.Record) error
+	Limited bool
+	odd     *odd
 }
 
 // Options says how the logs are kept.
@@ -70,11 +79,13 @@ type Options struct {
 	// Keep stores a checkpoint where a rollback of the streams does not reach. It gets every
 	// distinct checkpoint of every log, by any signer.
 	Keep func(ctx context.Context, cp audit.Checkpoint) error
-	// Prove stores the two checkpoints of a fork, once for each.
+	// Prove stores the checkpoints of a fork, once for each.
 	Prove func(fork *audit.ForkError) (where string, err error)
 	// Observe is called with the state of a log whenever it was looked at; nil for no calls.
 	Observe func(State)
-	Log     zerolog.Logger
+	// Told is called when an anchor has taken a checkpoint of so many leaves; nil for no calls.
+	Told func(stream, anchor string, size int64, at time.Time)
+	Log  zerolog.Logger
 }
 
 // State is the state of one log.
@@ -84,6 +95,9 @@ type State struct {
 	Size, Unsealed int64
 	// Took is how long the last sealing lasted; zero when this replica does not seal.
 	Took time.Duration
+	// Odd is how many records, since the last call, were sealed though their time contradicts
+	// others or they were removed before.
+	Odd int
 	// Fork is true from the moment on that the log was seen to contradict itself.
 	Fork bool
 	// Err is what is wrong, or nil.
@@ -92,10 +106,11 @@ type State struct {
 
 // Keeper keeps logs sealed. Its methods may be called concurrently.
 type Keeper struct {
-	o    Options
-	mu   sync.Mutex // one round at a time
-	logs []*kept
-	told alarm // of the lease
+	o      Options
+	mu     sync.Mutex // one round at a time
+	logs   []*kept
+	leased alarm // of the lease
+	forks  forks
 }
 
 // kept is a log with what the keeper remembers of it; anchored and anchors belong to the goroutine
@@ -109,7 +124,7 @@ type kept struct {
 	toldAt   time.Time
 	proved   bool
 	told     alarm
-	anchors  alarm
+	anchors  map[string]*alarm // by name
 	pace     pace
 	ration   ration
 }
@@ -118,7 +133,12 @@ type kept struct {
 func New(o Options) *Keeper {
 	k := &Keeper{o: o}
 	for _, l := range o.Logs {
-		k.logs = append(k.logs, &kept{Log: l, state: State{Stream: l.Stream}, note: l.Kept})
+		for _, a := range l.Anchors {
+			if a.Size > 0 {
+				k.told(l.Stream, a.Name, a.Size, a.Time)
+			}
+		}
+		k.logs = append(k.logs, &kept{Log: l, state: State{Stream: l.Stream}, note: l.Kept, anchors: map[string]*alarm{}})
 	}
 	return k
 }
@@ -178,7 +198,7 @@ func (k *Keeper) round(ctx context.Context) (ours, more bool) {
 
 func (k *Keeper) hold(ctx context.Context) bool {
 	ours, err := k.o.Lease.Hold(ctx)
-	if err != nil && ctx.Err() == nil && k.told.due(time.Now()) {
+	if err != nil && ctx.Err() == nil && k.leased.due(time.Now()) {
 		k.o.Log.Warn().Err(err).Msg("determining which replica seals failed and is tried again")
 	}
 	return ours && err == nil

@@ -14,6 +14,7 @@ import (
 	"receiver/internal/config"
 	"receiver/internal/job"
 	"receiver/internal/local"
+	"receiver/internal/service/logs"
 	"receiver/internal/watchfiles"
 	"receiver/internal/web"
 )
@@ -142,8 +143,9 @@ func (in *Instance) openFolder(private *openListener, errorLog *std.Logger) *ope
 	return serveListener(ln, nil, web.FromFolder(private.server.Handler), in.cfg.Limits, web.Bound{Most: connectionsOf(in.cfg).private}, errorLog)
 }
 
-// OddTokens says what is odd about the file of tokens; what is wrong with it is an error.
-func OddTokens(cfg *config.Config) (odd []string, err error) {
+// Odd says what is odd about the file of tokens and the anchors; what is wrong with it is an error.
+func Odd(cfg *config.Config) (odd []string, err error) {
+	odd = logs.Unanchored(cfg)
 	path := cfg.Abs(cfg.Private.TokensFile)
 	tokens, found, err := access.ReadFile(path)
 	if err != nil {

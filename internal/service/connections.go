@@ -5,6 +5,7 @@ import (
 
 	"receiver/internal/config"
 	"receiver/internal/doctor"
+	"receiver/internal/service/memory"
 )
 
 // connections is how many connections the process has of each kind at most. With what is kept
@@ -31,7 +32,7 @@ func connectionsOf(cfg *config.Config) connections {
 	if err != nil {
 		limit = 0
 	}
-	return share(cfg, int(min(limit, math.MaxInt32)), memoryOf(cfg).total)
+	return share(cfg, int(min(limit, math.MaxInt32)), memory.Of(cfg).Total)
 }
 
 func share(cfg *config.Config, files int, memory int64) connections {

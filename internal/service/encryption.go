@@ -2,6 +2,8 @@ package service
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"receiver/internal/config"
 	"receiver/internal/encryption"
@@ -65,4 +67,25 @@ func ReadConfig(path string, env []string, before *config.Config) (*config.Confi
 // be read is an error of what uses it.
 func ReadConfigLazily(path string, env []string) (*config.Config, error) {
 	return config.Load(config.Options{Path: path, Env: env, Check: checkEncryption, Lazy: true})
+}
+
+// LogNames returns the names of the logs: those that are given, otherwise as configured. A
+// configuration asks for the key that is to be made, so its secrets need not be there.
+func LogNames(path string, env []string, name, origin string) (config.Audit, error) {
+	if len(name) > 32 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return config.Audit{}, config.UseErrorf("--name %q is not 1 to 32 of a-z 0-9 -", name)
+	}
+	if name != "" && origin != "" {
+		path = ""
+	}
+	for variable, value := range map[string]string{"RECEIVER_AUDIT_NAME": name, "RECEIVER_AUDIT_ORIGIN": origin} {
+		if value != "" {
+			env = append(slices.Clip(env), variable+"="+value)
+		}
+	}
+	c, err := ReadConfigLazily(path, env)
+	if err != nil {
+		return config.Audit{}, config.UseErrorf("the names of the logs are not known, because the configuration has errors; mend them, or give --name and --origin:\n%w", err)
+	}
+	return c.Audit, nil
 }

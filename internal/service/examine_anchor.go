@@ -22,7 +22,7 @@ func (x examiner) anchor(ctx context.Context, i int, n config.AnchorNATS) []doct
 	}
 	defer account.Close()
 	for _, stream := range logs.Streams {
-		facts, err := account.Facts(ctx, x.cfg.Audit.Name, stream)
+		facts, err := account.Facts(ctx, logs.Place(x.cfg.Audit), stream)
 		if err != nil {
 			d.Err = err
 			return d.Findings()

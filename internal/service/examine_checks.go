@@ -20,6 +20,8 @@ import (
 	"receiver/internal/config"
 	"receiver/internal/doctor"
 	"receiver/internal/service/archiving"
+	"receiver/internal/service/logs"
+	"receiver/internal/service/memory"
 	"receiver/internal/service/platform"
 	"receiver/internal/submit"
 )
@@ -37,7 +39,7 @@ func (x examiner) all() []doctor.Check {
 		{Name: "config", Run: x.config},
 		{Name: "keys", Run: func(context.Context) []doctor.Finding { return doctor.Keys(x.keys()) }},
 		{Name: "sealing", Run: func(context.Context) []doctor.Finding {
-			return doctor.Sealing(!x.cfg.Audit.Key.Empty(), len(x.cfg.Audit.Anchors))
+			return doctor.Sealing(!x.cfg.Audit.Key.Empty(), len(x.cfg.Audit.Anchors), logs.Forks(x.cfg))
 		}},
 		{Name: "archive", Run: x.archive},
 		{Name: "encryption", Run: x.encryption},
@@ -345,8 +347,8 @@ func (d *dated) read() doctor.Clock {
 
 // memory judges how much memory there is.
 func (x examiner) memory(context.Context) []doctor.Finding {
-	m := memoryOf(x.cfg)
-	return doctor.Memory{Total: m.total, By: m.from, Bodies: int64(x.cfg.Limits.Bodies), Used: m.bodies}.Findings()
+	m := memory.Of(x.cfg)
+	return doctor.Memory{Total: m.Total, By: m.From, Bodies: int64(x.cfg.Limits.Bodies), Used: m.Bodies}.Findings()
 }
 
 // openFiles judges how the file descriptors are shared out.

@@ -38,17 +38,23 @@ type Reading struct {
 // Read opens the streams for a command that only reads. If no server runs, it opens a private
 // copy of the folder, so that reading changes nothing.
 func (o Opener) Read(ctx context.Context) (*publish.Store, func(), error) {
-	r, done, err := o.Reading(ctx)
+	r, done, err := o.open(ctx, o.reading())
 	for _, place := range r.Damage {
 		o.Say("left out because it is damaged: %s", place)
 	}
 	return r.Store, done, err
 }
 
-// Reading is Read for a command that judges what cannot be read; it has the damage also with an
-// error.
+// Reading is Read for a command that judges what cannot be read, and which streams are missing; it
+// has the damage also with an error.
 func (o Opener) Reading(ctx context.Context) (Reading, func(), error) {
-	store, done, err := o.Attach(ctx)
+	options := o.reading()
+	options.Incomplete = true
+	return o.open(ctx, options)
+}
+
+func (o Opener) open(ctx context.Context, options conn.Options) (Reading, func(), error) {
+	store, done, err := o.attach(ctx, options)
 	if !errors.Is(err, storefolder.ErrNotRunning) {
 		return Reading{Store: store, Live: true}, done, err
 	}
@@ -56,7 +62,7 @@ func (o Opener) Reading(ctx context.Context) (Reading, func(), error) {
 	if err != nil {
 		return Reading{}, nil, err
 	}
-	store, err = publish.Open(ctx, server, o.reading())
+	store, err = publish.Open(ctx, server, options)
 	store, done, err = withClose(store, server, err)
 	return Reading{Store: store, Damage: server.Damage()}, done, err
 }
@@ -151,6 +157,25 @@ func (o Opener) Survey(ctx context.Context, change bool) (*schema.Survey, func()
 		return nil, nil, err
 	}
 	return survey, func() { survey.Close(); stop() }, nil
+}
+
+// MendCluster accepts what the streams of a cluster have lost; its error is storefolder.ErrLost if
+// accept is false.
+func (o Opener) MendCluster(ctx context.Context, accept bool, action job.Action) (done storefolder.Mended, err error) {
+	store, closeStore, err := o.Write(ctx)
+	if err != nil {
+		return done, err
+	}
+	defer closeStore()
+	losses, err := logs.FindLosses(ctx, o.Config, store)
+	if err != nil || len(losses.Lines) == 0 {
+		return done, err
+	}
+	if !accept {
+		return done, losses.Err()
+	}
+	done.Lost = losses.Lines
+	return done, losses.Accept(ctx, store, action)
 }
 
 // Mend repairs the folder of a store that no server starts on.

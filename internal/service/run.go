@@ -8,6 +8,7 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/publish"
+	"receiver/internal/service/memory"
 )
 
 // Run goes on until ctx is done or a listener fails. Meanwhile it reads the configuration
@@ -21,7 +22,7 @@ func (in *Instance) Run(ctx context.Context, hup <-chan os.Signal) error {
 	defer beside.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	beside.Go(func() { keepHeadroom(ctx) })
+	beside.Go(func() { memory.KeepHeadroom(ctx) })
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)

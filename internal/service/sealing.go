@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -36,8 +37,8 @@ func startSealing(ctx context.Context, cfg *config.Config, bus *publish.Store, m
 		return nil, nil
 	}
 	figures := metrics.Sealing()
-	keepers, err := logs.OpenKeepers(ctx, cfg, bus, sealing.Options{Log: log, Observe: func(s sealing.State) {
-		figures.Observe(s.Stream, s.Size, s.Unsealed, s.Took, s.Fork)
+	keepers, err := logs.OpenKeepers(ctx, cfg, bus, sealing.Options{Log: log, Told: figures.Told, Observe: func(s sealing.State) {
+		figures.Observe(s.Stream, s.Size, s.Unsealed, s.Odd, s.Took, s.Fork)
 	}})
 	if err != nil {
 		return nil, err
@@ -50,6 +51,14 @@ func startSealing(ctx context.Context, cfg *config.Config, bus *publish.Store, m
 		s.Run(running)
 	}()
 	return s, nil
+}
+
+// remark says what is wrong with the logs while callbacks are accepted; empty if nothing is.
+func (s *sealer) remark() string {
+	if s == nil || len(s.Forked()) == 0 {
+		return ""
+	}
+	return "the audit log of " + strings.Join(s.Forked(), ", ") + " contradicts itself and is no longer sealed; run receiver audit verify"
 }
 
 // stop seals what is left. Nothing may write to the streams any more.
@@ -77,16 +86,26 @@ func (in *Instance) keepArchives(ctx context.Context) error {
 	return err
 }
 
-// recordStart records that a receiver starts, and with what.
-func recordStart(ctx context.Context, cfg *config.Config, bus *publish.Store, tokens []access.Token) error {
+// recordStart records that a receiver starts, with what, and which records it finds unsealed.
+func recordStart(ctx context.Context, cfg *config.Config, bus *publish.Store, tokens []access.Token, unsealed map[string]logs.Unsealed) error {
 	program, revision := version.Read()
 	details, err := configDetails(cfg)
 	if err != nil {
 		return err
 	}
 	details["version"], details["revision"] = program, revision
+	receipts, err := logs.KeepReceipts(ctx, cfg, bus)
+	if err != nil {
+		return err
+	}
+	if receipts != nil {
+		details["receipts"] = receipts
+	}
 	if len(tokens) > 0 {
 		details["tokens"] = describe(tokens)
+	}
+	if len(unsealed) > 0 {
+		details["unsealed"] = unsealed
 	}
 	return RecordAction(ctx, bus, job.Action{What: job.ActionStart}, details)
 }

@@ -24,8 +24,11 @@ import (
 	"receiver/internal/joblist"
 	"receiver/internal/logging"
 	"receiver/internal/natsserver"
+	"receiver/internal/natsserver/storefolder"
 	"receiver/internal/poll"
 	"receiver/internal/publish"
+	"receiver/internal/service/logs"
+	"receiver/internal/service/memory"
 	"receiver/internal/service/platform"
 	"receiver/internal/service/records"
 	"receiver/internal/submission"
@@ -110,7 +113,7 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	in.metrics.ShowRetryState(in.receiver, retries)
 	networks, unix := cfg.Public.Trusted()
 	public := web.NewPublic(web.Public{
-		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), BodiesLimit: memoryOf(cfg).bodies, Timeout: cfg.Limits.PublishTimeout,
+		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), BodiesLimit: memory.Of(cfg).Bodies, Timeout: cfg.Limits.PublishTimeout,
 		Prefix: cfg.Public.Prefix, TrustedProxies: networks, TrustUnix: unix, Metrics: in.metrics, Retries: retries, Log: log, Limit: limit,
 	})
 	in.explainer = newExplainer(cfg, in.bus, in.log)
@@ -140,7 +143,7 @@ func (in *Instance) openPlatforms() (err error) {
 // privateRoutes is what the private listener answers with, but for what judges callbacks.
 func (in *Instance) privateRoutes(ctx context.Context) (web.Private, error) {
 	p := web.Private{
-		Access: in.access, Record: in.recordUse, Ready: in.ready, Metrics: in.metrics, ExplainBody: int64(in.cfg.Limits.Body), Log: in.log,
+		Access: in.access, Record: in.recordUse, Ready: in.ready, Remark: in.sealing.remark, Metrics: in.metrics, ExplainBody: int64(in.cfg.Limits.Body), Log: in.log,
 	}
 	all, err := records.NewAPI(ctx, in.cfg, in.bus)
 	p.API.Trail, p.API.Logs = all, all
@@ -174,7 +177,13 @@ func (in *Instance) ready(ctx context.Context) error {
 // reachStore opens the store, with the timeout of its kind, and records that the
 // receiver starts.
 func (in *Instance) reachStore(ctx, background context.Context) (err error) {
-	record := func(ctx context.Context) error { return recordStart(ctx, in.cfg, in.bus, in.access.Tokens()) }
+	var found storefolder.Found
+	record := func(ctx context.Context) error {
+		if err := logs.Continued(ctx, in.cfg, in.bus); err != nil { // no start, so no record of one
+			return err
+		}
+		return recordStart(ctx, in.cfg, in.bus, in.access.Tokens(), logs.ListUnsealed(ctx, in.cfg, in.bus, found, in.log))
+	}
 	if in.cfg.NATS.Mode == config.ModeExternal {
 		return in.connect(ctx, background, record)
 	}
@@ -182,7 +191,7 @@ func (in *Instance) reachStore(ctx, background context.Context) (err error) {
 		return err
 	}
 	in.reached.Store(in.bus)
-	in.metrics = in.newMetrics()
+	in.metrics, found = in.newMetrics(), in.server.Found()
 	return record(ctx)
 }
 

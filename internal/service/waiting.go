@@ -15,6 +15,7 @@ import (
 	"receiver/internal/config"
 	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
+	"receiver/internal/service/logs"
 	"receiver/internal/web"
 )
 
@@ -112,12 +113,37 @@ func (in *Instance) once(ctx context.Context, then func(context.Context) error) 
 	}
 	in.bus = bus
 	in.reached.Store(bus)
-	if err = then(ctx); err != nil {
+	if err = in.compareCluster(ctx); err == nil {
+		err = then(ctx)
+	}
+	if err != nil {
 		in.reached.Store(nil)
 		in.bus = nil
 		return errors.Join(err, bus.Close(context.WithoutCancel(ctx)))
 	}
 	return nil
+}
+
+// A new leader may not have all messages yet, so a loss is one that stays.
+const (
+	lossChecks = 3
+	lossPause  = time.Second
+)
+
+// compareCluster compares the streams of the cluster with their checkpoints.
+func (in *Instance) compareCluster(ctx context.Context) error {
+	for check := 1; ; check++ {
+		losses, err := logs.FindLosses(ctx, in.cfg, in.bus)
+		if err == nil {
+			err = losses.Err()
+		}
+		if !errors.Is(err, conn.ErrLost) || check == lossChecks {
+			return err
+		}
+		if err := conn.Sleep(ctx, lossPause); err != nil {
+			return err
+		}
+	}
 }
 
 // because notes why there is no cluster yet, and logs it if that is news or a minute old.

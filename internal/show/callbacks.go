@@ -67,8 +67,12 @@ func entryRow(e auditlog.Entry) []string {
 	if e.Verdict == auditlog.Action {
 		source, job = e.Operator, e.What
 	}
+	received := "-"
+	if !e.Received.IsZero() {
+		received = e.Received.Format(time.RFC3339)
+	}
 	return []string{
-		e.ID, e.Received.Format(time.RFC3339), shown(source), e.Verdict, shown(e.Reason), shown(job), shown(e.Remote), shown(e.Fingerprint),
+		e.ID, received, shown(source), shown(e.Verdict), shown(e.Reason), shown(job), shown(e.Remote), shown(e.Fingerprint),
 		shown(e.Body[:min(len(e.Body), 8)]),
 	}
 }

@@ -1,11 +1,13 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/anchor"
 	"receiver/internal/auditlog"
 	"receiver/internal/plain"
 	"receiver/internal/publish/conn"
@@ -44,6 +46,11 @@ func (p Printer) verifiedTable(v records.Verified) error {
 			return err
 		}
 	}
+	for _, r := range v.Logs {
+		for _, key := range r.Keys {
+			fmt.Fprintf(p.Out, "signed by %s\n", key)
+		}
+	}
 	for _, f := range v.Faults {
 		fmt.Fprintln(p.Out, plain.Text(f.String()))
 	}
@@ -55,7 +62,73 @@ func (p Printer) verifiedTable(v records.Verified) error {
 			fmt.Fprintf(p.Out, "%s: and %d more\n", inArchive(r, r.Origin), r.Omitted)
 		}
 	}
-	return nil
+	if len(v.Places) == 0 {
+		return nil // of an archive
+	}
+	fmt.Fprintln(p.Out)
+	if err := p.places(v.Places); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(p.Out, "\n%s\n", plain.Text(verdict(v)))
+	return err
+}
+
+// places prints the places that checkpoints were compared in.
+func (p Printer) places(places []anchor.Compared) error {
+	rows := make([][]string, 0, len(places))
+	for _, place := range places {
+		count, newest, at := 0, []string{}, time.Time{}
+		for _, h := range place.Logs {
+			count += h.Checkpoints
+			newest = append(newest, fmt.Sprintf("%s %d", streamOf(h.Log), h.Size))
+			if h.Time.After(at) {
+				at = h.Time
+			}
+		}
+		age := "-"
+		if !at.IsZero() {
+			age = time.Since(at).Round(time.Second).String()
+		}
+		text := cmp.Or(strings.Join(newest, ", "), "nothing")
+		if place.Error != "" {
+			text += "; not asked: " + place.Error
+		}
+		rows = append(rows, []string{place.Kind, place.Where, fmt.Sprint(count), age, text})
+	}
+	return plain.Table(p.Out, []string{"PLACE", "WHERE", "CHECKPOINTS", "AGE", "NEWEST SIZES"}, rows)
+}
+
+func streamOf(origin string) string { return origin[strings.LastIndexByte(origin, '/')+1:] }
+
+// verdict is the result in a sentence, with on whose word it rests.
+func verdict(v records.Verified) string {
+	switch {
+	case !v.OK:
+		return "not intact"
+	case !v.Outside:
+		return "intact as far as this machine's own word goes; no outside anchor: a rollback of store and checkpoint file together would not be found"
+	}
+	return "intact; " + strings.Join(vouched(v), "; ")
+}
+
+// vouched says of each log which place outside has the largest checkpoint, and since when.
+func vouched(v records.Verified) []string {
+	var all []string
+	for _, log := range v.Logs {
+		text := "no outside anchor for " + streamOf(log.Origin)
+		best := int64(-1)
+		for _, place := range v.Places {
+			for _, h := range place.Logs {
+				if !place.Outside() || h.Log != log.Origin || h.Size <= best {
+					continue
+				}
+				best = h.Size
+				text = fmt.Sprintf("%s up to %d of %d by %s %s, %s", streamOf(h.Log), h.Size, log.Size, place.Kind, place.Where, h.Time.Format(time.RFC3339))
+			}
+		}
+		all = append(all, text)
+	}
+	return all
 }
 
 // Range returns the first and the last of sequences; of none, two dashes.
@@ -86,6 +159,10 @@ func (p Printer) verifiedHint(v records.Verified) {
 		p.Say("%s not verified, because the body is encrypted and no identity decrypts it; "+
 			"give --identity-file, or set encryption.identity", words.Count(v.Hidden, "signature"))
 	}
+	if v.Elsewhere > 0 {
+		p.Say("%s not verified, because the body is kept outside of its message and is not in the archive; "+
+			"export it again with --bodies", words.Count(v.Elsewhere, "signature"))
+	}
 	if v.Mended > 0 {
 		p.Say("%s would be verified by a key that is configured now; see `receiver audit reverify`", words.Count(v.Mended, "refused callback"))
 	}
@@ -100,14 +177,19 @@ func (p Printer) Checked(b audit.Bundle, c audit.Checked, o *auditlog.Origin) er
 	for _, e := range b.Entries {
 		entry, ok := auditlog.Read(e.Record)
 		if !ok {
-			entry = auditlog.Entry{ID: fmt.Sprintf("%s/%d", e.Stream, e.Seq), Stream: e.Stream, Sequence: e.Seq, Stored: e.Time.UTC()}
+			entry = ownEvent(e.Record)
 		}
 		entries = append(entries, entry)
 	}
+	var dates []date
+	for _, e := range b.Entries {
+		dates = append(dates, datesOf(e.Record, c.Checkpoint.Cosignatures)...)
+	}
 	if p.JSON {
 		return plain.WriteJSON(p.Out, map[string]any{
-			"proved": true, "checkpoint": records.Checkpoint(c.Checkpoint), "records": entries,
-			"origin_proved": c.Reverified, "origin_not_checked": len(b.Entries) - c.Reverified, "encrypted": o.Hidden,
+			"dates": dates, "proved": true, "checkpoint": records.Checkpoint(c.Checkpoint), "records": entries,
+			"origin_proved": c.Reverified, "origin_not_checked": len(b.Entries) - c.Reverified,
+			"conclusions": append([]auditlog.Conclusion{}, o.Conclusions...), "encrypted": o.Count(auditlog.BodyEncrypted),
 		})
 	}
 	_ = plain.Paint(p.Out, plain.Green, "PROVED") // the next write has the same error
@@ -116,20 +198,17 @@ func (p Printer) Checked(b audit.Bundle, c audit.Checked, o *auditlog.Origin) er
 	for _, s := range c.Checkpoint.Cosignatures {
 		fmt.Fprintf(p.Out, "cosigned by %s at %s\n", plain.Text(s.Witness), s.Time.UTC().Format(time.RFC3339))
 	}
-	fmt.Fprintf(p.Out, "origin: %s\n\n", originText(o, len(entries), c))
-	return Entries(p.Out, entries)
-}
-
-// originText says how the origin of so many records stands, c of which were checked.
-func originText(o *auditlog.Origin, records int, c audit.Checked) string {
 	if o.Verifier == nil {
-		return "not checked: give --signature-key-file"
+		fmt.Fprintln(p.Out, "origin: not checked: give --signature-key-file")
 	}
-	text := fmt.Sprintf("%s signed with the given key, %d without a signature", words.Count(c.Reverified, "record"), records-c.Reverified-o.Hidden)
-	if o.Hidden > 0 {
-		text += fmt.Sprintf(", %d not checked: the body is encrypted, give --identity-file with a key for it", o.Hidden)
+	for i, found := range o.Conclusions {
+		fmt.Fprintf(p.Out, "origin of %s: %s\n", entries[i].ID, found)
 	}
-	return text
+	fmt.Fprintln(p.Out)
+	if err := Entries(p.Out, entries); err != nil {
+		return err
+	}
+	return datesTable(p.Out, dates)
 }
 
 // Bundles prints which bundles were written.
@@ -138,6 +217,17 @@ func (p Printer) Bundles(made []records.Bundled) error {
 	return Each(p, made, object, []string{"BUNDLE", "STREAM", "RECORDS"}, func(b records.Bundled) []string {
 		return []string{b.Bundle, b.Stream, fmt.Sprint(b.Records)}
 	})
+}
+
+// Consistent prints that one checkpoint extends another.
+func (p Printer) Consistent(c records.Consistent) error {
+	if p.JSON {
+		return plain.WriteJSON(p.Out, map[string]any{"proved": true, "old": records.Checkpoint(c.Old), "new": records.Checkpoint(c.New)})
+	}
+	_ = plain.Paint(p.Out, plain.Green, "PROVED") // the next write has the same error
+	_, err := fmt.Fprintf(p.Out, ": %s of size %d extends the one of size %d: nothing before was changed, removed or inserted\n",
+		plain.Text(c.New.Origin), c.New.Tree.N, c.Old.Tree.N)
+	return err
 }
 
 // Checkpoints prints checkpoints.

@@ -11,7 +11,10 @@ type Sealing struct {
 	sealed   *prometheus.GaugeVec
 	unsealed *prometheus.GaugeVec
 	fork     *prometheus.GaugeVec
+	odd      *prometheus.CounterVec
 	took     *prometheus.HistogramVec
+	told     *prometheus.GaugeVec
+	toldAt   *prometheus.GaugeVec
 }
 
 // Sealing adds the figures of sealed logs to the metrics. It may be called once.
@@ -27,17 +30,28 @@ func (m *Metrics) Sealing() *Sealing {
 		fork: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "receiver_audit_fork", Help: "1 after the log was found forked, rolled back or rewritten; then sealing stops.",
 		}, by),
+		odd: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "receiver_audit_suspect_records_total",
+			Help: "Records sealed though their time contradicts others, and gaps from which records were removed before they were sealed.",
+		}, by),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "receiver_audit_seal_duration_seconds", Help: "Duration of one sealing.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
 		}, by),
+		told: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "receiver_audit_anchor_records", Help: "Records in the newest checkpoint that the anchor has taken.",
+		}, []string{"stream", "anchor"}),
+		toldAt: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "receiver_audit_anchor_timestamp_seconds", Help: "When the anchor took its newest checkpoint, in seconds since 1970.",
+		}, []string{"stream", "anchor"}),
 	}
-	m.registry.MustRegister(s.sealed, s.unsealed, s.fork, s.took)
+	m.registry.MustRegister(s.sealed, s.unsealed, s.fork, s.odd, s.took, s.told, s.toldAt)
 	return s
 }
 
-// Observe takes the figures of one log. Took is zero when this replica did not seal.
-func (s *Sealing) Observe(stream string, sealed, unsealed int64, took time.Duration, fork bool) {
+// Observe takes the figures of one log. Odd counts since the last call; took is zero when this
+// replica did not seal.
+func (s *Sealing) Observe(stream string, sealed, unsealed int64, odd int, took time.Duration, fork bool) {
 	s.sealed.WithLabelValues(stream).Set(float64(sealed))
 	s.unsealed.WithLabelValues(stream).Set(float64(unsealed))
 	forked := 0.0
@@ -45,9 +59,16 @@ func (s *Sealing) Observe(stream string, sealed, unsealed int64, took time.Durat
 		forked = 1
 	}
 	s.fork.WithLabelValues(stream).Set(forked)
+	s.odd.WithLabelValues(stream).Add(float64(odd))
 	if took > 0 {
 		s.took.WithLabelValues(stream).Observe(took.Seconds())
 	}
+}
+
+// Told takes that an anchor has taken a checkpoint of so many records.
+func (s *Sealing) Told(stream, anchor string, size int64, at time.Time) {
+	s.told.WithLabelValues(stream, anchor).Set(float64(size))
+	s.toldAt.WithLabelValues(stream, anchor).Set(float64(at.UnixMilli()) / 1000)
 }
 
 // Archives are the figures of records that are in no archive, by stream.

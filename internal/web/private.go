@@ -24,6 +24,8 @@ type Private struct {
 	Record Recorder
 	// Ready reports whether callbacks can be stored now.
 	Ready func(context.Context) error
+	// Remark says what else is wrong while they can; empty, or nil, for nothing.
+	Remark func() string
 	// Metrics are served at /metrics; it must be set.
 	Metrics *Metrics
 	// API answers the operations of the contract.
@@ -97,7 +99,11 @@ func (p Private) ready(c echo.Context) error {
 	if err := p.Ready(ctx); err != nil {
 		return api.Unavailable.Problem("%v", err)
 	}
-	return c.JSON(http.StatusOK, message{"ready"})
+	text := "ready"
+	if p.Remark != nil && p.Remark() != "" {
+		text += "; but " + p.Remark()
+	}
+	return c.JSON(http.StatusOK, message{text})
 }
 
 // tile answers GET /v1/log/{stream}/tile/…, whose last name has slashes in it.

@@ -153,7 +153,7 @@ func TestCheckpointDirHoldsOneFileEach(t *testing.T) {
 		}
 	}
 	other := all[0]
-	other.Origin = audit.Origin("test", "ATTEMPTS")
+	other.Origin = audit.Origin("receiver", "test", "ATTEMPTS")
 	if err := dir.Publish(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
@@ -188,5 +188,37 @@ func TestCheckpointDirHoldsOneFileEach(t *testing.T) {
 	}
 	if _, err := gone.Read(audittest.Origin); err == nil {
 		t.Error("reading a folder that does not exist: no error")
+	}
+}
+
+// The names of files have an end: an origin of the longest domain and name fits, and is found again
+// beside those that begin like it.
+func TestCheckpointDirHoldsLongOrigins(t *testing.T) {
+	dir := anchor.Dir{Path: t.TempDir()}
+	domain := strings.Repeat("a.", 126) + "a"
+	var want []string
+	for _, name := range []string{strings.Repeat("b", 32), strings.Repeat("b", 31) + "c", "b"} {
+		for _, cp := range threeCheckpoints(t) {
+			cp.Origin = audit.Origin(domain, name, "ATTEMPTS")
+			cp.Note = []byte(strings.Replace(string(cp.Note), audittest.Origin+"\n", cp.Origin+"\n", 1))
+			if err := dir.Publish(t.Context(), cp); err != nil {
+				t.Fatal(err)
+			}
+			if cp.Tree.N == 300 {
+				want = append(want, string(cp.Note))
+			}
+		}
+		if kept, err := dir.Read(audit.Origin(domain, name, "ATTEMPTS")); err != nil || len(kept) != 3 {
+			t.Errorf("Read(%s) = %d checkpoints, %v, want 3", name, len(kept), err)
+		}
+	}
+	newest, err := dir.Newest()
+	if err != nil || len(newest) != len(want) {
+		t.Fatalf("Newest = %d checkpoints, %v, want %d", len(newest), err, len(want))
+	}
+	for _, k := range newest {
+		if !slices.Contains(want, string(k.Note)) {
+			t.Errorf("Newest has %q, want the largest of each log", k.Note)
+		}
 	}
 }

@@ -19,14 +19,12 @@ import (
 )
 
 var (
-	// ErrRefused is returned when a witness says that the checkpoint contradicts what it
-	// has cosigned, or that it does not know the log or its key. Unless the witness was set up
-	// wrongly this is the sign of a fork: verify the log, and stop sealing until it is clear.
-	ErrRefused = errors.New("witness refused the checkpoint")
+	// ErrRefused is returned when a witness does not know the log or its key. It says nothing
+	// about the log: have the witness's owner enter the log's public key.
+	ErrRefused = errors.New("the witness does not know this log or its key; give its owner the public key that receiver audit keys prints")
 
-	// ErrAhead is returned when a witness has cosigned a larger tree than the
-	// checkpoint's. Another replica has sealed more; or this log was rolled back.
-	ErrAhead = errors.New("witness has cosigned a larger tree")
+	// ErrForgotten is returned for a place that has less of a log than it received.
+	ErrForgotten = errors.New("the anchor has less than it received")
 )
 
 const (
@@ -43,6 +41,7 @@ type Witness struct {
 
 	mu    sync.Mutex
 	sizes map[string]int64 // of the largest tree that it is known to have cosigned, by origin
+	told  map[string]int64 // of the largest that it has cosigned for this receiver
 }
 
 // NewWitness returns the witness with this submission prefix and verifier key. A nil client
@@ -56,54 +55,83 @@ func NewWitness(prefix, vkey string, client *http.Client) (*Witness, error) {
 		client = &http.Client{Timeout: witnessTimeout}
 	}
 	return &Witness{
-		url: strings.TrimSuffix(prefix, "/") + "/add-checkpoint", key: key, client: client, sizes: make(map[string]int64),
+		url: strings.TrimSuffix(prefix, "/") + "/add-checkpoint", key: key, client: client, sizes: make(map[string]int64), told: make(map[string]int64),
 	}, nil
 }
 
 // Key returns the witness's verifier key.
 func (w *Witness) Key() note.Verifier { return w.key }
 
-// Ask returns the signature lines of the witness's answer, not verified yet. Prove returns the
-// proof that a tree with old leaves is a prefix of the checkpoint's.
-func (w *Witness) Ask(ctx context.Context, cp audit.Checkpoint, prove func(old int64) (tlog.TreeProof, error)) ([]byte, error) {
+// Cosigned has the witness held to what it has cosigned in an earlier life of this program.
+func (w *Witness) Cosigned(origin string, size int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for attempt := 0; ; attempt++ {
-		if ahead := w.sizes[cp.Origin]; ahead > cp.Tree.N {
-			delete(w.sizes, cp.Origin) // it is asked again the next time, and may have been wrong
-			return nil, fmt.Errorf("%s, of size %d, not %d: %w", w.key.Name(), ahead, cp.Tree.N, ErrAhead)
-		}
-		status, body, err := w.post(ctx, cp, prove)
+	w.told[origin] = max(w.told[origin], size)
+	w.sizes[origin] = max(w.sizes[origin], size)
+}
+
+// maxMoves is how often the witness may name another size before it is left for later: other
+// replicas have it cosign too.
+const maxMoves = 4
+
+// Ask implements audit.Cosigner. Other errors are ErrRefused, ErrForgotten and audit.ErrWitness.
+func (w *Witness) Ask(ctx context.Context, cp audit.Checkpoint, prove func(old int64) (tlog.TreeProof, error)) ([]byte, error) {
+	w.mu.Lock()
+	old, told := w.sizes[cp.Origin], w.told[cp.Origin]
+	w.mu.Unlock()
+	if old > cp.Tree.N {
+		old = 0 // it may not be asked for less than it has, and says itself what it has
+	}
+	for range maxMoves {
+		status, body, err := w.post(ctx, cp, old, prove)
 		if err != nil {
 			return nil, fmt.Errorf("asking %s: %w: %w", w.key.Name(), audit.ErrWitness, err)
 		}
-		if status == http.StatusConflict && attempt == 0 {
-			// C2SP: the answer is the size it has; a client that has forgotten asks this way.
-			var size int64
-			if size, err = parseSize(body); err == nil {
-				w.sizes[cp.Origin] = size
-				continue
-			}
-		}
-		if status == http.StatusOK {
-			w.sizes[cp.Origin] = cp.Tree.N
+		switch status {
+		case http.StatusOK:
+			w.Cosigned(cp.Origin, cp.Tree.N)
 			return body, nil
+		case http.StatusConflict: // C2SP: the answer is the size that it has
+			size, err := parseSize(body)
+			if err != nil {
+				return nil, fmt.Errorf("asking %s: %w", w.key.Name(), err)
+			}
+			if size < told {
+				return nil, fmt.Errorf("%s: %w: it has cosigned a tree of size %d, and says that it has one of %d", w.key.Name(), ErrForgotten, told, size)
+			}
+			if size > cp.Tree.N || size == old && size == cp.Tree.N {
+				return nil, &audit.WitnessedError{Witness: w.key.Name(), Size: size}
+			}
+			w.learn(cp.Origin, size)
+			old = size
+		case http.StatusUnprocessableEntity:
+			if old > 0 { // the proof holds for the checkpoint, so it does not for what the witness has
+				return nil, &audit.WitnessedError{Witness: w.key.Name(), Size: old}
+			}
+			fallthrough
+		default:
+			return nil, fmt.Errorf("asking %s: status %d: %w", w.key.Name(), status, refusal(status))
 		}
-		return nil, fmt.Errorf("asking %s: status %d: %w", w.key.Name(), status, refusal(status))
 	}
+	return nil, fmt.Errorf("asking %s: %w: it named another size each time", w.key.Name(), audit.ErrWitness)
 }
 
-// refusal tells a verdict on the checkpoint from a failure.
+// learn takes the witness's word for the size that it has.
+func (w *Witness) learn(origin string, size int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sizes[origin] = size
+}
+
+// refusal tells a wrong set-up from a failure.
 func refusal(status int) error {
-	switch status {
-	case http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity:
+	if status == http.StatusForbidden || status == http.StatusNotFound {
 		return ErrRefused
 	}
 	return audit.ErrWitness
 }
 
-func (w *Witness) post(ctx context.Context, cp audit.Checkpoint, prove func(old int64) (tlog.TreeProof, error)) (int, []byte, error) {
-	old := w.sizes[cp.Origin]
+func (w *Witness) post(ctx context.Context, cp audit.Checkpoint, old int64, prove func(old int64) (tlog.TreeProof, error)) (int, []byte, error) {
 	proof, err := prove(old)
 	if err != nil {
 		return 0, nil, err

@@ -21,9 +21,9 @@ type Options struct {
 	// last one sealed. Unsealed records are never exported.
 	From, To uint64
 
-	// Pushed returns the first sequence that the stream holds by now, as VerifyOptions.Pushed:
-	// the export says that it begins behind what was pushed out before it was read. Nil means
-	// that nothing is.
+	// Pushed returns the first sequence that the stream holds by now, as Options.Pushed of package
+	// verification: the export says that it begins behind what was pushed out before it was read.
+	// Nil means that nothing is.
 	Pushed func(ctx context.Context) (uint64, error)
 
 	// Kept are other checkpoints to put into the folder, with the times at which they were stored.
@@ -32,6 +32,9 @@ type Options struct {
 	// Stored returns when the newest checkpoint was stored, or zero; nil means that it is not
 	// known.
 	Stored func(ctx context.Context, note []byte) (time.Time, error)
+	// Body returns the body of a record that is kept outside of its message, as it is stored, and
+	// nil for every other record. Nil leaves these bodies out.
+	Body func(ctx context.Context, r audit.Record) ([]byte, error)
 
 	// Progress is called now and then with the number of records written; nil for no calls.
 	Progress func(records int64)
@@ -156,7 +159,14 @@ func exportRecords(ctx context.Context, src audit.Source, path string, info fold
 			bytes = 0
 			o.Progress(written)
 		}
-		return w.write(r)
+		if err := w.write(r); err != nil || o.Body == nil {
+			return err
+		}
+		body, err := o.Body(ctx, r)
+		if err == nil && body != nil {
+			err = WriteBody(filepath.Join(path, folderBodies), body)
+		}
+		return err
 	})
 	if o.Progress != nil {
 		o.Progress(written)

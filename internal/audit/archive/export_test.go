@@ -17,6 +17,7 @@ import (
 	"receiver/internal/audit/archive"
 	"receiver/internal/audit/audittest"
 	"receiver/internal/audit/bundle"
+	"receiver/internal/audit/verification"
 )
 
 // exported seals 700 records at three sizes, one of them absent, and exports them.
@@ -39,7 +40,7 @@ func verifyFolder(t testing.TB, dir string) audit.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := f.Verify(t.Context(), audittest.Keys(t), audit.VerifyOptions{})
+	r, err := f.Verify(t.Context(), audittest.Keys(t), verification.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func TestRecordsRemovedAfterAnExportKeepTheirHashes(t *testing.T) {
 	}
 	w.Stream.Add(50)
 	w.Seal(t)
-	if r := w.Verify(t, audit.VerifyOptions{From: 401}); !r.OK() || r.Outside != 399 {
+	if r := w.Verify(t, verification.Options{From: 401}); !r.OK() || r.Outside != 399 {
 		t.Errorf("what remains: %+v", r)
 	}
 	if r := verifyFolder(t, dir); !r.OK() || r.Records != 399 || r.Outside != 300 {
@@ -105,7 +106,7 @@ func TestRecordsRemovedAfterAnExportKeepTheirHashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := w.Verify(t, audit.VerifyOptions{From: 401, Kept: []audit.Kept{{Where: "export", Note: kept}}})
+	r := w.Verify(t, verification.Options{From: 401, Kept: []audit.Kept{{Where: "export", Note: kept}}})
 	if !r.OK() || r.Checkpoints != 2 {
 		t.Errorf("with the exported checkpoint: %+v", r)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/audit/anchor"
+	"receiver/internal/audit/verification"
 )
 
 // exportFormat is the version of the export folder.
@@ -94,7 +95,7 @@ func (f *Folder) Log(keys audit.Keys) (*audit.Log, error) {
 
 // Verify verifies the export: the checkpoints in it are added to the kept ones, and what
 // must be there is what the folder says it holds, unless o says more.
-func (f *Folder) Verify(ctx context.Context, keys audit.Keys, o audit.VerifyOptions) (audit.Report, error) {
+func (f *Folder) Verify(ctx context.Context, keys audit.Keys, o verification.Options) (audit.Report, error) {
 	l, err := f.Log(keys)
 	if err != nil {
 		return audit.Report{}, err
@@ -110,7 +111,7 @@ func (f *Folder) Verify(ctx context.Context, keys audit.Keys, o audit.VerifyOpti
 	if o.To == 0 {
 		o.To = f.info.To
 	}
-	report, err := l.Verify(ctx, o)
+	report, err := verification.Verify(ctx, l, o)
 	report.Faults = append(report.Faults, wrong...)
 	return report, err
 }

@@ -61,6 +61,12 @@ func (f *Folder) size() int64 {
 	return cp.Tree.N
 }
 
+// Folders returns the folders of the log.
+func (s *Series) Folders() []*Folder { return s.folders }
+
+// Origin returns the origin of the log.
+func (s *Series) Origin() string { return s.newest.Origin() }
+
 // Log returns the log, for reading.
 func (s *Series) Log(keys audit.Keys) (*audit.Log, error) {
 	return audit.NewLog(audit.LogOptions{

@@ -15,6 +15,7 @@ import (
 	"receiver/internal/audit"
 	"receiver/internal/audit/archive"
 	"receiver/internal/audit/audittest"
+	"receiver/internal/audit/verification"
 )
 
 var jobs = []string{"JOBS", "ATTEMPTS", "ACTIONS"}
@@ -121,7 +122,7 @@ func TestArchivesOfTwoHistoriesAreAFork(t *testing.T) {
 	}
 	earlier := archive.Earlier(all)
 	for i, a := range all {
-		r, err := a.Folders[0].Verify(t.Context(), audittest.Keys(t), audit.VerifyOptions{Kept: earlier[a.Folders[0]]})
+		r, err := a.Folders[0].Verify(t.Context(), audittest.Keys(t), verification.Options{Kept: earlier[a.Folders[0]]})
 		if err != nil {
 			t.Fatal(err)
 		}

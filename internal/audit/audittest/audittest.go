@@ -26,7 +26,7 @@ import (
 const Secret = "PRIVATE+KEY+receiver/test+b3caf33f+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 
 // Origin is the origin of the log.
-var Origin = audit.Origin("test", "JOBS")
+var Origin = audit.Origin("receiver", "test", "JOBS")
 
 // Start is the time of sequence 1; each later record comes a second later.
 var Start = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
@@ -157,6 +157,16 @@ func (s *Storage) Delete(_ context.Context, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.Files, name)
+	return nil
+}
+
+// List implements audit.Lister.
+func (s *Storage) List(_ context.Context, yield func(name string, size int64)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, data := range s.Files {
+		yield(name, int64(len(data)))
+	}
 	return nil
 }
 

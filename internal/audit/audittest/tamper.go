@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/verification"
 )
 
 // Lined is a source that gives lines, in an order of the names that changes from record to
@@ -79,9 +80,9 @@ func WantTrees(t testing.TB, s *Stream, first uint64, n int64) func(size int64) 
 }
 
 // Verify runs Verify over the world and fails the test if it cannot look.
-func (w *World) Verify(t testing.TB, o audit.VerifyOptions) audit.Report {
+func (w *World) Verify(t testing.TB, o verification.Options) audit.Report {
 	t.Helper()
-	report, err := w.Log.Verify(t.Context(), o)
+	report, err := verification.Verify(t.Context(), w.Log, o)
 	if err != nil {
 		t.Fatalf("Verify: %v", err)
 	}
@@ -196,4 +197,20 @@ func (w *World) OpenLogWith(t testing.TB, keys audit.Keys) *audit.Log {
 		t.Fatal(err)
 	}
 	return log
+}
+
+// Disordered yields what a Source must not.
+type Disordered struct {
+	*Stream
+	Said []audit.Record
+}
+
+// Records implements audit.Source.
+func (d *Disordered) Records(_ context.Context, _, _ uint64, yield func(audit.Record) error) error {
+	for _, r := range d.Said {
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -66,29 +66,36 @@ func (t *wireText) UnmarshalJSON(b []byte) error {
 }
 
 // Encode writes a bundle as JSON, indented for people.
-func Encode(b audit.Bundle) ([]byte, error) {
-	line, err := compact(b)
+func Encode(b audit.Bundle) ([]byte, error) { return indented(wireOf(b)) }
+
+func indented(w any) ([]byte, error) {
+	line, err := marshal(w)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("encoding evidence: %w", err)
 	}
 	var out bytes.Buffer
 	if err := json.Indent(&out, line, "", "  "); err != nil {
-		return nil, fmt.Errorf("encoding bundle: %w", err)
+		return nil, fmt.Errorf("encoding evidence: %w", err)
 	}
 	out.WriteByte('\n')
 	return out.Bytes(), nil
 }
 
-func compact(b audit.Bundle) ([]byte, error) {
+// canonical returns audit.ErrBundle unless the data is what was read from it, white space apart.
+func canonical(data []byte, read any) error {
+	want, err := marshal(read)
+	if err != nil {
+		return fmt.Errorf("encoding evidence: %w", err)
+	}
+	return checkForm(data, want)
+}
+
+func wireOf(b audit.Bundle) wireBundle {
 	w := wireBundle{Format: format, Checkpoint: string(b.Checkpoint), First: b.First}
 	for _, e := range b.Entries {
 		w.Records = append(w.Records, wire(e))
 	}
-	out, err := marshal(w)
-	if err != nil {
-		return nil, fmt.Errorf("encoding bundle: %w", err)
-	}
-	return out, nil
+	return w
 }
 
 func wire(e audit.Entry) wireRecord {
@@ -128,11 +135,7 @@ func Parse(data []byte) (audit.Bundle, error) {
 		}
 		b.Entries = append(b.Entries, e)
 	}
-	want, err := compact(b)
-	if err == nil {
-		err = checkForm(data, want)
-	}
-	if err != nil {
+	if err := canonical(data, wireOf(b)); err != nil {
 		return audit.Bundle{}, err
 	}
 	return b, nil

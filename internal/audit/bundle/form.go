@@ -12,7 +12,7 @@ import (
 )
 
 // oneForm says which form is meant, and how to have it.
-const oneForm = "`receiver audit prove` writes a bundle in one form: its keys in its order, numbers in plain decimal, UTF-8 without needless escapes, any white " +
+const oneForm = "receiver writes it in one form: its keys in its order, numbers in plain decimal, UTF-8 without needless escapes, any white " +
 	"space; another program rewrote this one, so use the original file, or restore the form: `jq . FILE` takes out needless escapes"
 
 // checkForm returns an error that names the first difference between a bundle and its one form,

@@ -22,7 +22,7 @@ func TestKeySignsForItsOrigins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, origin := range []string{audit.Origin("berlin", "JOBS"), audit.Origin("berlin", "ATTEMPTS")} {
+	for _, origin := range []string{audit.Origin("receiver", "berlin", "JOBS"), audit.Origin("receiver", "berlin", "ATTEMPTS")} {
 		signer, err := again.Signer(origin)
 		if err != nil {
 			t.Fatal(err)

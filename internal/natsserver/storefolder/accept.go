@@ -97,7 +97,7 @@ func (h expected) resume(lost []string) (map[string]uint64, error) {
 		if !slices.ContainsFunc(lost, func(l string) bool { return strings.HasPrefix(l, stream+": ") }) {
 			continue
 		}
-		want := h.sealed[stream]
+		want := h.sealed[stream].Size
 		if h.note != nil {
 			want = max(want, h.note.Streams[stream].Last)
 		}

@@ -19,6 +19,7 @@ import (
 // Beginning is what a start has found out about a store before its server runs.
 type Beginning struct {
 	expected
+	store    Store
 	Accepted *Acceptance
 }
 
@@ -31,7 +32,7 @@ func Begin(e Store) (b Beginning, err error) {
 	if err != nil {
 		return b, err
 	}
-	b.expected = h
+	b.expected, b.store = h, e
 	if b.Accepted, err = readAcceptance(e.Folder); err != nil {
 		return b, fmt.Errorf("reading the accepted loss: %w", err)
 	}
@@ -52,7 +53,7 @@ func Begin(e Store) (b Beginning, err error) {
 	if err := b.dropIndexes(); err != nil {
 		return b, err
 	}
-	if err := b.markRunning(); err != nil {
+	if err := b.markRunning(e); err != nil {
 		return b, err
 	}
 	return b, SyncFiles(e.Folder)
@@ -99,23 +100,47 @@ func (h expected) dropIndexes() error {
 }
 
 // markRunning marks the store as used by a running server, with what is known so far.
-func (h expected) markRunning() error {
+func (h expected) markRunning(e Store) error {
 	note := storeNote{Streams: map[string]streamNote{}}
 	if h.note != nil {
 		note = *h.note
 	}
-	if err := note.write(filepath.Join(h.folder, runFile)); err != nil {
+	if err := note.save(e, runFile); err != nil {
 		return fmt.Errorf("recording that a server runs: %w", err)
 	}
 	return nil
 }
 
+// Found is how a server found its streams.
+type Found struct {
+	// Last is the last sequence of each stream.
+	Last map[string]uint64
+	// Stopped is the same as the last clean stop noted it; nil if the last server did not stop
+	// cleanly, or noted nothing.
+	Stopped map[string]uint64
+}
+
+// found compares what the server reports with the note of a clean stop.
+func (b Beginning) found(now map[string]server.StreamState) Found {
+	f := Found{Last: map[string]uint64{}}
+	for name, state := range now {
+		f.Last[name] = state.LastSeq
+	}
+	if b.clean && b.note != nil {
+		f.Stopped = map[string]uint64{}
+		for name, noted := range b.note.Streams {
+			f.Stopped[name] = noted.Last
+		}
+	}
+	return f
+}
+
 // Opened compares what the server reports of the streams with what was known of them, and notes it
 // for the next start. It finds a difference that the files did not show.
-func (b Beginning) Opened(ns *server.Server) error {
+func (b Beginning) Opened(ns *server.Server) (Found, error) {
 	now, err := States(ns)
 	if err != nil {
-		return err
+		return Found{}, err
 	}
 	var lost []string
 	for _, name := range b.streams() {
@@ -127,16 +152,16 @@ func (b Beginning) Opened(ns *server.Server) error {
 		}
 	}
 	if b.Accepted == nil && len(lost) > 0 {
-		return lostError(lost)
+		return Found{}, lostError(lost)
 	}
 	note, err := takeNote(b.folder, now)
 	if err != nil {
-		return fmt.Errorf("recording the state of the store: %w", err)
+		return Found{}, fmt.Errorf("recording the state of the store: %w", err)
 	}
-	if err := note.write(filepath.Join(b.folder, runFile)); err != nil {
-		return fmt.Errorf("recording the state of the store: %w", err)
+	if err := note.save(b.store, runFile); err != nil {
+		return Found{}, fmt.Errorf("recording the state of the store: %w", err)
 	}
-	return nil
+	return b.found(now), nil
 }
 
 // noteEvery is how often the state of the streams is noted while a server runs. If a note of
@@ -159,7 +184,7 @@ func KeepNotes(ctx context.Context, e Store, ns func() *server.Server) {
 		case <-timer.C:
 		}
 		began := time.Now()
-		if next, err := nextNote(e.Folder, ns(), due); err == nil {
+		if next, err := nextNote(e, ns(), due); err == nil {
 			due = next
 		} else {
 			e.Log.Debug().Err(err).Msg("recording the state of the store failed")
@@ -169,17 +194,17 @@ func KeepNotes(ctx context.Context, e Store, ns func() *server.Server) {
 }
 
 // nextNote writes the note that is due, if any, and takes the next one.
-func nextNote(folder string, ns *server.Server, due *storeNote) (*storeNote, error) {
+func nextNote(e Store, ns *server.Server, due *storeNote) (*storeNote, error) {
 	now, err := States(ns)
 	if err != nil {
 		return nil, err
 	}
-	next, err := takeNote(folder, now)
+	next, err := takeNote(e.Folder, now)
 	if err == nil {
-		err = next.keepJobs(folder)
+		err = next.keepJobs(e.Folder)
 	}
 	if err == nil && due != nil {
-		err = due.write(filepath.Join(folder, runFile))
+		err = due.save(e, runFile)
 	}
 	return &next, err
 }
@@ -190,7 +215,7 @@ func (b Beginning) difference(name string, now map[string]server.StreamState) st
 	if b.note != nil {
 		noted = b.note.Streams[name]
 	}
-	last := max(noted.Last, b.sealed[name])
+	last := max(noted.Last, b.sealed[name].Size)
 	state, there := now[name]
 	if copied, err := b.copied(name, last); copied && err == nil {
 		return ""
@@ -212,7 +237,8 @@ func (b Beginning) difference(name string, now map[string]server.StreamState) st
 
 // NoteStop notes the state of the files after a server stopped, so that the next start sees what is
 // missing. If it fails, the next start knows less and takes longer.
-func NoteStop(folder string, last map[string]server.StreamState) error {
+func NoteStop(e Store, last map[string]server.StreamState) error {
+	folder := e.Folder
 	if err := SyncFiles(folder); err != nil {
 		return err
 	}
@@ -223,7 +249,7 @@ func NoteStop(folder string, last map[string]server.StreamState) error {
 	if err := note.keepJobs(folder); err != nil {
 		return err
 	}
-	if err := note.write(filepath.Join(folder, stopFile)); err != nil {
+	if err := note.save(e, stopFile); err != nil {
 		return err
 	}
 	if err := os.Remove(filepath.Join(folder, runFile)); err != nil {

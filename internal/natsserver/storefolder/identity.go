@@ -31,6 +31,17 @@ type storeIdentity struct {
 type knownStore struct {
 	Store  string `json:"store"`
 	Folder string `json:"folder"`
+	// Note is a copy of the newest note of its streams, in case that is lost with the folder's
+	// files.
+	Note *storeNote `json:"note,omitempty"`
+}
+
+func (k knownStore) write(path string) error {
+	data, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(path, append(data, '\n'))
 }
 
 func readIdentity(e Store) (storeIdentity, error) {
@@ -86,13 +97,12 @@ func (i storeIdentity) record() (unknown, err error) {
 			return nil, fmt.Errorf("writing the identity of the store: %w", err)
 		}
 	}
-	now := knownStore{i.have, i.folder}
-	if i.file == "" || i.known == now {
+	if i.file == "" || i.known.Store == i.have && i.known.Folder == i.folder {
 		return nil, nil
 	}
-	data, err := json.Marshal(now)
-	if err != nil {
-		return nil, err
+	now := knownStore{Store: i.have, Folder: i.folder}
+	if i.known.Store == i.have {
+		now.Note = i.known.Note
 	}
-	return durable.WriteFile(i.file, append(data, '\n')), nil
+	return now.write(i.file), nil
 }

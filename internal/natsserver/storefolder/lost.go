@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
@@ -35,24 +34,28 @@ const OwnerAccount = "RECEIVER"
 // ErrLost is returned by Start for a store in which something is missing according to the note of
 // the last clean stop, to the note of the server that ran last, or to a checkpoint. Start has
 // changed nothing then. Mend continues without it if an operator accepts that.
-var ErrLost = errors.New("the store has lost data")
+var ErrLost = conn.ErrLost
+
+// Known is how many sequences of a stream a signed checkpoint covers, and the place it is kept in.
+type Known struct {
+	Size  uint64
+	Where string
+}
 
 // Sealed is what checkpoints know of the streams. Both may be nil.
 type Sealed struct {
-	// Kept returns how many sequences of each stream the checkpoints outside of the store cover.
-	Kept func() (map[string]uint64, error)
+	// Kept returns the largest checkpoint of each stream that is kept outside of the store.
+	Kept func() (map[string]Known, error)
 	// Read returns the same of one checkpoint, by its bytes; false if this program did not write
 	// it.
 	Read func(checkpoint []byte) (stream string, size uint64, ok bool)
-	// File is where the checkpoints outside are kept, for the error.
-	File string
 }
 
 // appendOnly are the streams from which messages are removed at the front only.
 var appendOnly = []string{conn.JobsStream, conn.AttemptsStream, conn.ActionsStream, conn.CheckpointsStream}
 
 // rebuilt are the streams that may be removed at any time: they are rebuilt.
-var rebuilt = []string{"KV_" + conn.LeasesBucket, "OBJ_" + conn.LedgerBucket}
+var rebuilt = []string{"KV_" + conn.LeasesBucket, "OBJ_" + conn.LedgerBucket, objectsOfTiles}
 
 // expected is what a store should hold at a start.
 type expected struct {
@@ -61,14 +64,14 @@ type expected struct {
 	// the note.
 	clean  bool
 	note   *storeNote
-	sealed map[string]uint64
-	file   string // of checkpoints
-	kept   bool   // the file holds some, so that the store must hold others
+	noted  string // the place of the note, if that is not the folder
+	sealed map[string]Known
+	kept   string // where checkpoints are kept outside, so that the store must hold others; or empty
 }
 
 // readExpected reads what a store should hold from its note and from checkpoints.
 func readExpected(e Store) (h expected, err error) {
-	h = expected{folder: e.Folder, clean: true, sealed: map[string]uint64{}, file: e.Sealed.File}
+	h = expected{folder: e.Folder, clean: true, sealed: map[string]Known{}}
 	run := filepath.Join(e.Folder, runFile)
 	if _, err := os.Stat(run); err == nil {
 		h.clean = false
@@ -80,12 +83,20 @@ func readExpected(e Store) (h expected, err error) {
 			}
 		}
 	}
+	if h.note == nil {
+		h.note = e.noteOutside()
+		if h.note != nil {
+			h.clean, h.noted = false, e.IdentityFile
+		}
+	}
 	if e.Sealed.Kept != nil {
 		if h.sealed, err = e.Sealed.Kept(); err != nil {
 			return h, err
 		}
 	}
-	h.kept = len(h.sealed) > 0
+	for _, known := range h.sealed {
+		h.kept = known.Where
+	}
 	return h, h.readCheckpoints(e.Sealed)
 }
 
@@ -110,7 +121,9 @@ func (h *expected) readCheckpoints(s Sealed) error {
 	}
 	for _, checkpoint := range newest {
 		if stream, size, ok := s.Read(checkpoint); ok {
-			h.sealed[stream] = max(h.sealed[stream], size)
+			if size > h.sealed[stream].Size {
+				h.sealed[stream] = Known{size, "the stream " + conn.CheckpointsStream}
+			}
 		}
 	}
 	return nil
@@ -123,10 +136,11 @@ func (h expected) msgs(stream string) blockfile.Folder { return Messages(h.folde
 // lost returns what is missing, one line for each thing.
 func (h expected) lost() (lines []string, err error) {
 	for _, stream := range h.streams() {
+		look := h.lostOf
 		if slices.Contains(rebuilt, stream) {
-			continue
+			look = h.unusable
 		}
-		found, err := h.lostOf(stream)
+		found, err := look(stream)
 		if err != nil {
 			return nil, fmt.Errorf("checking stream %s for losses: %w", stream, err)
 		}
@@ -145,8 +159,8 @@ func (h expected) streams() (names []string) {
 	for stream := range h.sealed {
 		names = append(names, stream)
 	}
-	if h.kept {
-		names = append(names, conn.CheckpointsStream, objectsOfTiles)
+	if h.kept != "" {
+		names = append(names, conn.CheckpointsStream)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
@@ -157,13 +171,13 @@ func (h expected) lostOf(stream string) ([]string, error) {
 	if h.note != nil {
 		noted = h.note.Streams[stream]
 	}
-	last := max(noted.Last, h.sealed[stream])
+	last := max(noted.Last, h.sealed[stream].Size)
 	if there, err := h.copied(stream, last); there || err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(h.path(stream)); errors.Is(err, fs.ErrNotExist) {
-		if last == 0 && h.kept && (stream == conn.CheckpointsStream || stream == objectsOfTiles) {
-			return []string{"the folder of the stream is missing, but checkpoints are kept in " + h.file}, nil
+		if last == 0 && h.kept != "" && stream == conn.CheckpointsStream {
+			return []string{"the folder of the stream is missing, but checkpoints are kept in " + h.kept}, nil
 		}
 		if last == 0 {
 			return nil, nil
@@ -181,7 +195,7 @@ func (h expected) lostOf(stream string) ([]string, error) {
 		if err != nil || len(files) > 0 {
 			return append(found, files...), err
 		}
-		if noted.Last < h.sealed[stream] {
+		if noted.Last < h.sealed[stream].Size {
 			found = append(found, h.lostTail(stream, noted.Last))
 		}
 		return found, nil
@@ -213,11 +227,14 @@ func (h expected) lostTail(stream string, have uint64) string {
 	if h.note != nil {
 		want = h.note.Streams[stream].Last
 	}
-	if !h.clean {
+	switch {
+	case h.noted != "":
+		by = "the note in " + h.noted
+	case !h.clean:
 		by = "the server that ran last"
 	}
-	if sealed := h.sealed[stream]; sealed > want {
-		by, want = "a signed checkpoint (in "+conn.CheckpointsStream+", or in "+h.file+", which must be of this store)", sealed
+	if sealed := h.sealed[stream]; sealed.Size > want {
+		by, want = "a signed checkpoint in "+sealed.Where+", which must be of this store,", sealed.Size
 	}
 	return fmt.Sprintf("it ends at sequence %d, but according to %s it had %s", have, by, blockfile.Span{First: have + 1, Last: want})
 }
@@ -230,7 +247,7 @@ func (h expected) lostMeta(stream string, noted streamNote) ([]string, error) {
 		return nil, err
 	}
 	if !sound {
-		return []string{"the configuration of the stream, " + server.JetStreamMetaFile + " and " + server.JetStreamMetaFileSum + ", is missing or damaged"}, nil
+		return []string{damagedMeta}, nil
 	}
 	digest, err := metaDigest(h.path(stream))
 	if err == nil && h.clean && noted.Meta != "" && digest != noted.Meta {
@@ -238,6 +255,22 @@ func (h expected) lostMeta(stream string, noted streamNote) ([]string, error) {
 	}
 	return nil, err
 }
+
+// unusable finds a damaged configuration of a stream that is rebuilt: the server does not start
+// over it. A stream without one is created again.
+func (h expected) unusable(stream string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(h.path(stream), server.JetStreamMetaFile)); err != nil {
+		return nil, nil //nolint:nilerr // there is none to be read
+	}
+	sound, err := soundMeta(h.path(stream))
+	if sound || err != nil {
+		return nil, err
+	}
+	return []string{damagedMeta}, nil
+}
+
+// damagedMeta is the loss of a stream's configuration.
+const damagedMeta = "the configuration of the stream, " + server.JetStreamMetaFile + " and " + server.JetStreamMetaFileSum + ", is missing or damaged"
 
 // lostFiles compares the files with the note of a clean stop. The server cuts off bytes behind the
 // noted end.
@@ -303,76 +336,4 @@ func changed(msgs blockfile.Folder, f fileNote, last uint64) (string, error) {
 		return "", nil
 	}
 	return ", without " + strings.Join(gone[:min(len(gone), maxNamed)], ", "), nil
-}
-
-// lostSequences finds losses that a server, running or killed, cannot have caused: the end of any
-// stream, and in append-only streams the middle, and the beginning if no limit explains it.
-func (h expected) lostSequences(stream string, noted streamNote) (found []string, err error) {
-	want := max(noted.Last, h.sealed[stream])
-	if want == 0 {
-		return nil, nil
-	}
-	now, err := h.msgs(stream).Walk(h.note == nil)
-	if err != nil || now.Compressed {
-		return nil, err
-	}
-	if now.Last < want {
-		found = append(found, h.lostTail(stream, now.Last))
-	}
-	if h.note == nil || noted.Messages == 0 || !slices.Contains(appendOnly, stream) {
-		return found, nil
-	}
-	if gone := now.First(); gone > noted.First || gone == 0 && now.Last >= want {
-		trimmed, err := h.mayTrim(stream, noted, now)
-		if err != nil {
-			return nil, err
-		}
-		if !trimmed {
-			if gone == 0 {
-				gone = want + 1
-			}
-			found = append(found, fmt.Sprintf("its beginning is missing, with %s, and no limit of the stream explains that", blockfile.Span{First: noted.First, Last: gone - 1}))
-		}
-	}
-	if holes, n := now.Holes(); n > noted.deleted() {
-		for _, s := range holes[:min(len(holes), maxNamed)] {
-			found = append(found, fmt.Sprintf("a part of its middle is missing, with %s", s))
-		}
-	}
-	return found, nil
-}
-
-// mayTrim reports whether the oldest messages may have been removed by the stream's own limits, or
-// through the server by a client that may do so.
-func (h expected) mayTrim(stream string, noted streamNote, now blockfile.Content) (bool, error) {
-	limits, err := limitsOf(h.path(stream))
-	if err != nil {
-		return false, err
-	}
-	switch {
-	case limits != noted.streamLimits, limits.MaxMsgs > 0, stream == conn.JobsStream && limits.MaxAge == 0:
-		return true, nil // an edge removes records that its hub has
-	case now.First() == 0:
-		return len(now.Removed) > 0, nil
-	}
-	var freed int64
-	ends := noted.ends()
-	for i, f := range noted.Files {
-		if f.First >= now.First() {
-			break
-		}
-		_, err := os.Stat(h.msgs(stream).File(f.Index))
-		if err == nil && f.First > 0 && ends[i] >= now.First() {
-			return true, nil // the server itself cut the file
-		}
-		if err != nil && limits.MaxAge > 0 && f.First > 0 && time.Since(f.Time) > limits.MaxAge {
-			return true, nil
-		}
-		freed += f.Size
-	}
-	if limits.MaxBytes == 0 {
-		return false, nil
-	}
-	size, err := h.msgs(stream).Size()
-	return size+freed+limits.MaxBytes/8 > limits.MaxBytes, err
 }

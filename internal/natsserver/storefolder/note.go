@@ -183,7 +183,7 @@ func (n storeNote) keepJobs(folder string) error {
 
 func noteStream(folder, name string) (s streamNote, err error) {
 	path := filepath.Join(streamsFolder(folder), name)
-	if s.streamLimits, err = limitsOf(path); err != nil {
+	if s.streamLimits, _, err = limitsOf(path); err != nil {
 		return s, err
 	}
 	if s.Meta, err = metaDigest(path); err != nil {
@@ -213,18 +213,21 @@ func noteStream(folder, name string) (s streamNote, err error) {
 	return s, nil
 }
 
-// limitsOf reads the limits of a stream whose server does not run. It returns an error for a
-// configuration that the server could not read either.
-func limitsOf(path string) (streamLimits, error) {
+// limitsOf reads the limits of a stream whose server does not run, and since when it exists. It
+// returns an error for a configuration that the server could not read either.
+func limitsOf(path string) (l streamLimits, created time.Time, err error) {
 	text, err := os.ReadFile(filepath.Join(path, server.JetStreamMetaFile))
 	if err != nil {
-		return streamLimits{}, err
+		return l, created, err
 	}
-	var c jetstream.StreamConfig
+	var c struct {
+		jetstream.StreamConfig
+		Created time.Time `json:"created"`
+	}
 	if err := json.Unmarshal(text, &c); err != nil {
-		return streamLimits{}, fmt.Errorf("%s: %w", server.JetStreamMetaFile, err)
+		return l, created, fmt.Errorf("%s: %w", server.JetStreamMetaFile, err)
 	}
-	return streamLimits{c.MaxAge, max(c.MaxBytes, 0), max(c.MaxMsgs, 0)}, nil
+	return streamLimits{c.MaxAge, max(c.MaxBytes, 0), max(c.MaxMsgs, 0)}, conn.Began(c.StreamConfig, c.Created), nil
 }
 
 // metaDigest is the digest of a stream's configuration and of its checksum file.
@@ -289,6 +292,29 @@ func endsOf(path string, size int64) (string, error) {
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}
+
+// save replaces the note in a file of the folder, and the copy outside of it. That the copy cannot
+// be written, each start says.
+func (n storeNote) save(e Store, file string) error {
+	if err := n.write(filepath.Join(e.Folder, file)); err != nil {
+		return err
+	}
+	if i, err := readIdentity(e); err == nil && i.known.Store != "" && i.known.Store == i.have {
+		i.known.Note = &n
+		_ = i.known.write(i.file)
+	}
+	return nil
+}
+
+// noteOutside returns the copy of the note that is kept outside of the folder, if it is of this
+// store.
+func (e Store) noteOutside() *storeNote {
+	i, err := readIdentity(e)
+	if err != nil || i.known.Store != i.have || i.known.Note == nil || i.known.Note.Streams == nil {
+		return nil
+	}
+	return i.known.Note
 }
 
 // write replaces the note in a file. When it returns, the note is on disk.

@@ -122,7 +122,7 @@ func (a *Anchor) Append(ctx context.Context, name, stream string, checkpoint []b
 }
 
 // Since calls yield with every checkpoint that the anchor holds behind a sequence, of the
-// receiver called name and of its log over one stream, or of all ("*"), oldest first. An anchor
+// receiver called name and of its log over one stream, oldest first. An anchor
 // that ends before that sequence was made anew, and is read from its first. The errors are
 // ErrMissing and ErrUnavailable, and yield's.
 func (a *Anchor) Since(ctx context.Context, name, stream string, after uint64, yield func(sequence uint64, checkpoint []byte) error) error {
@@ -138,6 +138,22 @@ func (a *Anchor) Since(ctx context.Context, name, stream string, after uint64, y
 	}
 	from := reader.From{Sequence: after + 1, Subjects: []string{a.subject(name, stream)}}
 	return reader.Scan(ctx, a.js, a.o.Stream, from, last, func(m *jetstream.RawStreamMsg) error { return yield(m.Sequence, m.Data) })
+}
+
+// All calls yield with every checkpoint that the anchor holds, of all receivers and logs, oldest
+// first. The errors are those of Since.
+func (a *Anchor) All(ctx context.Context, yield func(sequence uint64, name, stream string, stored time.Time, checkpoint []byte) error) error {
+	asking, cancel := a.bound(ctx)
+	defer cancel()
+	s, err := a.stream(asking)
+	if err != nil {
+		return err
+	}
+	from := reader.From{Sequence: 1, Subjects: []string{a.subject("*", "*")}}
+	return reader.Scan(ctx, a.js, a.o.Stream, from, s.CachedInfo().State.LastSeq, func(m *jetstream.RawStreamMsg) error {
+		name, stream, _ := strings.Cut(strings.TrimPrefix(m.Subject, a.o.Subject+"."), ".")
+		return yield(m.Sequence, name, stream, m.Time, m.Data)
+	})
 }
 
 // weaknesses are the settings by which a stream could lose a checkpoint, each with the

@@ -151,12 +151,15 @@ func TestAnchorKeepsAppendedCheckpoints(t *testing.T) {
 		}
 	}
 	var all []string
-	noError(t, anchor.Since(t.Context(), "eu-1", "*", 0, func(_ uint64, checkpoint []byte) error {
-		all = append(all, string(checkpoint))
+	noError(t, anchor.All(t.Context(), func(sequence uint64, name, stream string, stored time.Time, checkpoint []byte) error {
+		if age := time.Since(stored); age < 0 || age > time.Hour {
+			t.Errorf("All: message %d was stored %v ago", sequence, age)
+		}
+		all = append(all, fmt.Sprintf("%d %s/%s %s", sequence, name, stream, checkpoint))
 		return nil
 	}))
-	if want := []string{"one", "other", "two"}; !slices.Equal(all, want) {
-		t.Errorf("Since of all logs = %q, want %q", all, want)
+	if want := []string{"1 eu-1/JOBS one", "2 eu-1/ATTEMPTS other", "3 eu-1/JOBS two", "4 us-1/JOBS another receiver's"}; !slices.Equal(all, want) {
+		t.Errorf("All = %q, want %q", all, want)
 	}
 	f, err := anchor.Facts(t.Context(), "eu-1", "JOBS")
 	if err != nil || len(f.Weak) > 0 || f.MayRewrite || !f.Known || f.Account == "" || f.Removed != 0 {

@@ -138,6 +138,21 @@ func (s Streams) CheckpointsConfig() jetstream.StreamConfig {
 // drops events for size. The error says what to change; only Survey.Apply changes a stream.
 var ErrStream = errors.New("the stream exists with another configuration")
 
+// ErrLost is returned for a store in which something is missing that it is known to have had.
+var ErrLost = errors.New("the store has lost data")
+
+// MetaCopyOf marks a copy of a stream, and the stream that was made again from it.
+const MetaCopyOf = "receiver-copy-of"
+
+// Began is the time before which a stream had no messages; zero for one that was made again from
+// its copy, whose messages are older.
+func Began(c jetstream.StreamConfig, created time.Time) time.Time {
+	if c.Metadata[MetaCopyOf] != "" {
+		return time.Time{}
+	}
+	return created
+}
+
 // ActionsStream holds what was done to the installation. It has no limits: attempts of
 // unauthenticated senders, which fill ATTEMPTS, must not push out the actions of operators.
 const ActionsStream = "ACTIONS"

@@ -28,6 +28,10 @@ type Options struct {
 	Domain string
 	// ReadOnly opens the streams that are there and creates none.
 	ReadOnly bool
+
+	// Incomplete opens also what is left of a store that streams were removed from, for a reader of
+	// streams and objects by their names. It needs ReadOnly.
+	Incomplete bool
 	// MaxWaiting is how many calls of Publish and Record may be under way at once; more fail
 	// with ErrUnavailable at once. Default 8,192.
 	MaxWaiting int

@@ -156,7 +156,7 @@ func Connect(ctx context.Context, servers string, opts []nats.Option) (*nats.Con
 func MayPass(err error) bool {
 	var said *jetstream.APIError
 	refused := errors.As(err, &said) && said.Code < 500
-	return err != nil && !errors.Is(err, ErrStream) && !refused
+	return err != nil && !errors.Is(err, ErrStream) && !errors.Is(err, ErrLost) && !refused
 }
 
 // Contact tells why there is no connection to a cluster, and asks its servers for that every

@@ -109,5 +109,8 @@ func MetaSubject(bucket, name string) string {
 	return "$O." + bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
 }
 
+// MetaSubjects are the subjects of what describes all objects of a bucket.
+func MetaSubjects(bucket string) string { return "$O." + bucket + ".M.>" }
+
 // ChunkSubject is the subject of the chunks of an object.
 func ChunkSubject(bucket, nuid string) string { return "$O." + bucket + ".C." + nuid }

@@ -79,6 +79,10 @@ func (h Held) Removed(seq uint64) bool {
 	return gone || seq < h.First
 }
 
+// Gone are the sequences between the first and the last whose messages were removed, ascending,
+// unless there are too many of them.
+func (h Held) Gone() []uint64 { return h.gone }
+
 // none reports whether nothing stands from one sequence up to another.
 func (h Held) none(from, to uint64) bool {
 	if from = max(from, h.First); from >= to {

@@ -20,8 +20,7 @@ import (
 // The progress of a replacement is written on the streams themselves, so that it continues after a
 // crash.
 const (
-	// metaCopyOf marks a copy of a stream, and the stream that was made again from it.
-	metaCopyOf = "receiver-copy-of"
+	metaCopyOf = conn.MetaCopyOf
 	// metaWhole marks a copy that was verified to have all messages of its original.
 	metaWhole = "receiver-copy-whole"
 	// parkedSubject takes the place of a stream's own while it is copied, so that nothing is

@@ -246,7 +246,9 @@ func TestCopyStopsAfterForeignChanges(t *testing.T) {
 func TestCopyOfAnEmbeddedStream(t *testing.T) {
 	t.Parallel()
 	e := natstest.Embedded(t.TempDir())
-	e.Sealed = storefolder.Sealed{Kept: func() (map[string]uint64, error) { return map[string]uint64{conn.JobsStream: 9}, nil }}
+	e.Sealed = storefolder.Sealed{Kept: func() (map[string]storefolder.Known, error) {
+		return map[string]storefolder.Known{conn.JobsStream: {Size: 9}}, nil
+	}}
 	s, err := natsserver.Start(natstest.Embedded(e.Folder))
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ func New(ctx context.Context, o Options) (*Keeper, error) {
 		return nil, err
 	}
 	if o.Config.Audit.Export.Folder != "" {
-		if k.lease, err = o.Store.Lease(ctx, "export."+o.Config.Audit.Name); err != nil {
+		if k.lease, err = o.Store.Lease(ctx, "export."+logs.Place(o.Config.Audit)); err != nil {
 			return nil, fmt.Errorf("audit.export: %w", err)
 		}
 	}

@@ -152,11 +152,7 @@ func (w *world) ranges(t *testing.T, stream string) (all []string) {
 // verified verifies all archives in the folder.
 func (w *world) verified(t *testing.T) records.Verified {
 	t.Helper()
-	keys, err := logs.Keys(w.cfg.Audit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := records.VerifyArchive(t.Context(), w.folder, nil, records.VerifyOptions{Config: w.cfg, Keys: keys, Progress: quiet})
+	v, err := records.VerifyArchive(t.Context(), w.folder, nil, records.VerifyOptions{Config: w.cfg, Progress: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"time"
 
 	"receiver/internal/config"
 	"receiver/internal/doctor"
@@ -41,7 +40,7 @@ func Examine(ctx context.Context, cfg *config.Config, store *publish.Store) []do
 	}
 	var found []doctor.Finding
 	for _, u := range all {
-		found = append(found, doctor.Unarchived{Stream: u.Stream, Stored: u.Stored, Ends: u.Ends, Due: u.Due}.Finding(time.Now()))
+		found = append(found, doctor.Unarchived{Stream: u.Stream, Stored: u.Stored, Ends: u.Ends, Due: u.Due}.Finding())
 	}
 	return found
 }

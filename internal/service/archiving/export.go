@@ -144,7 +144,7 @@ func (k *Keeper) anythingNew(ctx context.Context) (bool, error) {
 		if stream == conn.ActionsStream {
 			after = max(after, k.history.own)
 		}
-		log, err := logs.Open(ctx, k.Store, k.Config.Audit.Name, stream, k.keys)
+		log, err := logs.Open(ctx, k.Store, k.Config.Audit, stream, k.keys)
 		if err != nil {
 			return false, err
 		}
@@ -189,7 +189,7 @@ func (k *Keeper) write(ctx context.Context, folder string) (p pending, err error
 	}()
 	p.details = Details{Since: k.history.until.UTC(), Until: now.UTC(), Unattended: true}
 	p.details.Logs, err = records.Export(ctx, k.Store, p.path, records.ExportOptions{
-		Config: k.Config, Keys: k.keys, After: k.history.after, Progress: rests(ctx),
+		Config: k.Config, Keys: k.keys, After: k.history.after, Bodies: true, Progress: rests(ctx),
 		Kept: func(origin string) []audit.Kept { return kept[origin] }, Stored: stored,
 	})
 	if err == nil {

@@ -14,6 +14,7 @@ import (
 // their cosignatures.
 func (k *Keepers) openAnchors(cfg *config.Config) ([]anchor.Place, error) {
 	var all []anchor.Place
+	origin := func(stream string) string { return Origin(cfg.Audit, stream) }
 	configured := slices.SortedStableFunc(slices.Values(cfg.Audit.Anchors), func(a, b config.Anchor) int {
 		return cmp.Compare(b.Witness, a.Witness) // those with one first
 	})
@@ -24,19 +25,27 @@ func (k *Keepers) openAnchors(cfg *config.Config) ([]anchor.Place, error) {
 			if err != nil {
 				return nil, config.UseErrorf("audit.anchors: %w", err)
 			}
-			all = append(all, anchor.AtWitness(a.Witness, witness))
+			all = append(all, anchor.AtWitness(origin, a.Witness, witness))
 		case len(a.NATS.URLs) > 0:
 			account, err := anchorstream.Dial(AnchorOptions(cfg, a.NATS))
 			if err != nil {
 				return nil, config.UseErrorf("audit.anchors: %w", err)
 			}
 			k.accounts = append(k.accounts, account)
-			all = append(all, anchor.InAccount(cfg.Audit.Name, account, Streams...))
+			all = append(all, anchor.InAccount(Place(cfg.Audit), account, Streams...))
 		default:
-			all = append(all, anchor.InDir(cfg.Audit.Name, anchor.Dir{Path: cfg.Abs(a.Directory)}))
+			all = append(all, anchor.InDir(origin, anchor.Dir{Path: cfg.Abs(a.Directory)}, Streams...))
 		}
 	}
 	return all, nil
+}
+
+// Unanchored warns of logs that no place outside has a word on.
+func Unanchored(cfg *config.Config) []string {
+	if cfg.Audit.Key.Empty() || len(cfg.Audit.Anchors) > 0 {
+		return nil
+	}
+	return []string{"audit.anchors: is empty: to put back the store and audit.checkpoint_file together leaves no trace, and needs no key"}
 }
 
 // AnchorOptions is how to connect to an anchor in another NATS account.

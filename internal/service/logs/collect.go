@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"receiver/internal/audit"
 	"receiver/internal/audit/anchor"
 	"receiver/internal/config"
 	"receiver/internal/publish"
@@ -15,7 +14,16 @@ import (
 
 // Collect reads every place where checkpoints are kept.
 func Collect(ctx context.Context, cfg *config.Config, bus *publish.Store) (*anchor.Collection, error) {
-	k := &anchor.Collection{}
+	keys, err := Keys(cfg.Audit)
+	if err != nil {
+		return nil, err
+	}
+	k := &anchor.Collection{Keys: keys}
+	before, err := recorded(ctx, cfg, bus)
+	if err != nil {
+		return nil, err
+	}
+	k.Promise("audit.anchors", Receipts(cfg), before)
 	extent, err := bus.Extent(ctx, conn.CheckpointsStream)
 	switch {
 	case errors.Is(err, conn.ErrMissing): // each log says that it has none
@@ -29,20 +37,26 @@ func Collect(ctx context.Context, cfg *config.Config, bus *publish.Store) (*anch
 	}
 	// Of a cluster another machine may write the file; a store alone has sealed nothing without it.
 	k.AddFile("audit.checkpoint_file", cfg.Abs(cfg.Audit.CheckpointFile), cfg.NATS.Embeds())
-	origins := make([]string, 0, len(Streams))
-	for _, stream := range Streams {
-		origins = append(origins, audit.Origin(cfg.Audit.Name, stream))
-	}
 	for _, a := range cfg.Audit.Anchors {
 		switch {
 		case a.Directory != "":
-			k.AddDir("audit.anchors", anchor.Dir{Path: cfg.Abs(a.Directory)}, origins...)
+			k.AddDir("audit.anchors", anchor.Dir{Path: cfg.Abs(a.Directory)})
 		case len(a.NATS.URLs) > 0:
 			if err := addAccount(ctx, cfg, k, a.NATS); err != nil {
 				return nil, err
 			}
 		}
 	}
+	for _, a := range cfg.Audit.Anchors { // when every cosignature is collected
+		if a.Witness != "" {
+			witness, err := anchor.NewWitness(a.Witness, a.Key, nil)
+			if err != nil {
+				return nil, config.UseErrorf("audit.anchors: %w", err)
+			}
+			k.AddWitness(a.Witness, witness)
+		}
+	}
+	k.Compare("audit.anchors")
 	return k, nil
 }
 
@@ -53,5 +67,5 @@ func addAccount(ctx context.Context, cfg *config.Config, k *anchor.Collection, n
 		return config.UseErrorf("audit.anchors: %w", err)
 	}
 	defer account.Close()
-	return k.AddAccount(ctx, "audit.anchors", cfg.Audit.Name, account, n.URLs[0]+", "+n.Stream)
+	return k.AddAccount(ctx, "audit.anchors", Place(cfg.Audit), account, n.URLs[0]+", "+n.Stream)
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/mod/sumdb/note"
 
-	"receiver/internal/audit"
 	"receiver/internal/audit/anchor"
 	"receiver/internal/config"
 	"receiver/internal/publish"
@@ -24,8 +24,19 @@ type Keepers struct {
 	accounts    []*anchorstream.Anchor
 }
 
-// OpenKeepers wires a keeper to the streams. Observe may be nil.
-func OpenKeepers(ctx context.Context, cfg *config.Config, bus *publish.Store, o sealing.Options) (_ *Keepers, err error) {
+// OpenKeepers wires a keeper to the streams. Observe may be nil. While there are logs over them
+// with another name that were neither continued nor ended, it is a config.UseError.
+func OpenKeepers(ctx context.Context, cfg *config.Config, bus *publish.Store, o sealing.Options) (*Keepers, error) {
+	return openKeepers(ctx, cfg, bus, o, refuseAbandoned)
+}
+
+// openAnyway allows every log, for openKeepers.
+func openAnyway(context.Context, *config.Config, *publish.Store, anchor.Largest) error { return nil }
+
+func openKeepers(
+	ctx context.Context, cfg *config.Config, bus *publish.Store, o sealing.Options,
+	allowed func(context.Context, *config.Config, *publish.Store, anchor.Largest) error,
+) (_ *Keepers, err error) {
 	k := &Keepers{}
 	defer func() {
 		if err != nil {
@@ -38,7 +49,10 @@ func OpenKeepers(ctx context.Context, cfg *config.Config, bus *publish.Store, o 
 	if k.checkpoints, err = sealing.OpenCheckpoints(cfg.Abs(cfg.Audit.CheckpointFile)); err != nil {
 		return k, fmt.Errorf("audit.checkpoint_file: %w", err)
 	}
-	lease, err := bus.Lease(ctx, "seal."+cfg.Audit.Name)
+	if err = allowed(ctx, cfg, bus, k.checkpoints.Largest()); err != nil {
+		return k, err
+	}
+	lease, err := bus.Lease(ctx, "seal."+Place(cfg.Audit))
 	if err != nil {
 		return k, err
 	}
@@ -48,15 +62,34 @@ func OpenKeepers(ctx context.Context, cfg *config.Config, bus *publish.Store, o 
 	if err != nil {
 		return k, err
 	}
-	for _, stream := range Streams {
-		log, err := k.sealLog(ctx, cfg, bus, stream, places, o.Log)
-		if err != nil {
-			return k, err
-		}
-		o.Logs = append(o.Logs, log)
+	receipts, err := openReceipts(ctx, cfg, bus, places)
+	if err != nil {
+		return k, err
+	}
+	o.Logs = make([]sealing.Log, len(Streams))
+	errs := make([]error, len(Streams))
+	var opening sync.WaitGroup // at once, so that a slow anchor delays the start once only
+	for i, stream := range Streams {
+		opening.Go(func() { o.Logs[i], errs[i] = k.sealLog(ctx, cfg, bus, stream, places, receipts, o.Log) })
+	}
+	if opening.Wait(); errors.Join(errs...) != nil {
+		return k, errors.Join(errs...)
 	}
 	k.Keeper = sealing.New(o)
 	return k, nil
+}
+
+// openReceipts opens what the anchors have received; nil without anchors.
+func openReceipts(ctx context.Context, cfg *config.Config, bus *publish.Store, places []anchor.Place) (*anchor.Receipts, error) {
+	kept, err := KeepReceipts(ctx, cfg, bus)
+	if err != nil || kept == nil {
+		return nil, err
+	}
+	ids := make([]anchor.ID, 0, len(places))
+	for _, p := range places {
+		ids = append(ids, p.ID)
+	}
+	return anchor.OpenReceipts(Receipts(cfg), ids...), nil
 }
 
 // Close closes what the keepers write to.
@@ -72,15 +105,16 @@ func (k *Keepers) Close() error {
 }
 
 // sealLog wires one log.
-func (k *Keepers) sealLog(ctx context.Context, cfg *config.Config, bus *publish.Store, stream string, places []anchor.Place, messages zerolog.Logger) (sealing.Log, error) {
+func (k *Keepers) sealLog(ctx context.Context, cfg *config.Config, bus *publish.Store, stream string, places []anchor.Place, receipts *anchor.Receipts, messages zerolog.Logger) (sealing.Log, error) {
 	l := sealing.Log{
-		Stream: stream, Last: StreamSource{bus, stream}.Last, Kept: k.checkpoints.Known(audit.Origin(cfg.Audit.Name, stream)), Open: stream == conn.AttemptsStream,
+		Stream: stream, Last: StreamSource{bus, stream}.Last, Kept: k.checkpoints.Known(Origin(cfg.Audit, stream)), Open: stream == conn.AttemptsStream,
+		Inspect: inspect(ctx, cfg, bus), Limited: stream != conn.ActionsStream,
 	}
 	keys, err := Keys(cfg.Audit)
 	if err != nil {
 		return l, err
 	}
-	log, err := Open(ctx, bus, cfg.Audit.Name, stream, keys)
+	log, err := Open(ctx, bus, cfg.Audit, stream, keys)
 	if err != nil {
 		return l, err
 	}
@@ -88,7 +122,7 @@ func (k *Keepers) sealLog(ctx context.Context, cfg *config.Config, bus *publish.
 	if err != nil {
 		return l, err
 	}
-	l.Wire(ctx, log, signer, places, messages)
+	l.Wire(ctx, log, signer, places, receipts, messages)
 	return l, nil
 }
 
@@ -97,5 +131,5 @@ func signer(c config.Audit, stream string) (note.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return key.Signer(audit.Origin(c.Name, stream))
+	return key.Signer(Origin(c, stream))
 }

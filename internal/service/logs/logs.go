@@ -10,9 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"receiver/internal/audit"
-	"receiver/internal/audit/logkey"
 	"receiver/internal/config"
 	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
@@ -74,6 +74,15 @@ func (s logStorage) Delete(ctx context.Context, name string) error {
 	return s.tiles.Delete(ctx, s.prefix+name)
 }
 
+// List implements audit.Lister.
+func (s logStorage) List(ctx context.Context, yield func(name string, size int64)) error {
+	return s.tiles.List(ctx, func(name string, size int64) {
+		if name, ours := strings.CutPrefix(name, s.prefix); ours {
+			yield(name, size)
+		}
+	})
+}
+
 // logCheckpoints keeps the checkpoints of one log in the stream of all.
 type logCheckpoints struct{ publish.Checkpoints }
 
@@ -97,74 +106,22 @@ func (nothing) Load(context.Context) ([]byte, uint64, error) { return nil, 0, ni
 
 // Open opens the log over one stream. Where a reader finds no tiles or no checkpoints,
 // the log has none.
-func Open(ctx context.Context, bus *publish.Store, name, stream string, keys audit.Keys) (*audit.Log, error) {
+func Open(ctx context.Context, bus *publish.Store, c config.Audit, stream string, keys audit.Keys) (*audit.Log, error) {
 	o := audit.LogOptions{
-		Origin: audit.Origin(name, stream), Stream: stream, Source: StreamSource{bus, stream}, Keys: keys,
+		Origin: Origin(c, stream), Stream: stream, Source: StreamSource{bus, stream}, Keys: keys,
 		Storage: nothing{}, Checkpoints: nothing{},
 	}
 	tiles, err := bus.Tiles(ctx)
 	if err == nil {
-		o.Storage = logStorage{tiles, name + "/" + stream + "/"}
+		o.Storage = logStorage{tiles, Place(c) + "/" + stream + "/"}
 	} else if !errors.Is(err, conn.ErrMissing) {
 		return nil, err
 	}
-	checkpoints, err := bus.Checkpoints(ctx, name, stream)
+	checkpoints, err := bus.Checkpoints(ctx, Place(c), stream)
 	if err == nil {
 		o.Checkpoints = logCheckpoints{checkpoints}
 	} else if !errors.Is(err, conn.ErrMissing) {
 		return nil, err
 	}
 	return audit.NewLog(o)
-}
-
-// Keys returns the public keys that the configuration believes: those of its log key,
-// earlier ones, and the witnesses'.
-func Keys(c config.Audit) (audit.Keys, error) {
-	logs, witnesses, err := KeyTexts(c)
-	if err != nil {
-		return audit.Keys{}, err
-	}
-	keys, err := audit.ParseKeys(logs, witnesses)
-	if err != nil {
-		return audit.Keys{}, config.UseErrorf("audit: %w", err)
-	}
-	return keys, nil
-}
-
-// KeyTexts are the keys of Keys as C2SP verifier keys.
-func KeyTexts(c config.Audit) (logs, witnesses []string, err error) {
-	if !c.Key.Empty() {
-		key, err := Key(c)
-		if err != nil {
-			return nil, nil, err
-		}
-		logs = VerifierKeys(c.Name, key)
-	}
-	for _, a := range c.Anchors {
-		if a.Witness != "" {
-			witnesses = append(witnesses, a.Key)
-		}
-	}
-	return append(logs, c.VerifierKeys...), witnesses, nil
-}
-
-// Key returns the key that seals.
-func Key(c config.Audit) (logkey.Key, error) {
-	if err := config.Usable(c.Key); err != nil {
-		return logkey.Key{}, err
-	}
-	key, err := logkey.Parse(c.Key.Reveal())
-	if err != nil {
-		err = config.UseErrorf("audit.key: %w", err)
-	}
-	return key, err
-}
-
-// VerifierKeys are the public keys of all logs of an installation.
-func VerifierKeys(name string, key logkey.Key) []string {
-	keys := make([]string, 0, len(Streams))
-	for _, stream := range Streams {
-		keys = append(keys, key.VerifierKey(audit.Origin(name, stream)))
-	}
-	return keys
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/anchor"
 	"receiver/internal/config"
 	"receiver/internal/publish"
 	"receiver/internal/sealing"
@@ -18,10 +19,17 @@ import (
 const sealTimeout = 30 * time.Second
 
 // Seal seals what is stored, or waits until the process that does so has.
-func Seal(ctx context.Context, cfg *config.Config, bus *publish.Store, log zerolog.Logger) (_ []audit.Checkpoint, err error) {
+func Seal(ctx context.Context, cfg *config.Config, bus *publish.Store, log zerolog.Logger) ([]audit.Checkpoint, error) {
+	return sealWith(ctx, cfg, bus, log, refuseAbandoned)
+}
+
+func sealWith(
+	ctx context.Context, cfg *config.Config, bus *publish.Store, log zerolog.Logger,
+	allowed func(context.Context, *config.Config, *publish.Store, anchor.Largest) error,
+) (_ []audit.Checkpoint, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sealTimeout)
 	defer cancel()
-	keepers, err := OpenKeepers(ctx, cfg, bus, sealing.Options{Log: log})
+	keepers, err := openKeepers(ctx, cfg, bus, sealing.Options{Log: log}, allowed)
 	if errors.Is(err, sealing.ErrLocked) {
 		return awaitSealed(ctx, cfg, bus)
 	}
@@ -45,7 +53,7 @@ func awaitSealed(ctx context.Context, cfg *config.Config, bus *publish.Store) ([
 	}
 	var all []audit.Checkpoint
 	for _, stream := range Streams {
-		log, err := Open(ctx, bus, cfg.Audit.Name, stream, keys)
+		log, err := Open(ctx, bus, cfg.Audit, stream, keys)
 		if err != nil {
 			return nil, err
 		}

@@ -43,10 +43,10 @@ func NewAPI(ctx context.Context, cfg *config.Config, bus *publish.Store) (*API, 
 		return nil, err
 	}
 	for _, stream := range logs.Streams {
-		if a.logs[stream], err = logs.Open(ctx, bus, cfg.Audit.Name, stream, keys); err != nil {
+		if a.logs[stream], err = logs.Open(ctx, bus, cfg.Audit, stream, keys); err != nil {
 			return nil, err
 		}
-		a.keys[stream] = key.VerifierKey(audit.Origin(cfg.Audit.Name, stream))
+		a.keys[stream] = key.VerifierKey(logs.Origin(cfg.Audit, stream))
 	}
 	return a, nil
 }
@@ -182,7 +182,7 @@ func (a *API) Logs(ctx context.Context) (api.Logs, error) {
 		if err != nil {
 			return all, err
 		}
-		s := api.Log{Stream: stream, Origin: audit.Origin(a.cfg.Audit.Name, stream), VerifierKey: a.keys[stream], Unsealed: last}
+		s := api.Log{Stream: stream, Origin: logs.Origin(a.cfg.Audit, stream), VerifierKey: a.keys[stream], Unsealed: last}
 		cp, err := log.Checkpoint(ctx)
 		if err != nil && !errors.Is(err, audit.ErrNoCheckpoint) {
 			return all, err

@@ -23,12 +23,14 @@ import (
 // Archived reads archives instead of a store. Nothing of it is verified but the seal of a record.
 type Archived struct {
 	path   string
+	keys   func(origin string) (audit.Keys, error)
 	series map[string]*archive.Series // by stream
 }
 
-// OpenArchives opens an archive, or all that are in a folder.
-func OpenArchives(path string) (*Archived, error) {
-	a := &Archived{path: path, series: map[string]*archive.Series{}}
+// OpenArchives opens an archive, or all that are in a folder. The func returns the keys of the log
+// with an origin.
+func OpenArchives(path string, keys func(origin string) (audit.Keys, error)) (*Archived, error) {
+	a := &Archived{path: path, keys: keys, series: map[string]*archive.Series{}}
 	for _, stream := range logs.Streams {
 		series, err := archive.OpenSeries(path, logs.Streams, stream)
 		if err != nil {
@@ -77,12 +79,34 @@ func (a *Archived) Series(stream string) (*archive.Series, error) {
 }
 
 // Log opens the log over a stream.
-func (a *Archived) Log(stream string, keys audit.Keys) (*audit.Log, error) {
+func (a *Archived) Log(stream string) (*audit.Log, error) {
 	series, err := a.Series(stream)
 	if err != nil {
 		return nil, err
 	}
+	keys, err := a.keys(series.Origin())
+	if err != nil {
+		return nil, err
+	}
 	return series.Log(keys)
+}
+
+// Stored reads the bodies that are kept outside of their messages.
+func (a *Archived) Stored() (Stored, error) { return StoredInArchive(a.folders()) }
+
+func (a *Archived) folders() (all []*archive.Folder) {
+	for _, series := range a.series {
+		all = append(all, series.Folders()...)
+	}
+	return all
+}
+
+// Origins are the origins of the logs.
+func (a *Archived) Origins() (origins []string) {
+	for _, series := range a.series {
+		origins = append(origins, series.Origin())
+	}
+	return origins
 }
 
 // Trail returns the trail of the archives. They do not know of older records, nor which sources
@@ -97,7 +121,7 @@ func (a *Archived) Trail() Trail {
 
 // Detail reads a record with everything about it; without a log key, its seal is unknown. The error
 // may be auditlog.ErrNoRecord.
-func (a *Archived) Detail(ctx context.Context, keys audit.Keys, c *encryption.Cipher, stream string, seq uint64) (*auditlog.Detail, error) {
+func (a *Archived) Detail(ctx context.Context, c *encryption.Cipher, stream string, seq uint64) (*auditlog.Detail, error) {
 	series, err := a.Series(stream)
 	if err != nil {
 		return nil, err
@@ -118,8 +142,9 @@ func (a *Archived) Detail(ctx context.Context, keys audit.Keys, c *encryption.Ci
 			return r.Data, nil
 		},
 		Log: func(context.Context) (*audit.Log, error) {
-			if len(keys.Log) == 0 {
-				return nil, nil
+			keys, err := a.keys(series.Origin())
+			if err != nil || len(keys.Log) == 0 {
+				return nil, err
 			}
 			return series.Log(keys)
 		},

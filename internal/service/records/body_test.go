@@ -57,7 +57,7 @@ func TestBodyOfARecordOnItsOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := records.BodyAlone(v)(tt.record)
+		got, err := records.BodyAlone(v, nil, audit.ErrNotChecked)(tt.record)
 		ok := errors.Is(err, tt.err)
 		if errors.Is(tt.err, errFault) {
 			ok = err != nil && !errors.Is(err, audit.ErrNotChecked)

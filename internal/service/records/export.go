@@ -12,6 +12,7 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/audit/archive"
+	"receiver/internal/audit/verification"
 	"receiver/internal/config"
 	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
@@ -29,8 +30,10 @@ type ExportOptions struct {
 	After map[string]uint64
 	// Kept, unless nil, are the checkpoints to put into the archive instead of all that are kept;
 	// none of them is newer than the message Stored of CHECKPOINTS.
-	Kept     func(origin string) []audit.Kept
-	Stored   uint64
+	Kept   func(origin string) []audit.Kept
+	Stored uint64
+	// Bodies are exported that are kept outside of their messages.
+	Bodies   bool
 	Progress Progress
 }
 
@@ -77,7 +80,7 @@ func Export(ctx context.Context, bus *publish.Store, dir string, o ExportOptions
 
 // stream exports the records of one log and verifies the result.
 func (o ExportOptions) stream(ctx context.Context, bus *publish.Store, stream, folder string) (audit.Report, error) {
-	log, err := logs.Open(ctx, bus, o.Config.Audit.Name, stream, o.Keys)
+	log, err := logs.Open(ctx, bus, o.Config.Audit, stream, o.Keys)
 	if err != nil {
 		return audit.Report{}, err
 	}
@@ -85,9 +88,13 @@ func (o ExportOptions) stream(ctx context.Context, bus *publish.Store, stream, f
 	if err != nil {
 		return audit.Report{}, err
 	}
+	var body func(context.Context, audit.Record) ([]byte, error)
+	if o.Bodies {
+		body = StoredIn(bus).outside
+	}
 	show, finish := o.Progress("exporting " + stream)
 	err = archive.Export(ctx, log, folder, archive.Options{
-		From: from, To: to, Kept: o.Kept(audit.Origin(o.Config.Audit.Name, stream)),
+		From: from, To: to, Body: body, Kept: o.Kept(logs.Origin(o.Config.Audit, stream)),
 		Stored: func(ctx context.Context, note []byte) (time.Time, error) { return storedAt(ctx, bus, o.Stored, note) },
 		Pushed: func(ctx context.Context) (uint64, error) {
 			extent, err := bus.Extent(ctx, stream)
@@ -108,7 +115,7 @@ func (o ExportOptions) stream(ctx context.Context, bus *publish.Store, stream, f
 	}
 	show, finish = o.Progress("verifying " + stream)
 	defer finish()
-	return exported.Verify(ctx, o.Keys, audit.VerifyOptions{Progress: show})
+	return exported.Verify(ctx, o.Keys, verification.Options{Progress: show})
 }
 
 // storedAt returns when a checkpoint was stored behind a sequence of CHECKPOINTS; zero if it was

@@ -155,8 +155,8 @@ func ProveInto(folder string, each []Selection, prove func(Selection) ([]byte, e
 	return made, nil
 }
 
-// Prove returns the bundle of a selection of one stream, as JSON.
-func Prove(ctx context.Context, s Selection, open func(stream string) (*audit.Log, error)) ([]byte, error) {
+// Prove returns the bundle of a selection of one stream, as JSON. It is given to write before.
+func Prove(ctx context.Context, s Selection, open func(stream string) (*audit.Log, error), write func(audit.Bundle) error) ([]byte, error) {
 	stream := s.Streams()[0]
 	log, err := open(stream)
 	if err != nil {
@@ -171,6 +171,9 @@ func Prove(ctx context.Context, s Selection, open func(stream string) (*audit.Lo
 	case errors.Is(err, audit.ErrProof), errors.Is(err, audit.ErrTile):
 		return nil, fmt.Errorf("%w; run `receiver audit verify` to find the changes", err)
 	case err != nil:
+		return nil, err
+	}
+	if err := write(proved); err != nil {
 		return nil, err
 	}
 	return bundle.Encode(proved)

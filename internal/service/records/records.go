@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/archive"
 	"receiver/internal/auditlog"
 	"receiver/internal/callback"
 	"receiver/internal/config"
@@ -63,7 +64,7 @@ func Detail(ctx context.Context, cfg *config.Config, bus *publish.Store, stream 
 			if err != nil || len(keys.Log) == 0 {
 				return nil, err
 			}
-			return logs.Open(ctx, bus, cfg.Audit.Name, stream, keys)
+			return logs.Open(ctx, bus, cfg.Audit, stream, keys)
 		},
 		Entries: func(f auditlog.Filter) iter.Seq2[auditlog.Entry, error] { return Entries(ctx, bus, Query{Filter: f}) },
 	}
@@ -107,17 +108,37 @@ func storedBody(ctx context.Context, bus *publish.Store) func(audit.Record) ([]b
 }
 
 // BodyAlone returns a reader of the bodies of records without a store, in archives and bundles, for
-// auditlog.NewChecker. Archives and bundles hold no objects: of a body in the object store there is
-// the digest only.
-func BodyAlone(c *encryption.Cipher) func(audit.Record) ([]byte, error) {
-	return func(r audit.Record) ([]byte, error) {
-		switch {
-		case publish.Refers(r.Header):
-			return nil, audit.ErrNotChecked
-		case job.Encrypted(r.Header):
-			return hidden(c.Decrypt(r.Data))
+// auditlog.NewChecker. Bodies are those that are kept in files, as they were stored or as they were
+// signed. Of a body that is neither in its record nor there, the error is missing.
+func BodyAlone(c *encryption.Cipher, bodies *archive.Bodies, missing error) func(audit.Record) ([]byte, error) {
+	find := func(digest string) ([]byte, error) {
+		body, err := bodies.Find(digest)
+		if err != nil {
+			err = fmt.Errorf("%w: %w", auditlog.ErrUnreadable, err)
 		}
-		return r.Data, nil
+		return body, err
+	}
+	return func(r audit.Record) ([]byte, error) {
+		claim, _ := job.ReadClaim(r.Subject, r.Header) // of no record of ours it is empty
+		stored, there := r.Data, len(r.Data) > 0 || claim.Size <= 0
+		if publish.Refers(r.Header) {
+			var err error
+			if stored, err = find(publish.StoredDigest(r.Header)); err != nil {
+				return nil, err
+			}
+			there = stored != nil
+		}
+		if there && !job.Encrypted(r.Header) {
+			return stored, nil
+		}
+		signed, err := find(claim.Body)
+		switch {
+		case signed != nil || err != nil:
+			return signed, err
+		case !there:
+			return nil, missing
+		}
+		return hidden(c.Decrypt(stored))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"receiver/internal/audit"
 	"receiver/internal/audit/anchor"
+	"receiver/internal/audit/archive"
 	"receiver/internal/auditlog"
 	"receiver/internal/auditlog/report"
 	"receiver/internal/config"
@@ -27,17 +28,23 @@ type ReportOptions struct {
 	Config *config.Config
 	Query  Query    // completed by Parse
 	IDs    []string // records by name; with any, Query is not used
-	// Report has Made, Program, Keys and Sources set.
+	// Distrusted is as in VerifyOptions.
+	Distrusted *config.Audit
+	// Report has Made, Program and Sources set.
 	Report report.Options
 }
 
 // Report makes a report about records of a store.
 func Report(ctx context.Context, bus *publish.Store, o ReportOptions) (report.Report, error) {
 	o.Report.Body = storedBody(ctx, bus)
+	keys, err := logs.Keys(o.Config.Audit)
+	if err != nil {
+		return report.Report{}, err
+	}
 	g := gathering{ReportOptions: o, entries: Entries(ctx, bus, o.Query), log: func(stream string) (*audit.Log, error) {
-		return logs.Open(ctx, bus, o.Config.Audit.Name, stream, o.Report.Keys)
+		return logs.Open(ctx, bus, o.Config.Audit, stream, keys)
 	}}
-	if len(o.Report.Keys.Witnesses) > 0 {
+	if len(keys.Witnesses) > 0 {
 		g.kept = func() (*anchor.Collection, error) { return logs.Collect(ctx, o.Config, bus) }
 	}
 	return g.report(ctx)
@@ -45,14 +52,16 @@ func Report(ctx context.Context, bus *publish.Store, o ReportOptions) (report.Re
 
 // ReportArchive makes a report about records of an export.
 func ReportArchive(ctx context.Context, path string, c *encryption.Cipher, o ReportOptions) (report.Report, error) {
-	o.Report.Body = BodyAlone(c)
-	all, err := OpenArchives(path)
+	all, err := OpenArchives(path, logs.OfArchive(o.Config.Audit, o.Distrusted != nil))
 	if err != nil {
 		return report.Report{}, err
 	}
-	g := gathering{ReportOptions: o, entries: all.Entries(ctx, o.Query), log: func(stream string) (*audit.Log, error) {
-		return all.Log(stream, o.Report.Keys)
-	}}
+	bodies, err := archive.BodiesOf(all.folders())
+	if err != nil {
+		return report.Report{}, err
+	}
+	o.Report.Body = BodyAlone(c, bodies, auditlog.ErrElsewhere)
+	g := gathering{ReportOptions: o, entries: all.Entries(ctx, o.Query), log: all.Log, origins: all.Origins()}
 	return g.report(ctx)
 }
 
@@ -63,6 +72,7 @@ type gathering struct {
 	log     func(stream string) (*audit.Log, error)
 	kept    func() (*anchor.Collection, error) // nil if older checkpoints are of no use
 	size    int                                // of the records so far
+	origins []string                           // of logs that the configuration does not name
 }
 
 func (g *gathering) report(ctx context.Context) (report.Report, error) {
@@ -87,11 +97,14 @@ func (g *gathering) report(ctx context.Context) (report.Report, error) {
 		return report.Report{}, fmt.Errorf("none of %s: %w; `receiver audit seal` seals them or waits until they are sealed",
 			words.Count(len(g.Report.Unsealed), "record"), audit.ErrNotSealed)
 	}
-	texts, witnesses, err := logs.KeyTexts(g.Config.Audit)
+	texts, err := logs.KeyTexts(g.Config.Audit, g.origins...)
 	if err != nil {
 		return report.Report{}, err
 	}
-	g.Report.KeyTexts, g.Report.Asked = append(texts, witnesses...), g.asked()
+	if g.Report.Keys, err = logs.Keys(g.Config.Audit, g.origins...); err != nil {
+		return report.Report{}, err
+	}
+	g.Report.KeyTexts, g.Report.Asked = append(texts, logs.WitnessKeys(g.Config.Audit)...), g.asked()
 	return report.Compose(proved, g.Report)
 }
 

@@ -46,7 +46,7 @@ func gather(t *testing.T, w *audittest.World, ids ...string) *gathering {
 	return &gathering{
 		ReportOptions: ReportOptions{
 			Config: &config.Config{Audit: config.Audit{VerifierKeys: []string{audittest.Key(t).VerifierKey(audittest.Origin)}}},
-			IDs:    ids, Query: q, Report: report.Options{Keys: audittest.Keys(t), Body: BodyAlone(nil)},
+			IDs:    ids, Query: q, Report: report.Options{Keys: audittest.Keys(t), Body: BodyAlone(nil, nil, auditlog.ErrElsewhere)},
 		},
 		entries: auditlog.Entries(read, q.streams(), q.Filter, nil),
 		log:     func(string) (*audit.Log, error) { return w.Log, nil },

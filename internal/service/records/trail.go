@@ -9,6 +9,7 @@ import (
 	"receiver/internal/config"
 	"receiver/internal/job"
 	"receiver/internal/publish"
+	"receiver/internal/remote"
 )
 
 // Trail is where records are listed from: the streams of a store, or a receiver that is asked by
@@ -33,6 +34,17 @@ func Streams(bus *publish.Store, sources []string) Trail {
 			}
 			return nil
 		},
+	}
+}
+
+// By returns the trail of a receiver that is asked by HTTP.
+func By(r *remote.Receiver) Trail {
+	return Trail{
+		Entries: func(ctx context.Context, q Query) iter.Seq2[auditlog.Entry, error] {
+			return r.Callbacks(ctx, q.Parameters())
+		},
+		Older: func(ctx context.Context, q Query) (api.OlderRecords, error) { return r.Older(ctx, q.Actions) },
+		Known: r.Known,
 	}
 }
 

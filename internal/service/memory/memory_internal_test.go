@@ -1,4 +1,4 @@
-package service
+package memory
 
 import (
 	"math"
@@ -25,22 +25,22 @@ func TestMemoryOf(t *testing.T) {
 	} {
 		cfg := config.Default()
 		cfg.Limits.Memory, cfg.Limits.Bodies, cfg.Limits.Body = tt.memory, tt.bodies, tt.body
-		got := memoryOf(&cfg)
+		got := Of(&cfg)
 		if tt.memory == 0 {
-			if got.total < 0 || got.bodies <= 0 || got.bodies > int64(tt.bodies) {
-				t.Errorf("memoryOf = %+v", got)
+			if got.Total < 0 || got.Bodies <= 0 || got.Bodies > int64(tt.bodies) {
+				t.Errorf("Of = %+v", got)
 			}
 			continue
 		}
-		if got.total != int64(tt.memory) || got.bodies != int64(tt.want) || got.heap <= 0 || got.heap > got.total {
+		if got.Total != int64(tt.memory) || got.Bodies != int64(tt.want) || got.heap <= 0 || got.heap > got.Total {
 			t.Errorf("with %v of memory and limits.bodies %v: %+v, want bodies %v", tt.memory, tt.bodies, got, tt.want)
 		}
 	}
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	cfg := config.Default()
 	cfg.Limits.Memory = 1 << 30
-	LimitMemory(&cfg, zerolog.Nop())
-	if got, m := debug.SetMemoryLimit(-1), memoryOf(&cfg); got != m.heap {
+	Limit(&cfg, zerolog.Nop())
+	if got, m := debug.SetMemoryLimit(-1), Of(&cfg); got != m.heap {
 		t.Errorf("the collector keeps to %d, want %d", got, m.heap)
 	}
 }

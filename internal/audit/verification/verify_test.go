@@ -1,4 +1,4 @@
-package audit_test
+package verification_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"receiver/internal/audit"
 	"receiver/internal/audit/audittest"
 	"receiver/internal/audit/logkey"
+	"receiver/internal/audit/verification"
 )
 
 func TestVerifyFindsNothingWrong(t *testing.T) {
@@ -22,7 +23,7 @@ func TestVerifyFindsNothingWrong(t *testing.T) {
 			w.Stream.Remove(3, 4, 19)
 		}
 		w.Seal(t)
-		r := w.Verify(t, audit.VerifyOptions{})
+		r := w.Verify(t, verification.Options{})
 		if !r.OK() || r.Records+r.Absent != int64(n) || r.Size != int64(n) {
 			t.Errorf("%d records: %+v", n, r)
 		}
@@ -139,7 +140,7 @@ func TestVerifyNamesWhatWasTamperedWith(t *testing.T) {
 				kept = append(kept, audit.Kept{Where: "local file", Note: cp.Note})
 			}
 			row.tamper(w)
-			r := w.Verify(t, audit.VerifyOptions{Kept: kept})
+			r := w.Verify(t, verification.Options{Kept: kept})
 			if got := audittest.Brief(r); !slices.Equal(got, row.want) {
 				t.Errorf("faults = %v, want %v\n%v", got, row.want, r.Faults)
 			}
@@ -172,7 +173,7 @@ func TestVerifyNamesWhatABackupLacks(t *testing.T) {
 	kept := w.KeptAt(t, 20, 30)
 	backup := audittest.NewWorld(t, 20)
 	backup.Seal(t)
-	r := backup.Verify(t, audit.VerifyOptions{Kept: kept})
+	r := backup.Verify(t, verification.Options{Kept: kept})
 	want := []string{"rolled_back 0", "root 0", "tile 0"}
 	for seq := 21; seq <= 30; seq++ {
 		want = append(want, fmt.Sprintf("missing %d", seq))
@@ -193,7 +194,7 @@ func TestVerifyNarrowsARewrittenHistory(t *testing.T) {
 	w.Stream, w.Store = forger.Stream, forger.Store
 	w.Log = w.OpenLog(t, w.Store, w.Checkpoints)
 
-	r := w.Verify(t, audit.VerifyOptions{Kept: kept})
+	r := w.Verify(t, verification.Options{Kept: kept})
 	if got := audittest.Brief(r); !slices.Equal(got, []string{"root 0"}) || !strings.Contains(r.Faults[0].Detail, "within sequences 201 to 500") {
 		t.Errorf("faults = %v, want one of the root, within sequences 201 to 500", r.Faults)
 	}
@@ -207,21 +208,21 @@ func TestVerifyNamesRecordsEvenWithoutASignedCheckpoint(t *testing.T) {
 	text, _, _ := strings.Cut(string(w.Checkpoints.Current), "\n\n")
 	w.Checkpoints.Set(audittest.SignedNote(t, text+"\n", impostor))
 	w.Stream.Change(7, func(r *audit.Record) { r.Data = nil })
-	r := w.Verify(t, audit.VerifyOptions{})
+	r := w.Verify(t, verification.Options{})
 	if got, want := audittest.Brief(r), []string{"checkpoint 0", "changed 7"}; !slices.Equal(got, want) || r.Proved {
 		t.Errorf("faults = %v, proved %v, want %v, unproved", got, r.Proved, want)
 	}
 
 	// A size out of thin air costs no time.
 	w.Checkpoints.Set(audittest.SignedNote(t, strings.Replace(text, "300", "9000000000000000000", 1)+"\n", impostor))
-	if r := w.Verify(t, audit.VerifyOptions{}); r.OK() || r.Size != 300 {
+	if r := w.Verify(t, verification.Options{}); r.OK() || r.Size != 300 {
 		t.Errorf("report = %+v, want size 300 and faults", r)
 	}
 }
 
 func TestVerifyWithoutAnyCheckpoint(t *testing.T) {
 	w := audittest.NewWorld(t, 2)
-	r := w.Verify(t, audit.VerifyOptions{})
+	r := w.Verify(t, verification.Options{})
 	if got, want := audittest.Brief(r), []string{"checkpoint 0", "unsealed 1", "unsealed 2"}; !slices.Equal(got, want) || r.OK() {
 		t.Errorf("faults = %v, want %v", got, want)
 	}
@@ -235,11 +236,11 @@ func TestVerifyBoundsWhatMustBeThere(t *testing.T) {
 	}
 	w.Stream.Remove(300)
 	w.Stream.Add(1)
-	o := audit.VerifyOptions{From: 41, To: 299, SealedBy: audittest.Record(301).Time}
+	o := verification.Options{From: 41, To: 299, SealedBy: audittest.Record(301).Time}
 	if r := w.Verify(t, o); !r.OK() || r.Outside != 41 || r.Unsealed != 1 || r.From != 41 || r.To != 299 {
 		t.Errorf("report = %+v, want no fault, 41 outside and 1 unsealed", r)
 	}
-	o = audit.VerifyOptions{From: 40, SealedBy: audittest.Record(301).Time.Add(1)}
+	o = verification.Options{From: 40, SealedBy: audittest.Record(301).Time.Add(1)}
 	want := []string{"missing 40", "missing 300", "unsealed 301"}
 	if got := audittest.Brief(w.Verify(t, o)); !slices.Equal(got, want) {
 		t.Errorf("faults = %v, want %v", got, want)
@@ -250,7 +251,7 @@ func TestVerifyAsksReverifyAboutEachRecord(t *testing.T) {
 	w := audittest.NewWorld(t, 600)
 	w.Seal(t)
 	w.Stream.Add(1)
-	o := audit.VerifyOptions{Reverify: func(r audit.Record) error {
+	o := verification.Options{Reverify: func(r audit.Record) error {
 		switch {
 		case r.Seq == 5 || r.Seq == 601:
 			return errors.New("no configured key made this signature")
@@ -273,7 +274,7 @@ func TestVerifyReportsProgressAndBoundsFaults(t *testing.T) {
 		w.Stream.Change(seq, func(r *audit.Record) { r.Data = nil })
 	}
 	var seen []int64
-	r := w.Verify(t, audit.VerifyOptions{
+	r := w.Verify(t, verification.Options{
 		Progress: func(done, total int64) {
 			if total != 1600 {
 				t.Errorf("total = %d, want 1600", total)
@@ -312,13 +313,13 @@ func TestVerifyOfADisorderlySource(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			log, err := audit.NewLog(audit.LogOptions{
-				Origin: audittest.Origin, Stream: "JOBS", Source: &disordered{w.Stream, row.seqs},
+				Origin: audittest.Origin, Stream: "JOBS", Source: &audittest.Disordered{Stream: w.Stream, Said: row.seqs},
 				Storage: w.Store, Checkpoints: w.Checkpoints, Keys: audittest.Keys(t),
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := log.Verify(t.Context(), audit.VerifyOptions{})
+			r, err := verification.Verify(t.Context(), log, verification.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -352,7 +353,7 @@ func TestVerifyWhileTheLogGrows(t *testing.T) {
 			done = true
 		default:
 		}
-		if r := w.Verify(t, audit.VerifyOptions{SealedBy: audittest.Start}); !r.OK() {
+		if r := w.Verify(t, verification.Options{SealedBy: audittest.Start}); !r.OK() {
 			t.Errorf("faults %v", r.Faults)
 		}
 	}
@@ -368,7 +369,7 @@ func TestAClaimOfCountlessLeavesIsRefuted(t *testing.T) {
 			kept := w.KeptAt(t, 300, 700)
 			w.Checkpoints.Set(audittest.HugeCheckpoint(t, leaves))
 			w.Stream.Change(5, func(r *audit.Record) { r.Data = nil })
-			r := w.Verify(t, audit.VerifyOptions{Kept: kept})
+			r := w.Verify(t, verification.Options{Kept: kept})
 			got := audittest.Brief(r)
 			for _, want := range []string{"changed 5", "root 0", "missing 1049601"} {
 				if r.OK() || len(got) > 10 || !slices.Contains(got, want) {
@@ -384,7 +385,7 @@ func TestAClaimOfCountlessLeavesIsRefuted(t *testing.T) {
 		w.Checkpoints.Set(audittest.HugeCheckpoint(t, 1<<61))
 		r := audittest.Record(1 << 60)
 		w.Stream.Sparse = []audit.Record{r}
-		if r := w.Verify(t, audit.VerifyOptions{Kept: kept}); r.OK() {
+		if r := w.Verify(t, verification.Options{Kept: kept}); r.OK() {
 			t.Errorf("report = %.300s, want faults", fmt.Sprint(audittest.Brief(r)))
 		}
 	})
@@ -395,14 +396,14 @@ func TestAClaimOfCountlessLeavesIsRefuted(t *testing.T) {
 func TestRecordsDroppedDuringVerifyAreNoFault(t *testing.T) {
 	d, log := audittest.DrainingLog(t)
 	d.Remove(400)
-	r, err := log.Verify(t.Context(), audit.VerifyOptions{From: 1, Pushed: d.First})
+	r, err := verification.Verify(t.Context(), log, verification.Options{From: 1, Pushed: d.First})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := audittest.Brief(r); !slices.Equal(got, []string{"missing 400"}) || r.Outside != 200 || r.From != 301 {
 		t.Errorf("faults %v, %d outside, from %d, want the one that was removed, 200 and 301", got, r.Outside, r.From)
 	}
-	if _, err := log.Verify(t.Context(), audit.VerifyOptions{Pushed: func(context.Context) (uint64, error) { return 0, errors.New("away") }}); err == nil {
+	if _, err := verification.Verify(t.Context(), log, verification.Options{Pushed: func(context.Context) (uint64, error) { return 0, errors.New("away") }}); err == nil {
 		t.Error("Verify that cannot ask again: no error")
 	}
 }
@@ -414,7 +415,7 @@ func TestVerifyEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	tiles := 0
-	_, err := w.Log.Verify(ctx, audit.VerifyOptions{Progress: func(done, _ int64) {
+	_, err := verification.Verify(ctx, w.Log, verification.Options{Progress: func(done, _ int64) {
 		if done > 1000 {
 			tiles++
 			cancel()

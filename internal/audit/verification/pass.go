@@ -1,4 +1,4 @@
-package audit
+package verification
 
 import (
 	"bytes"
@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"receiver/internal/audit"
+	"receiver/internal/audit/tile"
 )
 
 // Bounds on what is remembered of a log that is badly damaged.
@@ -36,35 +38,38 @@ type leafPass struct {
 	mismatches []mismatch
 	overflow   bool          // there were more mismatches than are remembered
 	missing    map[int64]gap // leaves without a record that should have one
-	suspects   map[int64]Record
+	suspects   map[int64]audit.Record
 	bytes      int
-	latest     Record // the youngest of those that are as sealed, as far as it was read
-	askAt      int64  // the leaf from which on it may be asked again what was pushed out
-	absent     int    // tiles of which nothing is there, unless solid
-	solid      bool   // the current tile has a record
-	due        int    // the first of v.good whose leaves were not all read
+	latest     audit.Record // the youngest of those that are as sealed, as far as it was read
+	askAt      int64        // the leaf from which on it may be asked again what was pushed out
+	absent     int          // tiles of which nothing is there, unless solid
+	solid      bool         // the current tile has a record
+	due        int          // the first of v.good whose leaves were not all read
+	clock      audit.Clock  // of the records that are as sealed, and of those that are not sealed yet
+	drops      dropped
 }
 
 // gap is a leaf whose record is not there.
 type gap struct {
 	hash  tlog.Hash // what was sealed,
 	known bool      // if the storage tells
+	why   string    // why no limit explains it, if it was sealed as absent
 }
 
 func newLeafPass(v *verification) *leafPass {
 	return &leafPass{
 		v: v, size: v.base.N, replay: newReplay(v.good),
-		missing: make(map[int64]gap), suspects: make(map[int64]Record),
+		missing: make(map[int64]gap), suspects: make(map[int64]audit.Record),
+		clock: newClock(v.begun()), drops: newDropped(v),
 	}
 }
 
 func (p *leafPass) run(ctx context.Context) error {
-	l := p.v.log
-	to := max(p.v.lastSeq, l.seq(p.size)-1)
-	err := readHashed(ctx, l.o.Source, l.o.First, to, p.v.o.Reverify, func(r hashed) error { return p.record(ctx, r) })
-	if damage := new(DamageError); errors.As(err, &damage) {
+	to := max(p.v.lastSeq, p.v.log.Seq(p.size)-1)
+	err := audit.ReadHashed(ctx, p.v.of.Source, p.v.of.First, to, audit.Checks{Reverify: p.v.o.Reverify, Inspect: p.v.o.Inspect}, func(r audit.Hashed) error { return p.record(ctx, r) })
+	if damage := new(audit.DamageError); errors.As(err, &damage) {
 		for _, place := range damage.Places {
-			p.v.fault(0, Unreadable, "%s", place)
+			p.v.fault(0, audit.Unreadable, "%s", place)
 		}
 		err = nil
 	}
@@ -75,7 +80,7 @@ func (p *leafPass) run(ctx context.Context) error {
 	case errors.Is(err, errHollow):
 		p.giveUp()
 	case err != nil:
-		return fmt.Errorf("reading stream %s: %w", l.o.Stream, err)
+		return fmt.Errorf("reading stream %s: %w", p.v.of.Stream, err)
 	}
 	p.vouch()
 	p.progress()
@@ -86,14 +91,14 @@ func (p *leafPass) run(ctx context.Context) error {
 // checkpoint, so it can be interrupted and gives up with errHollow.
 func (p *leafPass) skip(ctx context.Context, i int64) error {
 	for p.next < i {
-		if p.next%tileWidth == 0 {
+		if p.next%tile.Width == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			if p.absent > maxAbsent {
 				return errHollow
 			}
-			if len(p.missing) > maxMissing-tileWidth && p.next >= p.askAt {
+			if len(p.missing) > maxMissing-tile.Width && p.next >= p.askAt {
 				p.askAt = p.next + maxMissing
 				if err := p.forgive(ctx); err != nil {
 					return err
@@ -114,12 +119,12 @@ func (p *leafPass) forgive(ctx context.Context) error {
 	}
 	from, err := p.v.o.Pushed(ctx)
 	if err != nil {
-		return fmt.Errorf("asking stream %s for its first sequence: %w", p.v.log.o.Stream, err)
+		return fmt.Errorf("asking stream %s for its first sequence: %w", p.v.of.Stream, err)
 	}
 	p.v.o.From = max(p.v.o.From, from)
 	p.v.report.From = p.v.o.From
 	maps.DeleteFunc(p.missing, func(i int64, _ gap) bool {
-		gone := p.v.log.seq(i) < p.v.o.From
+		gone := p.v.log.Seq(i) < p.v.o.From
 		if gone {
 			p.v.report.Outside++
 		}
@@ -134,13 +139,9 @@ func (p *leafPass) giveUp() {
 	p.overflow = true // no other version of any tile can lead to the root
 	p.mismatches = slices.DeleteFunc(p.mismatches, func(d mismatch) bool { return d.absent })
 	maps.DeleteFunc(p.missing, func(_ int64, g gap) bool { return !g.known })
-	p.v.fault(p.v.log.seq(p.next), Missing, "records and tiles of %d of the sequences in a tree of size %d are missing; the records after them were not checked",
-		p.absent*tileWidth, p.size)
+	p.v.fault(p.v.log.Seq(p.next), audit.Missing, "records and tiles of %d of the sequences in a tree of size %d are missing; the records after them were not checked",
+		p.absent*tile.Width, p.size)
 }
-
-// clockGrace is by how much clocks may have been wrong, or put right, between a record and a
-// checkpoint over it. An attacker who sets times back to hide a record sets them back by days.
-const clockGrace = time.Hour
 
 // vouch compares the times of checkpoints with the records before the awaited leaf, whose
 // times are sealed: what covers a record was not made before it.
@@ -148,7 +149,7 @@ func (p *leafPass) vouch() {
 	for ; p.due < len(p.v.good) && p.v.good[p.due].tree.N <= p.next; p.due++ {
 		k := p.v.good[p.due]
 		if !k.time.IsZero() && k.time.Add(clockGrace).Before(p.latest.Time) {
-			p.v.fault(0, BadNote, "%s: it is older than sequence %d, which it covers: its time was set back", k.where, p.latest.Seq)
+			p.v.fault(0, audit.BadNote, "%s: it is older than sequence %d, which it covers: its time was set back", k.where, p.latest.Seq)
 		}
 	}
 }
@@ -160,12 +161,12 @@ func (p *leafPass) progress() {
 }
 
 // record takes one record in the order of reading.
-func (p *leafPass) record(ctx context.Context, r hashed) error {
+func (p *leafPass) record(ctx context.Context, r audit.Hashed) error {
 	p.origin(r)
-	first := p.v.log.o.First
-	switch i, ok := leafIndex(first, r.Seq); {
+	first := p.v.of.First
+	switch i, ok := audit.LeafIndex(first, r.Seq); {
 	case r.Seq < first:
-		p.v.fault(r.Seq, Extra, "it is before the first sequence of the log, %d", first)
+		p.v.fault(r.Seq, audit.Extra, "it is before the first sequence of the log, %d", first)
 		return nil
 	case !ok || i >= p.size:
 		p.unsealed(r)
@@ -181,66 +182,81 @@ func (p *leafPass) record(ctx context.Context, r hashed) error {
 }
 
 // origin books what Reverify said.
-func (p *leafPass) origin(r hashed) {
+func (p *leafPass) origin(r audit.Hashed) {
 	switch {
 	case p.v.o.Reverify == nil:
-	case r.hmac == nil:
+	case r.HMAC == nil:
 		p.v.report.Reverified++
-	case errors.Is(r.hmac, ErrNotChecked):
+	case errors.Is(r.HMAC, audit.ErrNotChecked):
 		p.v.report.NotChecked++
 	default:
-		p.v.fault(r.Seq, BadHMAC, "%v", r.hmac)
+		p.v.fault(r.Seq, audit.BadHMAC, "%v", r.HMAC)
 	}
 }
 
-func (p *leafPass) unsealed(r hashed) {
+// order reports a record whose times contradict those before it, today, or each other.
+func (p *leafPass) order(r *audit.Hashed) {
+	why := p.clock.Back(r.Record)
+	if why == "" && p.v.o.Present {
+		why = audit.Future(r.Record)
+	}
+	if why == "" && r.Misdated != nil {
+		why = r.Misdated.Error()
+	}
+	if drops := p.v.o.Drops; why != "" && (drops == nil || r.Seq >= drops.Before) {
+		p.v.fault(r.Seq, audit.Misdated, "%s", why)
+	}
+}
+
+func (p *leafPass) unsealed(r audit.Hashed) {
+	p.order(&r)
 	if by := p.v.o.SealedBy; !by.IsZero() && !r.Time.Before(by) {
 		p.v.report.Unsealed++
 		return
 	}
-	p.v.fault(r.Seq, Unsealed, "the newest checkpoint ends at sequence %d", p.v.log.seq(p.size)-1)
+	p.v.fault(r.Seq, audit.Unsealed, "the newest checkpoint ends at sequence %d", p.v.log.Seq(p.size)-1)
 }
 
 // late takes a record whose turn has passed.
-func (p *leafPass) late(ctx context.Context, i int64, r hashed) error {
+func (p *leafPass) late(ctx context.Context, i int64, r audit.Hashed) error {
 	if _, ok := p.missing[i]; !ok {
-		p.v.fault(r.Seq, Extra, "a second record with this sequence")
+		p.v.fault(r.Seq, audit.Extra, "a second record with this sequence")
 		return nil
 	}
 	delete(p.missing, i)
 	p.v.report.Records++
-	p.v.fault(r.Seq, Reordered, "it is read after sequence %d", p.v.log.seq(p.next)-1)
-	data, why, err := p.v.leafTile(ctx, i>>tileHeight)
+	p.v.fault(r.Seq, audit.Reordered, "it is read after sequence %d", p.v.log.Seq(p.next)-1)
+	data, why, err := p.v.leafTile(ctx, i>>tile.Height)
 	if err != nil {
 		return err
 	}
-	if why == "" && hashAt(data, int(i%tileWidth)) != r.hash {
-		p.v.fault(r.Seq, Changed, "its leaf hash is %s, the sealed one is %s", r.hash, hashAt(data, int(i%tileWidth)))
+	if why == "" && tile.HashAt(data, int(i%tile.Width)) != r.Hash {
+		p.v.fault(r.Seq, audit.Changed, "its leaf hash is %s, the sealed one is %s", r.Hash, tile.HashAt(data, int(i%tile.Width)))
 	}
 	return nil
 }
 
 // leaf compares the awaited leaf with its record, or notes that there is none.
-func (p *leafPass) leaf(ctx context.Context, r *hashed) error {
-	at := int(p.next % tileWidth)
+func (p *leafPass) leaf(ctx context.Context, r *audit.Hashed) error {
+	at := int(p.next % tile.Width)
 	p.vouch()
 	if at == 0 {
 		var err error
-		if p.stored, p.why, err = p.v.leafTile(ctx, p.next>>tileHeight); err != nil {
+		if p.stored, p.why, err = p.v.leafTile(ctx, p.next>>tile.Height); err != nil {
 			return err
 		}
-		p.derived, p.solid = make([]byte, 0, tileWidth*tlog.HashSize), false
+		p.derived, p.solid = make([]byte, 0, tile.Width*tlog.HashSize), false
 	}
 	var hash tlog.Hash
 	if r == nil {
 		hash = p.miss(at)
 	} else {
-		hash, p.solid = r.hash, true
+		hash, p.solid = r.Hash, true
 		p.found(at, r)
 	}
 	p.derived = append(p.derived, hash[:]...)
 	p.next++
-	if p.next%tileWidth == 0 || p.next == p.size {
+	if p.next%tile.Width == 0 || p.next == p.size {
 		return p.endTile()
 	}
 	return nil
@@ -248,15 +264,20 @@ func (p *leafPass) leaf(ctx context.Context, r *hashed) error {
 
 // miss notes that the awaited leaf has no record, and returns the hash to go on with.
 func (p *leafPass) miss(at int) tlog.Hash {
-	v, seq := p.v, p.v.log.seq(p.next)
-	absent := absentHash(v.log.o.Stream, seq)
+	v, seq := p.v, p.v.log.Seq(p.next)
+	absent := audit.AbsentHash(v.of.Stream, seq)
 	g := gap{hash: absent}
 	if p.stored != nil {
-		g = gap{hash: hashAt(p.stored, at), known: true}
+		g = gap{hash: tile.HashAt(p.stored, at), known: true}
+	}
+	if g.hash == absent {
+		g.why = p.drops.explain(p.next)
+	} else {
+		p.drops.sealed(p.next)
 	}
 	switch {
 	case g.known && g.hash == absent:
-		v.report.Absent++
+		v.absent(seq, g)
 	case seq < v.o.From || seq > v.o.To:
 		v.report.Outside++
 	case len(p.missing) < maxMissing:
@@ -268,21 +289,25 @@ func (p *leafPass) miss(at int) tlog.Hash {
 }
 
 // found notes a record that is there.
-func (p *leafPass) found(at int, r *hashed) {
+func (p *leafPass) found(at int, r *audit.Hashed) {
 	p.v.report.Records++
-	differs := p.stored != nil && hashAt(p.stored, at) != r.hash
+	differs := p.stored != nil && tile.HashAt(p.stored, at) != r.Hash
+	p.drops.found(p.next)
+	if !differs {
+		p.order(r)
+	}
 	if p.stored != nil && !differs && r.Time.After(p.latest.Time) {
-		p.latest = Record{Seq: r.Seq, Time: r.Time}
+		p.latest = audit.Record{Seq: r.Seq, Time: r.Time}
 	}
 	if differs && len(p.suspects) < maxSuspects && p.bytes+len(r.Data) <= maxSuspectBytes {
-		p.suspects[p.next] = r.own()
+		p.suspects[p.next] = r.Own()
 		p.bytes += len(r.Data)
 	}
 }
 
 // endTile hands the tile to the replay, and remembers it if the two versions differ.
 func (p *leafPass) endTile() error {
-	d := mismatch{n: (p.next - 1) >> tileHeight, stored: p.stored, why: p.why, derived: p.derived, absent: p.stored == nil && !p.solid}
+	d := mismatch{n: (p.next - 1) >> tile.Height, stored: p.stored, why: p.why, derived: p.derived, absent: p.stored == nil && !p.solid}
 	if d.absent {
 		p.absent++
 	}
@@ -304,7 +329,7 @@ func (p *leafPass) omit(d mismatch) {
 		p.v.report.Omitted++
 	}
 	for at := range len(d.stored) / tlog.HashSize {
-		if hashAt(d.stored, at) != hashAt(d.derived, at) {
+		if tile.HashAt(d.stored, at) != tile.HashAt(d.derived, at) {
 			p.v.report.Omitted++
 			p.v.report.Records--
 		}

@@ -1,21 +1,20 @@
-package audit
+package verification
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"io/fs"
 	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"receiver/internal/audit/tile"
 )
 
 // replay grows a tree again from level-0 tiles.
 type replay struct {
-	front *frontier
+	front *tile.Frontier
 	marks []int64             // sizes at which to note the root, ascending
 	roots map[int64]tlog.Hash // the roots noted
-	upper []tileData          // the tiles above level 0
+	upper []tile.Data         // the tiles above level 0
 }
 
 // newReplay returns a replay that notes the root at every size of good.
@@ -25,8 +24,8 @@ func newReplay(good []signedKept) *replay {
 		r.marks = append(r.marks, k.tree.N)
 	}
 	r.marks = slices.Compact(r.marks)
-	r.front = &frontier{full: func(t tileData) error {
-		if t.tile.L > 0 {
+	r.front = &tile.Frontier{Full: func(t tile.Data) error {
+		if t.Tile.L > 0 {
 			r.upper = append(r.upper, t)
 		}
 		return nil
@@ -40,7 +39,7 @@ func (r *replay) add(data []byte) error {
 		if err := r.mark(); err != nil {
 			return err
 		}
-		if err := r.front.append(hashAt(data, i)); err != nil {
+		if err := r.front.Append(tile.HashAt(data, i)); err != nil {
 			return err
 		}
 	}
@@ -48,8 +47,8 @@ func (r *replay) add(data []byte) error {
 }
 
 func (r *replay) mark() error {
-	for len(r.marks) > 0 && r.marks[0] == r.front.size {
-		tree, err := r.front.tree()
+	for len(r.marks) > 0 && r.marks[0] == r.front.Size {
+		tree, err := r.front.Tree()
 		if err != nil {
 			return err
 		}
@@ -64,12 +63,12 @@ func (r *replay) end() (tlog.Tree, error) {
 	if err := r.mark(); err != nil {
 		return tlog.Tree{}, err
 	}
-	for _, t := range r.front.partial() {
-		if t.tile.L > 0 {
+	for _, t := range r.front.Partial() {
+		if t.Tile.L > 0 {
 			r.upper = append(r.upper, t)
 		}
 	}
-	return r.front.tree()
+	return r.front.Tree()
 }
 
 // mismatch is a level-0 tile that differs between the storage and the records.
@@ -140,7 +139,7 @@ func (v *verification) replayWith(ctx context.Context, p *leafPass, pick func(mi
 		mismatched[d.n] = d
 	}
 	r := newReplay(v.good)
-	for n := int64(0); n<<tileHeight < v.base.N; n++ {
+	for n := int64(0); n<<tile.Height < v.base.N; n++ {
 		if err := ctx.Err(); err != nil {
 			return nil, tlog.Tree{}, err
 		}
@@ -164,21 +163,21 @@ func (v *verification) replayWith(ctx context.Context, p *leafPass, pick func(mi
 func (v *verification) pickByParent(ctx context.Context, p *leafPass) (func(d mismatch, otherwise []byte) []byte, error) {
 	named := make(map[int64][]byte)
 	for _, d := range p.mismatches {
-		above, ok := tileIn(tlog.Tile{H: tileHeight, L: 1, N: d.n >> tileHeight}, v.base.N)
-		if !ok || len(d.derived) < tileWidth*tlog.HashSize {
+		above, ok := tile.In(tlog.Tile{H: tile.Height, L: 1, N: d.n >> tile.Height}, v.base.N)
+		if !ok || len(d.derived) < tile.Width*tlog.HashSize {
 			continue
 		}
-		data, why, err := v.log.storedTile(ctx, above)
+		data, why, err := v.log.StoredTile(ctx, above)
 		if err != nil {
 			return nil, err
 		}
-		i := int(d.n % tileWidth)
+		i := int(d.n % tile.Width)
 		if why != "" || i >= above.W {
 			continue
 		}
 		for _, version := range [][]byte{d.candidate(), d.derived} {
-			root, err := tileRoot(tileData{tlog.Tile{H: tileHeight, N: d.n, W: tileWidth}, version})
-			if err == nil && root == hashAt(data, i) {
+			root, err := tile.Root(tile.Data{Tile: tlog.Tile{H: tile.Height, N: d.n, W: tile.Width}, Hashes: version})
+			if err == nil && root == tile.HashAt(data, i) {
 				named[d.n] = version
 				break
 			}
@@ -195,20 +194,6 @@ func (v *verification) pickByParent(ctx context.Context, p *leafPass) (func(d mi
 // leafTile reads level-0 tile n of the tree that is compared with. When the storage has
 // none that is usable, data is nil and why says so.
 func (v *verification) leafTile(ctx context.Context, n int64) (data []byte, why string, err error) {
-	t, _ := tileIn(tlog.Tile{H: tileHeight, N: n}, v.base.N)
-	return v.log.storedTile(ctx, t)
-}
-
-// storedTile is tile for callers that report its fault.
-func (l *Log) storedTile(ctx context.Context, t tlog.Tile) (data []byte, why string, err error) {
-	data, err = l.tile(ctx, t)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, "it is missing", nil
-	case errors.Is(err, ErrTile):
-		return nil, "it has the wrong length", nil
-	case err == nil && bytes.Equal(data, nil):
-		return nil, "it is empty", nil
-	}
-	return data, "", err
+	t, _ := tile.In(tlog.Tile{H: tile.Height, N: n}, v.base.N)
+	return v.log.StoredTile(ctx, t)
 }

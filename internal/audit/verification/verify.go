@@ -1,28 +1,31 @@
-package audit
+// Package verification compares a log with everything that is known of it: its records, its tiles,
+// and checkpoints from any place. It reads only, and repairs nothing.
+package verification
 
 import (
 	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"receiver/internal/audit"
+	"receiver/internal/audit/tile"
 )
 
-// ErrNotChecked is what a Reverify func returns for a record it cannot judge: one without a
-// signature, or whose key is no longer configured. It is counted, and no fault.
-var ErrNotChecked = errors.New("record has no signature that can be checked")
-
-// VerifyOptions say what Verify compares the log with beside its own store.
-type VerifyOptions struct {
+// Options say what Verify compares the log with beside its own store.
+type Options struct {
 	// Kept are checkpoints from outside the store: the local file's, anchors'. The more,
 	// the narrower a rewriting of history is pinned down. Read them before the call, or a log
 	// in use may have been sealed further by then, and look rolled back.
-	Kept []Kept
+	Kept []audit.Kept
+
+	// Earlier are origins that the log had before: kept checkpoints of them must be of its tree.
+	Earlier []string
 
 	// From and To bound the sequences whose records must be there; 0 means the log's first,
 	// and the last sealed one. Records outside are compared where they exist and not missed
@@ -40,51 +43,53 @@ type VerifyOptions struct {
 
 	// Reverify checks what the record itself claims (its HMAC); nil means nothing does. It is
 	// called from two goroutines at once, and must not keep the record's Header. nil and
-	// ErrNotChecked are good; the text of any other error becomes the fault's detail.
-	Reverify func(Record) error
+	// audit.ErrNotChecked are good; the text of any other error becomes the fault's detail.
+	Reverify func(audit.Record) error
+
+	// Inspect returns why the times that a record names contradict when it was stored; nil means
+	// that none is looked at. It is called as Reverify is.
+	Inspect func(audit.Record) error
+
+	// Present is true of a store in use: no record of it was stored after now, by the clock of this
+	// machine.
+	Present bool
+
+	// Drops is what may have removed records before they were sealed; nil means anything, so that
+	// absent leaves are only counted.
+	Drops *Drops
 
 	// Progress is called now and then with the leaves compared so far; nil for no calls.
 	Progress func(done, total int64)
-}
-
-// Kept is a signed checkpoint and the place it was found in, for the report.
-type Kept struct {
-	Where string
-	Note  []byte
-	// Time is when that place says it took it; zero if it does not say. Nothing seals it, so
-	// Verify compares it with the records that the checkpoint covers.
-	Time time.Time
 }
 
 // Verify reads the whole stream and reports everything that is not as it was sealed. It
 // recomputes every leaf, proves the stored tiles against the newest signed checkpoint it
 // is given (which may be a kept one), compares each record with its leaf, and every other
 // checkpoint with the same tree. The error is only for what kept it from looking.
-func (l *Log) Verify(ctx context.Context, o VerifyOptions) (Report, error) {
-	o.From = max(o.From, l.o.First)
-	v := &verification{log: l, o: o, report: Report{Origin: l.o.Origin, Faults: []Fault{}}}
+func Verify(ctx context.Context, log *audit.Log, o Options) (audit.Report, error) {
+	of := log.Options()
+	o.From = max(o.From, of.First)
+	v := &verification{log: log, of: of, o: o, report: audit.Report{Origin: of.Origin, Keys: []string{}, Faults: []audit.Fault{}}}
 	if err := v.readCheckpoints(ctx); err != nil {
-		return Report{}, err
+		return audit.Report{}, err
 	}
 	pass := newLeafPass(v)
 	if err := pass.run(ctx); err != nil {
-		return Report{}, err
+		return audit.Report{}, err
 	}
 	if err := v.judge(ctx, pass); err != nil {
-		return Report{}, err
+		return audit.Report{}, err
 	}
-	v.report.sort()
+	v.report.Sort()
 	return v.report, nil
 }
 
-// maxFaults bounds the list of faults. The others are counted.
-const maxFaults = 1000
-
 // verification is one run of Verify.
 type verification struct {
-	log     *Log
-	o       VerifyOptions
-	report  Report
+	log     *audit.Log
+	of      audit.LogOptions // of the log
+	o       Options
+	report  audit.Report
 	base    tlog.Tree    // what records and tiles are compared with
 	signed  bool         // base is of a checkpoint whose signature holds
 	good    []signedKept // every checkpoint whose signature holds, smallest first
@@ -97,24 +102,19 @@ type signedKept struct {
 	time  time.Time // the earliest that a place says, or zero
 }
 
-func (v *verification) fault(seq uint64, kind Kind, format string, args ...any) {
-	if len(v.report.Faults) >= maxFaults {
-		v.report.Omitted++
-		return
-	}
-	f := Fault{Stream: v.log.o.Stream, Seq: seq, Kind: kind, Detail: fmt.Sprintf(format, args...)}
-	v.report.Faults = append(v.report.Faults, f)
+func (v *verification) fault(seq uint64, kind audit.Kind, format string, args ...any) {
+	v.report.Add(audit.Fault{Stream: v.of.Stream, Seq: seq, Kind: kind, Detail: fmt.Sprintf(format, args...)})
 }
 
 // readCheckpoints opens every checkpoint and settles which tree the log is compared with:
 // the largest one that was ever signed, so that what a rollback took away is missed.
 func (v *verification) readCheckpoints(ctx context.Context) error {
-	stored, _, err := v.log.o.Checkpoints.Load(ctx)
+	stored, _, err := v.of.Checkpoints.Load(ctx)
 	if err != nil {
-		return fmt.Errorf("loading checkpoint of %s: %w", v.log.o.Origin, err)
+		return fmt.Errorf("loading checkpoint of %s: %w", v.of.Origin, err)
 	}
-	if v.lastSeq, err = v.log.o.Source.Last(ctx); err != nil {
-		return fmt.Errorf("asking stream %s for its last sequence: %w", v.log.o.Stream, err)
+	if v.lastSeq, err = v.of.Source.Last(ctx); err != nil {
+		return fmt.Errorf("asking stream %s for its last sequence: %w", v.of.Stream, err)
 	}
 	v.open(stored)
 	slices.SortStableFunc(v.good, func(a, b signedKept) int { return cmp.Compare(a.tree.N, b.tree.N) })
@@ -125,12 +125,12 @@ func (v *verification) readCheckpoints(ctx context.Context) error {
 		v.base, v.signed = v.good[len(v.good)-1].tree, true
 		v.checkRollback(stored)
 	case stored == nil:
-		v.base = emptyTree()
-		v.fault(0, BadNote, "no checkpoint is stored, and none was kept elsewhere")
+		v.base = tile.EmptyTree()
+		v.fault(0, audit.BadNote, "no checkpoint is stored, and none was kept elsewhere")
 	default:
 		v.base = v.claimed(stored)
 	}
-	if end := v.log.seq(v.base.N) - 1; v.o.To == 0 || v.o.To > end {
+	if end := v.log.Seq(v.base.N) - 1; v.o.To == 0 || v.o.To > end {
 		v.o.To = end
 	}
 	v.report.From, v.report.To = v.o.From, v.o.To
@@ -139,9 +139,9 @@ func (v *verification) readCheckpoints(ctx context.Context) error {
 
 // open verifies the stored checkpoint and all kept ones, each distinct one once.
 func (v *verification) open(stored []byte) {
-	all := v.o.Kept
-	if stored != nil {
-		all = append([]Kept{{Where: "store", Note: stored}}, all...)
+	all, earlier := v.o.Kept, v.o.Earlier
+	if stored != nil { // which is of this origin
+		all, earlier = append([]audit.Kept{{Where: "store", Note: stored}}, all...), nil
 	}
 	seen := make(map[[sha256.Size]byte]int) // where in good; a log has many, and each comes from several places
 	for _, k := range all {
@@ -153,10 +153,14 @@ func (v *verification) open(stored []byte) {
 			continue
 		}
 		seen[id] = -1
-		cp, err := v.log.open(k.Note)
+		cp, err := v.log.Open(k.Note, earlier...)
+		earlier = v.o.Earlier
 		if err != nil {
-			v.fault(0, BadNote, "%s: %v", k.Where, err)
+			v.fault(0, audit.BadNote, "%s: %v", k.Where, err)
 			continue
+		}
+		if at, ok := slices.BinarySearch(v.report.Keys, cp.Key); !ok {
+			v.report.Keys = slices.Insert(v.report.Keys, at, cp.Key)
 		}
 		seen[id] = len(v.good)
 		v.good = append(v.good, signedKept{k.Where, cp.Tree, k.Time})
@@ -164,7 +168,7 @@ func (v *verification) open(stored []byte) {
 }
 
 // told takes what another place says of the same checkpoint.
-func (s *signedKept) told(k Kept) {
+func (s *signedKept) told(k audit.Kept) {
 	if !k.Time.IsZero() && (s.time.IsZero() || k.Time.Before(s.time)) {
 		s.where, s.time = k.Where, k.Time
 	}
@@ -175,7 +179,7 @@ func (v *verification) compareSizes() {
 	for i := 1; i < len(v.good); i++ {
 		a, b := v.good[i-1], v.good[i]
 		if a.tree.N == b.tree.N && a.tree.Hash != b.tree.Hash {
-			v.fault(0, Forked, "%s and %s hold signed checkpoints of size %d with different roots", a.where, b.where, a.tree.N)
+			v.fault(0, audit.Forked, "%s and %s hold signed checkpoints of size %d with different roots", a.where, b.where, a.tree.N)
 		}
 	}
 }
@@ -183,22 +187,22 @@ func (v *verification) compareSizes() {
 func (v *verification) checkRollback(stored []byte) {
 	where := v.good[len(v.good)-1].where
 	if stored == nil {
-		v.fault(0, RolledBack, "no checkpoint is stored, but %s holds one of size %d", where, v.base.N)
+		v.fault(0, audit.RolledBack, "no checkpoint is stored, but %s holds one of size %d", where, v.base.N)
 		return
 	}
-	if cp, err := v.log.open(stored); err == nil && cp.Tree.N < v.base.N {
-		v.fault(0, RolledBack, "the stored checkpoint is of size %d, but %s holds one of %d", cp.Tree.N, where, v.base.N)
+	if cp, err := v.log.Open(stored); err == nil && cp.Tree.N < v.base.N {
+		v.fault(0, audit.RolledBack, "the stored checkpoint is of size %d, but %s holds one of %d", cp.Tree.N, where, v.base.N)
 	}
 }
 
 // claimed takes the word of an unsigned checkpoint for which tree to compare with, so that
 // changed records are named even then. Its size is not trusted beyond the stream's.
 func (v *verification) claimed(stored []byte) tlog.Tree {
-	cp, err := ReadCheckpoint(stored)
+	cp, err := audit.ReadCheckpoint(stored)
 	if err != nil {
-		return emptyTree()
+		return tile.EmptyTree()
 	}
-	cp.Tree.N = min(cp.Tree.N, v.log.leaves(v.lastSeq))
+	cp.Tree.N = min(cp.Tree.N, v.log.Leaves(v.lastSeq))
 	return cp.Tree
 }
 
@@ -220,7 +224,7 @@ func (v *verification) judge(ctx context.Context, p *leafPass) error {
 	}
 	for _, k := range v.good {
 		if root := verdict.replay.roots[k.tree.N]; root != k.tree.Hash && k.tree.N < v.base.N {
-			v.fault(0, Forked, "%s: signed checkpoint of size %d is of another history", k.where, k.tree.N)
+			v.fault(0, audit.Forked, "%s: signed checkpoint of size %d is of another history", k.where, k.tree.N)
 		}
 	}
 	return v.checkUpperTiles(ctx, verdict.replay)
@@ -240,21 +244,21 @@ func (v *verification) narrow(r *replay) {
 			to = min(to, k.tree.N)
 		}
 	}
-	v.fault(0, BadRoot, "records and tiles do not reproduce the root of the checkpoint of size %d; the first difference is within sequences %d to %d",
-		v.base.N, v.log.seq(from), v.log.seq(to)-1)
+	v.fault(0, audit.BadRoot, "records and tiles do not reproduce the root of the checkpoint of size %d; the first difference is within sequences %d to %d",
+		v.base.N, v.log.Seq(from), v.log.Seq(to)-1)
 }
 
 func (v *verification) checkUpperTiles(ctx context.Context, r *replay) error {
 	for _, want := range r.upper {
-		got, why, err := v.log.storedTile(ctx, want.tile)
+		got, why, err := v.log.StoredTile(ctx, want.Tile)
 		if err != nil {
 			return err
 		}
-		if why == "" && !bytes.Equal(got, want.data) {
+		if why == "" && !bytes.Equal(got, want.Hashes) {
 			why = "it does not match the checkpoint"
 		}
 		if why != "" {
-			v.fault(0, BadTile, "%s: %s", tileName(want.tile), why)
+			v.fault(0, audit.BadTile, "%s: %s", tile.Name(want.Tile), why)
 		}
 	}
 	return nil

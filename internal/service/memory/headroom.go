@@ -1,4 +1,4 @@
-package service
+package memory
 
 import (
 	"context"
@@ -27,8 +27,8 @@ func gcPercent(live, allocated uint64) int {
 	return int(min(max(garbage*100/max(live, 1), leastGCPercent), mostGCPercent))
 }
 
-// keepHeadroom adapts the garbage collector to the load until ctx is done. A setting by GOGC stays.
-func keepHeadroom(ctx context.Context) {
+// KeepHeadroom adapts the garbage collector to the load until ctx is done. A setting by GOGC stays.
+func KeepHeadroom(ctx context.Context) {
 	if _, set := os.LookupEnv("GOGC"); set {
 		return
 	}

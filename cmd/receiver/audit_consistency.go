@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"receiver/internal/audit"
+	"receiver/internal/durable"
+	"receiver/internal/service/logs"
+	"receiver/internal/service/records"
+)
+
+// consistencyFlags are the flags of audit consistency.
+type consistencyFlags struct {
+	proof, write string
+	archiveFlags
+}
+
+func newAuditConsistency(a *app) *cobra.Command {
+	var f consistencyFlags
+	cmd := &cobra.Command{
+		Use:   "consistency OLD NEW",
+		Short: "Check that two bundles or checkpoints are of one history",
+		Long: `consistency answers whether the later of two checkpoints of a log extends the earlier one: between
+them nothing was changed, removed or inserted. OLD and NEW are bundles, of which the checkpoint
+counts, or signed checkpoints. The one of fewer leaves is the earlier one.
+
+With --proof it needs only the three files and --log-key: no receiver, no network and no
+configuration. Without it the proof is made from the streams, or with --export from an archive, and
+checked; --write keeps it for others. Both checkpoints must be signed by a --log-key or, without
+one, by a key of the configuration.
+
+Exit codes: 0 one history; 1 not; 2 wrong usage or configuration; 3 not known.`,
+		Example: "  receiver audit consistency january.json june.json --write proof.json\n" +
+			"  receiver audit consistency january.json june.json --proof proof.json \\\n" +
+			"    --log-key receiver/eu-1/JOBS+b3caf33f+AQAB…",
+		Args:        cobra.ExactArgs(2),
+		Annotations: map[string]string{question: "yes"},
+		RunE:        func(cmd *cobra.Command, args []string) error { return a.auditConsistency(cmd.Context(), args, f) },
+	}
+	cmd.Flags().StringVar(&f.proof, "proof", "", "`file` with the proof, from --write")
+	cmd.Flags().StringVar(&f.write, "write", "", "write the proof to this `file`")
+	f.flags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("proof", "write")
+	cmd.MarkFlagsMutuallyExclusive("proof", "export")
+	return cmd
+}
+
+func (a *app) auditConsistency(ctx context.Context, args []string, f consistencyFlags) error {
+	if f.proof != "" && len(f.keys) == 0 {
+		return usagef("--proof needs --log-key; `receiver audit keys` prints it")
+	}
+	keys, err := audit.ParseKeys(f.keys, nil)
+	if err != nil {
+		return usageError{err}
+	}
+	if len(f.keys) == 0 || f.config {
+		cfg, _, err := a.believed(f.export, f.trustFlags)
+		if err != nil {
+			return err
+		}
+		if keys, err = logs.Keys(cfg.Audit); err != nil {
+			return err
+		}
+	}
+	var files [3][]byte
+	for i, name := range append(args, f.proof) {
+		if name == "" {
+			continue
+		}
+		if files[i], err = a.readBody(ctx, []string{name}); err != nil {
+			return err
+		}
+	}
+	c, err := records.Consistency(ctx, files, keys, func(stream string) (*audit.Log, func(), error) { return a.log(ctx, stream, f.archiveFlags) })
+	switch {
+	case errors.Is(err, records.ErrNotProved):
+		return a.notProved(err)
+	case err == nil && f.write != "":
+		err = durable.WriteFile(f.write, c.Proof)
+	}
+	if err != nil {
+		return err
+	}
+	return a.show().Consistent(c)
+}
+
+// log opens the log of a stream where it is: in an archive, or in the store.
+func (a *app) log(ctx context.Context, stream string, f archiveFlags) (*audit.Log, func(), error) {
+	cfg, distrusted, err := a.believed(f.export, f.trustFlags)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.export != "" {
+		archived, err := records.OpenArchives(f.export, logs.OfArchive(cfg.Audit, distrusted != nil))
+		if err != nil {
+			return nil, nil, err
+		}
+		log, err := archived.Log(stream)
+		return log, func() {}, err
+	}
+	keys, err := logs.Keys(cfg.Audit)
+	if err != nil {
+		return nil, nil, err
+	}
+	bus, done, err := a.opener(cfg).Read(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := logs.Open(ctx, bus, cfg.Audit, stream, keys)
+	if err != nil {
+		done()
+	}
+	return log, done, err
+}
