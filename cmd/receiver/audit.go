@@ -1,7 +1,14 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
+
+	"receiver/internal/publish"
+	"receiver/internal/service"
+	"receiver/internal/service/logs"
+	"receiver/internal/service/records"
 )
 
 func newAudit(a *app) *cobra.Command {
@@ -38,4 +45,26 @@ type archiveFlags struct {
 func (f *archiveFlags) flags(cmd *cobra.Command) {
 	exportFlag(cmd, &f.export)
 	f.trustFlags.flags(cmd)
+}
+
+// evidence gives use what records are proved from: archives, or the store.
+func (a *app) evidence(ctx context.Context, f archiveFlags, use func(records.Evidence) error) error {
+	cfg, distrusted, err := a.believed(f.export, f.trustFlags)
+	if err != nil {
+		return err
+	}
+	opened := func(e records.Evidence, err error) error {
+		if err != nil {
+			return err
+		}
+		return use(e)
+	}
+	if f.export == "" {
+		return a.openStore(ctx, cfg, service.Opener.Read, func(store *publish.Store) error { return opened(records.EvidenceIn(ctx, store, cfg)) })
+	}
+	archived, err := records.OpenArchives(f.export, logs.OfArchive(cfg.Audit, distrusted != nil))
+	if err != nil {
+		return err
+	}
+	return opened(archived.Evidence())
 }

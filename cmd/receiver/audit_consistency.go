@@ -43,13 +43,14 @@ Exit codes: 0 one history; 1 not; 2 wrong usage or configuration; 3 not known.`,
 	cmd.Flags().StringVar(&f.proof, "proof", "", "`file` with the proof, from --write")
 	cmd.Flags().StringVar(&f.write, "write", "", "write the proof to this `file`")
 	f.flags(cmd)
-	cmd.MarkFlagsMutuallyExclusive("proof", "write")
-	cmd.MarkFlagsMutuallyExclusive("proof", "export")
 	return cmd
 }
 
 func (a *app) auditConsistency(ctx context.Context, args []string, f consistencyFlags) error {
-	if f.proof != "" && len(f.keys) == 0 {
+	switch {
+	case f.proof != "" && f.write+f.export != "":
+		return usagef("--proof is checked by itself; leave out --write and --export")
+	case f.proof != "" && len(f.keys) == 0:
 		return usagef("--proof needs --log-key; `receiver audit keys` prints it")
 	}
 	keys, err := audit.ParseKeys(f.keys, nil)
@@ -74,7 +75,7 @@ func (a *app) auditConsistency(ctx context.Context, args []string, f consistency
 			return err
 		}
 	}
-	c, err := records.Consistency(ctx, files, keys, func(stream string) (*audit.Log, func(), error) { return a.log(ctx, stream, f.archiveFlags) })
+	c, err := records.Consistency(ctx, files, keys, func(use func(records.Evidence) error) error { return a.evidence(ctx, f.archiveFlags, use) })
 	switch {
 	case errors.Is(err, records.ErrNotProved):
 		return a.notProved(err)
@@ -85,33 +86,4 @@ func (a *app) auditConsistency(ctx context.Context, args []string, f consistency
 		return err
 	}
 	return a.show().Consistent(c)
-}
-
-// log opens the log of a stream where it is: in an archive, or in the store.
-func (a *app) log(ctx context.Context, stream string, f archiveFlags) (*audit.Log, func(), error) {
-	cfg, distrusted, err := a.believed(f.export, f.trustFlags)
-	if err != nil {
-		return nil, nil, err
-	}
-	if f.export != "" {
-		archived, err := records.OpenArchives(f.export, logs.OfArchive(cfg.Audit, distrusted != nil))
-		if err != nil {
-			return nil, nil, err
-		}
-		log, err := archived.Log(stream)
-		return log, func() {}, err
-	}
-	keys, err := logs.Keys(cfg.Audit)
-	if err != nil {
-		return nil, nil, err
-	}
-	bus, done, err := a.opener(cfg).Read(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	log, err := logs.Open(ctx, bus, cfg.Audit, stream, keys)
-	if err != nil {
-		done()
-	}
-	return log, done, err
 }

@@ -62,6 +62,7 @@ func TestConsistencyOfTwoBundles(t *testing.T) {
 		{"no proof at all", "old.json new.json --proof old.json --log-key " + jobs, exitFailed, "NOT PROVED: malformed evidence bundle: format"},
 		{"the key of another log", "old.json new.json --proof proof.json --log-key " + attempts, exitFailed, "NOT PROVED: file 1: checkpoint is not signed"},
 		{"a proof without a key", "old.json new.json --proof proof.json", exitUsage, "--proof needs --log-key"},
+		{"a proof, and where it would be made", "old.json new.json --proof proof.json --export archive --log-key " + jobs, exitUsage, "--proof is checked by itself; leave out --write and --export"},
 		{"a file that is not there", "old.json none.json --proof proof.json --log-key " + jobs, exitUsage, "none.json"},
 	} {
 		args := []string{"audit", "consistency"}

@@ -299,6 +299,17 @@ func (o *origins) exchange(id string) {
 	o.t.Fatalf("there is no object with the body of %s", id)
 }
 
+// shows checks that audit show gives a body out of an archive that has it, and else gives none.
+func (o *origins) shows(name, archive, id string, there bool) {
+	o.t.Helper()
+	want, err := os.ReadFile(o.path("body-" + id))
+	o.must(err)
+	code, out := o.run("audit", "show", "JOBS/"+id, "--export", archive, "--raw")
+	if got := strings.TrimSuffix(out, "\n"); there != (code == exitDone && got == string(want)) || !there && (code != exitFailed || !strings.Contains(out, "body")) {
+		o.t.Errorf("%s: audit show JOBS/%s --raw = exit %d with %d bytes, want the body: %v: %.100s", name, id, code, len(out), there, out)
+	}
+}
+
 // An archive has the bodies that are too large for a message, and a change of one is found.
 func TestAnArchiveHasTheBodiesOutside(t *testing.T) {
 	t.Parallel()
@@ -342,6 +353,7 @@ func TestAnArchiveHasTheBodiesOutside(t *testing.T) {
 		if report.Elsewhere != row.elsewhere {
 			t.Errorf("%s: %d signatures wait for a body, want %d", row.name, report.Elsewhere, row.elsewhere)
 		}
+		o.shows(row.name, archive, row.of, row.change == nil && row.flags == nil)
 	}
 	// A bundle out of the archive comes with its body.
 	bundle := o.bundle("JOBS/2", "--export", o.path("archive-0"), "--bodies", o.path("bodies"))

@@ -8,9 +8,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"receiver/internal/audit"
-	"receiver/internal/publish"
-	"receiver/internal/service"
-	"receiver/internal/service/logs"
 	"receiver/internal/service/records"
 )
 
@@ -97,38 +94,14 @@ func (a *app) auditProve(ctx context.Context, ids []string, f proveFlags) error 
 			return r.Bundle(ctx, stream, s[stream][0])
 		})
 	}
-	cfg, distrusted, err := a.believed(f.export, f.trustFlags)
-	if err != nil {
-		return err
-	}
-	prove := func(s records.Selection, stored records.Stored, open func(stream string) (*audit.Log, error)) error {
-		return a.writeBundles(s.ByStream(), f.folder, "a bundle contains records of one stream", func(s records.Selection) ([]byte, error) {
-			return records.Prove(ctx, s, open, func(b audit.Bundle) error { return stored.WriteBodies(ctx, f.bodies, b, a.show().Say) })
+	return a.evidence(ctx, f.archiveFlags, func(e records.Evidence) error {
+		named, err := e.Select(ctx, f.query, named)
+		if err != nil {
+			return err
+		}
+		return a.writeBundles(named.ByStream(), f.folder, "a bundle contains records of one stream", func(s records.Selection) ([]byte, error) {
+			return records.Prove(ctx, s, e.Log, func(b audit.Bundle) error { return e.WriteBodies(ctx, f.bodies, b, a.show().Say) })
 		})
-	}
-	if f.export != "" {
-		archived, err := records.OpenArchives(f.export, logs.OfArchive(cfg.Audit, distrusted != nil))
-		if err == nil {
-			named, err = archived.Trail().Select(ctx, f.query, named)
-		}
-		if err != nil {
-			return err
-		}
-		stored, err := archived.Stored()
-		if err != nil {
-			return err
-		}
-		return prove(named, stored, archived.Log)
-	}
-	keys, err := logs.Keys(cfg.Audit)
-	if err != nil {
-		return err
-	}
-	return a.openStore(ctx, cfg, service.Opener.Read, func(store *publish.Store) error {
-		if named, err = records.Streams(store, cfg.SourceNames()).Select(ctx, f.query, named); err != nil {
-			return err
-		}
-		return prove(named, records.StoredIn(store), func(stream string) (*audit.Log, error) { return logs.Open(ctx, store, cfg.Audit, stream, keys) })
 	})
 }
 

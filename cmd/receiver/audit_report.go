@@ -20,6 +20,7 @@ func newAuditReport(a *app) *cobra.Command {
 	var q records.Query
 	var f archiveFlags
 	var html string
+	var keyFiles []string
 	cmd := &cobra.Command{
 		Use:   "report [RECORD…]",
 		Short: "Report what was received and decided, with its proof",
@@ -52,12 +53,18 @@ A report has at most 1,000 records and 16 MiB. With --identity-file it shows enc
 				q.Since = "all"
 			}
 			q.Filter.Events = true
-			return a.auditReport(cmd.Context(), records.ReportOptions{IDs: ids, Query: q}, f, html)
+			o := records.ReportOptions{IDs: ids, Query: q}
+			var err error
+			if o.Report.Every, err = a.every(f, keyFiles); err != nil {
+				return err
+			}
+			return a.auditReport(cmd.Context(), o, f, html)
 		},
 	}
 	filterFlags(cmd.Flags(), &q, "")
 	cmd.Flags().StringVar(&html, "html", "", "write one page of HTML to this `file`")
 	f.flags(cmd)
+	everyFlag(cmd, &keyFiles)
 	a.identityFlag(cmd)
 	return cmd
 }

@@ -63,6 +63,30 @@ func TestALogKeyIsRotated(t *testing.T) {
 	})
 }
 
+// A key in whose time nothing came to a log has signed no checkpoint of it, which is no fault.
+func TestALogKeyIsRotatedWhileNothingComes(t *testing.T) {
+	t.Parallel()
+	dir := sealedFolder(t)
+	keys := keysOf(t, dir)
+	edit(t, dir, `key: "file:log.key"`, `key: "file:log.key", verifier_keys: ["`+strings.Join(keys, `", "`)+`"]`)
+	for _, archive := range []string{"first", "second"} { // of these keys, ACTIONS alone has checkpoints
+		swapKey(t, dir)
+		if code, out := command(t, dir, "audit", "export", filepath.Join(dir, archive)); code != exitDone {
+			t.Fatalf("audit export = exit %d: %s", code, out)
+		}
+		added := slices.DeleteFunc(keysOf(t, dir), func(k string) bool { return slices.Contains(keys, k) })
+		keys = append(keys, added...)
+		edit(t, dir, `verifier_keys: [`, `verifier_keys: ["`+strings.Join(added, `", "`)+`", `)
+		for _, flags := range [][]string{nil, logKeys(keys)} {
+			code, report := auditVerify(t, dir, flags...)
+			wantFaults(t, code, report, nil)
+		}
+	}
+	never := otherKey(t).VerifierKey("receiver/test/ATTEMPTS")
+	code, report := auditVerify(t, dir, append(logKeys(keys), "--log-key", never)...)
+	wantFaults(t, code, report, []string{"receiver/test/ATTEMPTS: missing: no checkpoint of it by the key"})
+}
+
 func readText(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)

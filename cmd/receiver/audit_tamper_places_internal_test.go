@@ -279,6 +279,55 @@ func TestAPlaceThatForgotIsNamed(t *testing.T) {
 	}
 }
 
+// Places that are taken out of the configuration hide no rollback: what the receiver told them is
+// in its receipts, and in the record of each start.
+func TestAnAnchorThatIsNotConfiguredAnyMoreIsRemembered(t *testing.T) {
+	t.Parallel()
+	base := sealedFolder(t)
+	for range 2 { // the second start records what the first one told
+		_, stop := receiving(t, base)
+		stop()
+	}
+	if code, report := auditVerify(t, base); code != exitDone {
+		t.Fatalf("audit verify = exit %d, %v", code, report.faults())
+	}
+	elsewhere := func(t *testing.T, dir string) {
+		edit(t, dir, "{directory: anchor}", "{directory: share}")
+		if err := os.Mkdir(filepath.Join(dir, "share"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nowhere := func(t *testing.T, dir string) { edit(t, dir, "{directory: anchor}", "") }
+	started := func(t *testing.T, dir string, times int) {
+		for range times {
+			_, stop := receiving(t, dir)
+			stop()
+		}
+	}
+	for _, row := range []struct {
+		name string
+		do   func(t *testing.T, dir string)
+		want []string
+	}{
+		{"another folder, and nothing else is done", func(t *testing.T, dir string) { elsewhere(t, dir); started(t, dir, 2) }, nil},
+		{"no anchor, and nothing else is done", func(t *testing.T, dir string) { nowhere(t, dir); started(t, dir, 1) }, nil},
+		{"no anchor, and store and file put back", func(t *testing.T, dir string) { nowhere(t, dir); rollBackAll(t, dir) },
+			[]string{"JOBS: rolled_back: the receipt of folder"}},
+		{"another folder, and store and file put back", func(t *testing.T, dir string) { elsewhere(t, dir); rollBackAll(t, dir) },
+			[]string{"JOBS: rolled_back: the receipt of folder", "ACTIONS: rolled_back: the receipt of folder"}},
+		{"the same, and the log has grown beyond", func(t *testing.T, dir string) { elsewhere(t, dir); rollBackAll(t, dir); started(t, dir, 6) },
+			[]string{"JOBS: rolled_back: the receipt of folder", "ACTIONS: fork: the receipt of folder"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			dir := copyOf(t, base)
+			row.do(t, dir)
+			code, report := auditVerify(t, dir)
+			wantFaults(t, code, report, row.want)
+		})
+	}
+}
+
 // toldOf moves the receipts of a copied folder: where a place is belongs to them.
 func (x *intruder) toldOf(path, base string) {
 	data, err := os.ReadFile(path)

@@ -65,7 +65,7 @@ known, because the records could not be read.`,
 	}
 	a.identityFlag(cmd)
 	f.flags(cmd)
-	cmd.Flags().StringArrayVar(&f.keyFiles, "signature-key-file", nil, "with --export: `file` with a key that signed the callbacks\n(repeatable)")
+	everyFlag(cmd, &f.keyFiles)
 	cmd.Flags().StringArrayVar(&f.from, "from", nil, "first `record` of a stream that must exist, such as JOBS/120000\n(repeatable)")
 	return cmd
 }
@@ -79,8 +79,9 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 		}
 		from[stream] = seq
 	}
-	if f.export == "" && len(f.keyFiles) > 0 {
-		return usagef("--signature-key-file needs --export; the streams are verified with the keys of the configuration")
+	every, err := a.every(f.archiveFlags, f.keyFiles)
+	if err != nil {
+		return err
 	}
 	cfg, distrusted, err := a.believed(f.export, f.trustFlags)
 	if err != nil {
@@ -92,11 +93,7 @@ func (a *app) auditVerify(ctx context.Context, f verifyFlags) error {
 	}
 	// Records live for a moment only: collecting them less often is a quarter of the time.
 	defer debug.SetGCPercent(debug.SetGCPercent(verifyGCPercent))
-	origin, err := a.origin(f.keyFiles, nil)
-	if err != nil {
-		return err
-	}
-	o := records.VerifyOptions{Config: cfg, Distrusted: distrusted, From: from, Sources: sources, Every: origin.Verifier, Progress: a.show().Records}
+	o := records.VerifyOptions{Config: cfg, Distrusted: distrusted, From: from, Sources: sources, Every: every, Progress: a.show().Records}
 	if f.export != "" {
 		cipher, err := service.CipherOf(cfg)
 		if err != nil {

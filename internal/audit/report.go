@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // ErrNotChecked is what a Reverify func returns for a record it cannot judge: one without a
@@ -108,4 +110,10 @@ func (r *Report) Sort() {
 	slices.SortStableFunc(r.Faults, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Detail, b.Detail))
 	})
+}
+
+// Told is a tree that a log had, and where that was noted, for the report.
+type Told struct {
+	Where string
+	Tree  tlog.Tree
 }

@@ -117,7 +117,7 @@ func describe(r audit.Record) (*Detail, error) {
 }
 
 func (d *Detail) setBody() {
-	if d.Size < 0 && len(d.Raw) > 0 { // it was kept elsewhere
+	if d.Size <= 0 && len(d.Raw) > 0 { // it was kept elsewhere, or it is an action
 		d.Size = int64(len(d.Raw))
 	}
 	d.BodyKept = len(d.Raw) > 0 || d.Size == 0

@@ -23,6 +23,21 @@ func (o one) Records(_ context.Context, from, to uint64, yield func(audit.Record
 	return yield(o.Record)
 }
 
+// The length of an action is that of its text, which is in the record.
+func TestDetailTellsTheLengthOfAnAction(t *testing.T) {
+	const action = `{"what":"start","time":"2026-11-30T12:00:00Z"}`
+	reader := auditlog.Reader{
+		Source:  one{audit.Record{Stream: "ACTIONS", Seq: 1, Time: noon, Subject: "actions.start", Data: []byte(action)}},
+		Body:    func(r audit.Record) ([]byte, error) { return r.Data, nil },
+		Log:     func(context.Context) (*audit.Log, error) { return nil, nil },
+		Entries: func(auditlog.Filter) iter.Seq2[auditlog.Entry, error] { return nil },
+	}
+	d, err := reader.Detail(t.Context(), "ACTIONS", 1)
+	if err != nil || d.Size != int64(len(action)) || !d.BodyKept || d.NotKept() != "" {
+		t.Errorf("the action has %d bytes (kept: %v, %q), %v; want %d", d.Size, d.BodyKept, d.NotKept(), err, len(action))
+	}
+}
+
 // The length of a body is said as it is, wherever the body is kept; a length that is not known
 // is no number.
 func TestDetailTellsTheLengthOfEveryBody(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"receiver/internal/job"
 	"receiver/internal/plain"
 	"receiver/internal/words"
 )
@@ -54,9 +55,14 @@ func (d *Detail) writeHead(w *strings.Builder) {
 	}
 }
 
-// notKept says where a body stands that is not in its record.
-func (d *Detail) notKept() string {
+// NotKept says where a body is that neither its record has nor the place it was read from; empty
+// if there is one.
+func (d *Detail) NotKept() string {
 	switch {
+	case d.BodyKept:
+		return ""
+	case len(d.Headers[job.HeaderDataRef]) > 0:
+		return "kept outside of its message, and not among the bodies of this archive"
 	case d.Verdict == Refused:
 		return "not kept: it was over limits.attempt_body"
 	case len(d.Same) == 0:
@@ -89,7 +95,7 @@ func (d *Detail) writeBody(w *strings.Builder) {
 	case d.Encrypted != "":
 		fmt.Fprintf(w, "  %s\n", plain.Text(d.Encrypted))
 	case !d.BodyKept:
-		fmt.Fprintf(w, "  %s\n", d.notKept())
+		fmt.Fprintf(w, "  %s\n", d.NotKept())
 	case d.Base64 != nil:
 		w.WriteString(hex.Dump(d.Base64))
 	default:

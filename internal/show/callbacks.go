@@ -2,6 +2,7 @@ package show
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -82,6 +83,8 @@ func (p Printer) Callback(d *auditlog.Detail, raw bool) error {
 	switch {
 	case raw && d.Encrypted != "":
 		return errors.New(d.Encrypted)
+	case raw && !d.BodyKept:
+		return fmt.Errorf("%s: there is no body: %s", d.ID, d.NotKept())
 	case raw:
 		_, err := p.Out.Write(d.Raw)
 		return err

@@ -3,6 +3,7 @@ package show
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,8 +47,12 @@ func (p Printer) verifiedTable(v records.Verified) error {
 			return err
 		}
 	}
+	var signers []string
 	for _, r := range v.Logs {
-		for _, key := range r.Keys {
+		signers = append(signers, r.Keys...)
+	}
+	for i, key := range signers {
+		if !slices.Contains(signers[:i], key) { // archives of one log have one
 			fmt.Fprintf(p.Out, "signed by %s\n", key)
 		}
 	}
@@ -164,7 +169,7 @@ func (p Printer) verifiedHint(v records.Verified) {
 			"export it again with --bodies", words.Count(v.Elsewhere, "signature"))
 	}
 	if v.Mended > 0 {
-		p.Say("%s would be verified by a key that is configured now; see `receiver audit reverify`", words.Count(v.Mended, "refused callback"))
+		p.Say("%s would be verified by a key of today; `receiver audit reverify` lists those that are in the streams", words.Count(v.Mended, "refused callback"))
 	}
 	if !v.OK {
 		p.Say("docs/evidence.md explains each error and what to do")

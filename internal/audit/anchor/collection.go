@@ -29,6 +29,7 @@ type Collection struct {
 	places   []*place
 	receipts []Receipt // of what the places received
 	cut      []Receipt // those that the file of receipts lost
+	told     []Receipt // others that were noted
 }
 
 // sealedAt is when a log had reached a size, as the store says.

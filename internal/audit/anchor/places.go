@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"receiver/internal/audit"
 )
@@ -169,6 +170,24 @@ func (c *Collection) Ask(ctx context.Context, name string, log *audit.Log) []aud
 		}
 	}
 	return faults
+}
+
+// Tell takes receipts that are kept beside the file of them, such as those of every start. Of
+// them nothing is expected but that each is of the log.
+func (c *Collection) Tell(all []Receipt) { c.told = append(c.told, all...) }
+
+// Told returns the trees of logs that receipts name, those for places that are configured no more
+// among them: to change the configuration does not make a rollback unseen.
+func (c *Collection) Told(origins ...string) (all []audit.Told) {
+	seen := map[tlog.Tree]bool{}
+	for _, r := range slices.Concat(c.receipts, c.told) {
+		tree := tlog.Tree{N: r.Size, Hash: r.Root}
+		if r.Size >= 0 && slices.Contains(origins, r.Log) && !seen[tree] {
+			seen[tree] = true
+			all = append(all, audit.Told{Where: "the receipt of " + r.ID.String(), Tree: tree})
+		}
+	}
+	return all
 }
 
 // Promise reads what Compare holds the places to: the file of receipts, and what the receiver

@@ -7,6 +7,7 @@ import (
 	"os"
 	pathpkg "path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"receiver/internal/audit"
@@ -21,11 +22,11 @@ type Archive struct {
 
 // OpenAll opens an export folder, or all that are in a folder, named by these streams; or all
 // archives that are in a folder, in the order of their names. An unreadable folder is an error,
-// unlike a missing one.
+// unlike a missing one, and so is an archive within another: nothing may pass that was not read.
 func OpenAll(path string, streams []string) ([]Archive, error) {
-	folders, err := openOne(path, streams)
-	if err != nil || len(folders) > 0 {
-		return []Archive{{Folders: folders}}, err
+	whole, err := openOne(path, streams)
+	if err != nil {
+		return nil, err
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
@@ -34,8 +35,10 @@ func OpenAll(path string, streams []string) ([]Archive, error) {
 	var all []Archive
 	for _, e := range entries {
 		inner := filepath.Join(path, e.Name())
-		if info, err := os.Stat(inner); err != nil || !info.IsDir() || strings.HasPrefix(e.Name(), ".") {
-			continue // with a dot begins one that was not finished
+		info, err := os.Stat(inner)
+		// With a dot begins one that was not finished.
+		if err != nil || !info.IsDir() || strings.HasPrefix(e.Name(), ".") || slices.Contains(streams, e.Name()) {
+			continue
 		}
 		folders, err := openOne(inner, streams)
 		if err != nil {
@@ -45,7 +48,12 @@ func OpenAll(path string, streams []string) ([]Archive, error) {
 			all = append(all, Archive{Name: e.Name(), Folders: folders})
 		}
 	}
-	if len(all) == 0 {
+	switch {
+	case len(whole) > 0 && len(all) > 0: // one of them would not be looked at
+		return nil, fmt.Errorf("%w: %s is an archive, and has another in it, %s: put each into a folder of its own", ErrFolder, path, all[0].Name)
+	case len(whole) > 0:
+		return []Archive{{Folders: whole}}, nil
+	case len(all) == 0:
 		_, err = Open(path)
 	}
 	return all, err
@@ -66,9 +74,10 @@ func openOne(path string, streams []string) ([]*Folder, error) {
 		if err != nil {
 			return nil, err
 		}
-		if all = append(all, folder); inner == "" {
-			break // what is beside it is not looked at
-		}
+		all = append(all, folder)
+	}
+	if len(all) > 1 && all[0].path == filepath.Clean(path) {
+		return nil, fmt.Errorf("%w: %s is the folder of a log, and has that of another in it, %s", ErrFolder, path, all[1].path)
 	}
 	return all, nil
 }

@@ -213,6 +213,43 @@ func TestForeignArchivesAreRefusedAndBounded(t *testing.T) {
 	}
 }
 
+// TestNoArchiveHidesAnother holds that a folder is read whole: an archive that is put beside
+// others, or around them, is not read in their place.
+func TestNoArchiveHidesAnother(t *testing.T) {
+	dir, w := t.TempDir(), audittest.NewWorld(t, 0)
+	for _, name := range []string{"2026-01", "2026-02"} {
+		w.Stream.Add(100)
+		w.Seal(t)
+		exportTo(t, w, filepath.Join(dir, name), 0, 0)
+	}
+	log := os.DirFS(filepath.Join(dir, "2026-01", "JOBS"))
+	for _, tt := range []struct {
+		name, at string // where an archive is put
+		want     string
+	}{
+		{"nowhere", "", ""},
+		{"beside the others", "JOBS", "is an archive, and has another in it, 2026-01"},
+		{"around the others", ".", "is an archive, and has another in it, 2026-01"},
+		{"around a log of one", "2026-02", "is the folder of a log, and has that of another in it"},
+		{"in one", "2026-02/more", ""}, // it is in no folder where archives are looked for
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			all := t.TempDir()
+			err := os.CopyFS(all, os.DirFS(dir))
+			if err == nil && tt.at != "" {
+				err = os.CopyFS(filepath.Join(all, tt.at), log)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := archive.OpenAll(all, jobs)
+			if tt.want == "" && (err != nil || len(found) != 2) || tt.want != "" && !strings.Contains(fmt.Sprint(err), tt.want) {
+				t.Errorf("OpenAll = %d archives, %v, want two or %q", len(found), err, tt.want)
+			}
+		})
+	}
+}
+
 // TestATooLongTileIsAWrongTile holds that a tile is read no further than it may be long.
 func TestATooLongTileIsAWrongTile(t *testing.T) {
 	dir, _ := exported(t, archive.Options{})

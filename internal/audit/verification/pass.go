@@ -58,7 +58,7 @@ type gap struct {
 
 func newLeafPass(v *verification) *leafPass {
 	return &leafPass{
-		v: v, size: v.base.N, replay: newReplay(v.good),
+		v: v, size: v.base.N, replay: newReplay(v.noted()),
 		missing: make(map[int64]gap), suspects: make(map[int64]audit.Record),
 		clock: newClock(v.begun()), drops: newDropped(v),
 	}

@@ -17,10 +17,10 @@ type replay struct {
 	upper []tile.Data         // the tiles above level 0
 }
 
-// newReplay returns a replay that notes the root at every size of good.
-func newReplay(good []signedKept) *replay {
+// newReplay returns a replay that notes the root at the size of each of these.
+func newReplay(noted []signedKept) *replay {
 	r := &replay{roots: make(map[int64]tlog.Hash)}
-	for _, k := range good {
+	for _, k := range noted {
 		r.marks = append(r.marks, k.tree.N)
 	}
 	r.marks = slices.Compact(r.marks)
@@ -138,7 +138,7 @@ func (v *verification) replayWith(ctx context.Context, p *leafPass, pick func(mi
 	for _, d := range p.mismatches {
 		mismatched[d.n] = d
 	}
-	r := newReplay(v.good)
+	r := newReplay(v.noted())
 	for n := int64(0); n<<tile.Height < v.base.N; n++ {
 		if err := ctx.Err(); err != nil {
 			return nil, tlog.Tree{}, err

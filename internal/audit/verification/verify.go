@@ -27,6 +27,10 @@ type Options struct {
 	// Earlier are origins that the log had before: kept checkpoints of them must be of its tree.
 	Earlier []string
 
+	// Told are trees that the receiver noted when it told them to a place, which may not be
+	// configured any more. Nothing signs them; they must be of this log all the same.
+	Told []audit.Told
+
 	// From and To bound the sequences whose records must be there; 0 means the log's first,
 	// and the last sealed one. Records outside are compared where they exist and not missed
 	// where they do not: their age ran out, or they were exported and removed.
@@ -93,6 +97,7 @@ type verification struct {
 	base    tlog.Tree    // what records and tiles are compared with
 	signed  bool         // base is of a checkpoint whose signature holds
 	good    []signedKept // every checkpoint whose signature holds, smallest first
+	told    []signedKept // what the receiver noted of others
 	lastSeq uint64
 }
 
@@ -117,6 +122,9 @@ func (v *verification) readCheckpoints(ctx context.Context) error {
 		return fmt.Errorf("asking stream %s for its last sequence: %w", v.of.Stream, err)
 	}
 	v.open(stored)
+	for _, t := range v.o.Told {
+		v.told = append(v.told, signedKept{where: t.Where, tree: t.Tree})
+	}
 	slices.SortStableFunc(v.good, func(a, b signedKept) int { return cmp.Compare(a.tree.N, b.tree.N) })
 	v.report.Checkpoints = len(v.good)
 	v.compareSizes()
@@ -218,6 +226,7 @@ func (v *verification) judge(ctx context.Context, p *leafPass) error {
 	v.report.Size, v.report.Root = v.base.N, v.base.Hash.String()
 	v.report.Proved = v.signed && verdict.reproduced
 	v.judgeRecords(p, verdict)
+	v.judgeTold(verdict)
 	if !verdict.reproduced {
 		v.narrow(verdict.replay)
 		return nil
@@ -228,6 +237,30 @@ func (v *verification) judge(ctx context.Context, p *leafPass) error {
 		}
 	}
 	return v.checkUpperTiles(ctx, verdict.replay)
+}
+
+// judgeTold compares what the receiver noted. Of a tree that is not there, one word is enough.
+func (v *verification) judgeTold(vd verdict) {
+	var larger signedKept
+	for _, t := range v.told {
+		switch root, ok := vd.replay.roots[t.tree.N]; {
+		case t.tree.N > v.base.N && t.tree.N > larger.tree.N:
+			larger = t
+		case ok && vd.reproduced && root != t.tree.Hash:
+			v.fault(0, audit.Forked, "%s: its tree of size %d is of another history", t.where, t.tree.N)
+			return
+		}
+	}
+	if larger.tree.N > 0 {
+		v.fault(0, audit.RolledBack, "%s: it has a tree of size %d, and the newest checkpoint that is left is of %d", larger.where, larger.tree.N, v.base.N)
+	}
+}
+
+// noted are the trees whose roots a replay must note, smallest first.
+func (v *verification) noted() []signedKept {
+	all := slices.Concat(v.good, v.told)
+	slices.SortFunc(all, func(a, b signedKept) int { return cmp.Compare(a.tree.N, b.tree.N) })
+	return all
 }
 
 // narrow says where the first difference is when the root is not reproduced: kept

@@ -17,43 +17,56 @@ import (
 // check verifies the signature of a record again. An error is a contradiction.
 func (o Options) check(r audit.Record, e auditlog.Entry) (Check, error) {
 	c := auditlog.NewChecker(o.Sources, o.Body)
+	c.Every(o.Every)
 	err := c.Check(r)
 	switch {
 	case err != nil && !errors.Is(err, audit.ErrNotChecked):
 		return Check{}, fmt.Errorf("%w; run `receiver audit verify`", err)
 	case err == nil && e.Fingerprint != "":
-		return Check{Confirmed, "right, checked again for this report with " + keyOf(o.Sources[e.Source], e.Fingerprint)}, nil
+		return Check{Confirmed, "right, checked again for this report with " + o.keyOf(e)}, nil
 	case c.Mended() > 0:
-		return Check{RightNow, "refused then; right by a key that is configured now"}, nil
+		return Check{RightNow, "refused then; right by a key that is " + o.from() + " now"}, nil
 	case err == nil:
-		return Check{RefusalConfirmed, "the refusal was checked again for this report, and holds: " + refusal(e.Reason)}, nil
+		return Check{RefusalConfirmed, "the refusal was checked again for this report, and holds: " + o.refusal(e.Reason)}, nil
 	case e.Fingerprint == "" && e.Verdict != auditlog.Refused:
 		return Check{Unsigned, "no signature: this receiver alone says so"}, nil
 	case errors.Is(err, auditlog.ErrEncrypted):
 		return Check{NotChecked, "not checked: the body is encrypted, and no identity was given"}, nil
 	case len(c.Gone()) > 0:
-		return Check{NotChecked, "not checked: the key is not configured any more"}, nil
+		return Check{NotChecked, "not checked: the key that it names is not " + o.from()}, nil
 	case len(r.Data) == 0 && e.Size > 0:
 		return Check{NotChecked, "not checked: the body is not in the record"}, nil
 	}
 	return Check{NotChecked, "not checked: the record does not hold what it would be checked with"}, nil
 }
 
-// keyOf names the configured key of a fingerprint.
-func keyOf(v *verify.Verifier, fingerprint string) string {
+// from says where the signature keys are from.
+func (o Options) from() string {
+	if o.Every != nil {
+		return "given"
+	}
+	return "configured"
+}
+
+// keyOf names the key that a record was checked with.
+func (o Options) keyOf(e auditlog.Entry) string {
+	v := o.Sources[e.Source]
+	if o.Every != nil {
+		v = o.Every
+	}
 	for _, k := range v.Keys() {
-		if k.Fingerprint() == fingerprint {
-			return "the configured key " + k.String()
+		if k.Fingerprint() == e.Fingerprint {
+			return "the " + o.from() + " key " + k.String()
 		}
 	}
-	return "a configured key, though another one than the record names"
+	return "a " + o.from() + " key, though another one than the record names"
 }
 
 // refusal says what was found of a signature that was refused.
-func refusal(reason string) string {
+func (o Options) refusal(reason string) string {
 	switch verify.Reason(reason) {
 	case verify.Mismatch:
-		return "no configured key makes this signature over this body"
+		return "no " + o.from() + " key makes this signature over this body"
 	case verify.Missing:
 		return "there is no signature"
 	}

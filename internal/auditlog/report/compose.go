@@ -33,6 +33,8 @@ type Options struct {
 	KeyTexts []string
 	// Sources are the signature keys of each source.
 	Sources map[string]*verify.Verifier
+	// Every is not nil if the bodies of all sources are checked with these keys.
+	Every *verify.Verifier
 	// Body returns the whole body of a record, as for auditlog.NewChecker.
 	Body func(audit.Record) ([]byte, error)
 }

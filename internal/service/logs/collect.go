@@ -24,6 +24,11 @@ func Collect(ctx context.Context, cfg *config.Config, bus *publish.Store) (*anch
 		return nil, err
 	}
 	k.Promise("audit.anchors", Receipts(cfg), before)
+	started, err := everyRecorded(ctx, bus)
+	if err != nil {
+		return nil, err
+	}
+	k.Tell(started)
 	extent, err := bus.Extent(ctx, conn.CheckpointsStream)
 	switch {
 	case errors.Is(err, conn.ErrMissing): // each log says that it has none

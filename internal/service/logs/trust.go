@@ -22,11 +22,19 @@ func Believe(c *config.Audit, keys []string, both bool) (distrusted *config.Audi
 }
 
 // Idle returns the logs that an explicitly believed key is named after and has signed no checkpoint
-// of, in any place. The configuration's own key is not among them: it may be a new one.
+// of, in any place. The configuration's own key is not among them: it may be a new one. Nor is a
+// log that got no record while the key was in use: the key has signed another log of the same
+// name, and an earlier or later key that is believed has signed this one.
 func Idle(c config.Audit, kept *anchor.Collection) []string {
 	var idle []string
+	texts, _ := believed(c) // they were used, so there is no error
 	for _, text := range c.VerifierKeys {
-		if origin, _, _ := strings.Cut(text, "+"); !signs(text, kept.Of(origin)) && !slices.Contains(idle, origin) {
+		origin, _, _ := strings.Cut(text, "+")
+		used := slices.ContainsFunc(Streams, func(stream string) bool {
+			other := origin[:strings.LastIndex(origin, "/")+1] + stream
+			return signs(rename(text, other), kept.Of(other))
+		}) && slices.ContainsFunc(texts, func(other string) bool { return signs(rename(other, origin), kept.Of(origin)) })
+		if !used && !slices.Contains(idle, origin) {
 			idle = append(idle, origin)
 		}
 	}

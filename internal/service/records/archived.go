@@ -126,20 +126,26 @@ func (a *Archived) Detail(ctx context.Context, c *encryption.Cipher, stream stri
 	if err != nil {
 		return nil, err
 	}
+	stored, err := a.Stored()
+	if err != nil {
+		return nil, err
+	}
 	r := auditlog.Reader{
 		Source: series,
-		Body: func(r audit.Record) ([]byte, error) {
+		Body: func(r audit.Record) (body []byte, err error) {
+			if body = r.Data; publish.Refers(r.Header) {
+				body, err = stored(ctx, r)
+			}
 			switch {
-			case publish.Refers(r.Header):
-				return nil, nil // it is outside of the archive
-			case job.Encrypted(r.Header):
-				body, err := c.Decrypt(r.Data)
-				if err != nil {
-					err = auditlog.Hidden(hint(fmt.Errorf("%s/%d: %w", r.Stream, r.Seq, err)))
-				}
+			case errors.Is(err, publish.ErrLost): // the archive was exported without it
+				return nil, nil
+			case err != nil || !job.Encrypted(r.Header) || len(body) == 0:
 				return body, err
 			}
-			return r.Data, nil
+			if body, err = c.Decrypt(body); err != nil {
+				err = auditlog.Hidden(hint(fmt.Errorf("%s/%d: %w", r.Stream, r.Seq, err)))
+			}
+			return body, err
 		},
 		Log: func(context.Context) (*audit.Log, error) {
 			keys, err := a.keys(series.Origin())

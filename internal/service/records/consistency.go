@@ -20,9 +20,9 @@ type Consistent struct {
 }
 
 // Consistency proves that of two files, bundles or signed checkpoints, the later one extends the
-// earlier one. The third file is the proof; if it is nil the proof is made in the log that open
-// opens for a stream, unless none is needed. The error is ErrNotProved if they are not consistent.
-func Consistency(ctx context.Context, files [3][]byte, keys audit.Keys, open func(stream string) (*audit.Log, func(), error)) (Consistent, error) {
+// earlier one. The third file is the proof; if it is nil the proof is made from what in opens,
+// unless none is needed. The error is ErrNotProved if they are not consistent.
+func Consistency(ctx context.Context, files [3][]byte, keys audit.Keys, in func(use func(Evidence) error) error) (Consistent, error) {
 	old, later, err := bundle.Ends([2][]byte(files[:2]), keys)
 	if err != nil {
 		return Consistent{}, notProved(err)
@@ -34,13 +34,18 @@ func Consistency(ctx context.Context, files [3][]byte, keys audit.Keys, open fun
 			return Consistent{}, notProved(err)
 		}
 	case c.Old > 0 && c.Old < c.New && old.Origin == later.Origin:
-		log, done, err := open(path.Base(c.Origin))
+		err := in(func(e Evidence) error {
+			log, err := e.Log(path.Base(c.Origin))
+			if err != nil {
+				return err
+			}
+			if c.Proof, err = log.ProveTree(ctx, later.Tree, c.Old); err != nil {
+				err = fmt.Errorf("%w; the checkpoint of size %d is newer, or of another history, or tiles are damaged: run `receiver audit verify`", err, c.New)
+			}
+			return err
+		})
 		if err != nil {
 			return Consistent{}, err
-		}
-		defer done()
-		if c.Proof, err = log.ProveTree(ctx, later.Tree, c.Old); err != nil {
-			return Consistent{}, fmt.Errorf("%w; the checkpoint of size %d is newer, or of another history, or tiles are damaged: run `receiver audit verify`", err, c.New)
 		}
 	}
 	if err := c.Check(old, later); err != nil {
