@@ -55,6 +55,17 @@ func (c *Collection) SealedBefore(origin string, t time.Time) (size int64) {
 	return size
 }
 
+// Sealings returns when the store took checkpoints, of any log, in ascending order.
+func (c *Collection) Sealings() (all []time.Time) {
+	for _, times := range c.times {
+		for _, s := range times {
+			all = append(all, s.time)
+		}
+	}
+	slices.SortFunc(all, time.Time.Compare)
+	return all
+}
+
 func (c *Collection) fault(where string, seq uint64, kind audit.Kind, format string, args ...any) {
 	c.Faults = append(c.Faults, audit.Fault{Stream: where, Seq: seq, Kind: kind, Detail: fmt.Sprintf(format, args...)})
 }

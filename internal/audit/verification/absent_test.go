@@ -161,3 +161,61 @@ func TestStoredTimesThatGoBack(t *testing.T) {
 		})
 	}
 }
+
+// A record that is added to a quiet stream with a time that lies in between is sealed too late.
+func TestARecordDatedIntoAQuietTime(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	now := time.Now()
+	ago := func(offs ...time.Duration) (all []time.Time) {
+		for _, off := range offs {
+			all = append(all, now.Add(-off))
+		}
+		return all
+	}
+	for _, row := range []struct {
+		name           string
+		stored, sealed time.Duration // how long ago, of the last two records
+		sealings       []time.Time
+		want           []string
+	}{
+		{"sealed at once", 2 * day, 2 * day, ago(9*day, 2*day, day, 0), nil},
+		{"sealed late, while others were sealed", 2 * day, 0, ago(9*day, day, 0), []string{"time 11"}},
+		{"by hours", 5 * time.Hour, 0, ago(9*day, 3*time.Hour, 0), []string{"time 11"}},
+		{"at the start after a crash", 2 * day, 0, ago(9*day, 2*day, 0), nil},
+		{"behind a backlog, after a crash", 2 * day, 0, ago(9*day, 2*day, 30*time.Minute, 0), nil},
+		{"soon after others were sealed", 2 * day, 0, ago(9*day, 2*day-30*time.Minute, 0), nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			w := audittest.NewWorld(t, 0)
+			add := func(n int, stored, sealed time.Duration) audit.Kept {
+				from := w.Stream.Newest + 1
+				w.Stream.Add(n)
+				for seq := from; seq <= w.Stream.Newest; seq++ {
+					w.Stream.Change(seq, func(r *audit.Record) { r.Time = now.Add(-stored) })
+				}
+				return audit.Kept{Where: "store", Note: w.Seal(t).Note, Time: now.Add(-sealed)}
+			}
+			kept := []audit.Kept{add(10, 9*day, 9*day), add(2, row.stored, row.sealed), add(1, 0, 0)}
+			report := w.Verify(t, verification.Options{Kept: kept, Sealings: row.sealings})
+			if got := audittest.Brief(report); !slices.Equal(got, append([]string{}, row.want...)) {
+				t.Errorf("faults = %v, want %v", report.Faults, row.want)
+			}
+			kept[1].Time = time.Time{}
+			if report := w.Verify(t, verification.Options{Kept: kept, Sealings: row.sealings}); !report.OK() {
+				t.Errorf("faults = %v, want none without the time of a checkpoint", report.Faults)
+			}
+			kept[1].Time = now.Add(-row.sealed)
+			kept = append(kept[:1:1], append([]audit.Kept{{Where: "file", Note: append(slices.Clone(kept[1].Note), "— another AAAAAAAA\n"...)}}, kept[1:]...)...)
+			report = w.Verify(t, verification.Options{Kept: kept, Sealings: row.sealings})
+			if got := audittest.Brief(report); !slices.Equal(got, append([]string{}, row.want...)) {
+				t.Errorf("faults = %v, want %v, where a file has the checkpoint with another signature", report.Faults, row.want)
+			}
+			begun := w.Verify(t, verification.Options{Kept: kept[1:], Sealings: row.sealings})
+			if !begun.OK() {
+				t.Errorf("faults = %v, want none of a log that was begun on an old stream", begun.Faults)
+			}
+		})
+	}
+}

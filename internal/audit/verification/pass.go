@@ -47,6 +47,7 @@ type leafPass struct {
 	due        int          // the first of v.good whose leaves were not all read
 	clock      audit.Clock  // of the records that are as sealed, and of those that are not sealed yet
 	drops      dropped
+	lateIn     int // the last of v.good that sealed a record late: it is said once
 }
 
 // gap is a leaf whose record is not there.
@@ -202,6 +203,11 @@ func (p *leafPass) order(r *audit.Hashed) {
 	}
 	if why == "" && r.Misdated != nil {
 		why = r.Misdated.Error()
+	}
+	if cover := p.drops.cover; why == "" && cover != p.lateIn {
+		if why = p.v.late(cover, r.Record); why != "" {
+			p.lateIn = cover
+		}
 	}
 	if drops := p.v.o.Drops; why != "" && (drops == nil || r.Seq >= drops.Before) {
 		p.v.fault(r.Seq, audit.Misdated, "%s", why)

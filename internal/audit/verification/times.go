@@ -1,6 +1,8 @@
 package verification
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"receiver/internal/audit"
@@ -17,6 +19,30 @@ func newClock(begun time.Time) audit.Clock {
 		return audit.Clock{}
 	}
 	return audit.Clock{Latest: begun.Add(-clockGrace)}
+}
+
+// late returns why a record that one checkpoint covers first was not there when it says, or
+// nothing. While a receiver runs it is sealed soon. A start may find older ones unsealed, but then
+// nothing was sealed in between. The first checkpoint of a log may be of an old stream.
+func (v *verification) late(cover int, r audit.Record) string {
+	if cover == 0 || cover >= len(v.good) {
+		return ""
+	}
+	sealed := v.good[cover].time
+	for _, k := range v.good[cover:] { // one with cosignatures may be kept where no time is
+		if k.tree.N == v.good[cover].tree.N && !k.time.IsZero() && (sealed.IsZero() || k.time.Before(sealed)) {
+			sealed = k.time
+		}
+	}
+	if sealed.Sub(r.Time) <= 2*clockGrace { // as it is without a time
+		return ""
+	}
+	i, _ := slices.BinarySearchFunc(v.o.Sealings, r.Time.Add(clockGrace), time.Time.Compare)
+	if i == len(v.o.Sealings) || !v.o.Sealings[i].Before(sealed.Add(-clockGrace)) {
+		return ""
+	}
+	return fmt.Sprintf("it was stored at %s, but sealed at %s only, though the receiver sealed others at %s: it was added later, or could not be sealed",
+		r.Time.UTC().Format(time.RFC3339Nano), sealed.UTC().Format(time.RFC3339), v.o.Sealings[i].UTC().Format(time.RFC3339))
 }
 
 // begun returns when the log had no record yet, by the time of the checkpoint of the empty tree;

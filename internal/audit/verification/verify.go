@@ -31,6 +31,9 @@ type Options struct {
 	// configured any more. Nothing signs them; they must be of this log all the same.
 	Told []audit.Told
 
+	// Sealings are when the store took checkpoints of all logs of the receiver, in ascending order.
+	Sealings []time.Time
+
 	// From and To bound the sequences whose records must be there; 0 means the log's first,
 	// and the last sealed one. Records outside are compared where they exist and not missed
 	// where they do not: their age ran out, or they were exported and removed.

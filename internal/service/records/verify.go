@@ -230,6 +230,7 @@ func (v *verifying) stream(ctx context.Context, s Store, c config.Audit, stream 
 	for _, origin := range earlier {
 		o.Kept = append(slices.Clip(o.Kept), kept.Of(origin)...)
 	}
+	o.Sealings = kept.Sealings()
 	o.Told = kept.Told(append(slices.Clip(earlier), origin)...)
 	if o.From == 0 {
 		expected := func(e publish.Extent) uint64 {
