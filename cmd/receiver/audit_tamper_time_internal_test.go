@@ -56,11 +56,11 @@ func TestWhatWasDoneBeforeSealingIsFound(t *testing.T) {
 		{"one that says it was accepted late, of which there is no attempt", func(x *intruder) {
 			x.forgeAt("99", -160*day, map[string]string{"ce-evidence": "late"})
 		}, []string{"JOBS/6: time"}},
-		{"one that came by an edge", func(x *intruder) {
+		{"one that says it came by an edge, though none forwards here", func(x *intruder) {
 			x.forgeAt("99", -160*day, map[string]string{
 				"receiver-edge": "edge", "receiver-edge-store": "U", "receiver-edge-record": "JOBS/7", "receiver-edge-stored": time.Now().UTC().Format(time.RFC3339Nano),
 			})
-		}, nil},
+		}, []string{"JOBS/6: time"}},
 		{"one that an edge stores tomorrow", func(x *intruder) {
 			x.forgeAt("99", 0, map[string]string{
 				"receiver-edge": "edge", "receiver-edge-store": "U", "receiver-edge-record": "JOBS/7", "receiver-edge-stored": time.Now().Add(day).UTC().Format(time.RFC3339Nano),

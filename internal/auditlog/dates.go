@@ -42,6 +42,7 @@ var acceptedLate = []string{job.Quarantined, string(verify.Mismatch)}
 // arrival, so the event is no fault if there is one, or if ATTEMPTS does not reach back so far.
 type Dates struct {
 	storing time.Duration
+	noHub   bool
 
 	mu       sync.Mutex
 	claims   map[claim]audit.Fault
@@ -62,6 +63,13 @@ func claimOf(t job.Dating) claim { return claim{t.Source, t.Body, t.Received.Uni
 // callback until it is stored; less than StoringTime means that.
 func NewDates(storing time.Duration) *Dates {
 	return &Dates{storing: max(storing, StoringTime), claims: map[claim]audit.Fault{}}
+}
+
+// NoHub says that no edge forwards records to the store, so that a record that names one is forged.
+// It returns the comparison.
+func (d *Dates) NoHub(noHub bool) *Dates {
+	d.noHub = noHub
+	return d
 }
 
 // ErrLate is in the error for an event that arrived long before it was stored. It is no fault if
@@ -99,6 +107,9 @@ func (d *Dates) Judge(r audit.Record) (job.Dating, error) {
 func (d *Dates) judge(r audit.Record, t job.Dating) error {
 	stored, by := r.Time, "it was stored"
 	if !t.Edge.IsZero() {
+		if d.noHub {
+			return fmt.Errorf("it says that an edge stored it at %s, but no edge forwards to an embedded server", stamp(t.Edge))
+		}
 		if t.Edge.After(stored.Add(clockDifference)) {
 			return fmt.Errorf("an edge stored it at %s, after it was stored here, at %s", stamp(t.Edge), stamp(stored))
 		}

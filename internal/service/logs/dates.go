@@ -22,6 +22,11 @@ func StoringTime(cfg *config.Config) time.Duration {
 	return auditlog.StoringTime + batches*l.PublishTimeout + time.Duration(l.AttemptQueue)*time.Second/time.Duration(max(l.AttemptRate, 1))
 }
 
+// Dates compares the times of the records of a store. Only an external cluster is the hub of edges.
+func Dates(cfg *config.Config) *auditlog.Dates {
+	return auditlog.NewDates(StoringTime(cfg)).NoHub(cfg.NATS.Embeds())
+}
+
 // lookupTimeout is how long the sealer waits for the attempts that may explain a record, which it
 // asks for once in lookupPause at most: `audit verify` asks for all.
 const (
@@ -31,7 +36,7 @@ const (
 
 // inspect returns what a sealer inspects the times of records with.
 func inspect(ctx context.Context, cfg *config.Config, bus *publish.Store) func(audit.Record) error {
-	dates := auditlog.NewDates(StoringTime(cfg))
+	dates := Dates(cfg)
 	ctx = context.WithoutCancel(ctx)
 	var asked time.Time
 	return func(r audit.Record) error {

@@ -84,7 +84,7 @@ type verifying struct {
 
 func newVerifying(o VerifyOptions, body func(audit.Record) ([]byte, error)) *verifying {
 	v := &verifying{
-		VerifyOptions: o, checker: auditlog.NewChecker(o.Sources, body), dates: auditlog.NewDates(logs.StoringTime(o.Config)),
+		VerifyOptions: o, checker: auditlog.NewChecker(o.Sources, body), dates: logs.Dates(o.Config),
 		result: Verified{Logs: []audit.Report{}, Faults: []audit.Fault{}, Places: []anchor.Compared{}},
 	}
 	v.checker.Every(o.Every)
@@ -155,6 +155,7 @@ func VerifyArchive(ctx context.Context, path string, c *encryption.Cipher, o Ver
 	}
 	var body func(audit.Record) ([]byte, error) // of a record of the archive that is verified
 	v := newVerifying(o, func(r audit.Record) ([]byte, error) { return body(r) })
+	v.dates.NoHub(false) // it may be of a hub
 	earlier := archive.Earlier(archives)
 	for _, a := range archives {
 		bodies, err := archive.BodiesOf(a.Folders)
