@@ -144,8 +144,7 @@ func everyFlag(cmd *cobra.Command, files *[]string) {
 	cmd.Flags().StringArrayVar(files, "signature-key-file", nil, "with --export: `file` with a key that signed the callbacks\n(repeatable)")
 }
 
-// every are the keys that the bodies of all sources of an archive are checked with; nil if none is
-// given.
+// every are the keys that all sources of an archive are checked with; nil if none is given.
 func (a *app) every(f archiveFlags, keyFiles []string) (*verify.Verifier, error) {
 	if f.export == "" && len(keyFiles) > 0 {
 		return nil, usagef("--signature-key-file needs --export; the streams are verified with the keys of the configuration")

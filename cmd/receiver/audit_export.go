@@ -87,8 +87,8 @@ func (a *app) printExports(all []records.Exported) error {
 	if len(all) == 0 {
 		return nil
 	}
-	return show.Each(a.show(), all, show.Itself, []string{"LOG", "FROM", "TO", "RECORDS", "FOLDER"}, func(e records.Exported) []string {
+	return show.Each(a.show(), all, show.Itself, []string{"LOG", "FROM", "TO", "RECORDS", "FAULTS", "FOLDER"}, func(e records.Exported) []string {
 		from, to := show.Range(e.From, e.To)
-		return []string{e.Origin, from, to, fmt.Sprint(e.Records), e.Folder}
+		return []string{e.Origin, from, to, fmt.Sprint(e.Records), fmt.Sprint(e.Faults), e.Folder}
 	})
 }

@@ -26,7 +26,7 @@ overwrites a file.
 
 Give the public keys now, over a channel they trust, to everyone who will check evidence: an
 attacker who controls the receiver later could hand out others. Keep a copy of the key: without
-it, a restored receiver must begin new logs.`,
+it, the logs continue with another key, and it cannot be shown who changed it.`,
 		Example: "  receiver audit init\n  receiver audit init --name eu-1 --key-file /etc/receiver/log.key",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

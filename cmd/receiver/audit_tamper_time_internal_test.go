@@ -106,6 +106,21 @@ func TestWhatWasDoneBeforeSealingIsFound(t *testing.T) {
 	}
 }
 
+// A clock that was set back once leaves a fault in the log for good. Archives go on, and have it.
+func TestAClockThatWasSetBackEndsNoExport(t *testing.T) {
+	t.Parallel()
+	x := intrude(t, sealedFolder(t))
+	x.addAt("JOBS", 0, -3*time.Minute, 0)
+	x.leave()
+	sealLogged(t, x.dir)
+	archive := filepath.Join(x.dir, "archive")
+	if code, out := command(t, x.dir, "audit", "export", archive); code != exitDone || !strings.Contains(out, "8        1       "+archive) {
+		t.Errorf("audit export = exit %d, %s; want 8 events with 1 fault", code, out)
+	}
+	code, report := auditVerify(t, x.dir, append(logKeys(keysOf(t, x.dir)), "--export", archive)...)
+	wantFaults(t, code, report, []string{"JOBS/7: time"})
+}
+
 // The first records of a store have none before them. A checkpoint says that there were none.
 func TestWhatWasDoneToTheFirstRecordsIsFound(t *testing.T) {
 	t.Parallel()

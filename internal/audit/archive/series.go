@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
 	"receiver/internal/audit"
 )
 
@@ -30,11 +33,8 @@ func OpenSeries(path string, streams []string, stream string) (*Series, error) {
 			if f.info.Stream != stream {
 				continue
 			}
-			if s.newest != nil && s.newest.info.Origin != f.info.Origin {
-				return nil, fmt.Errorf("%s has archives of two logs, %s and %s; name the archives of one", path, s.newest.info.Origin, f.info.Origin)
-			}
 			s.folders = append(s.folders, f)
-			if n := f.size(); n > size {
+			if n := f.tree().N; n > size || n == size && f.info.Origin != s.newest.info.Origin { // the later of two names
 				s.newest, size = f, n
 			}
 		}
@@ -42,23 +42,51 @@ func OpenSeries(path string, streams []string, stream string) (*Series, error) {
 	if s.newest == nil {
 		return nil, nil
 	}
+	for _, f := range s.folders {
+		if f.info.Origin != s.newest.info.Origin && !s.continues(f) {
+			return nil, fmt.Errorf("%s has archives of two logs, %s and %s; name the archives of one", path, s.newest.info.Origin, f.info.Origin)
+		}
+	}
 	slices.SortStableFunc(s.folders, func(a, b *Folder) int {
 		return cmp.Or(cmp.Compare(a.info.From, b.info.From), cmp.Compare(a.info.To, b.info.To))
 	})
 	return s, nil
 }
 
-// size is how many leaves the folder's checkpoint claims; 0 if it is none.
-func (f *Folder) size() int64 {
-	note, _, err := f.Load(context.Background())
+// continues reports whether the newest folder has the tree of one under another name: the log was
+// renamed. The signatures are checked where something is proved.
+func (s *Series) continues(f *Folder) bool {
+	log, err := s.Log(audit.Keys{Log: []note.Verifier{noKey(s.Origin())}})
 	if err != nil {
-		return 0
+		return false
 	}
-	cp, err := audit.ReadCheckpoint(note)
+	old, later := f.tree(), s.newest.tree()
+	if old.N == 0 || old == later {
+		return true
+	}
+	proof, err := log.ProveTree(context.Background(), later, old.N)
+	return err == nil && tlog.CheckTree(proof, later.N, later.Hash, old.N, old.Hash) == nil
+}
+
+// noKey opens the log with an origin, and verifies nothing.
+type noKey string
+
+// Name, KeyHash and Verify implement note.Verifier.
+func (k noKey) Name() string          { return string(k) }
+func (noKey) KeyHash() uint32         { return 0 }
+func (noKey) Verify(_, _ []byte) bool { return false }
+
+// tree is what the folder's checkpoint claims; empty if it is none.
+func (f *Folder) tree() tlog.Tree {
+	signed, _, err := f.Load(context.Background())
 	if err != nil {
-		return 0
+		return tlog.Tree{}
 	}
-	return cp.Tree.N
+	cp, err := audit.ReadCheckpoint(signed)
+	if err != nil {
+		return tlog.Tree{}
+	}
+	return cp.Tree
 }
 
 // Folders returns the folders of the log.
@@ -117,7 +145,20 @@ type Gap struct {
 // Gaps returns the sequences between the folders of a log that none of these archives says it
 // holds.
 func Gaps(archives []Archive) []Gap {
-	var all []*Folder
+	var gaps []Gap
+	end := map[string]uint64{}
+	for _, f := range holding(archives) {
+		last, ok := end[f.info.Origin]
+		if ok && f.info.From > last && f.info.From-last > 1 {
+			gaps = append(gaps, Gap{f.info.Origin, last + 1, f.info.From - 1})
+		}
+		end[f.info.Origin] = max(last, f.info.To)
+	}
+	return gaps
+}
+
+// holding returns the folders that say they hold records, by the first one.
+func holding(archives []Archive) (all []*Folder) {
 	for _, a := range archives {
 		for _, f := range a.Folders {
 			if f.info.From <= f.info.To {
@@ -126,18 +167,28 @@ func Gaps(archives []Archive) []Gap {
 		}
 	}
 	slices.SortFunc(all, func(a, b *Folder) int {
-		return cmp.Or(cmp.Compare(a.info.Origin, b.info.Origin), cmp.Compare(a.info.From, b.info.From))
+		return cmp.Or(cmp.Compare(a.info.From, b.info.From), cmp.Compare(a.info.Origin, b.info.Origin))
 	})
-	var gaps []Gap
-	end := map[string]uint64{}
-	for _, f := range all {
-		last, ok := end[f.info.Origin]
-		if ok && f.info.From > last && f.info.From-last > 1 {
-			gaps = append(gaps, Gap{f.info.Origin, last + 1, f.info.From - 1})
+	return all
+}
+
+// Lacking returns the sequences of a stream, from a first one on, that none of these archives says
+// it holds: those before records that one of them holds, or the first one if there are none.
+func Lacking(archives []Archive, stream string, first uint64) (lacking []Gap) {
+	last, origin := first-1, stream
+	for _, f := range holding(archives) {
+		if f.info.Stream != stream || f.info.To <= last {
+			continue
 		}
-		end[f.info.Origin] = max(last, f.info.To)
+		if origin = f.info.Origin; f.info.From > last+1 {
+			lacking = append(lacking, Gap{origin, last + 1, f.info.From - 1})
+		}
+		last = f.info.To
 	}
-	return gaps
+	if last < first {
+		lacking = append(lacking, Gap{origin, first, first})
+	}
+	return lacking
 }
 
 // Earlier returns of each folder the newest checkpoint of the next smaller one of its log, which is
@@ -151,7 +202,7 @@ func Earlier(archives []Archive) map[*Folder][]audit.Kept {
 	byOrigin := map[string][]newest{}
 	for _, a := range archives {
 		for _, f := range a.Folders {
-			n := newest{folder: f, size: f.size(), kept: audit.Kept{Where: "archive " + a.Name}}
+			n := newest{folder: f, size: f.tree().N, kept: audit.Kept{Where: "archive " + a.Name}}
 			n.kept.Note, _, _ = f.Load(context.Background()) // Verify says what is wrong with it
 			byOrigin[f.info.Origin] = append(byOrigin[f.info.Origin], n)
 		}

@@ -101,7 +101,62 @@ func TestArchivesAreReadAsOneLog(t *testing.T) {
 			if got := archive.Gaps(all); !slices.Equal(got, tt.gaps) {
 				t.Errorf("Gaps = %v, want %v", got, tt.gaps)
 			}
+			if got := archive.Lacking(all, "JOBS", 1); !slices.Equal(got, tt.gaps) {
+				t.Errorf("Lacking from 1 = %v, want %v", got, tt.gaps)
+			}
+			if got := archive.Lacking(all, "JOBS", 301); !slices.Equal(got, []archive.Gap{{Origin: "JOBS", From: 301, To: 301}}) {
+				t.Errorf("Lacking from 301 = %v, want 301", got)
+			}
 		})
+	}
+}
+
+// A log that was renamed goes on in later archives; a log with another tree is another one.
+func TestArchivesOfARenamedLogAreReadAsOneLog(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		size    int // of the log when it was renamed
+		another bool
+		want    string // an error
+	}{
+		{"renamed, and went on", 100, false, ""},
+		{"renamed, and nothing came since", 300, false, ""},
+		{"another log", 100, true, "two logs"},
+		{"another log of the same size", 300, true, "two logs"},
+	} {
+		dir := t.TempDir()
+		for i, size := range []int{tt.size, 300} {
+			w := audittest.NewWorld(t, size)
+			if tt.another && i == 0 {
+				w.Stream.Change(50, func(r *audit.Record) { r.Data = []byte("another") })
+			}
+			w.Seal(t)
+			exportTo(t, w, filepath.Join(dir, fmt.Sprint(i)), 1, uint64(size))
+		}
+		for _, file := range []string{"log.json", "checkpoint"} {
+			path := filepath.Join(dir, "0", "JOBS", file)
+			text, err := os.ReadFile(path)
+			if err == nil {
+				err = os.WriteFile(path, []byte(strings.ReplaceAll(string(text), audittest.Origin, "receiver/before/JOBS")), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := archive.OpenSeries(dir, jobs, "JOBS")
+		if tt.want != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: OpenSeries = %v, want %q", tt.name, err, tt.want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: OpenSeries = %v", tt.name, err)
+			continue
+		}
+		if got, err := sequences(t, s, 1, 1<<40); got != "1-300" || err != nil || s.Origin() != audittest.Origin {
+			t.Errorf("%s: records of %s = %s, %v, want 1-300 of %s", tt.name, s.Origin(), got, err, audittest.Origin)
+		}
 	}
 }
 

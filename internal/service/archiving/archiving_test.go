@@ -334,3 +334,17 @@ func TestUnarchivedRecordsAreWarnedOf(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A record that was deleted after it was sealed ends no exports, or there would be none ever after.
+func TestALogWithADeletedRecordIsArchived(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.more(t, 3)
+	stream, err := w.store.JetStream().Stream(t.Context(), conn.JobsStream)
+	natstest.Must(t, err)
+	natstest.Must(t, stream.DeleteMsg(t.Context(), 2))
+	w.run(t, func() bool { return len(w.exports(t)) > 0 })
+	if e := w.exports(t)[0].Logs[0]; e.Stream() != conn.JobsStream || e.Records != 2 || e.Faults != 1 {
+		t.Errorf("the export is recorded as %+v, want two records and a fault", e)
+	}
+}

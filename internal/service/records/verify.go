@@ -187,6 +187,15 @@ func VerifyArchive(ctx context.Context, path string, c *encryption.Cipher, o Ver
 			}
 		}
 	}
+	for _, stream := range logs.Streams {
+		if v.From[stream] == 0 {
+			continue
+		}
+		for _, gap := range archive.Lacking(archives, stream, v.From[stream]) {
+			v.result.Faults = append(v.result.Faults, audit.Fault{Stream: stream, Seq: gap.From, Kind: audit.Missing, Detail: fmt.Sprintf(
+				"no archive says that it has the records from %d to %d, and from %d on they must be there", gap.From, gap.To, v.From[stream])})
+		}
+	}
 	for _, gap := range archive.Gaps(archives) {
 		v.result.Gaps = append(v.result.Gaps, fmt.Sprintf("%s %d to %d", gap.Origin, gap.From, gap.To))
 	}
@@ -262,6 +271,9 @@ func (v *verifying) stream(ctx context.Context, s Store, c config.Audit, stream 
 	return v.log(stream, o, func(o verification.Options) (audit.Report, error) {
 		r, err := verification.Verify(ctx, log, o)
 		r.Faults = append(r.Faults, contradictions...)
+		if first := v.From[stream]; first > max(extent.Last, uint64(r.Size)) && logs.Base(c) == logs.Base(v.Config.Audit) {
+			r.Add(audit.Fault{Stream: stream, Seq: first, Kind: audit.Missing, Detail: "from it on records must be there, and the stream ends before"})
+		}
 		return r, err
 	})
 }
