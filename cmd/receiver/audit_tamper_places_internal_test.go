@@ -664,3 +664,44 @@ func placeOf(v verified, kind string) anchor.Compared {
 	}
 	return anchor.Compared{}
 }
+
+// A checkpoint file that is new beside a store that has checkpoints is named at the start: it is
+// the one place on the machine that shows a rollback of the store.
+func TestACheckpointFileThatIsNewIsNamed(t *testing.T) {
+	t.Parallel()
+	base := sealedFolder(t)
+	for _, row := range []struct {
+		name   string
+		tamper func(dir string) error
+		want   bool
+	}{
+		{"nothing is done", func(string) error { return nil }, false},
+		{"the file is removed", func(dir string) error { return os.Remove(filepath.Join(dir, "receiver-checkpoints")) }, true},
+		{"the file is emptied", func(dir string) error { return os.Truncate(filepath.Join(dir, "receiver-checkpoints"), 0) }, true},
+		{"another file is configured", func(dir string) error {
+			path := filepath.Join(dir, "config.yaml")
+			text, err := os.ReadFile(path)
+			return errors.Join(err, os.WriteFile(path, bytes.Replace(text, []byte("audit: {"), []byte("audit: {checkpoint_file: other, "), 1), 0o600))
+		}, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			x := intrude(t, base)
+			x.leave()
+			x.must(row.tamper(x.dir))
+			cfg, err := config.Load(config.Options{Path: filepath.Join(x.dir, "config.yaml")})
+			x.must(err)
+			server, bus, err := service.OpenStore(t.Context(), cfg, zerolog.Nop())
+			x.must(err)
+			defer server.Stop()
+			defer bus.Close(context.Background())
+			var said bytes.Buffer
+			k, err := logs.OpenKeepers(t.Context(), cfg, bus, sealing.Options{Log: zerolog.New(&said)})
+			x.must(err)
+			x.must(k.Close())
+			if got := strings.Contains(said.String(), "the checkpoint file has none"); got != row.want {
+				t.Errorf("the log names it: %v, want %v: %s", got, row.want, &said)
+			}
+		})
+	}
+}

@@ -52,6 +52,12 @@ func openKeepers(
 	if err = allowed(ctx, cfg, bus, k.checkpoints.Largest()); err != nil {
 		return k, err
 	}
+	if cfg.NATS.Embeds() && len(k.checkpoints.Largest()) == 0 {
+		if sealed, err := bus.Extent(ctx, conn.CheckpointsStream); err == nil && sealed.Last > 0 {
+			o.Log.Warn().Str("file", cfg.Abs(cfg.Audit.CheckpointFile)).Uint64("checkpoints", sealed.Last).
+				Msg("the store has checkpoints and the checkpoint file has none; unless you moved the file, compare the store with an anchor or an archive")
+		}
+	}
 	lease, err := bus.Lease(ctx, "seal."+Place(cfg.Audit))
 	if err != nil {
 		return k, err
