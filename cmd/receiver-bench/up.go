@@ -141,7 +141,7 @@ func (b *selfBench) ceiling(alone bool) bringUp {
 		if err != nil {
 			return measured{}, err
 		}
-		bus, err := publish.Open(ctx, server, conn.Options{OneByOne: alone, Library: true, Log: zerolog.Nop()})
+		bus, err := publish.Open(ctx, server, conn.Options{OneByOne: alone, Log: zerolog.Nop()})
 		if err != nil {
 			server.Stop()
 			return measured{}, err

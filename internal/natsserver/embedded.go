@@ -27,7 +27,6 @@ import (
 
 	"receiver/internal/job"
 	"receiver/internal/natsserver/storefolder"
-	"receiver/internal/natsserver/wire"
 	"receiver/internal/publish/conn"
 )
 
@@ -246,10 +245,6 @@ func (s *Server) endpoint(user nkeys.KeyPair) (conn.Endpoint, error) {
 
 // Folder returns the folder of the streams.
 func (s *Server) Folder() string { return s.e.Folder }
-
-// Wire returns a connection that only publishes and has at most so many acknowledgements
-// outstanding.
-func (s *Server) Wire(most int) *wire.Conn { return wire.New(s.InProcessConn, s.owner, most) }
 
 // Resume is the first sequence of each stream that is created again because an operator accepted
 // that nothing is left of it.

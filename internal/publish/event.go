@@ -119,9 +119,9 @@ func (b *Store) storeOnePerID(ctx context.Context, e job.Event, msg *message) (j
 		if err != nil || there.Existed {
 			return there, err
 		}
-		ack, err := b.sendAndWait(ctx, msg, expect(last))
+		seq, err := b.sendAndWait(ctx, msg, expect(last))
 		if err == nil {
-			return job.Stored{Event: e, Sequence: ack.Sequence}, nil
+			return job.Stored{Event: e, Sequence: seq}, nil
 		}
 		if !sender.Taken(err) {
 			return job.Stored{}, err

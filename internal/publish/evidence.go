@@ -91,14 +91,11 @@ func (b *Store) NewestCheckpoints(ctx context.Context) ([]Message, error) {
 // otherwise the error is ErrChanged.
 func (c Checkpoints) Store(ctx context.Context, checkpoint []byte, revision uint64) (uint64, error) {
 	msg := &message{subject: c.subject, data: checkpoint}
-	ack, err := c.bus.sendAndWait(ctx, msg, expect(revision))
+	sequence, err := c.bus.sendAndWait(ctx, msg, expect(revision))
 	if sender.Taken(err) {
-		return 0, fmt.Errorf("%w: %v", ErrChanged, err)
+		err = fmt.Errorf("%w: %v", ErrChanged, err)
 	}
-	if err != nil {
-		return 0, err
-	}
-	return ack.Sequence, nil
+	return sequence, err
 }
 
 // All calls yield with every stored checkpoint, oldest first.

@@ -24,7 +24,7 @@ func elsewhere(t *testing.T, b *Store, id string) {
 // meanwhile.
 func TestAnnouncementsDoNotDelayReadsOfTheStream(t *testing.T) {
 	t.Parallel()
-	_, b, _ := toServer(t)
+	b, _ := onALine(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	flooding, drained := context.WithCancel(ctx)
@@ -68,7 +68,7 @@ func (l leading) Info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*je
 
 func TestRecordMissingOnAReplicaIsReadLater(t *testing.T) {
 	t.Parallel()
-	_, b, _ := toServer(t)
+	b, _ := onALine(t)
 	b.jobs = leading{b.jobs}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -33,9 +33,9 @@ const (
 )
 
 // groupCommit stores messages of one stream that are published at the same time as one atomic batch
-// of JetStream (NATS ADR-50), one batch after the other. A single message is published at once.
-// Only when many callers publish at once, a batch waits for the callers of the last one, for less
-// than a quarter of the time that it took.
+// of JetStream (NATS ADR-50), one batch after the other, or one by one where that is faster. A
+// single message is published at once. Only when many callers publish at once, a batch waits for
+// the callers of the last one, for less than a quarter of the time that it took.
 type groupCommit struct {
 	store           *Store
 	unique          bool // each message is stored on the condition that its subject is empty
@@ -48,6 +48,7 @@ type groupCommit struct {
 	wg              sync.WaitGroup
 	callers         atomic.Int32 // of add
 	batchesDisabled atomic.Bool  // the server or the stream takes no batches
+	choice          *choice      // nil if batches are always worth it
 }
 
 // pending is a message that waits to be stored, and the caller who waits for it.
@@ -66,6 +67,10 @@ type outcome struct {
 func startGroupCommit(b *Store, stream jetstream.Stream, once bool) *groupCommit {
 	g := &groupCommit{store: b, unique: once, waiting: make(chan *pending, conn.MaxBatch), closing: make(chan struct{}), smallBatches: make(chan struct{}, maxSmallBatches)}
 	g.batchesDisabled.Store(b.opts.OneByOne || stream == nil || !stream.CachedInfo().Config.AllowAtomicPublish)
+	if b.contact != nil && stream != nil {
+		log := b.opts.Log.With().Str("stream", stream.CachedInfo().Config.Name).Logger()
+		g.choice = &choice{now: time.Now, connection: b.sender.Connections, log: log}
+	}
 	g.wg.Go(g.run)
 	return g
 }
@@ -83,9 +88,21 @@ func (g *groupCommit) add(ctx context.Context, msg *message) (uint64, error) {
 		return g.commitOne(ctx, msg)
 	}
 	defer g.callers.Add(-1)
-	if g.callers.Add(1) == 1 { // a single caller does not wait for a batch
-		return g.commitOne(ctx, msg)
+	callers, way, began := int(g.callers.Add(1)), g.choice.current(), time.Now()
+	store := g.commitWithOthers
+	if callers == 1 || way == oneByOne { // a single caller does not wait for a batch
+		store = g.commitOne
 	}
+	seq, err := store(ctx, msg)
+	if err == nil {
+		g.choice.note(way, time.Since(began), callers)
+	}
+	return seq, err
+}
+
+// commitWithOthers stores msg in a batch with those that other callers add, and returns its
+// sequence.
+func (g *groupCommit) commitWithOthers(ctx context.Context, msg *message) (uint64, error) {
 	p := &pending{ctx: ctx, msg: msg, done: make(chan outcome, 1)}
 	select {
 	case g.waiting <- p:
@@ -102,11 +119,7 @@ func (g *groupCommit) add(ctx context.Context, msg *message) (uint64, error) {
 
 // commitOne stores msg in no batch and returns its sequence.
 func (g *groupCommit) commitOne(ctx context.Context, msg *message) (uint64, error) {
-	ack, err := g.store.sendAndWait(ctx, msg, condition(g.unique))
-	if err != nil {
-		return 0, err
-	}
-	return ack.Sequence, nil
+	return g.store.sendAndWait(ctx, msg, condition(g.unique))
 }
 
 func (g *groupCommit) run() {
@@ -275,18 +288,14 @@ var errTaken = &jetstream.APIError{Code: 400, ErrorCode: sender.WrongLastSequenc
 func (g *groupCommit) commitEach(batch []*pending) {
 	var waiting sync.WaitGroup
 	for _, p := range batch {
-		sent, err := g.store.send(p.ctx, p.msg, condition(g.unique))
+		sent, err := g.store.sender.Send(p.ctx, toSend(p.msg, condition(g.unique)))
 		if err != nil {
 			p.done <- outcome{err: err}
 			continue
 		}
 		waiting.Go(func() {
-			ack, err := sent.wait(p.ctx)
-			if err != nil {
-				p.done <- outcome{err: err}
-				return
-			}
-			p.done <- outcome{seq: ack.Sequence}
+			seq, err := sent.Wait(p.ctx)
+			p.done <- outcome{seq, err}
 		})
 	}
 	waiting.Wait()
@@ -316,18 +325,18 @@ func (b *Store) batch(ctx context.Context, messages []*message, once bool) (uint
 	id := nuid.Next()
 	last := len(messages) - 1
 	for i, m := range messages[:last] {
-		if err := b.sendUnacknowledged(ctx, m, batchHeaders(id, i+1, once)); err != nil {
+		if err := b.sender.SendUnacknowledged(ctx, toSend(m, batchHeaders(id, i+1, once))); err != nil {
 			return 0, err
 		}
 	}
-	ack, err := b.sendAndWait(ctx, messages[last], batchHeaders(id, last+1, once).Set(conn.BatchCommitHeader, "1"))
+	seq, err := b.sendAndWait(ctx, messages[last], batchHeaders(id, last+1, once).Set(conn.BatchCommitHeader, "1"))
 	if err != nil {
 		return 0, err
 	}
-	if ack.Sequence < uint64(len(messages)) {
-		return 0, fmt.Errorf("JetStream stored a batch of %d up to sequence %d", len(messages), ack.Sequence)
+	if seq < uint64(len(messages)) {
+		return 0, fmt.Errorf("JetStream stored a batch of %d up to sequence %d", len(messages), seq)
 	}
-	return ack.Sequence, nil
+	return seq, nil
 }
 
 // unused is the condition that a message's subject is empty.

@@ -8,13 +8,14 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
-	"receiver/internal/natsserver/wire"
+	"receiver/internal/natsserver"
 	"receiver/internal/publish/conn"
 	"receiver/internal/publish/sender"
 )
@@ -40,8 +41,7 @@ func TestBatchOfEventsIsLimitedInBytes(t *testing.T) {
 // copy; attempts have no condition, and must not be sent again.
 func TestLostAcknowledgementStoresNothingTwice(t *testing.T) {
 	t.Parallel()
-	_, b, _ := toServer(t)
-	connect := b.server.InProcessConn
+	b, line := onALine(t)
 	for _, tt := range []struct {
 		name   string
 		g      *groupCommit
@@ -50,26 +50,22 @@ func TestLostAcknowledgementStoresNothingTwice(t *testing.T) {
 		fail   bool
 	}{
 		{"attempts", b.records, func(i int) *message { return b.attempt(refusal(i)) }, func() uint64 { return lastIn(t, b, conn.AttemptsStream) }, true},
-		{"events", b.events, func(i int) *message { return sent(fmt.Sprint(i), "x") }, func() uint64 { return lastIn(t, b, conn.JobsStream) }, false},
+		{"events", b.events, func(i int) *message { return sent(fmt.Sprint(i)) }, func() uint64 { return lastIn(t, b, conn.JobsStream) }, false},
 	} {
-		cut := false
-		b.wire = wire.New(func() (net.Conn, error) {
-			up, err := connect()
-			if err != nil || cut {
-				return up, err
-			}
-			cut = true
-			return cutAtAnswer(up), nil
-		}, ownersKey(t, b), maxPending)
-		t.Cleanup(b.wire.Close)
+		line.state.Store(cutAtAnswer)
 		all := make([]*pending, 2*minBatch)
 		for i := range all {
 			all[i] = &pending{ctx: t.Context(), msg: tt.make(i), done: make(chan outcome, 1)}
 		}
 		tt.g.commit(all)
 		for i, p := range all {
-			if o := <-p.done; errors.Is(o.err, conn.ErrUnavailable) != tt.fail || !tt.fail && !sender.Taken(o.err) {
+			if o := <-p.done; !errors.Is(o.err, conn.ErrUnavailable) && (tt.fail || !sender.Taken(o.err)) {
 				t.Fatalf("%s: %d = %v, failing %v", tt.name, i, o.err, tt.fail)
+			}
+		}
+		for deadline := time.Now().Add(time.Minute); !b.nc.IsConnected(); <-time.After(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the connection is not restored")
 			}
 		}
 		if got := tt.stored(); got != uint64(len(all)) {
@@ -81,8 +77,24 @@ func TestLostAcknowledgementStoresNothingTwice(t *testing.T) {
 	}
 }
 
-// cutAtAnswer returns a link to a server that is cut at the first acknowledgement.
-func cutAtAnswer(up net.Conn) net.Conn {
+// line is the way to a server that can be cut.
+type line struct {
+	server interface{ InProcessConn() (net.Conn, error) }
+	state  atomic.Int32
+}
+
+// The states of a line.
+const (
+	open        = iota
+	cutAtAnswer // it is cut at the next answer, and open again for the next connection
+	silent      // nothing comes back
+)
+
+func (l *line) InProcessConn() (net.Conn, error) {
+	up, err := l.server.InProcessConn()
+	if err != nil {
+		return nil, err
+	}
 	here, there := net.Pipe()
 	go func() { _, _ = io.Copy(up, there) }()
 	go func() {
@@ -90,14 +102,42 @@ func cutAtAnswer(up net.Conn) net.Conn {
 		defer up.Close()
 		r := bufio.NewReader(up)
 		for {
-			line, err := r.ReadString('\n')
-			if err != nil || strings.HasPrefix(line, "MSG ") {
+			text, err := r.ReadString('\n')
+			if err != nil || strings.HasPrefix(text, "MSG ") && l.state.CompareAndSwap(cutAtAnswer, open) {
 				return
 			}
-			fmt.Fprint(there, line)
+			if l.state.Load() != silent {
+				fmt.Fprint(there, text)
+			}
 		}
 	}()
-	return here
+	return here, nil
+}
+
+// onALine returns a store on a real server, and the line between the two.
+func onALine(t *testing.T) (*Store, *line) {
+	t.Helper()
+	s, err := natsserver.Start(natsserver.Embedded{Folder: t.TempDir(), Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	at, err := s.Endpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &line{server: s}
+	b, err := connect(t.Context(), at, l, conn.Options{Timeout: time.Minute, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.server = s
+	t.Cleanup(func() { _ = b.Close(context.WithoutCancel(t.Context())) })
+	return b, l
+}
+
+func sent(id string) *message {
+	return &message{subject: "jobs.demo." + id + ".finished", header: header("ce-id", id), data: []byte("x")}
 }
 
 func refusal(i int) job.Attempt {
@@ -115,9 +155,9 @@ func lastIn(t *testing.T, b *Store, stream string) uint64 {
 
 // Queued attempts do not delay the stop when the server answers nothing.
 func TestStopEndsAtItsDeadline(t *testing.T) {
-	_, b, _ := toServer(t)
-	b.opts.Timeout, b.opts.Log = 300*time.Millisecond, zerolog.Nop()
-	b.wire = toSilentServer(t)
+	b, line := onALine(t)
+	b.opts.Timeout = 300 * time.Millisecond
+	line.state.Store(silent)
 	for i := range cap(b.queue.waiting) {
 		b.Offer(func() job.Attempt { return refusal(i) })
 	}

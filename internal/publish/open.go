@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/natsserver"
 	"receiver/internal/publish/conn"
 	"receiver/internal/publish/schema"
+	"receiver/internal/publish/sender"
 )
 
 // Dial connects to a cluster and opens the streams, creating those that are missing. One server
@@ -18,16 +21,16 @@ import (
 // MayPass says whether to try again. The connection is restored by itself; while it is down, writes
 // fail with ErrUnavailable.
 func Dial(ctx context.Context, e conn.External, o conn.Options) (*Store, error) {
-	nc, err := conn.Connect(ctx, strings.Join(e.URLs, ","), append(conn.BaseOptions(o), e.NATSOptions()...))
+	tap := &sender.Tap{}
+	nc, err := conn.Connect(ctx, strings.Join(e.URLs, ","), slices.Concat(conn.BaseOptions(o), e.NATSOptions(), tap.Options(nil)))
 	if err != nil {
 		return nil, e.Unreachable(ctx, err)
 	}
-	b, err := newStore(ctx, nc, o)
+	b, err := newStore(ctx, nc, tap, &conn.Contact{Servers: e}, o)
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("%w (the NATS servers are %s)", err, strings.Join(e.Redacted(), ", "))
 	}
-	b.contact = &conn.Contact{Servers: e}
 	return b, nil
 }
 
@@ -38,13 +41,10 @@ func Open(ctx context.Context, s *natsserver.Server, o conn.Options) (*Store, er
 		return nil, err
 	}
 	o.Resume = s.Resume()
-	b, err := connect(ctx, at, o)
+	b, err := connect(ctx, at, s, o)
 	if err == nil {
 		b.server, b.folder = s, s.Folder()
 		s.StageBatches() // in streams that there were not before
-		if !o.Library {
-			b.wire = s.Wire(maxPending)
-		}
 	}
 	return b, err
 }
@@ -56,19 +56,22 @@ func Attach(ctx context.Context, folder string, o conn.Options) (*Store, error) 
 	if err != nil {
 		return nil, err
 	}
-	b, err := connect(ctx, at, o)
+	b, err := connect(ctx, at, nil, o)
 	if err == nil {
 		b.folder = folder
 	}
 	return b, err
 }
 
-func connect(ctx context.Context, at conn.Endpoint, o conn.Options) (*Store, error) {
+// connect opens the store of an embedded server: of another process, if inProcess is nil.
+func connect(ctx context.Context, at conn.Endpoint, inProcess nats.InProcessConnProvider, o conn.Options) (*Store, error) {
+	tap := &sender.Tap{}
+	at.Options = append(at.Options, tap.Options(inProcess)...)
 	nc, err := at.Connect(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	b, err := newStore(ctx, nc, o)
+	b, err := newStore(ctx, nc, tap, nil, o)
 	if err != nil {
 		nc.Close()
 		return nil, err

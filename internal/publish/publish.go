@@ -22,9 +22,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"receiver/internal/natsserver"
-	"receiver/internal/natsserver/wire"
 	"receiver/internal/publish/conn"
 	"receiver/internal/publish/durables"
+	"receiver/internal/publish/sender"
 )
 
 // maxPending is how many publishes may wait for their acknowledgement at once; further ones fail
@@ -40,7 +40,7 @@ type Store struct {
 	server      *natsserver.Server // nil unless it runs in this process
 	folder      string             // of the server, if it is on this machine; else empty
 	contact     *conn.Contact      // with the cluster; nil where the server is on this machine
-	wire        *wire.Conn         // to that server
+	sender      *sender.Sender
 	js          jetstream.JetStream
 	jobs        jetstream.Stream
 	attempts    jetstream.Stream
@@ -58,16 +58,16 @@ type Store struct {
 	*durables.Set
 }
 
-func newStore(ctx context.Context, nc *nats.Conn, o conn.Options) (_ *Store, err error) {
-	b := &Store{opts: o.WithDefaults(), nc: nc, leases: leaseTime, closed: make(chan struct{})}
+func newStore(ctx context.Context, nc *nats.Conn, tap *sender.Tap, contact *conn.Contact, o conn.Options) (_ *Store, err error) {
+	b := &Store{opts: o.WithDefaults(), nc: nc, contact: contact, leases: leaseTime, closed: make(chan struct{})}
 	nc.SetClosedHandler(func(*nats.Conn) { close(b.closed) })
 	b.guardStatus.Store(&guardStatus{})
-	b.js, err = b.opts.JetStream(nc,
-		jetstream.WithPublishAsyncMaxPending(maxPending),
-		jetstream.WithPublishAsyncTimeout(b.opts.AckTimeout()),
-		jetstream.WithDefaultTimeout(b.opts.Timeout))
+	b.js, err = b.opts.JetStream(nc, jetstream.WithDefaultTimeout(b.opts.Timeout))
 	if err != nil {
 		return nil, fmt.Errorf("using JetStream: %w", err)
+	}
+	if b.sender, err = sender.New(nc, tap, maxPending); err != nil {
+		return nil, err
 	}
 	b.Set = durables.New(b.js, b.bound, func() bool { return b.server != nil }, b.opts.Log)
 	if err := b.ensureStreams(ctx); err != nil {
@@ -88,9 +88,10 @@ func (b *Store) Close(ctx context.Context) error {
 	err := b.queue.stop(ctx)
 	b.events.stop()
 	b.records.stop()
-	if waiting := b.drain(ctx); waiting != nil {
+	if waiting := b.sender.Drain(ctx); waiting != nil {
 		err = errors.Join(err, fmt.Errorf("waiting for acknowledgements: %w", waiting))
 	}
+	b.sender.Close()
 	b.nc.Close()
 	return err
 }
@@ -101,20 +102,6 @@ func (b *Store) Closed() <-chan struct{} { return b.closed }
 
 // ClosedFor returns why the server ended the connection for good; nil if it did not say.
 func (b *Store) ClosedFor() error { return b.nc.LastError() }
-
-// drain waits until no message waits for its acknowledgement.
-func (b *Store) drain(ctx context.Context) error {
-	if b.wire != nil {
-		defer b.wire.Close()
-		return b.wire.Drain(ctx)
-	}
-	select {
-	case <-b.js.PublishAsyncComplete():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // Ready reports whether the streams can be written now: it asks JetStream for the state of JOBS,
 // and returns what Guard has found.
@@ -175,10 +162,7 @@ func (b *Store) URL() string { return b.nc.ConnectedUrlRedacted() }
 
 // bound gives ctx the default deadline if it has none, and cancels it while there is no connection.
 func (b *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if b.wire == nil {
-		return b.opts.BoundBy(ctx, b.nc)
-	}
-	return b.opts.Bound(ctx)
+	return b.opts.BoundBy(ctx, b.nc)
 }
 
 // enter takes one of MaxWaiting; leave gives it back. Its error is ErrUnavailable.

@@ -25,14 +25,14 @@ func (b *Store) PutDelivery(ctx context.Context, d job.Delivery) (sequence uint6
 	if err != nil {
 		return 0, false, err
 	}
-	ack, err := b.sendAndWait(ctx, &message{subject: d.Subject(), data: data}, expect(d.Sequence))
+	sequence, err = b.sendAndWait(ctx, &message{subject: d.Subject(), data: data}, expect(d.Sequence))
 	if sender.Taken(err) {
 		return 0, false, nil
 	}
 	if err != nil {
 		return 0, false, fmt.Errorf("storing a delivery on %s: %w", d.Subject(), err)
 	}
-	return ack.Sequence, true, nil
+	return sequence, true, nil
 }
 
 // RemoveDelivery removes the record with the sequence of d. It reports false if it is not there:

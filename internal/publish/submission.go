@@ -24,14 +24,14 @@ func (b *Store) PutSubmission(ctx context.Context, r job.Submission) (sequence u
 		return 0, false, err
 	}
 	msg := &message{subject: job.SubmissionSubject(r.Source, r.Name), data: data}
-	ack, err := b.sendAndWait(ctx, msg, expect(r.Sequence))
+	sequence, err = b.sendAndWait(ctx, msg, expect(r.Sequence))
 	if sender.Taken(err) {
 		return 0, false, nil
 	}
 	if err != nil {
 		return 0, false, fmt.Errorf("storing the submission on %s: %w", msg.subject, err)
 	}
-	return ack.Sequence, true, nil
+	return sequence, true, nil
 }
 
 // SubmissionNamed returns the record of a submission, and whether there is one. The error is

@@ -58,13 +58,13 @@ func (b *Store) Act(ctx context.Context, a job.Action) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	ack, err := conn.Retry(ctx, b.opts, func(ctx context.Context) (*jetstream.PubAck, error) {
+	sequence, err := conn.Retry(ctx, b.opts, func(ctx context.Context) (uint64, error) {
 		return b.sendAndWait(ctx, &message{subject: a.Subject(), data: data}, nil)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("recording the action %s: %w", a.What, err)
 	}
-	return ack.Sequence, nil
+	return sequence, nil
 }
 
 // LastAction returns the newest action of a kind; false if there is none.

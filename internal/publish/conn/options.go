@@ -45,9 +45,6 @@ type Options struct {
 	// a single server that calls fsync at intervals: it calls fsync for every batch all the
 	// same, but not for single messages.
 	OneByOne bool
-	// Library stores by the client library even in the process of the server; benchmarks
-	// compare internal/natsserver/wire with it.
-	Library bool
 	// Timeout bounds a write or a read whose context has no deadline. Default 5 s.
 	Timeout time.Duration
 	// Encrypt encrypts the data of events and the bodies of attempts before they are stored,
