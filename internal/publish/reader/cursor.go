@@ -1,6 +1,8 @@
 // Package reader reads streams by the sequences of their messages. It makes no consumer, which
 // others who share the account could change or remove, and holds what any replica answers against
-// what the leader says that the stream holds.
+// what the leader says that the stream holds. nats.go's ordered consumer could do most of this once
+// it returns messages that have a header Status of their own: docs/dependencies.md, "Faults of NATS
+// that the receiver works around".
 package reader
 
 import (
