@@ -37,9 +37,9 @@ mutate: ## change the code that decides, one operator at a time, and expect its 
 bench: ## run the benchmarks
 	go test -run=NONE -bench=. -benchmem ./...
 
-performance: ## repeat the measurements of docs/performance.md, on an idle machine (half an hour)
-	go run ./cmd/receiver-bench --self --alternations 7 >docs/performance/self.txt
-	go run ./cmd/receiver-bench --self --sealing --duration 4s --alternations 9 >docs/performance/sealing.txt
+performance: ## repeat the measurements of docs/performance.md, on an idle machine (half an hour); PEER=bento has a peer
+	go run ./cmd/receiver-bench --self $(if $(PEER),--peer $(PEER) --peer-config docs/performance/bento.yaml) --duration 5s --alternations 3 >docs/performance/lanes.txt
+	go run ./cmd/receiver-bench --self --lanes sealing --duration 4s --alternations 9 >docs/performance/sealing.txt
 	for p in verify job callback web publish encryption; do \
 	  go test -run NONE -bench '^Benchmark(Verify|Read|ReadBrief|Header|Accept|Callback|Step|Encrypt|Decrypt)$$' -benchmem -count 6 ./internal/$$p >docs/performance/$$p.txt || exit 1; \
 	done

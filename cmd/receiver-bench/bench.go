@@ -20,15 +20,14 @@ import (
 type benchFlags struct {
 	load         bench.Load
 	self         bool
-	sealing      bool
-	generator    bool
 	json         bool
 	url          string
 	source       string
 	keyFile      string
 	folder       string
-	profile      string
-	sync         []string
+	receiver     string
+	peer         peerProgram
+	lanes        []string
 	alternations int
 }
 
@@ -47,11 +46,24 @@ func newBench(a *app) *cobra.Command {
 latencies. With --url it sends to a running receiver on this machine. Use a receiver for tests:
 the events stay in its store.
 
-With --self it compares the receiver with a ceiling, in turns, each on a new store. The ceiling is
-the smallest Echo handler that reads a body, computes its HMAC, and waits for one acknowledged
-publish of the same size; for refusals it does not publish. Compare the ratios of one run: the
-absolute figures depend on the machine and the moment. With --sealing it measures the cost of
-sealing instead: the receiver with sealed streams against the receiver without.
+With --self it compares the receiver with other programs, in turns, each in a process of its own
+on a new store. The bare handler is the smallest Echo handler that reads a body, computes its HMAC,
+and waits for the acknowledgement of one publish of the body; Echo+HMAC does not publish. They and
+the receiver store in their own process, at a NATS server in another, and at a cluster of three.
+A peer is any program that takes callbacks and publishes them. Compare the ratios of one run: the
+absolute figures depend on the machine and the moment.
+
+  --lanes          compares, with a target
+  always           embedded, nats.sync always: with the bare handler, and with interval
+  interval         embedded, nats.sync interval: with the bare handler
+  external         one NATS server with default settings: with the bare handler
+  external-always  one that calls fsync before it acknowledges: with the bare handler
+  cluster          three NATS servers, three replicas: with the bare handler
+  peer             one NATS server: with the peer. It is started as "PEER -c FILE"; the server is
+                   at --peer-nats, with a stream EVT of the subjects EVT.>; the signature key
+                   is MySecretEventSignatureKey
+  refused          wrong signatures: with Echo+HMAC
+  sealing          the receiver with sealed streams: with the receiver without
 
 Each connection sends its next request after the response to the last one (closed loop). With
 --rate, requests become due by the clock (open loop). A request that waits for a free connection is
@@ -61,8 +73,8 @@ Results go to standard output; messages go to standard error.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage.`,
 		Example: "  receiver-bench --self\n" +
-			"  receiver-bench --self --sync always --alternations 9 --json\n" +
-			"  receiver-bench --self --sealing --duration 5s --alternations 15\n" +
+			"  receiver-bench --self --lanes external,peer --peer bento --peer-config docs/performance/bento.yaml\n" +
+			"  receiver-bench --self --lanes sealing --duration 5s --alternations 15 --json\n" +
 			"  receiver-bench --url http://127.0.0.1:8080 --source demo --key-file signature.key \\\n" +
 			"    --rate 2000 --duration 30s --duplicates 0.1",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -86,8 +98,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage.`,
 }
 
 func (f *benchFlags) add(fl *pflag.FlagSet) {
-	fl.BoolVar(&f.self, "self", false, "compare the receiver, in this process, with the ceiling")
-	fl.BoolVar(&f.sealing, "sealing", false, "measure the cost of sealing for accepted callbacks; with --self")
+	fl.BoolVar(&f.self, "self", false, "compare the receiver with other programs")
 	fl.StringVar(&f.url, "url", "", "address of a receiver's public listener on this machine")
 	fl.StringVar(&f.source, "source", "", "source of the callbacks; with --url")
 	fl.StringVar(&f.keyFile, "key-file", "", "file with the signature key of the source; with --url")
@@ -101,18 +112,17 @@ func (f *benchFlags) add(fl *pflag.FlagSet) {
 	fl.Float64Var(&f.load.Large, "large", 0, "share of large bodies among the others, 0 to 1; with --url")
 	fl.Uint64Var(&f.load.Seed, "seed", 0, "seed of the job ids and of the order (default: random)")
 	fl.IntVar(&f.alternations, "alternations", 5, "number of turns; with --self")
-	fl.StringSliceVar(&f.sync, "sync", []string{"always", "interval"}, "values of nats.sync to measure; with --self")
+	fl.StringSliceVar(&f.lanes, "lanes", nil, "the comparisons to make; with --self\n(default: all but sealing, and peer if there is one)")
+	fl.StringVar(&f.receiver, "receiver", "", "the receiver's program; with --self\n(default: built from the source tree around the working directory)")
+	fl.StringVar(&f.peer.path, "peer", "", "a peer's program; with --self")
+	fl.StringVar(&f.peer.config, "peer-config", "", "its configuration file")
+	fl.StringVar(&f.peer.url, "peer-url", "http://127.0.0.1:20003/cb", "where it takes callbacks")
+	fl.StringVar(&f.peer.nats, "peer-nats", "127.0.0.1:20222", "where it stores")
 	fl.StringVar(&f.folder, "folder", "", "folder for the temporary stores; with --self\n(default: the system's temporary folder)")
-	fl.StringVar(&f.profile, "profile", "", "folder for new profiles for go tool pprof, which replace\nearlier ones and slow the run a little; with --self")
 	fl.BoolVar(&f.json, "json", false, "print one JSON object")
-	fl.BoolVar(&f.generator, "generator", false, "be the generator of another receiver-bench")
-	_ = fl.MarkHidden("generator") // it exists
 }
 
 func (a *app) bench(ctx context.Context, cmd *cobra.Command, f benchFlags) error {
-	if f.generator {
-		return bench.Generate(ctx, a.in, a.out)
-	}
 	if !cmd.Flags().Changed("seed") {
 		var random [8]byte
 		_, _ = rand.Read(random[:]) // it never fails
@@ -169,10 +179,10 @@ func (a *app) printResult(r bench.Result) error {
 		{"latency", fmt.Sprintf("p50 %.3f, p99 %.3f, p99.9 %.3f, most %.3f ms", r.Latency.P50, r.Latency.P99, r.Latency.P999, r.Latency.Max)},
 		{"answers", fmt.Sprint(r.Answers)},
 		{"not as expected", fmt.Sprintf("%d, and %d without an answer", r.Unexpected, r.Failed)},
-		{"generator", fmt.Sprintf("%.3f CPU s for 1,000 requests", r.GeneratorCPU)},
+		{"generator", fmt.Sprintf("%.0f µs of CPU a request", r.GeneratorCPU)},
 	}
 	if r.Behind > 0 {
 		rows = append(rows, []string{"behind", fmt.Sprintf("%d fell due and were not sent: the rate is more than is borne", r.Behind)})
 	}
-	return a.table([]string{"FIGURE", "VALUE"}, rows)
+	return a.table([]string{"figure", "value"}, rows)
 }

@@ -17,23 +17,23 @@ import (
 )
 
 func main() {
+	if program := os.Getenv(asProgram); program != "" {
+		os.Exit(be(program))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // app is the streams that the program talks on: results go to out, everything else to talk.
-type app struct {
-	in        io.Reader
-	out, talk io.Writer
-}
+type app struct{ out, talk io.Writer }
 
 // run returns the exit code: 0 done, 1 failed, 2 wrong use.
-func run(ctx context.Context, args []string, in io.Reader, out, talk io.Writer) int {
+func run(ctx context.Context, args []string, out, talk io.Writer) int {
 	safe := plain.NewWriter(out) // a receiver's answers are among the results
 	defer func() { _ = safe.Flush() }()
-	a := &app{in, safe, talk}
+	a := &app{safe, talk}
 	cmd := newBench(a)
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)

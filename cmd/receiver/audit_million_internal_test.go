@@ -91,9 +91,9 @@ func verifyRecords(t *testing.T, n int) {
 
 func timed(t *testing.T, what string, do func()) {
 	t.Helper()
-	began, before := time.Now(), bench.ReadUsage()
+	began, before := time.Now(), bench.ReadUsage(os.Getpid())
 	do()
-	t.Logf("%s: %.1f s, %.1f s of CPU", what, time.Since(began).Seconds(), (bench.ReadUsage().CPU - before.CPU).Seconds())
+	t.Logf("%s: %.1f s, %.1f s of CPU", what, time.Since(began).Seconds(), (bench.ReadUsage(os.Getpid()).CPU - before.CPU).Seconds())
 }
 
 // fill stores n signed events, from many callers at once.

@@ -115,7 +115,7 @@ func TestReliabilityReceiversInTurns(t *testing.T) {
 	three, _ := c.balanced(t, 3, "")
 	var seed uint64
 	lane := func(name string, f *front) bench.Lane {
-		return bench.Lane{Name: name, Sync: "cluster", Run: func(ctx context.Context) (bench.Sample, error) {
+		return bench.Lane{Name: name, Store: "cluster", Run: func(ctx context.Context) (bench.Sample, error) {
 			seed++ // or the second turn would send duplicates
 			g, err := bench.Start(ctx, bench.Load{
 				URL: "http://" + f.addr + "/callbacks/demo", Key: bench.Key(signatureKey), Seed: seed,
@@ -133,7 +133,7 @@ func TestReliabilityReceiversInTurns(t *testing.T) {
 		}}
 	}
 	report, err := bench.Alternate(t.Context(), []bench.Lane{lane("one", one), lane("three", three)},
-		[]bench.Target{{Name: "three receivers / one", Of: 1, To: 0, Figure: bench.ByRate}, {Name: "p99", Of: 1, To: 0, Figure: bench.ByP99}},
+		[]bench.Target{{Of: 1, To: 0, Figure: bench.ByRate}, {Of: 1, To: 0, Figure: bench.ByP99}},
 		times, nil)
 	if err != nil {
 		t.Fatal(err)

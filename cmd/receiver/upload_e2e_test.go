@@ -85,7 +85,7 @@ func (s *uploadSink) open(t *testing.T, scheme string) (url, certificate string)
 
 // lane is a command that uploads the file to the sink; one upload is one request of it.
 func (s *uploadSink) lane(t *testing.T, name, dir string, command ...string) bench.Lane {
-	return bench.Lane{Name: name, Sync: "always", Run: func(context.Context) (bench.Sample, error) {
+	return bench.Lane{Name: name, Store: "always", Run: func(context.Context) (bench.Sample, error) {
 		s.whole.Store(0)
 		began := time.Now()
 		p := startWith(t, dir, command[0], command[1:]...)
@@ -97,7 +97,7 @@ func (s *uploadSink) lane(t *testing.T, name, dir string, command ...string) ben
 		}
 		return bench.Sample{
 			Result: bench.Result{Requests: 1, Elapsed: took, Rate: 1 / took},
-			Cost:   bench.Cost{CPUPer1000: 1000 * (end.UserTime() + end.SystemTime()).Seconds(), RSS: uint64(peak)},
+			Cost:   bench.Cost{CPU: float64((end.UserTime() + end.SystemTime()).Microseconds()), Peak: uint64(peak)},
 		}, nil
 	}}
 }
@@ -129,7 +129,7 @@ func logUploads(t *testing.T, size int64, r bench.Report) {
 	rows += "| | MiB/s | / curl | CPU s | / curl | peak MiB |\n| --- | --- | --- | --- | --- | --- |\n"
 	for i, l := range r.Lanes {
 		rows += fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", l.Name, spread("%.0f", mib(size), l.Rate), spread("%.2f", 1, r.Ratios[2*i].Spread),
-			spread("%.2f", 1e-3, l.CPU), spread("%.2f", 1, r.Ratios[2*i+1].Spread), spread("%.1f", mib(1), l.RSS))
+			spread("%.2f", 1e-6, l.CPU), spread("%.2f", 1, r.Ratios[2*i+1].Spread), spread("%.1f", mib(1), l.Peak))
 	}
 	t.Log(rows)
 }

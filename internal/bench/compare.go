@@ -3,27 +3,21 @@ package bench
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
+	"strings"
 )
 
 // Lane is one thing that is measured in turn with others.
 type Lane struct {
-	// Name says what serves, such as `ceiling`; Sync and Publishing how it stores: the
-	// setting `always` or `interval`, and `gathered`, `one by one` or nothing.
-	Name       string `json:"lane"`
-	Sync       string `json:"sync"`
-	Publishing string `json:"publishing,omitempty"`
+	// Name says what serves, such as `receiver`; Store where it stores, such as `external`, or
+	// nothing.
+	Name  string `json:"lane"`
+	Store string `json:"store"`
 	// Run starts it afresh, measures it once, and takes it down.
 	Run func(ctx context.Context) (Sample, error) `json:"-"`
 }
 
-// String names the lane with its settings.
-func (l Lane) String() string {
-	if l.Publishing == "" {
-		return fmt.Sprintf("%s, sync %s", l.Name, l.Sync)
-	}
-	return fmt.Sprintf("%s, %s, sync %s", l.Name, l.Publishing, l.Sync)
-}
+// String names the lane with its store.
+func (l Lane) String() string { return strings.TrimSuffix(l.Name+", "+l.Store, ", ") }
 
 // Sample is one measurement of a lane.
 type Sample struct {
@@ -33,8 +27,7 @@ type Sample struct {
 
 // Target is what one lane should reach of another, measured in the same turn.
 type Target struct {
-	// Name says it in words, Of and To are lanes by their place.
-	Name   string
+	// Of and To are lanes by their place.
 	Of, To int
 	// Figure is what is compared.
 	Figure Figure
@@ -48,20 +41,17 @@ type Figure string
 
 // The figures that are compared.
 const (
-	ByRate   Figure = "requests/s"
-	ByP99    Figure = "p99"
-	ByAllocs Figure = "allocations"
-	ByCPU    Figure = "CPU"
+	ByRate Figure = "requests/s"
+	ByP99  Figure = "p99"
+	ByCPU  Figure = "CPU"
 )
 
 func (f Figure) of(s Sample) float64 {
 	switch f {
 	case ByP99:
 		return s.Latency.P99
-	case ByAllocs:
-		return s.Allocs
 	case ByCPU:
-		return s.CPUPer1000
+		return s.CPU + s.Servers
 	default:
 		return s.Rate
 	}
@@ -101,7 +91,6 @@ func once(ctx context.Context, lanes []Lane, backwards bool, tell func(Lane, Sam
 		if backwards {
 			i = len(lanes) - 1 - i
 		}
-		debug.FreeOSMemory() // what the last one left behind is not this one's
 		s, err := lanes[i].Run(ctx)
 		if err == nil && (s.Unexpected > 0 || s.Failed > 0) {
 			err = fmt.Errorf("%d answers were unexpected and %d did not arrive: %v", s.Unexpected, s.Failed, s.Answers)

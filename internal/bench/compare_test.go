@@ -18,7 +18,7 @@ func lanes(asked *[]string, rates map[string][]float64) []bench.Lane {
 	turn := map[string]int{}
 	var all []bench.Lane
 	for _, name := range []string{"ceiling", "receiver"} {
-		all = append(all, bench.Lane{Name: name, Sync: "always", Run: func(context.Context) (bench.Sample, error) {
+		all = append(all, bench.Lane{Name: name, Store: "always", Run: func(context.Context) (bench.Sample, error) {
 			*asked = append(*asked, name)
 			rate := rates[name][turn[name]]
 			turn[name]++
@@ -29,9 +29,9 @@ func lanes(asked *[]string, rates map[string][]float64) []bench.Lane {
 }
 
 var targets = []bench.Target{
-	{Name: "receiver / ceiling", Of: 1, To: 0, Figure: bench.ByRate, Goal: 0.9},
-	{Name: "receiver / ceiling", Of: 1, To: 0, Figure: bench.ByP99, Goal: 1.2},
-	{Name: "receiver / ceiling", Of: 1, To: 0, Figure: bench.ByCPU},
+	{Of: 1, To: 0, Figure: bench.ByRate, Goal: 0.9},
+	{Of: 1, To: 0, Figure: bench.ByP99, Goal: 1.2},
+	{Of: 1, To: 0, Figure: bench.ByCPU},
 }
 
 func TestLanesTakeTurnsAndAreComparedWithinOne(t *testing.T) {
@@ -102,8 +102,8 @@ func TestFiguresOfWrongAnswersAreNone(t *testing.T) {
 		{Result: bench.Result{Requests: 10, Unexpected: 1, Answers: map[string]uint64{"503": 1}}},
 		{Result: bench.Result{Requests: 10, Failed: 1}},
 	} {
-		l := []bench.Lane{{Name: "receiver", Sync: "always", Run: func(context.Context) (bench.Sample, error) { return s, nil }}}
-		if _, err := bench.Alternate(t.Context(), l, nil, 1, nil); err == nil || !strings.Contains(err.Error(), "receiver, sync always") {
+		l := []bench.Lane{{Name: "receiver", Store: "always", Run: func(context.Context) (bench.Sample, error) { return s, nil }}}
+		if _, err := bench.Alternate(t.Context(), l, nil, 1, nil); err == nil || !strings.Contains(err.Error(), "receiver, always") {
 			t.Errorf("Alternate with %+v = %v, want an error that names the lane", s.Result, err)
 		}
 	}
@@ -134,15 +134,35 @@ func TestJSONShape(t *testing.T) {
 		{"the report", got, "alternations complete lanes load machine ratios"},
 		{"machine", got["machine"], "arch cpus go os"},
 		{"load", got["load"], "body_bytes connections rate seconds"},
-		{"a lane", lane, "allocs_per_request bytes_per_request cpu_seconds_per_1000 lane p50_ms p99_9_ms p99_ms requests_per_second rss_bytes samples sync"},
+		{"a lane", lane, "cpu_us_per_request generator_cpu_us_per_request lane p50_ms p99_ms peak_rss_bytes requests_per_second samples server_cpu_us_per_request store"},
 		{"a spread", lane["p99_ms"], "high low median"},
-		{"a sample", lane["samples"].([]any)[0], "allocs_per_request answers behind bytes_per_request cpu_seconds_per_1000 elapsed_seconds failed " +
-			"generator_cpu_seconds_per_1000 latency_ms requests requests_per_second rss_bytes unexpected"},
-		{"a ratio", got["ratios"].([]any)[0], "figure goal high low median met ratio sync"},
+		{"a sample", lane["samples"].([]any)[0], "answers behind cpu_us_per_request elapsed_seconds failed generator_cpu_us_per_request " +
+			"latency_ms peak_rss_bytes requests requests_per_second server_cpu_us_per_request unexpected"},
+		{"a ratio", got["ratios"].([]any)[0], "figure goal high low median met ratio store"},
 	} {
 		names := slices.Sorted(maps.Keys(tt.got.(map[string]any)))
 		if strings.Join(names, " ") != tt.want {
 			t.Errorf("%s has %v, want %s", tt.what, names, tt.want)
+		}
+	}
+}
+
+// A ratio says what is the same of both lanes once.
+func TestRatiosAreNamed(t *testing.T) {
+	run := func(context.Context) (bench.Sample, error) {
+		return bench.Sample{Result: bench.Result{Requests: 1}}, nil
+	}
+	l := []bench.Lane{
+		{Name: "receiver", Store: "always", Run: run}, {Name: "receiver", Store: "interval", Run: run},
+		{Name: "ceiling", Store: "always", Run: run}, {Name: "ceiling", Run: run},
+	}
+	got, err := bench.Alternate(t.Context(), l, []bench.Target{{Of: 0, To: 1}, {Of: 0, To: 2}, {Of: 0, To: 3}}, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"receiver, always / interval", "receiver / ceiling, always", "receiver / ceiling, always"} {
+		if r := got.Ratios[i]; r.Name+", "+r.Store != want {
+			t.Errorf("a ratio is %s, %s, want %s", r.Name, r.Store, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"sync"
 	"time"
 )
@@ -77,14 +78,14 @@ func (g *Generator) prepare(ctx context.Context) error {
 
 // Measure sends the load. If ctx ends before, the result is of the time until then.
 func (g *Generator) Measure(ctx context.Context) (Result, error) {
-	before := ReadUsage()
+	before := ReadUsage(os.Getpid())
 	now := time.Now()
 	var p pace = &closedLoop{most: math.MaxUint64, end: now.Add(g.load.Duration)}
 	if g.load.Rate > 0 {
 		p = &openLoop{begin: now, end: now.Add(g.load.Duration), rate: g.load.Rate}
 	}
 	r, err := g.run(ctx, p)
-	r.GeneratorCPU = ReadUsage().Since(before, r.Requests).CPUPer1000
+	r.GeneratorCPU = ReadUsage(os.Getpid()).each(before, r.Requests)
 	return r, err
 }
 

@@ -34,7 +34,6 @@ type LoadShape struct {
 	Rate        float64 `json:"rate"`
 	Seconds     float64 `json:"seconds"`
 	Body        int     `json:"body_bytes"`
-	Stored      int     `json:"stored_bytes,omitempty"`
 }
 
 // LaneReport is a lane with its samples, in the order of the alternations.
@@ -43,18 +42,17 @@ type LaneReport struct {
 	Rate    Spread   `json:"requests_per_second"`
 	P50     Spread   `json:"p50_ms"`
 	P99     Spread   `json:"p99_ms"`
-	P999    Spread   `json:"p99_9_ms"`
-	CPU     Spread   `json:"cpu_seconds_per_1000"`
-	Allocs  Spread   `json:"allocs_per_request"`
-	Bytes   Spread   `json:"bytes_per_request"`
-	RSS     Spread   `json:"rss_bytes"`
+	CPU     Spread   `json:"cpu_us_per_request"`
+	Servers Spread   `json:"server_cpu_us_per_request"`
+	Sending Spread   `json:"generator_cpu_us_per_request"`
+	Peak    Spread   `json:"peak_rss_bytes"`
 	Samples []Sample `json:"samples"`
 }
 
 // Ratio is what became of a target.
 type Ratio struct {
 	Name   string `json:"ratio"`
-	Sync   string `json:"sync"`
+	Store  string `json:"store"`
 	Figure Figure `json:"figure"`
 	// Of each alternation, one ratio.
 	Spread
@@ -97,7 +95,7 @@ func report(lanes []Lane, targets []Target, samples [][]Sample, times int) Repor
 		return r
 	}
 	for _, t := range targets {
-		r.Ratios = append(r.Ratios, t.ratio(lanes[t.Of].Sync, samples[t.Of], samples[t.To]))
+		r.Ratios = append(r.Ratios, t.ratio(lanes[t.Of], lanes[t.To], samples[t.Of], samples[t.To]))
 	}
 	return r
 }
@@ -112,25 +110,32 @@ func laneReport(l Lane, samples []Sample) LaneReport {
 	}
 	return LaneReport{
 		Lane: l, Samples: samples,
-		Rate:   spread(func(s Sample) float64 { return s.Rate }),
-		P50:    spread(func(s Sample) float64 { return s.Latency.P50 }),
-		P99:    spread(func(s Sample) float64 { return s.Latency.P99 }),
-		P999:   spread(func(s Sample) float64 { return s.Latency.P999 }),
-		CPU:    spread(func(s Sample) float64 { return s.CPUPer1000 }),
-		Allocs: spread(func(s Sample) float64 { return s.Allocs }),
-		Bytes:  spread(func(s Sample) float64 { return s.Bytes }),
-		RSS:    spread(func(s Sample) float64 { return float64(s.RSS) }),
+		Rate:    spread(func(s Sample) float64 { return s.Rate }),
+		P50:     spread(func(s Sample) float64 { return s.Latency.P50 }),
+		P99:     spread(func(s Sample) float64 { return s.Latency.P99 }),
+		CPU:     spread(func(s Sample) float64 { return s.CPU }),
+		Servers: spread(func(s Sample) float64 { return s.Servers }),
+		Sending: spread(func(s Sample) float64 { return s.GeneratorCPU }),
+		Peak:    spread(func(s Sample) float64 { return float64(s.Peak) }),
 	}
 }
 
-func (t Target) ratio(sync string, of, to []Sample) Ratio {
+// names says of two lanes what is in one and what is in the other, once if that is the same.
+func names(of, to string) string {
+	if to == of || to == "" {
+		return of
+	}
+	return of + " / " + to
+}
+
+func (t Target) ratio(a, b Lane, of, to []Sample) Ratio {
 	values := make([]float64, 0, len(of))
 	for i := range of {
 		if base := t.Figure.of(to[i]); base > 0 { // else the system does not tell
 			values = append(values, t.Figure.of(of[i])/base)
 		}
 	}
-	r := Ratio{Name: t.Name, Sync: sync, Figure: t.Figure, Spread: SpreadOf(values), Goal: t.Goal}
+	r := Ratio{Name: names(a.Name, b.Name), Store: names(a.Store, b.Store), Figure: t.Figure, Spread: SpreadOf(values), Goal: t.Goal}
 	if t.Goal > 0 {
 		r.Met = r.Median <= t.Goal
 		if t.Figure == ByRate {

@@ -30,8 +30,8 @@ type Result struct {
 	// Behind is how many requests had fallen due, in open loop, and were not sent: the
 	// receiver, or this machine, does not bear the rate.
 	Behind uint64 `json:"behind"`
-	// GeneratorCPU is what sending and reading cost, in CPU seconds for 1,000 requests.
-	GeneratorCPU float64 `json:"generator_cpu_seconds_per_1000"`
+	// GeneratorCPU is the CPU time of sending and reading, in microseconds for a request.
+	GeneratorCPU float64 `json:"generator_cpu_us_per_request"`
 }
 
 // Latency is in milliseconds.

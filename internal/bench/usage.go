@@ -2,60 +2,53 @@ package bench
 
 import (
 	"bytes"
+	"fmt"
 	"os"
-	"runtime/metrics"
 	"strconv"
 	"time"
 )
 
-// Usage is what this process has used since it began, and the memory that it has now.
+// Usage is what a process has used since it began. All is zero where the system has no /proc.
 type Usage struct {
-	// CPU is user and system time; zero where the system does not tell.
+	// CPU is user and system time of all threads.
 	CPU time.Duration
-	// Allocs and Bytes are allocations on the heap.
-	Allocs, Bytes uint64
-	// RSS is the resident memory in bytes; zero where the system does not tell.
-	RSS uint64
+	// Peak is the most resident memory that it had, in bytes.
+	Peak uint64
 }
 
-// ReadUsage returns the usage of this process.
-func ReadUsage() Usage {
-	m := []metrics.Sample{
-		{Name: "/gc/heap/allocs:objects"}, {Name: "/gc/heap/tiny/allocs:objects"}, {Name: "/gc/heap/allocs:bytes"},
+// tick is the unit of times in /proc/PID/stat: USER_HZ is 100 on every Linux that Go supports.
+const tick = 10 * time.Millisecond
+
+// ReadUsage returns the usage of a process.
+func ReadUsage(pid int) (u Usage) {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	// The second field, the name, may have spaces and parentheses; the times are fields 14 and 15.
+	if f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]); len(f) > 12 {
+		u.CPU = time.Duration(number(f[11])+number(f[12])) * tick
 	}
-	metrics.Read(m)
-	return Usage{
-		CPU: cpuTime(), Allocs: m[0].Value.Uint64() + m[1].Value.Uint64(), Bytes: m[2].Value.Uint64(), RSS: resident(),
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if _, rest, found := bytes.Cut(status, []byte("VmHWM:")); found {
+		u.Peak = number(bytes.Fields(rest)[0]) << 10
 	}
+	return u
 }
 
-// resident reads the second field of statm, in pages.
-func resident() uint64 {
-	text, err := os.ReadFile("/proc/self/statm")
-	if fields := bytes.Fields(text); err == nil && len(fields) > 1 {
-		pages, _ := strconv.ParseUint(string(fields[1]), 10, 64)
-		return pages * uint64(os.Getpagesize())
-	}
-	return 0
+// number reads a number of the kernel.
+func number(text []byte) uint64 {
+	n, _ := strconv.ParseUint(string(text), 10, 64)
+	return n
 }
 
-// Cost is what a request cost the process that served it.
+// Cost is what a request cost the processes that served it.
 type Cost struct {
-	// CPUPer1000 is in seconds for 1,000 requests.
-	CPUPer1000 float64 `json:"cpu_seconds_per_1000"`
-	Allocs     float64 `json:"allocs_per_request"`
-	Bytes      float64 `json:"bytes_per_request"`
-	// RSS is the resident memory in bytes at the end.
-	RSS uint64 `json:"rss_bytes"`
+	// CPU is of the program, Servers of the servers beside it, in microseconds for a request.
+	CPU     float64 `json:"cpu_us_per_request"`
+	Servers float64 `json:"server_cpu_us_per_request"`
+	// Peak is the most resident memory that the program had, in bytes.
+	Peak uint64 `json:"peak_rss_bytes"`
 }
 
-// Since returns what each of n requests cost between an earlier usage and this one.
-func (u Usage) Since(before Usage, n uint64) Cost {
-	each := 1 / float64(max(n, 1))
-	return Cost{
-		CPUPer1000: (u.CPU - before.CPU).Seconds() * 1000 * each,
-		Allocs:     float64(u.Allocs-before.Allocs) * each,
-		Bytes:      float64(u.Bytes-before.Bytes) * each,
-		RSS:        u.RSS,
-	}
+// each is the CPU time since an earlier usage, in microseconds for each of n requests.
+func (u Usage) each(before Usage, n uint64) float64 {
+	return float64((u.CPU - before.CPU).Microseconds()) / float64(max(n, 1))
 }

@@ -1,6 +1,6 @@
 // Package cluster makes NATS clusters on one machine as an operator would have them: several
-// nats-server processes with JetStream, TLS, accounts by JWT and a credentials file. Tests
-// and the command in its folder up use it; the program never does.
+// nats-server processes with JetStream, TLS, accounts by JWT and a credentials file. Tests,
+// receiver-bench and the command in its folder up use it; the program never does.
 //
 // [Make] only writes a folder. A process that calls [Main] with a node's arguments is that node. So
 // a test or command starts its own binary once more for each node, and can stop, freeze and kill it
@@ -27,8 +27,12 @@ import (
 type Options struct {
 	// Folder takes everything that is made; it must be there.
 	Folder string
-	// Size is how many nodes there are; 0 means 3.
+	// Size is how many nodes there are; 0 means 3, and 1 a server that is in no cluster.
 	Size int
+	// Plain leaves out TLS and accounts: every client on this machine is let in.
+	Plain bool
+	// Client is where clients reach the first node, as host:port; empty means a free port.
+	Client string
 	// Domain is the JetStream domain of all nodes; empty means none.
 	Domain string
 	// SyncAlways makes the nodes call fsync before they acknowledge.
@@ -105,7 +109,9 @@ func (c *Cluster) URLs() []string {
 func (c *Cluster) Settings(replicas int, urls ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "nats:\n  mode: external\n  urls: [%s]\n", strings.Join(urls, ", "))
-	fmt.Fprintf(&b, "  credentials_file: %q\n  tls:\n    ca_file: %q\n", c.CredentialsFile, c.CAFile)
+	if c.CAFile != "" {
+		fmt.Fprintf(&b, "  credentials_file: %q\n  tls:\n    ca_file: %q\n", c.CredentialsFile, c.CAFile)
+	}
 	if c.Domain != "" {
 		fmt.Fprintf(&b, "  domain: %s\n", c.Domain)
 	}
@@ -121,21 +127,12 @@ func Make(o Options) (*Cluster, error) {
 	}
 	o.Folder = folder
 	o = o.withDefaults()
-	c := &Cluster{
-		Domain: o.Domain, CAFile: filepath.Join(folder, "ca.pem"),
-		CredentialsFile: filepath.Join(folder, "receiver.creds"), SystemFile: filepath.Join(folder, "system.creds"),
-	}
-	var hosts []string
-	for i := range o.Size {
-		hosts = append(hosts, o.Host(i+1))
-	}
-	err = writeCertificates(c.CAFile, filepath.Join(folder, "node.pem"), filepath.Join(folder, "node.key"), hosts)
-	if err != nil {
-		return nil, fmt.Errorf("making certificates: %w", err)
-	}
-	accounts, err := writeAccounts(c.CredentialsFile, c.SystemFile)
-	if err != nil {
-		return nil, fmt.Errorf("making accounts: %w", err)
+	c := &Cluster{Domain: o.Domain}
+	accounts := ""
+	if !o.Plain {
+		if accounts, err = o.secure(c); err != nil {
+			return nil, err
+		}
 	}
 	for i := range o.Size {
 		n, err := o.node(i + 1)
@@ -154,6 +151,33 @@ func Make(o Options) (*Cluster, error) {
 		}
 	}
 	return c, nil
+}
+
+// secure writes what clients and nodes prove themselves by, and returns the accounts' part of
+// nats-server.conf.
+func (o Options) secure(c *Cluster) (accounts string, err error) {
+	c.CAFile = filepath.Join(o.Folder, "ca.pem")
+	c.CredentialsFile, c.SystemFile = filepath.Join(o.Folder, "receiver.creds"), filepath.Join(o.Folder, "system.creds")
+	var hosts []string
+	for i := range o.Size {
+		hosts = append(hosts, o.Host(i+1))
+	}
+	err = writeCertificates(c.CAFile, filepath.Join(o.Folder, "node.pem"), filepath.Join(o.Folder, "node.key"), hosts)
+	if err != nil {
+		return "", fmt.Errorf("making certificates: %w", err)
+	}
+	if accounts, err = writeAccounts(c.CredentialsFile, c.SystemFile); err != nil {
+		return "", fmt.Errorf("making accounts: %w", err)
+	}
+	return accounts, nil
+}
+
+// scheme is that of the addresses of nodes and routes.
+func (o Options) scheme() string {
+	if o.Plain {
+		return "nats://"
+	}
+	return "tls://"
 }
 
 func (o Options) withDefaults() Options {
@@ -181,7 +205,10 @@ func (o Options) node(n int) (Node, error) {
 		}
 		*address = net.JoinHostPort(o.Host(n), strconv.Itoa(port))
 	}
-	node.URL, node.Monitor = "tls://"+node.address, "http://"+monitor
+	if n == 1 {
+		node.address = cmp.Or(o.Client, node.address)
+	}
+	node.URL, node.Monitor = o.scheme()+node.address, "http://"+monitor
 	return node, nil
 }
 
@@ -197,7 +224,7 @@ func (o Options) routes(from int, all []Node) ([]string, error) {
 				return nil, fmt.Errorf("making the link from node %d to node %d: %w", from, to, err)
 			}
 		}
-		routes = append(routes, "tls://"+way)
+		routes = append(routes, o.scheme()+way)
 	}
 	return routes, nil
 }
@@ -212,23 +239,19 @@ func (o Options) config(n Node, routes []string, accounts string) string {
 	if o.SyncAlways {
 		jetstream += "\n  sync_interval: always"
 	}
-	tls := fmt.Sprintf("cert_file: %q, key_file: %q, ca_file: %q, timeout: 5",
-		filepath.Join(o.Folder, "node.pem"), filepath.Join(o.Folder, "node.key"), filepath.Join(o.Folder, "ca.pem"))
-	return fmt.Sprintf(`server_name: %s
-listen: %s
-http: %s
-tls { %s }
-jetstream {
-  %s
-}
-cluster {
-  name: receivers
-  listen: %s
-  routes: [%s]
-  no_advertise: true
-  tls { %s, verify: true }
-}
-%s`, n.Name, n.address, strings.TrimPrefix(n.Monitor, "http://"), tls, jetstream, n.route, strings.Join(routes, ", "), tls, accounts)
+	tls, verified := "", ""
+	if !o.Plain {
+		files := fmt.Sprintf("cert_file: %q, key_file: %q, ca_file: %q, timeout: 5",
+			filepath.Join(o.Folder, "node.pem"), filepath.Join(o.Folder, "node.key"), filepath.Join(o.Folder, "ca.pem"))
+		tls, verified = "tls { "+files+" }\n", "tls { "+files+", verify: true }\n"
+	}
+	text := fmt.Sprintf("server_name: %s\nlisten: %s\nhttp: %s\n%sjetstream {\n  %s\n}\n",
+		n.Name, n.address, strings.TrimPrefix(n.Monitor, "http://"), tls, jetstream)
+	if o.Size > 1 {
+		text += fmt.Sprintf("cluster {\n  name: receivers\n  listen: %s\n  routes: [%s]\n  no_advertise: true\n%s}\n",
+			n.route, strings.Join(routes, ", "), verified)
+	}
+	return text + accounts
 }
 
 var given = struct {
