@@ -16,6 +16,8 @@ import (
 	"github.com/minio/highwayhash"
 
 	"receiver/internal/audit"
+	"receiver/internal/natsserver"
+	"receiver/internal/natsserver/storefolder"
 )
 
 // editor changes the files of a stream as an attacker who knows their format does: every record has
@@ -262,6 +264,31 @@ func TestBackdatedCheckpointsHideNoDeletion(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Every command that would read the files of a store refuses a format that it does not know, in the
+// same words, and leaves the files as they are.
+func TestNoCommandReadsAnUnknownFormat(t *testing.T) {
+	t.Parallel()
+	dir := sealedFolder(t)
+	e := editStream(t, dir, "ATTEMPTS")
+	e.write(append([]byte{22, 3}, bytes.Join(e.records, nil)...))
+	want, err := os.ReadFile(e.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"serve", "streams mend", "streams mend --accept-loss --reason test", "doctor", "audit verify"} {
+		var out bytes.Buffer
+		args := append([]string{"--config", filepath.Join(dir, "config.yaml")}, strings.Fields(command)...)
+		code := run(t.Context(), args, strings.NewReader(""), &out, &out)
+		words := storefolder.ErrUnknownFormat.Error() + ": " + e.path + ": its first bytes, 16 03"
+		if code != exitFailed || !strings.Contains(out.String(), words) || !strings.Contains(out.String(), "nats-server "+natsserver.EmbeddedVersion) {
+			t.Errorf("%s = exit %d, %s, want %q and the version of the server", command, code, &out, words)
+		}
+		if got, err := os.ReadFile(e.path); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%s changed the file (%v)", command, err)
+		}
 	}
 }
 

@@ -22,7 +22,8 @@ func newStreamsMend(a *app) *cobra.Command {
 restore the backup instead.
 
 Damaged files: if the NATS server would drop good messages because of the damage, mend removes
-only what has a wrong checksum, and keeps the original files in a folder beside them.
+only what has a wrong checksum, and keeps the original files in a folder beside them. A file that
+may have the format of another NATS server is not damaged: mend names it and changes nothing.
 
 Missing data: if messages, files or streams are missing, or the folder belongs to another store,
 mend changes nothing without --accept-loss. With it, the receiver continues without the missing

@@ -50,6 +50,9 @@ func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 		return nil, err
 	}
 	defer release()
+	if err := storefolder.CheckFormat(folder); err != nil {
+		return nil, err
+	}
 	temp, err := os.MkdirTemp("", "receiver-inspect-")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for a private copy: %w", err)
@@ -63,6 +66,9 @@ func Inspect(folder string, log zerolog.Logger) (_ *Server, err error) {
 		return nil, fmt.Errorf("copying the streams of %s: %w", folder, err)
 	}
 	damage, err := storefolder.RepairCopy(temp)
+	if err == nil {
+		err = storefolder.Doubt(folder, damage)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/minio/highwayhash"
-	"github.com/nats-io/nats-server/v2/server"
 
 	"receiver/internal/job"
 	"receiver/internal/natstest"
@@ -86,12 +85,7 @@ func (b blocks) write(t *testing.T, folder string, compressed ...int) {
 		}
 		data := bytes.Join(records, nil)
 		if slices.Contains(compressed, i+1) {
-			info := &server.CompressionInfo{Algorithm: server.S2Compression, OriginalSize: uint64(len(data))}
-			packed, err := server.S2Compression.Compress(data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			data = append(info.MarshalMetadata(), packed...)
+			data = packS2(t, data)
 		}
 		if err := os.WriteFile(filepath.Join(messages(folder), fmt.Sprintf("%d.blk", i+1)), data, 0o600); err != nil {
 			t.Fatal(err)

@@ -113,6 +113,9 @@ func (x examiner) server(f schema.Facts) []doctor.Finding {
 func (x examiner) folder(folder string) []doctor.Finding {
 	found := append(doctor.Server{Version: natsserver.EmbeddedVersion}.Findings(), x.room(nil)...)
 	facts, err := schema.ConfigFacts(storeOptions(x.cfg, x.log).Streams, natsserver.FolderConfigs(folder))
+	if format := storefolder.CheckFormat(folder); format != nil {
+		err = format
+	}
 	switch {
 	case errors.Is(err, natsserver.ErrNoStore):
 		return append(found, doctor.Unseen("no receiver runs on "+folder+", and it stores nothing yet")...)

@@ -54,6 +54,8 @@ type Folder struct {
 	Path, Stream string
 	// LargestJump is the largest distance between sequences within a file; 0 means 1<<24.
 	LargestJump uint64
+	// Unpack returns the content of a file that is compressed by S2, as the server stores it.
+	Unpack func(file []byte) ([]byte, error)
 }
 
 func (f Folder) largestJump() uint64 { return cmp.Or(f.LargestJump, usualJump) }
@@ -110,10 +112,14 @@ func (f Folder) DropIndex() error {
 	return nil
 }
 
-// Sound returns the sound content of a file, and its damaged parts.
+// Sound returns the sound content of a file, and its damaged parts. Its error is an
+// UnknownFormatError for a file of another format.
 func (f Folder) Sound(index uint32) (sound []byte, places []Damage, err error) {
 	data, err := os.ReadFile(f.File(index))
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := f.known(index, data); err != nil {
 		return nil, nil, err
 	}
 	b, err := f.block(index, data)
@@ -186,10 +192,10 @@ func (f Folder) block(index uint32, data []byte) (*block, error) {
 // sound returns the file without its damaged parts, and those parts. A file without damage, as
 // nearly all are, is not copied.
 func (b *block) sound() (sound []byte, places []Damage) {
-	if bytes.HasPrefix(b.data, []byte(compressedHead)) {
-		return b.data, nil // the server checks it as a whole
-	}
 	at := 0
+	if b.packed() && b.record(0) == 0 {
+		return b.data, nil // known has checked it as a whole
+	}
 	for at < len(b.data) {
 		if n := b.record(at); n > 0 {
 			if places != nil {

@@ -2,6 +2,7 @@ package blockfile
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"slices"
 	"testing"
@@ -44,6 +45,12 @@ func TestWhatFollowsDamageIsFound(t *testing.T) {
 				t.Fatal(err)
 			}
 			sound, _, err := f.Sound(1)
+			if place == 0 && (name == "three bytes" || name == "no text") {
+				if unknown := (*UnknownFormatError)(nil); !errors.As(err, &unknown) {
+					t.Errorf("%s at the beginning: %d sound bytes (%v), want that it may be another format", name, len(sound), err)
+				}
+				continue
+			}
 			if err != nil || !bytes.Equal(sound, slices.Concat(want...)) {
 				t.Errorf("%s in record %d: %d sound bytes (%v), want %d", name, place+1, len(sound), err, len(slices.Concat(want...)))
 			}

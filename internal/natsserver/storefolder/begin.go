@@ -25,6 +25,9 @@ type Beginning struct {
 
 // Begin checks a store before a server opens it, and marks it as in use.
 func Begin(e Store) (b Beginning, err error) {
+	if err := CheckFormat(e.Folder); err != nil {
+		return b, err
+	}
 	if err := CheckFiles(e.Folder); err != nil {
 		return b, err
 	}
@@ -105,6 +108,7 @@ func (h expected) markRunning(e Store) error {
 	if h.note != nil {
 		note = *h.note
 	}
+	note.Server = newestServer(e.Folder)
 	if err := note.save(e, runFile); err != nil {
 		return fmt.Errorf("recording that a server runs: %w", err)
 	}

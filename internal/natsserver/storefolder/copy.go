@@ -18,13 +18,12 @@ const BatchesFolder = "batches"
 // damaged parts.
 func RepairCopy(folder string) (damage []string, err error) {
 	for _, stream := range ownStreams {
-		msgs := Messages(folder, stream)
 		paths, err := filepath.Glob(filepath.Join(folder, "jetstream", "*", "streams", stream, "msgs"))
 		if err != nil {
 			return nil, err
 		}
-		for _, msgs.Path = range paths {
-			places, err := msgs.Repair()
+		for _, path := range paths {
+			places, err := messagesIn(filepath.Dir(path)).Repair()
 			if err != nil {
 				return nil, fmt.Errorf("checking the messages of %s: %w", stream, err)
 			}

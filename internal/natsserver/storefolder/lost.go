@@ -54,8 +54,12 @@ type Sealed struct {
 // appendOnly are the streams from which messages are removed at the front only.
 var appendOnly = []string{conn.JobsStream, conn.AttemptsStream, conn.ActionsStream, conn.CheckpointsStream}
 
-// rebuilt are the streams that may be removed at any time: they are rebuilt.
-var rebuilt = []string{"KV_" + conn.LeasesBucket, "OBJ_" + conn.LedgerBucket, objectsOfTiles}
+// unread are the streams whose files only the server reads, and rebuilt are those that may be
+// removed at any time: they are rebuilt.
+var (
+	unread  = []string{"KV_" + conn.LeasesBucket, "OBJ_" + conn.LedgerBucket}
+	rebuilt = append(slices.Clone(unread), objectsOfTiles)
+)
 
 // expected is what a store should hold at a start.
 type expected struct {

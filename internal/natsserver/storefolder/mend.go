@@ -71,9 +71,12 @@ func CheckFiles(folder string) error {
 		left -= files[0].size
 		places, err := files[0].harmful()
 		if err != nil {
-			return fmt.Errorf("checking the store in %s: %w", folder, err)
+			return formatError(folder, err)
 		}
 		found = append(found, places...)
+	}
+	if err := Doubt(folder, found); err != nil {
+		return err
 	}
 	if len(found) == 0 {
 		if ahead { // otherwise changes until then would not be noticed
@@ -144,12 +147,18 @@ func Mend(e Store, accept bool, action job.Action) (done Mended, err error) {
 		return done, err
 	}
 	defer c.Release()
+	if err := CheckFormat(e.Folder); err != nil {
+		return done, err
+	}
 	lost, _, err := missing(e)
 	if err != nil {
 		return done, err
 	}
 	if done.LeftOut, err = mendFiles(e.Folder, ""); err != nil {
 		return done, err
+	}
+	if err := Doubt(e.Folder, done.LeftOut); err != nil {
+		return Mended{}, err
 	}
 	if !accept && !explains(done.LeftOut, lost) {
 		return done, lostError(lost)
@@ -192,7 +201,7 @@ func mendFiles(folder, backup string) (damage []string, err error) {
 	for _, f := range files {
 		places, err := f.mend(backup)
 		if err != nil {
-			return damage, fmt.Errorf("repairing the store in %s: %w", folder, err)
+			return damage, formatError(folder, err)
 		}
 		damage = append(damage, places...)
 	}

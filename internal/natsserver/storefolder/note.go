@@ -38,7 +38,9 @@ const (
 
 // storeNote is a note of the streams of a store, which the next start compares them with.
 type storeNote struct {
-	Time    time.Time             `json:"time"`
+	Time time.Time `json:"time"`
+	// Server is the newest version of nats-server that wrote the store.
+	Server  string                `json:"server,omitempty"`
 	Streams map[string]streamNote `json:"streams"`
 }
 
@@ -101,7 +103,13 @@ func streamsFolder(folder string) string {
 
 // Messages returns where the messages of a stream are.
 func Messages(folder, stream string) blockfile.Folder {
-	f := blockfile.Folder{Path: filepath.Join(streamsFolder(folder), stream, "msgs"), Stream: stream}
+	return messagesIn(filepath.Join(streamsFolder(folder), stream))
+}
+
+// messagesIn returns where the messages of the stream in a folder of its own are.
+func messagesIn(path string) blockfile.Folder {
+	stream := filepath.Base(path)
+	f := blockfile.Folder{Path: filepath.Join(path, "msgs"), Stream: stream, Unpack: unpack}
 	if stream == objectsOfTiles || stream == conn.WatchStream || stream == conn.SubmissionsStream || stream == conn.SinksStream {
 		f.LargestJump = 1 << 28 // old messages stay while the younger around them are replaced
 	}
@@ -139,7 +147,7 @@ func States(ns *server.Server) (map[string]server.StreamState, error) {
 
 // takeNote describes the files in a folder, and what the server reported last of the streams.
 func takeNote(folder string, states map[string]server.StreamState) (storeNote, error) {
-	n := storeNote{Time: time.Now(), Streams: map[string]streamNote{}}
+	n := storeNote{Time: time.Now(), Server: newestServer(folder), Streams: map[string]streamNote{}}
 	names, err := streamNames(folder)
 	if err != nil {
 		return n, err
