@@ -1,7 +1,10 @@
 package natsserver
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -56,12 +59,26 @@ func (l *serverLog) Errorf(format string, v ...any) {
 		return
 	}
 	l.last.Store(text)
-	// nats-server, stream.go, setWriteErrLocked. A failed write of a staged batch does no harm.
-	if strings.HasPrefix(format, "JetStream stream ") && strings.Contains(format, "critical write error") {
-		l.write.CompareAndSwap(nil, text)
+	for _, arg := range v {
+		if err, ok := arg.(error); ok && ofMessages(err) {
+			l.write.CompareAndSwap(nil, text)
+		}
 	}
 	l.put(l.log.Error(), format, v)
 }
+
+// ofMessages reports whether an error is that of a system call on a file of a stream's messages. A
+// failed write of a staged batch does no harm, and after a missing file the server goes on writing.
+func ofMessages(err error) bool {
+	var failed *fs.PathError
+	if !errors.As(err, &failed) || errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	return messagesOf.MatchString(filepath.ToSlash(failed.Path))
+}
+
+// messagesOf matches the files of a stream's messages.
+var messagesOf = regexp.MustCompile(`/streams/[^/]+/msgs/[^/]+$`)
 
 // byClient matches what the server logs as errors of a client's connection: any client can cause
 // such lines.

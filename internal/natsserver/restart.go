@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -14,8 +13,8 @@ import (
 	"receiver/internal/natsserver/storefolder"
 )
 
-// failure returns why the server takes no writes; nil if it does. The log shows a failed write even
-// when no file descriptor is left to read the folder with.
+// failure returns why the server takes no writes; nil if it does. The errors that the server logs
+// show a failed write even when no file descriptor is left to read the folder with.
 func (s *Server) failure() error {
 	if text := s.log.failedWrite(); text != "" {
 		return errors.New(text)
@@ -27,8 +26,14 @@ func (s *Server) failure() error {
 	if !ns.JetStreamEnabled() {
 		return fmt.Errorf("its server has disabled JetStream: %s", s.log.lastError())
 	}
+	if len(ns.Healthz(&server.HealthzOptions{Details: true}).Errors) == 0 {
+		return nil
+	}
+	// It reports streams that it did not open, such as one that is being created, and streams that
+	// take no writes. So the others are those that are open before it reports them.
+	opened := storefolder.StreamsOf(ns)
 	for _, e := range ns.Healthz(&server.HealthzOptions{Details: true}).Errors {
-		if strings.Contains(e.Error, "write error") {
+		if _, open := opened[e.Stream]; open && e.Type == server.HealthzErrorStream {
 			return errors.New(e.Error)
 		}
 	}
