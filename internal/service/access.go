@@ -70,7 +70,6 @@ func (w *tokenWatch) run(ctx context.Context) {
 			}
 			return []string{path}, err == nil
 		},
-		Blind: func(error) {}, // the reloader, which watches the same folder as a rule, says so
 	})
 }
 

@@ -33,13 +33,6 @@ func (r *reloader) watch(ctx context.Context, hup <-chan os.Signal) {
 	watchfiles.Watch(ctx, watchfiles.Watching{
 		Files: r.in.cfg.Files, Asked: hup,
 		Changed: func(asked bool) ([]string, bool) { return r.reload(ctx, asked) },
-		Blind: func(err error) {
-			if err != nil {
-				r.in.log.Warn().Err(err).Msg("the system does not report every change; the receiver checks the configuration every few seconds")
-				return
-			}
-			r.in.log.Info().Msg("the system reports changes of the configuration again")
-		},
 	})
 }
 
