@@ -16,11 +16,6 @@ import (
 func parse(body []byte, room Fields) (Fields, error) {
 	body = WithoutMark(body)
 	text := string(body) // the one copy, of which all that is read is a part
-	if len(text) <= mostPlain {
-		if f, ok := plainFields(text, room); ok {
-			return f, nil
-		}
-	}
 	if !json.Valid(body) {
 		return nil, invalid(body)
 	}
@@ -37,85 +32,8 @@ func WithoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte(mark
 
 const mark = "\ufeff"
 
-// mostPlain is the largest document, in bytes, that is tried as a plain one: as large as any
-// that the platform is known to send.
-const mostPlain = 2 << 10
-
-// plainFields splits a document that is one object of strings without escapes, whole
-// numbers, true, false and null, all in printable ASCII, as callbacks are. It reports false
-// for every other, and for what is no JSON; then room may be written to.
-func plainFields(text string, room Fields) (Fields, bool) {
-	i := skipSpace(text, 0)
-	if !at(text, i, '{') {
-		return nil, false
-	}
-	for f := room; ; {
-		name, next, ok := plainString(text, skipSpace(text, i+1))
-		if i = skipSpace(text, next); !ok || !at(text, i, ':') {
-			return nil, false
-		}
-		i = skipSpace(text, i+1)
-		if next = plainValue(text, i); next == i {
-			return nil, false
-		}
-		f = append(f, field{name: name, value: text[i:next]})
-		switch i = skipSpace(text, next); {
-		case at(text, i, ','):
-		case at(text, i, '}') && skipSpace(text, i+1) == len(text) && len(f) <= 16 && !repeatsName(f):
-			return f, true
-		default:
-			return nil, false
-		}
-	}
-}
-
+// at reports whether a byte is at an index of a text.
 func at(text string, i int, c byte) bool { return i < len(text) && text[i] == c }
-
-// plainString returns what the string that begins at i says, and where it ends.
-func plainString(text string, i int) (s string, end int, ok bool) {
-	if !at(text, i, '"') {
-		return "", i, false
-	}
-	n := strings.IndexByte(text[i+1:], '"')
-	if n < 0 {
-		return "", i, false
-	}
-	s = text[i+1 : i+1+n]
-	return s, i + n + 2, strings.IndexByte(s, '\\') < 0 && isPrintable(s)
-}
-
-// plainValue returns where the value that begins at i ends; i if it is not a plain one.
-func plainValue(text string, i int) int {
-	if at(text, i, '"') {
-		if _, end, ok := plainString(text, i); ok {
-			return end
-		}
-		return i
-	}
-	for _, word := range [...]string{"null", "true", "false"} {
-		if strings.HasPrefix(text[i:], word) {
-			return i + len(word)
-		}
-	}
-	end := i
-	for end < len(text) && '0' <= text[end] && text[end] <= '9' {
-		end++
-	}
-	if text[i:end] != "0" && at(text, i, '0') {
-		return i // JSON has no leading zeros
-	}
-	return end
-}
-
-// repeatsName reports whether a name occurs twice.
-func repeatsName(f Fields) bool {
-	for i := range f {
-		if f[:i].get(f[i].name) != "" {
-			return true
-		}
-	}
-	return false
-}
 
 // space is the white space of JSON.
 const space = " \t\r\n"
