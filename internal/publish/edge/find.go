@@ -41,7 +41,9 @@ func (s *streamForwarder) findSent(ctx context.Context) error {
 
 // findIn adds what it finds in a stream to known, and returns the last of it.
 func (s *streamForwarder) findIn(ctx context.Context, stream string, after uint64, subjects []string, known map[string]bool) (found seen, err error) {
-	last, err := s.hub.lastSequence(ctx, stream)
+	asking, cancel := s.hub.bound(ctx)
+	last, err := lastSequence(asking, s.hub.js, stream)
+	cancel()
 	if err != nil {
 		return found, err
 	}
@@ -123,10 +125,8 @@ const checkAgain = time.Minute
 // streams are the same.
 func (s *streamForwarder) checkHub(ctx context.Context, state jetstream.StreamState) (bool, error) {
 	at := s.position()
-	if s.name == conn.AttemptsStream || at.Published.Sequence == 0 {
-		return s.holds(ctx, s.name, state, at.Known)
-	}
-	if same, err := s.holds(ctx, s.name, state, at.Known); err != nil || !same {
+	same, err := s.holds(ctx, s.name, state, at.Known)
+	if err != nil || !same || s.name == conn.AttemptsStream || at.Published.Sequence == 0 {
 		return same, err
 	}
 	attempts, err := s.hub.js.Stream(ctx, conn.AttemptsStream)

@@ -56,24 +56,6 @@ func (h *hub) ensure(ctx context.Context, name string) (jetstream.Stream, error)
 	return nil, fmt.Errorf("%w: %s", conn.ErrMissing, name)
 }
 
-// close waits for outstanding acknowledgements, until ctx is done.
-func (h *hub) close(ctx context.Context) (err error) {
-	select {
-	case <-h.js.PublishAsyncComplete():
-	case <-ctx.Done():
-		err = fmt.Errorf("waiting for acknowledgements: %w", ctx.Err())
-	}
-	h.js.Conn().Close()
-	return err
-}
-
-// lastSequence returns the sequence of the newest message that a stream of the hub ever stored.
-func (h *hub) lastSequence(ctx context.Context, stream string) (uint64, error) {
-	ctx, cancel := h.bound(ctx)
-	defer cancel()
-	return lastSequence(ctx, h.js, stream)
-}
-
 // lastSequence returns the sequence of the newest message that a stream ever stored, 0 if there
 // never was one. The leader answers.
 func lastSequence(ctx context.Context, js jetstream.JetStream, stream string) (uint64, error) {
@@ -140,24 +122,26 @@ func (h *hub) publish(ctx context.Context, msg *nats.Msg, more ...header) (*jets
 	return sender.Wait(ctx, sent)
 }
 
-// batch stores messages whole or not at all, each on the condition that its subject is empty, and
+// batch stores records whole or not at all, each on the condition that its subject is empty, and
 // returns the sequence of the last.
-func (h *hub) batch(ctx context.Context, messages []*nats.Msg) (uint64, error) {
-	id, last := nuid.Next(), len(messages)-1
+func (h *hub) batch(ctx context.Context, records []*record) (uint64, error) {
+	ctx, cancel := h.bound(ctx)
+	defer cancel()
+	id, last := nuid.Next(), len(records)-1
 	member := func(i int) []header {
 		return []header{expect(0), {conn.BatchIDHeader, id}, {conn.BatchSequenceHeader, strconv.Itoa(i + 1)}}
 	}
-	for i, m := range messages[:last] {
-		if err := h.js.Conn().PublishMsg(with(m, member(i)...)); err != nil {
+	for i, r := range records[:last] {
+		if err := h.js.Conn().PublishMsg(with(r.msg, member(i)...)); err != nil {
 			return 0, err
 		}
 	}
-	ack, err := h.publish(ctx, messages[last], append(member(last), header{conn.BatchCommitHeader, "1"})...)
+	ack, err := h.publish(ctx, records[last].msg, append(member(last), header{conn.BatchCommitHeader, "1"})...)
 	if err != nil {
 		return 0, err
 	}
-	if ack.Sequence < uint64(len(messages)) {
-		return 0, fmt.Errorf("JetStream stored a batch of %d up to sequence %d", len(messages), ack.Sequence)
+	if ack.Sequence < uint64(len(records)) {
+		return 0, fmt.Errorf("JetStream stored a batch of %d up to sequence %d", len(records), ack.Sequence)
 	}
 	return ack.Sequence, nil
 }

@@ -72,7 +72,7 @@ func (s *streamForwarder) batchable(records []*record) int {
 // storeBatch stores a batch, each record on the condition that its subject is empty. If one is not,
 // those before and after it are sent without it.
 func (s *streamForwarder) storeBatch(ctx context.Context, batch []*record) error {
-	last, err := s.batch(ctx, batch)
+	last, err := s.hub.batch(ctx, batch)
 	switch {
 	case err == nil:
 		s.count(func(c *counts) { c.sent += uint64(len(batch)) })
@@ -172,17 +172,6 @@ func (h *hub) lastOnSubjects(ctx context.Context, records []*record) (map[string
 	return standing, nil
 }
 
-// batch stores records whole or not at all, and returns the last one's sequence.
-func (s *streamForwarder) batch(ctx context.Context, batch []*record) (uint64, error) {
-	ctx, cancel := s.hub.bound(ctx)
-	defer cancel()
-	messages := make([]*nats.Msg, len(batch))
-	for i, r := range batch {
-		messages[i] = r.msg
-	}
-	return s.hub.batch(ctx, messages)
-}
-
 // sendAttempts stores all at once, each once.
 func (s *streamForwarder) sendAttempts(ctx context.Context, records []*record) error {
 	bounded, cancel := s.bound(ctx, singleBody(records))
@@ -192,14 +181,11 @@ func (s *streamForwarder) sendAttempts(ctx context.Context, records []*record) e
 		if s.uncertain(r) && s.known[r.origin.ID()] {
 			continue
 		}
-		if !s.hub.fits(s.hub.attempts, r.msg) {
-			r.msg.Data = nil // as an attempt is that is too large here
-		}
-		sent, err := s.hub.send(bounded, r.msg, header{nats.MsgIdHdr, r.origin.ID()})
+		sent, err := s.sendAttempt(bounded, r, r.msg)
 		if err != nil {
 			return err
 		}
-		waiting = append(waiting, pendingAck{r, sent})
+		waiting = append(waiting, sent)
 	}
 	last, err := lastStored(bounded, waiting)
 	if err != nil {
@@ -214,6 +200,15 @@ func (s *streamForwarder) sendAttempts(ctx context.Context, records []*record) e
 type pendingAck struct {
 	*record
 	sent jetstream.PubAckFuture
+}
+
+// sendAttempt sends a message to ATTEMPTS, without its body if that is too large there.
+func (s *streamForwarder) sendAttempt(ctx context.Context, r *record, msg *nats.Msg) (pendingAck, error) {
+	if !s.hub.fits(s.hub.attempts, msg) {
+		msg.Data = nil
+	}
+	sent, err := s.hub.send(ctx, msg, header{nats.MsgIdHdr, r.origin.ID()})
+	return pendingAck{r, sent}, err
 }
 
 // lastStored waits for all and returns the last message that was stored.

@@ -202,9 +202,6 @@ func (s *streamForwarder) repeatAttempt(ctx context.Context, r *record, known *j
 	}
 	msg := &nats.Msg{Data: body}
 	msg.Subject, msg.Header = e.Repeated(verdict, known.Header.Get(job.HeaderID), r.raw.Header, body)
-	if !s.hub.fits(s.hub.attempts, msg) {
-		msg.Data = nil // as an attempt is that is too large here
-	}
 	r.origin.Mark(msg.Header)
 	return msg, nil
 }
@@ -225,11 +222,11 @@ func (s *streamForwarder) recordRepeats(ctx context.Context, records []*record, 
 			return published, err
 		}
 		if msg != nil {
-			sent, err := s.hub.send(ctx, msg, header{nats.MsgIdHdr, r.origin.ID()})
+			sent, err := s.sendAttempt(ctx, r, msg)
 			if err != nil {
 				return published, err
 			}
-			waiting = append(waiting, pendingAck{r, sent})
+			waiting = append(waiting, sent)
 		}
 		if r.object != "" && known.Header.Get(job.HeaderDataRef) != conn.DataRefPrefix+r.object {
 			s.removeBody(ctx, r)
