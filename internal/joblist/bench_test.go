@@ -3,6 +3,7 @@ package joblist_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strconv"
@@ -149,7 +150,7 @@ type firstSnapshot struct {
 
 func (firstSnapshot) Snapshot(context.Context) ([]byte, error) { return nil, nil }
 
-func (f firstSnapshot) SaveSnapshot(ctx context.Context, data []byte) error {
+func (f firstSnapshot) SaveSnapshot(ctx context.Context, data io.Reader) error {
 	defer close(f.saved)
 	return f.Store.SaveSnapshot(ctx, data)
 }

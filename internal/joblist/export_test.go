@@ -1,8 +1,8 @@
 package joblist
 
-// NewBounded is NewProjection with a bound of its own.
+// NewBounded is NewSaving with a bound of its own.
 func NewBounded(o Options, jobs int) *Projection {
-	p := NewProjection(o)
+	p := NewSaving(o)
 	p.maxJobs = jobs
 	return p
 }

@@ -1,29 +1,32 @@
 package joblist
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"strings"
+)
 
 // index finds the record of a job. It holds a hash of each job's name and not the name,
-// which is in the record: a million jobs take half the memory so. The jobs, if there ever
-// are any, whose hash another one has already are held by their names.
+// which is in the record: a million jobs take a fraction of the memory so. The few jobs whose hash
+// another one has already, some hundred of a million, are held by their names.
 type index struct {
-	hash   func(key) uint64
-	hashes map[uint64]uint32 // positions
+	hash   func(key) uint32
+	hashes map[uint32]uint32 // positions
 	others map[key]uint32
 }
 
 func newIndex() index {
 	seed := maphash.MakeSeed()
 	return index{
-		hash:   func(k key) uint64 { return maphash.Comparable(seed, k) },
-		hashes: map[uint64]uint32{}, others: map[key]uint32{},
+		hash:   func(k key) uint32 { return uint32(maphash.Comparable(seed, k)) },
+		hashes: map[uint32]uint32{}, others: map[key]uint32{},
 	}
 }
 
 // find returns the position of a job's record, and whether there is one; at returns the
 // record at a position.
-func (x index) find(k key, at func(int) *record) (position uint32, there bool) {
+func (x index) find(k key, at func(int) row) (position uint32, there bool) {
 	if position, there = x.hashes[x.hash(k)]; there {
-		if r := at(int(position)); r.source == k.source && r.id == k.id {
+		if r := at(int(position)); r.source == k.source && string(r.id) == k.id {
 			return position, true
 		}
 	}
@@ -31,10 +34,11 @@ func (x index) find(k key, at func(int) *record) (position uint32, there bool) {
 	return position, there
 }
 
-// put takes in a job that is not there.
+// put takes in a job that is not there. The id may be a part of something longer.
 func (x index) put(k key, position uint32) {
 	h := x.hash(k)
 	if _, taken := x.hashes[h]; taken {
+		k.id = strings.Clone(k.id)
 		x.others[k] = position
 		return
 	}

@@ -55,27 +55,44 @@ func TestAnAnnouncedSubmissionIsNotUnknown(t *testing.T) {
 	stop()
 }
 
-// A job that was left out to save memory may have been submitted: the store must be asked.
-func TestAFullProjectionKnowsNoJobToBeUnknown(t *testing.T) {
-	bus := natstest.Open(t, natstest.Start(t, t.TempDir()))
-	natstest.Store(t, bus, natstest.Event(job.Submitted, "1", "CREATED"))
-	natstest.Store(t, bus, natstest.Event(job.Submitted, "2", "CREATED"))
+// A job that was left out to save memory may have been submitted: the store must be asked, but not
+// after every other job. So it is after a start with a snapshot, too.
+func TestAFullProjectionKnowsWhatItLeftOut(t *testing.T) {
+	type answer struct{ submitted, current bool }
 	for _, tt := range []struct {
+		name string
 		room int
-		next string
-		want bool
-	}{{2, "3", false}, {4, "4", false}, {6, "5", true}} {
-		p := joblist.NewBounded(joblist.Options{Briefs: bus}, tt.room)
-		stop := following(t, p.Run)
-		<-p.Ready()
-		natstest.Store(t, bus, natstest.Event(job.Submitted, tt.next, "CREATED"))
-		natstest.Eventually(t, "the projection to follow", func() bool {
-			known, _ := p.Known("demo", tt.next)
-			return known
-		})
-		if known, current := p.Known("demo", "none"); known || current != tt.want {
-			t.Errorf("room for %d: Known = %v, current %v, want current %v", tt.room, known, current, tt.want)
+		want map[string]answer
+	}{
+		{"room for all", 9, map[string]answer{"1": {true, true}, "5": {true, true}, "none": {false, true}}},
+		{"room for three", 3, map[string]answer{"1": {false, false}, "3": {false, false}, "4": {true, true}, "5": {true, true}, "none": {false, true}, "called": {false, true}}},
+		{"room for one", 1, map[string]answer{"1": {false, false}, "4": {false, false}, "5": {true, true}, "none": {false, true}, "called": {false, true}}},
+	} {
+		s := &storage{name: "x", first: 1, saved: make(chan bool, 1)}
+		for i, id := range []string{"1", "2", "3", "4"} {
+			s.events = append(s.events, brief(uint64(i+1), "demo", id, job.Submitted, 100, "CREATED", ""))
 		}
-		stop()
+		s.events = append(s.events, brief(5, "demo", "called", job.Finished, 100, "COMPLETED", ""), brief(6, "demo", "5", job.Submitted, 100, "CREATED", ""))
+		for _, from := range []uint64{1, 7} { // with the first event, and behind the snapshot
+			p := joblist.NewBounded(joblist.Options{Briefs: s, Snapshots: s}, tt.room)
+			stop := following(t, p.Run)
+			natstest.Eventually(t, "the projection to follow", func() bool {
+				_, current := p.Known("demo", "5")
+				return current
+			})
+			for id, want := range tt.want {
+				submitted, current := p.Known("demo", id)
+				if got := (answer{submitted, current}); got != want {
+					t.Errorf("%s, from %d on: Known(%s) = %v, want %v", tt.name, from, id, got, want)
+				}
+			}
+			if from == 1 {
+				<-s.saved
+			}
+			stop()
+			if s.from != from {
+				t.Errorf("%s: the projection was read from %d on, want %d", tt.name, s.from, from)
+			}
+		}
 	}
 }

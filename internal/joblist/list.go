@@ -1,6 +1,7 @@
 package joblist
 
 import (
+	"bytes"
 	"cmp"
 	"container/heap"
 	"encoding/base64"
@@ -97,7 +98,7 @@ func (p *Projection) List(q Query) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	var found []*record
+	var found []row
 	if q.Sort == ByID {
 		found = p.byID(q, after, match)
 	} else {
@@ -106,7 +107,7 @@ func (p *Projection) List(q Query) (Page, error) {
 	return p.page(q, found), nil
 }
 
-func (p *Projection) page(q Query, found []*record) Page {
+func (p *Projection) page(q Query, found []row) Page {
 	page := Page{Jobs: make([]Listed, 0, min(len(found), q.Limit)), Last: p.next - 1}
 	for _, r := range found[:min(len(found), q.Limit)] {
 		page.Jobs = append(page.Jobs, p.listed(r))
@@ -123,7 +124,7 @@ func (p *Projection) page(q Query, found []*record) Page {
 }
 
 // byTime walks from the cursor on until the page, and one job more, is found.
-func (p *Projection) byTime(q Query, after *place, match func(*record) bool) []*record {
+func (p *Projection) byTime(q Query, after *place, match func(row) bool) []row {
 	from, to, step := p.front, p.end(), 1
 	if after != nil {
 		from = p.position(after.first, q.Reverse)
@@ -134,7 +135,7 @@ func (p *Projection) byTime(q Query, after *place, match func(*record) bool) []*
 			from = p.position(after.first, q.Reverse)
 		}
 	}
-	var found []*record
+	var found []row
 	for i := from; i != to && len(found) <= q.Limit; i += step {
 		if r := p.at(i); match(r) {
 			found = append(found, r)
@@ -162,9 +163,9 @@ func (p *Projection) position(first uint64, up bool) int {
 }
 
 // byID goes through all jobs and keeps the page, and one job more, that come next.
-func (p *Projection) byID(q Query, after *place, match func(*record) bool) []*record {
-	compare := func(a, b *record) int {
-		c := cmp.Compare(a.id, b.id)
+func (p *Projection) byID(q Query, after *place, match func(row) bool) []row {
+	compare := func(a, b row) int {
+		c := bytes.Compare(a.id, b.id)
 		if c == 0 {
 			c = cmp.Compare(p.words.names[a.source], p.words.names[b.source])
 		}
@@ -174,8 +175,8 @@ func (p *Projection) byID(q Query, after *place, match func(*record) bool) []*re
 		return c
 	}
 	last := &topmost{compare: compare}
-	beyond := func(r *record) bool {
-		c := cmp.Compare(r.id, after.id)
+	beyond := func(r row) bool {
+		c := cmp.Compare(string(r.id), after.id)
 		if c == 0 {
 			c = cmp.Compare(p.words.names[r.source], after.source)
 		}
@@ -203,16 +204,16 @@ func (p *Projection) byID(q Query, after *place, match func(*record) bool) []*re
 
 // topmost is a heap with the last record of an order at its top.
 type topmost struct {
-	records []*record
-	compare func(a, b *record) int
+	records []row
+	compare func(a, b row) int
 }
 
 func (t *topmost) Len() int           { return len(t.records) }
 func (t *topmost) Less(i, j int) bool { return t.compare(t.records[i], t.records[j]) > 0 }
 func (t *topmost) Swap(i, j int)      { t.records[i], t.records[j] = t.records[j], t.records[i] }
 
-// Push adds a *record, as heap.Interface wants it.
-func (t *topmost) Push(x any) { t.records = append(t.records, x.(*record)) }
+// Push adds a row, as heap.Interface wants it.
+func (t *topmost) Push(x any) { t.records = append(t.records, x.(row)) }
 
 // Pop takes off the last record, as heap.Interface wants it.
 func (t *topmost) Pop() any {
@@ -274,7 +275,7 @@ func (q Query) Check() (states, outcomes uint64, err error) {
 
 // matcher returns what tells whether a record is asked for. Words are looked up once,
 // not for each record.
-func (p *Projection) matcher(q Query) (func(*record) bool, error) {
+func (p *Projection) matcher(q Query) (func(row) bool, error) {
 	states, outcomes, err := q.Check()
 	if err != nil {
 		return nil, err
@@ -282,11 +283,11 @@ func (p *Projection) matcher(q Query) (func(*record) bool, error) {
 	source, sourceKnown := p.words.numbers[q.Source]
 	object, objectKnown := p.words.numbers[q.Object]
 	if !sourceKnown || !objectKnown {
-		return func(*record) bool { return false }, nil
+		return func(row) bool { return false }, nil
 	}
 	since, until := bounds(q)
 	text := p.containing(q.Text)
-	return func(r *record) bool {
+	return func(r row) bool {
 		return (q.Source == "" || r.source == source) && (q.Object == "" || r.object == object) &&
 			states&(1<<r.state) != 0 && outcomes&(1<<r.result) != 0 &&
 			r.at() >= since && r.at() < until && r.last > q.ChangedAfter && text(r)
@@ -321,25 +322,25 @@ func set[T ~string](all, wanted []T) (bits uint64, err error) {
 }
 
 // containing returns what tells whether the text is part of a record.
-func (p *Projection) containing(text string) func(*record) bool {
+func (p *Projection) containing(text string) func(row) bool {
 	if text == "" {
-		return func(*record) bool { return true }
+		return func(row) bool { return true }
 	}
-	text = lower(text)
+	part := lower([]byte(text))
 	named := make([]bool, len(p.words.names))
 	for i, name := range p.words.names {
-		named[i] = strings.Contains(lower(name), text)
+		named[i] = bytes.Contains(lower([]byte(name)), part)
 	}
-	return func(r *record) bool {
-		return named[r.object] || named[r.status] || strings.Contains(lower(r.id), text)
+	return func(r row) bool {
+		return named[r.object] || named[r.status] || bytes.Contains(lower(r.id), part)
 	}
 }
 
-// lower is strings.ToLower for ASCII letters only, and for free where there are none.
-func lower(s string) string {
-	for i := range len(s) {
-		if 'A' <= s[i] && s[i] <= 'Z' {
-			return strings.Map(func(r rune) rune {
+// lower is bytes.ToLower for ASCII letters only, and for free where there are none.
+func lower(s []byte) []byte {
+	for _, c := range s {
+		if 'A' <= c && c <= 'Z' {
+			return bytes.Map(func(r rune) rune {
 				if 'A' <= r && r <= 'Z' {
 					return r + 'a' - 'A'
 				}

@@ -53,10 +53,11 @@ type Projection struct {
 
 	mu     sync.RWMutex
 	words  words
-	chunks [][]record // all of chunkSize but the last
+	chunks []*chunk // all of chunkSize but the last
 	index  index
 	front  int    // position of the first job that is not left out
 	out    uint32 // how many chunks were given back
+	past   past   // what is known of submitted jobs that were left out
 	next   uint64 // the sequence to go on with
 	counts map[count]int
 	watch  map[*follower]struct{}
@@ -70,7 +71,7 @@ type Projection struct {
 
 const (
 	// maxJobs bounds a projection; the jobs that were heard of first are left out of a
-	// longer one. So many take about 320 MB.
+	// longer one. So many take about 300 MB.
 	maxJobs = 2_000_000
 	// snapshotEvery is how many events must have come since the last snapshot for Run to
 	// write another one, at most every 10 minutes.
@@ -156,7 +157,7 @@ func (p *Projection) reset() {
 	defer p.mu.Unlock()
 	p.out = uint32((p.end() + chunkSize - 1) / chunkSize)
 	p.front, p.chunks = int(p.out)*chunkSize, nil
-	p.words, p.index, p.counts, p.next = fresh.words, fresh.index, fresh.counts, fresh.next
+	p.words, p.index, p.counts, p.past, p.next = fresh.words, fresh.index, fresh.counts, fresh.past, fresh.next
 	p.announced, p.saved = fresh.announced, 0
 }
 
@@ -248,16 +249,15 @@ func (p *Projection) add(e job.Brief) {
 	}
 	position, there := p.index.find(k, p.at)
 	if !there {
-		k.id = strings.Clone(e.ID) // not the whole subject that it is a part of
-		position = p.append(record{id: k.id, source: k.source})
+		position = p.append(record{source: k.source}, e.ID)
 		p.index.put(k, position)
 	}
 	r := p.at(int(position))
 	if there {
-		p.count(r, -1)
+		p.count(r.record, -1)
 	}
 	r.add(e, &p.words)
-	p.count(r, +1)
+	p.count(r.record, +1)
 	for f := range p.watch {
 		f.changed(position)
 	}
@@ -272,18 +272,19 @@ func (p *Projection) count(r *record, by int) {
 
 // append returns the position of the new record. Positions count on over chunks that
 // were given back.
-func (p *Projection) append(r record) uint32 {
-	if n := len(p.chunks); n == 0 || len(p.chunks[n-1]) == chunkSize {
-		p.chunks = append(p.chunks, make([]record, 0, chunkSize))
+func (p *Projection) append(r record, id string) uint32 {
+	if n := len(p.chunks); n == 0 {
+		p.chunks = append(p.chunks, newChunk(nil))
+	} else if last := p.chunks[n-1]; len(last.records) == chunkSize {
+		p.chunks = append(p.chunks, newChunk(last.ids))
 	}
-	last := len(p.chunks) - 1
-	p.chunks[last] = append(p.chunks[last], r)
+	p.chunks[len(p.chunks)-1].append(r, id)
 	return uint32(p.end() - 1)
 }
 
 // at returns the record at a position between front and end.
-func (p *Projection) at(position int) *record {
-	return &p.chunks[position/chunkSize-int(p.out)][position%chunkSize]
+func (p *Projection) at(position int) row {
+	return p.chunks[position/chunkSize-int(p.out)].at(position % chunkSize)
 }
 
 // end is the position after the last record.
@@ -292,7 +293,7 @@ func (p *Projection) end() int {
 	if n == 0 {
 		return int(p.out) * chunkSize
 	}
-	return (int(p.out)+n-1)*chunkSize + len(p.chunks[n-1])
+	return (int(p.out)+n-1)*chunkSize + len(p.chunks[n-1].records)
 }
 
 // leaveOut drops the jobs that were heard of first while there are too many, or while
@@ -304,12 +305,16 @@ func (p *Projection) leaveOut() {
 	}
 	for end := p.end(); p.front < end; p.front++ {
 		r := p.at(p.front)
-		if end-p.front <= p.maxJobs && r.changed >= oldest {
+		tooOld := r.changed < oldest
+		if end-p.front <= p.maxJobs && !tooOld {
 			break
 		}
-		p.count(r, -1)
-		p.index.remove(key{r.source, r.id}, uint32(p.front))
-		*r = record{}
+		k := r.key()
+		if r.submitted != 0 && !tooOld { // then the stream still tells of it
+			p.past.add(p.words.names[r.source], k.id)
+		}
+		p.count(r.record, -1)
+		p.index.remove(k, uint32(p.front))
 	}
 	for len(p.chunks) > 1 && p.front >= int(p.out+1)*chunkSize {
 		p.chunks[0] = nil
@@ -325,9 +330,7 @@ func (p *Projection) Known(source, id string) (submitted, current bool) {
 	defer p.mu.RUnlock()
 	submitted = p.submitted(source, id)
 	_, announced := p.announced[key{p.words.numbers[source], id}]
-	// A full one has left out jobs that the stream still tells of.
-	full := p.end()-p.front >= p.maxJobs
-	return submitted, p.current.Load() && !full && (submitted || !announced)
+	return submitted, p.current.Load() && (submitted || !announced && !p.past.mayHave(source, id))
 }
 
 func (p *Projection) submitted(source, id string) bool {

@@ -8,14 +8,14 @@ import (
 	"receiver/internal/job"
 )
 
-// record is what the projection keeps of one job: about 100 bytes, without pointers but for
-// the id.
+// record is what the projection keeps of one job beside its id: 88 bytes, without pointers, so that
+// the garbage collector does not go through a million of them.
 type record struct {
-	id                  string
 	first, last         uint64 // sequences
 	heard, changed      int64  // times of the first and the last event, in milliseconds
 	submitted, finished int64  // zero if there is no such event
 	records, failed     int64  // negative if unknown
+	idEnd               uint32 // where the id ends in its chunk; it begins where that before ends
 	source              uint32 // these four are numbers of words
 	object              uint32
 	status              uint32
@@ -24,6 +24,39 @@ type record struct {
 	told                uint8 // weight of the event that status is from
 	result              uint8 // index into results
 	errors              bool
+}
+
+// row is a record and the id of its job, which is not to be changed.
+type row struct {
+	*record
+	id []byte
+}
+
+func (e row) key() key { return key{e.source, string(e.id)} }
+
+// chunk holds the records of so many jobs, and their ids one after the other.
+type chunk struct {
+	records []record
+	ids     []byte
+}
+
+// newChunk returns an empty chunk, with as much space for ids as the chunk before has taken.
+func newChunk(before []byte) *chunk {
+	return &chunk{make([]record, 0, chunkSize), make([]byte, 0, len(before)+len(before)/64)}
+}
+
+func (c *chunk) append(r record, id string) {
+	c.ids = append(c.ids, id...)
+	r.idEnd = uint32(len(c.ids))
+	c.records = append(c.records, r)
+}
+
+func (c *chunk) at(i int) row {
+	r, from := &c.records[i], uint32(0)
+	if i > 0 {
+		from = c.records[i-1].idEnd
+	}
+	return row{r, c.ids[from:r.idEnd:r.idEnd]}
 }
 
 var results = append([]job.Result{""}, job.Results...)
@@ -111,9 +144,9 @@ type Listed struct {
 	Last  uint64 `json:"last"`
 }
 
-func (p *Projection) listed(r *record) Listed {
+func (p *Projection) listed(r row) Listed {
 	return Listed{
-		Source: p.words.names[r.source], ID: r.id, Object: p.words.names[r.object], Status: p.words.names[r.status],
+		Source: p.words.names[r.source], ID: string(r.id), Object: p.words.names[r.object], Status: p.words.names[r.status],
 		State: order[r.state], Result: results[r.result], Evidence: job.Evidence(p.words.names[r.evidence]),
 		Records: known(r.records), Failed: known(r.failed), Expected: r.submitted != 0, Errors: r.errors,
 		At: moment(r.at()), FinishedAt: moment(r.finished), ChangedAt: moment(r.changed), First: r.first, Last: r.last,

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"time"
 )
@@ -16,7 +17,7 @@ type Snapshots interface {
 	// Snapshot returns the newest snapshot, or nil if there is none.
 	Snapshot(ctx context.Context) ([]byte, error)
 	// SaveSnapshot puts one in its place.
-	SaveSnapshot(ctx context.Context, data []byte) error
+	SaveSnapshot(ctx context.Context, data io.Reader) error
 	// Identity names the stream JOBS as it is: another name means that it was made anew,
 	// or that messages were removed from its middle. First and last are the sequences of
 	// the oldest message it holds and of the newest it ever held.
@@ -28,7 +29,7 @@ const savePause = 10 * time.Minute
 
 // snapshotVersion begins a snapshot. It changes with its form and with what a record
 // means, so that an older program's is not read.
-const snapshotVersion = "receiver projection 3\n"
+const snapshotVersion = "receiver projection 4\n"
 
 // errSnapshot marks a snapshot that is not of this stream, or is damaged.
 var errSnapshot = errors.New("the snapshot cannot be used")
@@ -61,7 +62,7 @@ func (p *Projection) load(ctx context.Context) error {
 	if p.end() > 0 {
 		return nil // filled by other means meanwhile
 	}
-	p.words, p.chunks, p.index, p.counts, p.next = fresh.words, fresh.chunks, fresh.index, fresh.counts, fresh.next
+	p.words, p.chunks, p.index, p.counts, p.past, p.next = fresh.words, fresh.chunks, fresh.index, fresh.counts, fresh.past, fresh.next
 	p.saved = p.next
 	return nil
 }
@@ -88,49 +89,65 @@ func (p *Projection) save(ctx context.Context) error {
 	return nil
 }
 
-// encode writes the projection down without holding it up: events may come while the
-// chunks are written, one after the other. They are then in the snapshot and, since it
-// says to go on from where it began, are folded in once more, which changes nothing.
-func (p *Projection) encode(name string) (data []byte, next uint64) {
-	p.mu.RLock()
-	next = p.next
-	front, end := p.front, p.end()
-	p.mu.RUnlock()
-	data = make([]byte, 0, 64*(end-front)+1024)
-	data = append(data, snapshotVersion...)
-	data = appendString(data, name)
-	data = binary.AppendUvarint(data, next)
-	for front < end {
-		front, data = p.encodeSome(data, front, end)
-	}
-	data = binary.AppendUvarint(data, 0) // no record has first 0
+// encode returns what writes the projection down while it is read, a chunk at a time, without
+// holding it up: events may come meanwhile. They are then in the snapshot and, since it says to go on from
+// where it began, are folded in once more, which changes nothing.
+func (p *Projection) encode(name string) (data io.Reader, next uint64) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	data = binary.AppendUvarint(data, uint64(len(p.words.names)))
-	for _, w := range p.words.names {
-		data = appendString(data, w)
-	}
-	return data, next
+	begin := append([]byte(snapshotVersion), appendString(nil, name)...)
+	return &encoder{p: p, front: p.front, end: p.end(), rest: binary.AppendUvarint(begin, p.next)}, p.next
 }
 
-func (p *Projection) encodeSome(data []byte, from, end int) (int, []byte) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	from = max(from, p.front) // what was left out meanwhile is not written
-	to := min(from+chunkSize, end)
-	for ; from < to; from++ {
-		data = p.at(from).appendTo(data)
-	}
-	return from, data
+// encoder reads as a snapshot.
+type encoder struct {
+	p          *Projection
+	front, end int    // of what is to be written still
+	rest       []byte // of what was written, and is to be read
+	last       bool   // nothing follows the rest
 }
 
-func (r *record) appendTo(data []byte) []byte {
+// Read implements io.Reader.
+func (e *encoder) Read(b []byte) (int, error) {
+	if len(e.rest) == 0 {
+		if e.last {
+			return 0, io.EOF
+		}
+		e.more()
+	}
+	n := copy(b, e.rest)
+	e.rest = e.rest[n:]
+	return n, nil
+}
+
+// more writes the next records, or, behind them, what they refer to.
+func (e *encoder) more() {
+	e.p.mu.RLock()
+	defer e.p.mu.RUnlock()
+	e.rest = make([]byte, 0, chunkSize*64)
+	e.front = max(e.front, e.p.front) // what was left out meanwhile is not written
+	if to := min(e.front+chunkSize, e.end); e.front < to {
+		for ; e.front < to; e.front++ {
+			e.rest = e.p.at(e.front).appendTo(e.rest)
+		}
+		return
+	}
+	e.last = true
+	e.rest = binary.AppendUvarint(e.rest, 0) // no record has first 0
+	e.rest = binary.AppendUvarint(e.rest, uint64(len(e.p.words.names)))
+	for _, w := range e.p.words.names {
+		e.rest = appendString(e.rest, w)
+	}
+	e.rest = e.p.past.appendTo(e.rest)
+}
+
+func (r row) appendTo(data []byte) []byte {
 	data = binary.AppendUvarint(data, r.first)
-	data = appendString(data, r.id)
+	data = append(binary.AppendUvarint(data, uint64(len(r.id))), r.id...)
 	for _, n := range []uint64{r.last - r.first, uint64(r.source), uint64(r.object), uint64(r.status), uint64(r.evidence)} {
 		data = binary.AppendUvarint(data, n)
 	}
-	for _, n := range []int64{r.heard, r.changed - r.heard, sinceHeard(r, r.submitted), sinceHeard(r, r.finished), r.records, r.failed} {
+	for _, n := range []int64{r.heard, r.changed - r.heard, sinceHeard(r.record, r.submitted), sinceHeard(r.record, r.finished), r.records, r.failed} {
 		data = binary.AppendVarint(data, n)
 	}
 	errors := byte(0)
@@ -171,16 +188,16 @@ func appendString(data []byte, s string) []byte {
 // events are gone from the stream by now are left out.
 func (p *Projection) decode(d *decoder, first uint64) {
 	for !d.failed {
-		r := d.record()
+		r, id := d.record()
 		if r.first == 0 {
 			break
 		}
 		if r.last < first {
 			continue
 		}
-		position := p.append(r)
-		p.index.put(key{r.source, r.id}, position)
-		p.count(p.at(int(position)), +1)
+		position := p.append(r, id)
+		p.index.put(key{r.source, id}, position)
+		p.count(&r, +1)
 	}
 	p.words = words{numbers: map[string]uint32{}}
 	for n := d.uint(); n > 0 && !d.failed; n-- {
@@ -188,6 +205,7 @@ func (p *Projection) decode(d *decoder, first uint64) {
 		p.words.numbers[name] = uint32(len(p.words.names))
 		p.words.names = append(p.words.names, name)
 	}
+	p.past = d.past()
 	known := uint32(len(p.words.names))
 	d.failed = d.failed || known == 0 || p.words.names[0] != "" || d.highest >= known
 }
@@ -199,12 +217,12 @@ type decoder struct {
 	highest uint32 // of the numbers of words
 }
 
-func (d *decoder) record() record {
-	r := record{first: d.uint()}
+func (d *decoder) record() (r record, id string) {
+	r.first = d.uint()
 	if r.first == 0 {
-		return r
+		return r, ""
 	}
-	r.id = d.string()
+	id = d.string()
 	r.last = r.first + d.uint()
 	r.source, r.object, r.status, r.evidence = d.word(), d.word(), d.word(), d.word()
 	r.heard = d.int()
@@ -213,11 +231,11 @@ func (d *decoder) record() record {
 	r.records, r.failed = d.int(), d.int()
 	rest := d.text(4)
 	if d.failed {
-		return record{}
+		return record{}, ""
 	}
 	r.state, r.told, r.result, r.errors = rest[0], rest[1], rest[2], rest[3] != 0
 	d.failed = int(r.state) >= len(order) || int(r.result) >= len(results)
-	return r
+	return r, id
 }
 
 func (d *decoder) word() uint32 {

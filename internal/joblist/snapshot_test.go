@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"reflect"
 	"testing"
@@ -41,10 +42,10 @@ func (s *storage) Briefs(ctx context.Context, from uint64, follow bool) iter.Seq
 
 func (s *storage) Snapshot(context.Context) ([]byte, error) { return s.snapshot, nil }
 
-func (s *storage) SaveSnapshot(_ context.Context, data []byte) error {
-	s.snapshot = data
+func (s *storage) SaveSnapshot(_ context.Context, data io.Reader) (err error) {
+	s.snapshot, err = io.ReadAll(data)
 	s.saved <- true
-	return nil
+	return err
 }
 
 func (s *storage) Identity(context.Context) (name string, first, last uint64, err error) {
@@ -139,10 +140,10 @@ func TestASnapshotIsAsGoodAsTheStream(t *testing.T) {
 
 // oneJob is a snapshot with one job, whose source is that word, and one word, the empty.
 func oneJob(source byte) []byte {
-	data := append([]byte("receiver projection 3\n\x01x"), 2)            // the next sequence
+	data := append([]byte("receiver projection 4\n\x01x"), 2)            // the next sequence
 	data = append(data, 1, 1, 'j', 0, source, 0, 0, 0, 0, 0, 0, 0, 0, 0) // first, id, last, words, times, counts
 	data = append(data, 1, 1, 0, 0)                                      // state and so on
-	return append(data, 0, 1, 0)                                         // no further job; one word, which is empty
+	return append(data, 0, 1, 0, 0)                                      // no further job; one word, which is empty; none left out
 }
 
 func TestOneJobIsASnapshot(t *testing.T) {

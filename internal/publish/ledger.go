@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -136,16 +137,16 @@ func (b *Store) Snapshot(ctx context.Context) ([]byte, error) {
 
 // SaveSnapshot stores a snapshot of the list of jobs, and replaces the last one. The error is
 // ErrUnavailable.
-func (b *Store) SaveSnapshot(ctx context.Context, data []byte) error {
+func (b *Store) SaveSnapshot(ctx context.Context, data io.Reader) error {
 	store, err := b.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
 		Bucket: conn.LedgerBucket, Replicas: max(b.opts.Streams.Replicas, 1),
 		Description: "a snapshot of the list of jobs; can be removed",
 	})
 	if err == nil {
-		_, err = store.PutBytes(ctx, snapshotObject, data)
+		_, err = store.Put(ctx, jetstream.ObjectMeta{Name: snapshotObject}, data)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: storing %d bytes in bucket %s: %v", conn.ErrUnavailable, len(data), conn.LedgerBucket, err)
+		return fmt.Errorf("%w: storing a snapshot in bucket %s: %v", conn.ErrUnavailable, conn.LedgerBucket, err)
 	}
 	return nil
 }

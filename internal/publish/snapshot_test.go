@@ -15,7 +15,7 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("Snapshot before the first = %d bytes, %v", len(data), err)
 	}
 	for _, want := range [][]byte{[]byte("first"), bytes.Repeat([]byte("x"), 1<<20), {}, []byte("last")} {
-		if err := b.SaveSnapshot(t.Context(), want); err != nil {
+		if err := b.SaveSnapshot(t.Context(), bytes.NewReader(want)); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := b.Snapshot(t.Context()); !bytes.Equal(got, want) || err != nil {
