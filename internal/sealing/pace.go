@@ -5,14 +5,17 @@ import "time"
 // While records come quickly, sealing leaves the machine to them. In each round it then
 // takes no more than a small part of the time, or seals the part of what waits that keeps
 // the oldest from waiting for much longer than half a minute, whichever is more. So a burst is
-// sealed when it is over, and a load that does not end is sealed as fast as it comes, a
-// half a minute behind. Whenever less comes, all is sealed at once.
+// sealed when it is over. A load that lasts longer must be sealed as fast as it comes in any case:
+// then sealing catches up, little by little, until it is a few seconds behind, so that little is
+// left when the load ends. Whenever less comes, all is sealed at once.
 const (
-	busyRate    = 1000             // records a second, of all logs
-	busyShare   = 1.0 / 100        // of the time
-	busyLag     = 30 * time.Second // in which what waits is sealed at least
-	idleShare   = 1.0 / 4          // of the time between two rounds, before it is looked again
-	leastLeaves = 256              // sealed in a round: a whole tile
+	busyRate     = 1000             // records a second, of all logs
+	busyShare    = 1.0 / 100        // of the time
+	busyLag      = 30 * time.Second // in which what waits is sealed at least
+	lastingLag   = 8 * time.Second  // the same, once a load has lasted for busyLag
+	catchUpShare = 1.0 / 10         // of the time, for more than comes meanwhile
+	idleShare    = 1.0 / 4          // of the time between two rounds, before it is looked again
+	leastLeaves  = 256              // sealed in a round: a whole tile
 
 	guessedCost = 20 * time.Microsecond // of a leaf, before one was sealed
 )
@@ -46,24 +49,48 @@ func (p *pace) sealed(leaves int64, took time.Duration) {
 	p.cost = cost
 }
 
+// load says how quickly records come.
+type load int
+
+const (
+	calm    load = iota // slowly
+	burst               // quickly, since a short time
+	lasting             // quickly, for a while
+)
+
 // most returns how many leaves to seal in a round, of which there is one each tick.
-func (p *pace) most(unsealed int64, tick time.Duration, busy bool) int64 {
+func (p *pace) most(unsealed int64, tick time.Duration, l load) int64 {
 	cost := p.cost
 	if cost <= 0 {
 		cost = guessedCost
 	}
-	if !busy {
-		return max(int64(float64(tick)*idleShare/float64(cost)), leastLeaves)
+	share := func(of float64) int64 { return int64(float64(tick) * of / float64(cost)) }
+	within := func(lag time.Duration) int64 { return int64(float64(unsealed) * float64(tick) / float64(lag)) }
+	if l == calm {
+		return max(share(idleShare), leastLeaves)
 	}
-	share := int64(float64(tick) * busyShare / float64(cost))
-	return max(share, int64(float64(unsealed)*float64(tick)/float64(busyLag)), leastLeaves)
+	leaves := max(share(busyShare), within(busyLag), leastLeaves)
+	if l == lasting {
+		leaves = max(leaves, min(within(lastingLag), int64(p.rate*tick.Seconds())+share(catchUpShare)))
+	}
+	return leaves
 }
 
-// busy reports whether records came quickly between the last two looks.
-func (k *Keeper) busy() bool {
+// load returns how quickly records came between the last two looks, and since when.
+func (k *Keeper) load() load {
 	rate := 0.0
 	for _, l := range k.logs {
 		rate += l.pace.rate
 	}
-	return rate >= busyRate
+	switch {
+	case rate < busyRate:
+		k.busySince = time.Time{}
+		return calm
+	case k.busySince.IsZero():
+		k.busySince = time.Now()
+	}
+	if time.Since(k.busySince) < busyLag {
+		return burst
+	}
+	return lasting
 }

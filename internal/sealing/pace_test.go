@@ -107,7 +107,7 @@ func TestABurstIsSealedALittleAtATime(t *testing.T) {
 	})
 }
 
-func TestALoadThatLastsIsSealedHalfAMinuteBehind(t *testing.T) {
+func TestALoadThatLastsIsSealedAFewSecondsBehind(t *testing.T) {
 	for _, rate := range []float64{1_500, 20_000} {
 		synctest.Test(t, func(t *testing.T) {
 			f := &flow{cost: 10 * time.Microsecond}
@@ -117,14 +117,51 @@ func TestALoadThatLastsIsSealedHalfAMinuteBehind(t *testing.T) {
 			f.take()
 			pass(time.Minute)
 			worked, rounds, unsealed := f.take()
-			if behind := float64(unsealed) / rate; behind > 35 || rounds < 50 {
-				t.Errorf("%v a second: %.0f s behind after ten minutes, %d rounds in one, want about 30 at most, and 60", rate, behind, rounds)
+			if behind := float64(unsealed) / rate; behind > 10 || rounds < 50 {
+				t.Errorf("%v a second: %.0f s behind after ten minutes, %d rounds in one, want 10 at most, and about 60", rate, behind, rounds)
 			}
 			if worked > 13*time.Second || rate == 1_500 && worked > 2*time.Second {
 				t.Errorf("%v a second: it worked %v of a minute, want what the records take", rate, worked)
 			}
 		})
 	}
+}
+
+// A burst of 70 s is sealed soon after it, and in its first half minute sealing gives way.
+func TestALongBurstIsSealedWhenItEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flow{cost: 10 * time.Microsecond}
+		defer f.keep(t)()
+		f.flows(20_000)
+		pass(29 * time.Second)
+		if worked, _, unsealed := f.take(); worked > 3*time.Second || unsealed < 300_000 {
+			t.Errorf("after 29 s it worked %v, and %d records are unsealed, want a tenth of the time at most", worked, unsealed)
+		}
+		pass(41 * time.Second)
+		if worked, _, unsealed := f.take(); worked > 13*time.Second || unsealed > 200_000 {
+			t.Errorf("after 70 s it worked %v of the last 41, and %d records are unsealed, want a third of the time, and 10 s worth", worked, unsealed)
+		}
+		f.flows(0)
+		pass(6 * time.Second)
+		if _, _, unsealed := f.take(); unsealed > 0 {
+			t.Errorf("6 s after it %d records are unsealed, want none", unsealed)
+		}
+	})
+}
+
+// A backlog of hours does not take the machine from a load that lasts.
+func TestABacklogIsSealedLittleByLittleUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flow{before: 1_000_000, cost: 10 * time.Microsecond}
+		f.flows(2_000)
+		defer f.keep(t)()
+		pass(35 * time.Second)
+		f.take()
+		pass(10 * time.Second)
+		if worked, _, unsealed := f.take(); worked > 2*time.Second || unsealed > 300_000 {
+			t.Errorf("in 10 s it worked %v, and %d records are unsealed, want a fifth of the time at most, and less than before", worked, unsealed)
+		}
+	})
 }
 
 // After a day without a sealer, and with callbacks that come slowly.

@@ -111,6 +111,8 @@ type Keeper struct {
 	logs   []*kept
 	leased alarm // of the lease
 	forks  forks
+
+	busySince time.Time // records come quickly; zero if they do not
 }
 
 // kept is a log with what the keeper remembers of it; anchored and anchors belong to the goroutine
@@ -143,8 +145,8 @@ func New(o Options) *Keeper {
 	return k
 }
 
-// burst is how many unsealed records of one log are sealed before the interval is over.
-const burst = 4096
+// many is how many unsealed records of one log are sealed before the interval is over.
+const many = 4096
 
 // look is how often a replica looks at its logs at least.
 const look = time.Second
@@ -185,15 +187,15 @@ func (k *Keeper) round(ctx context.Context) (ours, more bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	ours = k.hold(ctx)
-	busy := k.busy()
+	now := k.load()
 	for _, l := range k.logs {
 		if ctx.Err() != nil {
 			return ours, false
 		}
-		k.attend(ctx, l, ours, busy)
-		more = more || l.state.Err == nil && uint64(l.state.Unsealed) >= burst
+		k.attend(ctx, l, ours, now)
+		more = more || l.state.Err == nil && uint64(l.state.Unsealed) >= many
 	}
-	return ours, more && ours && !busy
+	return ours, more && ours && now == calm
 }
 
 func (k *Keeper) hold(ctx context.Context) bool {
@@ -205,18 +207,18 @@ func (k *Keeper) hold(ctx context.Context) bool {
 }
 
 // attend seals or follows one log if it is time to.
-func (k *Keeper) attend(ctx context.Context, l *kept, ours, busy bool) {
+func (k *Keeper) attend(ctx context.Context, l *kept, ours bool, now load) {
 	last, err := l.Last(ctx)
 	if err == nil {
 		l.pace.see(last)
 		l.state.Unsealed = max(0, int64(last)-l.state.Size)
 		// Half a look early is better than half a look late.
 		due := time.Since(l.sealedAt) >= k.o.Interval-k.tick()/2
-		if !due && uint64(l.state.Unsealed) < burst {
+		if !due && uint64(l.state.Unsealed) < many {
 			return
 		}
 		seal := ours && (!l.Open || l.ration.allows(l.state.Unsealed))
-		err = k.advance(ctx, l, seal, l.pace.most(l.state.Unsealed, k.tick(), busy))
+		err = k.advance(ctx, l, seal, l.pace.most(l.state.Unsealed, k.tick(), now))
 	}
 	k.conclude(ctx, l, err)
 }
