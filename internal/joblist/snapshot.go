@@ -90,8 +90,8 @@ func (p *Projection) save(ctx context.Context) error {
 }
 
 // encode returns what writes the projection down while it is read, a chunk at a time, without
-// holding it up: events may come meanwhile. They are then in the snapshot and, since it says to go on from
-// where it began, are folded in once more, which changes nothing.
+// holding it up: events may come meanwhile. They are then in the snapshot and, since it says to go
+// on from where it began, are folded in once more, which changes nothing.
 func (p *Projection) encode(name string) (data io.Reader, next uint64) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

@@ -33,7 +33,10 @@ func TestTheHeapKeepsToItsHeadroom(t *testing.T) {
 	within(t, "a small heap under load", busy, func(live, goal uint64) bool { return goal > live+80*mib && goal < live+110*mib })
 	large := make([]byte, 400*mib)
 	within(t, "a large heap under load", busy, func(live, goal uint64) bool { return live > 400*mib && goal > live+80*mib && goal < live+110*mib })
-	within(t, "a large heap at rest", func() { time.Sleep(10 * time.Millisecond); waste(t, 1<<10) }, func(live, goal uint64) bool { return live > 400*mib && goal < live+60*mib })
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	calm := func() { <-tick.C; waste(t, 1<<10) }
+	within(t, "a large heap at rest", calm, func(live, goal uint64) bool { return live > 400*mib && goal < live+60*mib })
 	runtime.KeepAlive(large)
 }
 
