@@ -131,13 +131,3 @@ func (b *Store) storeOnePerID(ctx context.Context, e job.Event, msg *message) (j
 		}
 	}
 }
-
-// PublishRaw stores bytes unchanged if the subject, which must be one of JOBS, is empty, by the
-// code and the settings for an event. Its error is that of JetStream, or ErrUnavailable. Readers of
-// events ignore such a message; benchmarks compare events with it.
-func (b *Store) PublishRaw(ctx context.Context, subject string, data []byte) error {
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
-	_, err := b.events.add(ctx, &message{subject: subject, data: data})
-	return err
-}

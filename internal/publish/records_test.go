@@ -88,7 +88,7 @@ func TestLinesEqualsRange(t *testing.T) {
 	natstest.Store(t, b, big)
 	natstest.Store(t, b, big2(big))
 	for i := range 3 { // no headers
-		if err := b.PublishRaw(t.Context(), fmt.Sprintf("jobs.demo.raw%d.finished", i), fmt.Append(nil, i)); err != nil {
+		if _, err := b.JetStream().Publish(t.Context(), fmt.Sprintf("jobs.demo.raw%d.finished", i), fmt.Append(nil, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
