@@ -2,6 +2,7 @@ package sender
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"runtime"
 	"strconv"
@@ -52,7 +53,7 @@ const dialTimeout = nats.DefaultTimeout
 
 // Dial implements nats.CustomDialer.
 func (t *Tap) Dial(network, address string) (net.Conn, error) {
-	c, err := net.DialTimeout(network, address, dialTimeout)
+	c, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(context.Background(), network, address)
 	return t.tap(c, err)
 }
 
