@@ -74,28 +74,15 @@ func (h Header) Map() map[string][]string { return MapOf(h) }
 
 // MapOf returns headers in the form of nats.Header.
 func MapOf(headers ...Header) map[string][]string {
-	lines := 0
+	m := map[string][]string{}
 	for _, h := range headers {
-		lines += bytes.Count(h, newline)
-	}
-	m, values := make(map[string][]string, lines), make([]string, lines)
-	for _, h := range headers {
-		for rest := string(h); rest != ""; {
-			var line string
-			line, rest, _ = strings.Cut(rest, "\r\n")
-			name, value, _ := strings.Cut(line, ": ")
-			if there := m[name]; there != nil {
-				m[name] = append(there, value)
-				continue
-			}
-			values[0] = value
-			m[name], values = values[:1:1], values[1:]
+		for line := range strings.Lines(string(h)) {
+			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\r\n"), ": ")
+			m[name] = append(m[name], value)
 		}
 	}
 	return m
 }
-
-var newline = []byte("\n")
 
 // Set returns the headers with one more, unless its value is empty.
 func (h Header) Set(name, value string) Header {
