@@ -140,6 +140,26 @@ func TestTraces(t *testing.T) {
 	}
 }
 
+// The hashes of deliveries that come later take none from one that came before. A hash lies at
+// random, so this is tried several times.
+func TestNoTraceIsLost(t *testing.T) {
+	first := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for range 10 {
+		p := callback.NewRetryState()
+		for i := range 3000 {
+			p.Failed("crm", fmt.Append(nil, i), "mismatch", first)
+			if i == 1000 { // all places are taken
+				p.Failed("crm", []byte("the platform's"), "mismatch", first)
+			}
+		}
+		again := first.Add(8 * time.Second)
+		p.Failed("crm", []byte("the platform's"), "mismatch", again)
+		if got := p.Standing("crm", again).AttemptsLeft; got != 4 {
+			t.Fatalf("%d attempts left, want 4", got)
+		}
+	}
+}
+
 // Deliveries that have not come more often do not replace one, so it is known when it comes later
 // than a hash is kept for.
 func TestADeliveryKeepsItsPlace(t *testing.T) {
