@@ -62,10 +62,9 @@ func New(nc *nats.Conn, tap *Tap, most int) (*Sender, error) {
 		s.slots[i].last, s.slots[i].done = uint64(i), make(chan answer, 1)
 		s.free <- &s.slots[i]
 	}
-	acks, err := nc.Subscribe(s.prefix+"*", s.receive)
-	if err == nil {
-		err = acks.SetPendingLimits(-1, -1) // never more than slots
-	}
+	// The library's limits of a subscription hold: acknowledgements are far below them, and other
+	// clients of the account may publish to its subjects.
+	_, err := nc.Subscribe(s.prefix+"*", s.receive)
 	if err == nil {
 		err = nc.Flush() // the server knows the subscription before the first message
 	}
@@ -235,7 +234,7 @@ func (a Answer) giveUp() (got answer, came bool) {
 // receive passes an acknowledgement to the message that waits for it, unless it has given up.
 func (s *Sender) receive(m *nats.Msg) {
 	token, err := strconv.ParseUint(m.Subject[len(s.prefix):], 36, 64)
-	if err != nil {
+	if err != nil || token == 0 { // zero is that of a slot in which nothing waits
 		return
 	}
 	if at := &s.slots[token%uint64(len(s.slots))]; at.waiting.CompareAndSwap(token, 0) {

@@ -196,6 +196,44 @@ func TestALostConnection(t *testing.T) {
 	}
 }
 
+// Other clients of the account see the subjects of acknowledgements, and may publish to them. A
+// message gets the answer to itself only.
+func TestAnswersToNothingAreIgnored(t *testing.T) {
+	t.Parallel()
+	s := natstest.NewServer(t, 0)
+	r := newRig(t, s, "", 1)
+	other, err := nats.Connect(s.NATS.ClientURL())
+	natstest.Must(t, err)
+	defer other.Close()
+	seen, err := other.SubscribeSync("seen")
+	natstest.Must(t, err)
+	natstest.Flush(t, other)
+	before := "0"
+	for want := range uint64(20) {
+		sent, err := r.Send(t.Context(), sender.Message{Subject: "seen"})
+		natstest.Must(t, err)
+		msg, err := seen.NextMsg(time.Minute)
+		natstest.Must(t, err)
+		prefix, token := msg.Reply[:strings.LastIndex(msg.Reply, ".")+1], msg.Reply[strings.LastIndex(msg.Reply, ".")+1:]
+		for _, wrong := range []string{before, "0", "-1", "00", "zzzzzzzzzzzzzzzzzzzzzzzz", "x"} {
+			for _, says := range []string{`{"stream":"JOBS","seq":999}`, "", "{", `{"error":{"code":400,"err_code":10071}}`} {
+				natstest.Must(t, other.Publish(prefix+wrong, []byte(says)))
+			}
+		}
+		natstest.Must(t, other.Publish(msg.Reply, fmt.Appendf(nil, `{"stream":"JOBS","seq":%d}`, want+1)))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		seq, err := sent.Wait(ctx)
+		cancel()
+		if err != nil || seq != want+1 {
+			t.Fatalf("stored as %d, %v, want %d", seq, err, want+1)
+		}
+		before = token
+		natstest.Must(t, other.Publish(prefix+"0", []byte(`{"stream":"JOBS","seq":999}`))) // while nothing waits
+		natstest.Flush(t, other)
+		natstest.Flush(t, r.nc)
+	}
+}
+
 func TestASenderTakesNoMoreThanMayWait(t *testing.T) {
 	t.Parallel()
 	s := natstest.NewServer(t, 0)
