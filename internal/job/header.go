@@ -113,7 +113,7 @@ func (h Header) Digest() []byte {
 
 // ServerPrefix begins the names of all headers that a NATS server acts on. The server searches for
 // such a name anywhere in the headers. If a value contains the name twice in a row, the server
-// takes the header itself for absent (nats-server 2.15.2, getHeaderKeyIndex; 2.12.1 and older even
+// takes the header itself for absent (nats-server 2.15.3, getHeaderKeyIndex; 2.12.1 and older even
 // if it contains it once; docs/dependencies.md). One of these headers is the condition that an
 // event is stored once, so no value from outside may contain such a name.
 const ServerPrefix = "Nats-"

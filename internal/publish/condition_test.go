@@ -23,7 +23,7 @@ import (
 )
 
 // A repeated callback may carry any headers, and they are recorded. A server ignores the condition
-// of a message if a header value contains its name twice (nats-server 2.15.2). An event is stored
+// of a message if a header value contains its name twice (nats-server 2.15.3). An event is stored
 // once all the same, whether the store writes the message itself or, for a server with TLS, the
 // client library does.
 func TestNoHeaderOfACallbackDisablesTheCondition(t *testing.T) {

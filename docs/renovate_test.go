@@ -1,0 +1,44 @@
+package docs_test
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"testing"
+)
+
+// TestRenovateFindsTheToolsOfCI holds that the expression in renovate.json matches each version
+// that .ci/run pins, so that none of them stays old unseen.
+func TestRenovateFindsTheToolsOfCI(t *testing.T) {
+	var config struct {
+		CustomManagers []struct{ MatchStrings []string }
+	}
+	text, err := os.ReadFile("../renovate.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &config); err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile("../.ci/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, m := range config.CustomManagers {
+		for _, s := range m.MatchStrings {
+			for _, line := range regexp.MustCompile(s).FindAllString(string(script), -1) {
+				found[line] = true
+			}
+		}
+	}
+	pinned := regexp.MustCompile(`(?m)^\w+=v?\d+\.\d.*$`).FindAllString(string(script), -1)
+	if len(pinned) < 5 {
+		t.Fatalf(".ci/run pins %d versions, want at least 5: this test looks for the wrong lines", len(pinned))
+	}
+	for _, line := range pinned {
+		if !found[line] {
+			t.Errorf(".ci/run: %q has no comment %q, so renovate does not look for newer ones", line, "# renovate: DATASOURCE PACKAGE")
+		}
+	}
+}
