@@ -44,7 +44,8 @@ func TestCommandsNeedOnlyTheSecretsThatTheyUse(t *testing.T) {
 	dir := t.TempDir()
 	path, half := filepath.Join(dir, "config.yaml"), filepath.Join(dir, "half.yaml")
 	platformKnown := regexp.MustCompile(`env:CRM_(ELEMENT|USER|ORGANIZATION)`).ReplaceAllString(secretive, "known")
-	for name, text := range map[string]string{path: secretive, half: platformKnown, filepath.Join(dir, "rows.csv"): "email\na@example.com\n"} {
+	for name, text := range map[string]string{path: secretive, half: platformKnown, filepath.Join(dir, "rows.csv"): "email\na@example.com\n",
+		filepath.Join(dir, "cluster.yaml"): "nats: {mode: external, urls: [\"nats://127.0.0.1:1\"]}\n"} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +97,7 @@ func TestCommandsNeedOnlyTheSecretsThatTheyUse(t *testing.T) {
 	// Without a running receiver, a command that writes seals what it wrote, and compares the store
 	// with what was sealed.
 	for _, row := range [][2]string{
-		{"", "jobs list"}, {"", "audit list"}, {"", "streams plan"}, {"", "events watch --since 24h --count 1"}, {"LOG_KEY", "streams apply --yes"}, {"LOG_KEY", "streams mend --operator a --reason b"},
+		{"", "jobs list"}, {"", "audit list"}, {"", "streams plan"}, {"", "events watch --since 24h --count 1"}, {"LOG_KEY", "streams apply --yes"}, {"LOG_KEY", "streams move --to DIR/cluster.yaml --yes"}, {"LOG_KEY", "streams mend --operator a --reason b"},
 		{"LOG_KEY", "jobs release --source crm 77 --operator a --reason b"},
 	} {
 		check(path, row[0], row[1])

@@ -20,11 +20,11 @@ import (
 func newStreams(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "streams",
-		Short: "Compare, change, copy and repair the streams",
+		Short: "Compare, change, copy, move and repair the streams",
 		Example: "  receiver streams plan\n" +
 			"  receiver streams apply",
 	}
-	cmd.AddCommand(newStreamsPlan(a), newStreamsApply(a), newStreamsCopy(a), newStreamsMend(a))
+	cmd.AddCommand(newStreamsPlan(a), newStreamsApply(a), newStreamsCopy(a), newStreamsMove(a), newStreamsMend(a))
 	return cmd
 }
 

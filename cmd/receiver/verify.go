@@ -10,6 +10,7 @@ import (
 	"receiver/internal/diagnose"
 	"receiver/internal/publish"
 	"receiver/internal/service"
+	"receiver/internal/service/records"
 	"receiver/internal/verify"
 )
 
@@ -90,7 +91,7 @@ func (v *verifyCommand) run(ctx context.Context, a *app, args []string) error {
 	var found []diagnose.Finding
 	if v.history {
 		if err := a.openStore(ctx, cfg, service.Opener.Read, func(store *publish.Store) (err error) {
-			q.Earlier, err = service.EarlierCallbacks(ctx, store, v.source)
+			q.Earlier, err = records.Earlier(ctx, store, v.source)
 			return err
 		}); err != nil {
 			return err

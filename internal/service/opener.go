@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -157,6 +158,52 @@ func (o Opener) Survey(ctx context.Context, change bool) (*schema.Survey, func()
 		return nil, nil, err
 	}
 	return survey, func() { survey.Close(); stop() }, nil
+}
+
+// Move copies the embedded store to the cluster of another configuration while no server runs on
+// its folder, and marks the folder as moved. It records the action, and seals what is stored,
+// before it begins. Its error may be storefolder.ErrInUse, storefolder.ErrMoved or schema.ErrMove.
+// It returns the streams that it leaves behind, since they are not the program's.
+func (o Opener) Move(ctx context.Context, to *config.Config, action job.Action, done func(step string)) (others []string, err error) {
+	if err := config.Usable(o.Config.Audit.Key); err != nil {
+		return nil, err
+	}
+	there, err := schema.SurveyCluster(ctx, external(to), storeOptions(to, o.Log))
+	if err != nil {
+		return nil, err
+	}
+	defer there.Close()
+	e := embedded(o.Config, o.Log)
+	e.Address = "" // nobody else adds anything
+	server, store, err := openStore(ctx, o.Config, o.Log, e)
+	store, closeStore, err := withClose(store, server, err)
+	if err != nil {
+		return nil, err
+	}
+	defer closeStore()
+	if _, err := there.Stream(ctx, conn.JobsStream); errors.Is(err, conn.ErrMissing) { // not begun
+		if err := RecordAction(ctx, store, action, map[string]any{"moved_to": to.NATS.URLs}); err != nil {
+			return nil, err
+		}
+		if !o.Config.Audit.Key.Empty() {
+			if _, err := logs.Seal(ctx, o.Config, store, o.Log); err != nil {
+				return nil, err
+			}
+		}
+	}
+	at, err := server.Endpoint()
+	if err != nil {
+		return nil, err
+	}
+	here, err := schema.SurveyEndpoint(ctx, at, storeOptions(o.Config, o.Log))
+	if err != nil {
+		return nil, err
+	}
+	defer here.Close()
+	if others, err = here.Move(ctx, there, done); err != nil {
+		return nil, err
+	}
+	return others, storefolder.MarkMoved(o.folder(), strings.Join(to.NATS.URLs, ", "))
 }
 
 // MendCluster accepts what the streams of a cluster have lost; its error is storefolder.ErrLost if

@@ -19,7 +19,10 @@ import (
 
 // OpenStore starts the embedded server and opens the streams.
 func OpenStore(ctx context.Context, cfg *config.Config, log zerolog.Logger) (*natsserver.Server, *publish.Store, error) {
-	e := embedded(cfg, log)
+	return openStore(ctx, cfg, log, embedded(cfg, log))
+}
+
+func openStore(ctx context.Context, cfg *config.Config, log zerolog.Logger, e natsserver.Embedded) (*natsserver.Server, *publish.Store, error) {
 	e.Waiting, e.FolderTimeout = ctx, folderTimeout
 	server, err := natsserver.Start(e)
 	if err != nil {

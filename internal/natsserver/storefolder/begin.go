@@ -28,6 +28,9 @@ func Begin(e Store) (b Beginning, err error) {
 	if err := CheckFormat(e.Folder); err != nil {
 		return b, err
 	}
+	if err := checkMoved(e.Folder); err != nil {
+		return b, err
+	}
 	if err := CheckFiles(e.Folder); err != nil {
 		return b, err
 	}

@@ -75,8 +75,8 @@ type copying struct {
 }
 
 // find returns what is said of a stream; nil if it is not there.
-func (c copying) find(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
-	stream, err := c.Stream(ctx, name)
+func (s *Survey) find(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+	stream, err := s.Stream(ctx, name)
 	if errors.Is(err, conn.ErrMissing) {
 		return nil, nil
 	}
@@ -123,9 +123,16 @@ func (c copying) begin(ctx context.Context, here *jetstream.StreamInfo) (string,
 		return "", nil
 	case !parked && !slices.Equal(slices.Sorted(slices.Values(here.Config.Subjects)), slices.Sorted(slices.Values(c.want.Subjects))):
 		return "", fmt.Errorf("%w: %s", ErrCopy, notOurs)
-	case here.State.Msgs == 0 && here.State.LastSeq > 0:
-		return "", fmt.Errorf("%w: %s is empty, and a copy cannot keep its last sequence, %d", ErrCopy, c.name, here.State.LastSeq)
-	case !parked:
+	case here.State.LastSeq > 0:
+		last, err := place{c.Survey, c.name}.message(ctx, here.State.LastSeq)
+		if err != nil {
+			return "", err
+		}
+		if last == nil {
+			return "", fmt.Errorf("%w: the last message of %s was removed, and a copy cannot keep its sequence, %d", ErrCopy, c.name, here.State.LastSeq)
+		}
+	}
+	if !parked {
 		if err := c.record(ctx, map[string]any{"copy": c.name, "messages": here.State.Msgs, "last": here.State.LastSeq}, c.action); err != nil {
 			return "", err
 		}
@@ -156,7 +163,7 @@ func (c copying) away(ctx context.Context, here, there *jetstream.StreamInfo) (s
 		return "", fmt.Errorf("%w: a new %s was made while only the copy %s of the old one existed; stop the receivers, "+
 			"compare both, and remove the new one (`nats stream rm %s`) if you do not need its messages", ErrCopy, c.name, c.copy, c.name)
 	}
-	if err := c.whole(ctx, c.name, c.copy); err != nil {
+	if err := whole(ctx, place{c.Survey, c.name}, place{c.Survey, c.copy}); err != nil {
 		return "", err
 	}
 	if err := c.mark(ctx, c.copy); err != nil {
@@ -184,7 +191,7 @@ func (c copying) promote(ctx context.Context, here, there *jetstream.StreamInfo)
 	if there == nil || here.Config.Metadata[metaCopyOf] != c.name || here.Config.Mirror.Name != c.copy {
 		return "", fmt.Errorf("%w: %s is a mirror that this command did not make, or %s was removed", ErrCopy, c.name, c.copy)
 	}
-	if err := c.whole(ctx, c.copy, c.name); err != nil {
+	if err := whole(ctx, place{c.Survey, c.copy}, place{c.Survey, c.name}); err != nil {
 		return "", err
 	}
 	to := c.want
@@ -249,30 +256,36 @@ func (c copying) remove(ctx context.Context, name string) error {
 	return nil
 }
 
-// whole waits until a mirror has all that the other stream has, on all its servers. Its lag is
+// place is one of two streams that are to have the same messages, and where it is.
+type place struct {
+	*Survey
+	name string
+}
+
+// whole waits until one stream has all that the other has, on all its servers. A mirror's lag is
 // not asked: it is 0 before anything is copied.
-func (c copying) whole(ctx context.Context, from, to string) error {
+func whole(ctx context.Context, from, to place) error {
 	for missing := ""; ; {
-		a, err := c.find(ctx, from)
+		a, err := from.find(ctx, from.name)
 		b := a
 		if err == nil {
-			b, err = c.find(ctx, to)
+			b, err = to.find(ctx, to.name)
 		}
 		switch {
 		case err != nil && missing != "":
-			return fmt.Errorf("%s: %s still has all messages; run the command again to continue: %w", missing, from, cmp.Or(ctx.Err(), err))
+			return fmt.Errorf("%s: %s still has all messages; run the command again to continue: %w", missing, from.name, cmp.Or(ctx.Err(), err))
 		case err != nil:
 			return err
 		case a == nil || b == nil:
-			return fmt.Errorf("%w: %s or %s was removed while it was copied", ErrCopy, from, to)
+			return fmt.Errorf("%w: %s or %s was removed while it was copied", ErrCopy, from.name, to.name)
 		case a.State.Msgs == b.State.Msgs && a.State.LastSeq == b.State.LastSeq && (a.State.Msgs == 0 || a.State.FirstSeq == b.State.FirstSeq):
-			if err := c.Copied(ctx, to); err != nil {
+			if err := to.Copied(ctx, to.name); err != nil {
 				return err
 			}
-			return c.same(ctx, from, to, a.State)
+			return same(ctx, from, to, a.State)
 		}
 		missing = fmt.Sprintf("the count of messages in %s is %d, sequences %d to %d, and in %s %d, sequences %d to %d",
-			from, a.State.Msgs, a.State.FirstSeq, a.State.LastSeq, to, b.State.Msgs, b.State.FirstSeq, b.State.LastSeq)
+			from.name, a.State.Msgs, a.State.FirstSeq, a.State.LastSeq, to.name, b.State.Msgs, b.State.FirstSeq, b.State.LastSeq)
 		select {
 		case <-time.After(copyPause):
 		case <-ctx.Done(): // the next request fails
@@ -281,36 +294,43 @@ func (c copying) whole(ctx context.Context, from, to string) error {
 }
 
 // same compares the first and the last message of two streams.
-func (c copying) same(ctx context.Context, from, to string, state jetstream.StreamState) error {
+func same(ctx context.Context, from, to place, state jetstream.StreamState) error {
 	if state.Msgs == 0 {
 		return nil
 	}
 	for _, seq := range []uint64{state.FirstSeq, state.LastSeq} {
-		a, err := c.message(ctx, from, seq)
+		a, err := from.message(ctx, seq)
 		if err != nil {
 			return err
 		}
-		b, err := c.message(ctx, to, seq)
+		b, err := to.message(ctx, seq)
 		if err != nil {
 			return err
 		}
-		if a.Subject != b.Subject || !a.Time.Equal(b.Time) || !bytes.Equal(a.Data, b.Data) {
-			return fmt.Errorf("%w: sequence %d in %s differs from that in %s", ErrCopy, seq, to, from)
+		if a == nil && b == nil {
+			continue
+		}
+		if a == nil || b == nil || a.Subject != b.Subject || !a.Time.Equal(b.Time) || !bytes.Equal(a.Data, b.Data) {
+			return fmt.Errorf("%w: sequence %d in %s differs from that in %s", ErrCopy, seq, to.name, from.name)
 		}
 	}
 	return nil
 }
 
-func (c copying) message(ctx context.Context, stream string, seq uint64) (*jetstream.RawStreamMsg, error) {
-	ctx, cancel := c.opts.Bound(ctx)
+// message reads a message; nil if it was removed, as the last one of a stream may be.
+func (p place) message(ctx context.Context, seq uint64) (*jetstream.RawStreamMsg, error) {
+	ctx, cancel := p.opts.Bound(ctx)
 	defer cancel()
-	s, err := c.js.Stream(ctx, stream)
+	s, err := p.js.Stream(ctx, p.name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: asking NATS for stream %s: %v", conn.ErrUnavailable, stream, err)
+		return nil, fmt.Errorf("%w: asking NATS for stream %s: %v", conn.ErrUnavailable, p.name, err)
 	}
 	m, err := s.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reading sequence %d of stream %s: %w", seq, stream, err)
+		return nil, fmt.Errorf("reading sequence %d of stream %s: %w", seq, p.name, err)
 	}
 	return m, nil
 }

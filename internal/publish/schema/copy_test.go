@@ -335,3 +335,27 @@ func seal(ctx context.Context, b *publish.Store, stream string) error {
 	_, err = b.JetStream().UpdateStream(ctx, to)
 	return err
 }
+
+// A mirror does not learn of sequences behind its last message, and they must not be given out
+// twice.
+func TestCopyRefusesAStreamWithoutItsLastMessage(t *testing.T) {
+	t.Parallel()
+	for _, removed := range [][]uint64{{3}, {2, 3}, {1, 2, 3}} {
+		s := natstest.NewServer(t, 1<<20)
+		js := s.JetStream()
+		stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "JOBS", Subjects: []string{"jobs.>"}, Storage: jetstream.MemoryStorage})
+		natstest.Must(t, err)
+		for i := range 3 {
+			_, err := js.Publish(t.Context(), fmt.Sprintf("jobs.demo.%d.finished", i), nil)
+			natstest.Must(t, err)
+		}
+		for _, seq := range removed {
+			natstest.Must(t, stream.DeleteMsg(t.Context(), seq))
+		}
+		v := surveyed(t, func() (*schema.Survey, error) { return schema.SurveyCluster(t.Context(), s.External(), conn.Options{}) })
+		err = v.Copy(t.Context(), "JOBS", job.Action{What: job.ActionStreams, Time: time.Now()}, func(step string) { t.Errorf("without %v it did: %s", removed, step) })
+		if !errors.Is(err, schema.ErrCopy) || !strings.Contains(err.Error(), "the last message of JOBS was removed") {
+			t.Errorf("Copy without %v = %v, want ErrCopy", removed, err)
+		}
+	}
+}
