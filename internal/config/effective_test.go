@@ -249,3 +249,15 @@ func keysOf(t *testing.T, text string) []string {
 	walk("", &doc)
 	return keys
 }
+
+// An entry of a list has the defaults that config.yaml names, as any other section.
+func TestEntriesOfListsHaveDefaults(t *testing.T) {
+	c := load(t, "sources: {crm: {signature_keys: [{value: hunter2}], watch: {objects: [{object: contact}, {object: lead, expected: }, {object: deal, expected: 2h}]}}}\n")
+	var got []string
+	for _, o := range c.Sources["crm"].Watch.Objects {
+		got = append(got, o.Object+" "+o.Expected.String())
+	}
+	if want := []string{"contact 10m0s", "lead 10m0s", "deal 2h0m0s"}; !slices.Equal(got, want) {
+		t.Errorf("watch.objects = %q, want %q", got, want)
+	}
+}

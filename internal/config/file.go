@@ -200,9 +200,22 @@ func (l *loader) readList(p *part, path string, n *yaml.Node) any {
 			l.fault(at, "is empty", "a value")
 			continue
 		}
+		if entry, ok := v.(map[string]any); ok {
+			l.complete(p.elem, at, entry)
+		}
 		list = append(list, v)
 	}
 	return list
+}
+
+// complete adds the defaults that an entry of a list does not give: those of all other places are a
+// layer of their own.
+func (l *loader) complete(p *part, path string, entry map[string]any) {
+	for _, c := range p.parts {
+		if text, ok := c.tag.Lookup("default"); ok && entry[c.key] == nil {
+			entry[c.key] = l.leaf(c, join(path, c.key), text)
+		}
+	}
 }
 
 func (l *loader) readLeaf(p *part, path string, n *yaml.Node) any {
