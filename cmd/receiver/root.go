@@ -11,6 +11,7 @@ import (
 	"receiver/internal/completion"
 	"receiver/internal/config"
 	"receiver/internal/logging"
+	"receiver/internal/reference"
 	"receiver/internal/remote"
 	"receiver/internal/service"
 	"receiver/internal/service/platform"
@@ -70,7 +71,7 @@ done; 3 not known: a job that is waited for goes on, or what was asked for may h
 	root.AddCommand(
 		newServe(a), newDemo(a), newSimulate(a),
 		newObjects(a), newSubmit(a), newJobs(a), newEvents(a), newConsumers(a), newKeys(a), newSources(a), newSinks(a), newTokens(a), newBackfill(a), newAudit(a),
-		newSign(a), newVerify(a), newConformance(a), newDoctor(a), newStreams(a), newConfig(a), newContexts(a), newLicenses(a), newVersion(a),
+		newSign(a), newVerify(a), newConformance(a), newDoctor(a), newStreams(a), newConfig(a), newContexts(a), newLicenses(a), newVersion(a), reference.Command(),
 	)
 	markUsage(root)
 	completion.Register(root, a.completions(), completionTime)
