@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster build test race contract release-contract lint fuzz mutate bench performance reliability ci
+.PHONY: help demo cluster build test race contract reference site release-contract lint fuzz mutate bench performance reliability ci
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,12 @@ race: ## run the tests with the race detector
 
 contract: ## generate the code of the HTTP API from api/openapi.yaml, and check both contracts
 	bash .ci/run contract asyncapi
+
+reference: ## write the references of commands and settings again, from help texts and config.yaml
+	go test ./cmd/receiver ./internal/config -run TestReference -update
+
+site: ## build the documentation as a site with search into ./.site (Debian: mkdocs-material)
+	bash .ci/run site
 
 release-contract: ## at a release: later changes of both contracts are compared with this state
 	cp api/openapi.yaml api/asyncapi.yaml api/released/
