@@ -48,8 +48,21 @@ func (l *serverLog) Debugf(format string, v ...any) { l.put(l.log.Debug(), forma
 // Tracef logs at trace level.
 func (l *serverLog) Tracef(format string, v ...any) { l.put(l.log.Trace(), format, v) }
 
-// Warnf logs at warn level.
-func (l *serverLog) Warnf(format string, v ...any) { l.put(l.log.Warn(), format, v) }
+// Warnf logs at warn level, but for the course of a recovery.
+func (l *serverLog) Warnf(format string, v ...any) {
+	level := zerolog.WarnLevel
+	if ofRecovery.MatchString(fmt.Sprintf(format, v...)) {
+		level = zerolog.DebugLevel
+	}
+	l.put(l.log.WithLevel(level), format, v)
+}
+
+// ofRecovery matches the server's lines about an index of a stream that is older than the messages:
+// the last process was killed, and the server makes the index again from the messages. There are
+// several for each stream, and storefolder logs one in their place. A damaged index stays a
+// warning.
+var ofRecovery = regexp.MustCompile(`^Filestore \[[^\]]+\] (Stream state (outdated|detected prior state|block does not exist)` +
+	`|Recovering [A-Za-z ]*state from index errored: prior state file$|(TTL|Message scheduling|Sourcing) state is outdated)`)
 
 // Errorf logs at error level and remembers the message.
 func (l *serverLog) Errorf(format string, v ...any) {

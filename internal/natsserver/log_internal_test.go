@@ -1,12 +1,14 @@
 package natsserver
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -41,6 +43,31 @@ func TestAFailedWriteIsKnownByItsError(t *testing.T) {
 			if got := l.failedWrite() != ""; got != row.want {
 				t.Errorf("%s: a failed write is noted: %v, want %v", row.name, got, row.want)
 			}
+		}
+	}
+}
+
+// The course of a recovery after a kill is no warning; an index that is damaged is.
+func TestTheServersWordsOnARecoveryAreLowered(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]string{
+		"Filestore [JOBS] Stream state outdated, last block has additional entries, will rebuild":                                 "debug",
+		"Filestore [JOBS] Stream state outdated, found extra blocks, will rebuild":                                                "debug",
+		"Filestore [OBJ_TILES] Stream state detected prior state, could not locate msg block 3":                                   "debug",
+		"Filestore [JOBS] Stream state block does not exist or index mismatch":                                                    "debug",
+		"Filestore [ACTIONS] Recovering stream state from index errored: prior state file":                                        "debug",
+		"Filestore [JOBS] TTL state is outdated; attempting to recover using linear scan (seq 1 to 9)":                            "debug",
+		"Filestore [JOBS] Message scheduling state is outdated; attempting to recover using linear scan (seq 1 to 9)":             "debug",
+		"Filestore [JOBS] Stream state checksum did not match":                                                                    "warn",
+		"Filestore [JOBS] Recovering stream state from index errored: corrupt state file":                                         "warn",
+		"Filestore [JOBS] loadBlock error: broken":                                                                                "warn",
+		"Filestore [x] Recovering stream state from index errored: prior state file, as a stranger's stream x] might be called y": "warn",
+		"JetStream resource limits exceeded":                                                                                      "warn",
+	} {
+		var out bytes.Buffer
+		(&serverLog{log: zerolog.New(&out)}).Warnf("%s", said)
+		if !strings.Contains(out.String(), `"level":"`+want+`"`) {
+			t.Errorf("%q is logged as %s, want %s", said, out.String(), want)
 		}
 	}
 }

@@ -21,6 +21,7 @@ type Beginning struct {
 	expected
 	store    Store
 	Accepted *Acceptance
+	since    time.Time // the server may start
 }
 
 // Begin checks a store before a server opens it, and marks it as in use.
@@ -62,7 +63,9 @@ func Begin(e Store) (b Beginning, err error) {
 	if err := b.markRunning(e); err != nil {
 		return b, err
 	}
-	return b, SyncFiles(e.Folder)
+	err = SyncFiles(e.Folder)
+	b.since = time.Now()
+	return b, err
 }
 
 // missing returns what is missing in a store, and what was expected of it.
@@ -167,6 +170,14 @@ func (b Beginning) Opened(ns *server.Server) (Found, error) {
 	}
 	if err := note.save(b.store, runFile); err != nil {
 		return Found{}, fmt.Errorf("recording the state of the store: %w", err)
+	}
+	if !b.clean && b.noted == "" {
+		messages := uint64(0)
+		for _, state := range now {
+			messages += state.Msgs
+		}
+		b.store.Log.Warn().Uint64("messages", messages).Dur("took_ms", time.Since(b.since)).
+			Msg("the store was not closed cleanly; its messages were recovered")
 	}
 	return b.found(now), nil
 }
