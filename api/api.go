@@ -10,6 +10,7 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -29,12 +30,16 @@ var AsyncAPI []byte
 
 // Operation is one operation of the contract.
 type Operation struct {
+	// ID is the name of the operation.
+	ID string
 	// Method and Path are those of the request; names in braces stand for what is in the path.
 	Method, Path string
 	// Scope is what a token needs; empty for an operation that needs no token.
 	Scope string
 	// Query are the parameters that it takes, and whether each may stand there more than once.
 	Query map[string]bool
+	// Statuses are those of its answers in the contract, but for problems.
+	Statuses []int
 }
 
 // Operations returns the operations of the contract, by path. They must not be changed.
@@ -55,9 +60,11 @@ type (
 		Components struct{ Parameters map[string]parameter }
 	}
 	operation struct {
+		ID         string       `yaml:"operationId"`
 		Scope      string       `yaml:"x-scope"`
 		Security   *[]yaml.Node // an empty list: no token
 		Parameters []parameter
+		Responses  map[string]yaml.Node
 	}
 	parameter struct {
 		Ref    string `yaml:"$ref"`
@@ -82,7 +89,7 @@ func read(text []byte) ([]Operation, error) {
 			if err := node.Decode(&o); err != nil {
 				return nil, fmt.Errorf("reading openapi.yaml, %s %s: %w", method, path, err)
 			}
-			made := Operation{Method: strings.ToUpper(method), Path: path, Scope: o.Scope, Query: map[string]bool{}}
+			made := Operation{ID: o.ID, Method: strings.ToUpper(method), Path: path, Scope: o.Scope, Query: map[string]bool{}}
 			if o.Security == nil == (o.Scope == "") {
 				return nil, fmt.Errorf("openapi.yaml: %s %s needs either x-scope or an empty security", method, path)
 			}
@@ -94,6 +101,12 @@ func read(text []byte) ([]Operation, error) {
 					made.Query[p.Name] = p.Schema.Type == "array"
 				}
 			}
+			for status := range o.Responses {
+				if code, err := strconv.Atoi(status); err == nil { // or it is default
+					made.Statuses = append(made.Statuses, code)
+				}
+			}
+			slices.Sort(made.Statuses)
 			all = append(all, made)
 		}
 	}

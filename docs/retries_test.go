@@ -12,6 +12,7 @@ import (
 
 	"receiver/internal/callback"
 	"receiver/internal/keyusage"
+	"receiver/internal/metrics"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 )
@@ -51,7 +52,7 @@ func TestOperationsNamesWhatIsShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, p := web.NewMetrics(func() uint64 { return 0 }), callback.NewRetryState()
+	m, p := metrics.New(nil), callback.NewRetryState()
 	m.ShowRetryState(r, p)
 	p.Failed("crm", []byte("body"), "mismatch", time.Now()) // so that a retry is expected
 	w := httptest.NewRecorder()

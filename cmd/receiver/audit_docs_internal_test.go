@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"receiver/internal/audit"
+	"receiver/internal/metrics"
 	"receiver/internal/web"
 )
 
@@ -55,12 +56,12 @@ func TestTheManualOfTheAuditHolds(t *testing.T) {
 			t.Errorf("docs/audit.md does not tell of audit %s", cmd.Name())
 		}
 	}
-	metrics := web.NewMetrics(func() uint64 { return 0 })
-	figures := metrics.Sealing()
+	program := metrics.New(nil)
+	figures := program.Sealing([]string{"JOBS"})
 	figures.Observe("JOBS", 1, 0, 0, 1, false)
 	figures.Told("JOBS", "a folder", 1, time.Now())
-	metrics.Archives().Observe("JOBS", time.Now(), false)
-	served := metricsText(t, metrics)
+	program.Archives().Observe("JOBS", time.Now(), false)
+	served := metricsText(t, program)
 	for _, name := range metricName.FindAllString(string(text), -1) {
 		if !strings.Contains(served, name) {
 			t.Errorf("docs/audit.md: there is no metric %s", name)
@@ -85,7 +86,7 @@ func TestEveryFaultIsExplained(t *testing.T) {
 	}
 }
 
-func metricsText(t *testing.T, m *web.Metrics) string {
+func metricsText(t *testing.T, m *metrics.Metrics) string {
 	t.Helper()
 	w := httptest.NewRecorder()
 	web.NewPrivate(web.Private{Metrics: m}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))

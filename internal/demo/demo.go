@@ -145,8 +145,13 @@ func start(ctx context.Context, o Options, ports Ports) (_ *Demo, err error) {
 	d.undo = append(d.undo, d.Platform.Close)
 	log, written := logging.Open(o.Log, cfg.Log.Level, cfg.Log.Format)
 	d.undo = append(d.undo, func() error { written.Close(); return nil })
-	// Warnings and errors only: the steps say what happens.
-	if d.Receiver, err = service.Start(ctx, cfg, log.Level(zerolog.WarnLevel)); err != nil {
+	// Warnings and errors only: the steps say what happens, to the forged callbacks, too.
+	log = log.Level(zerolog.WarnLevel).Hook(zerolog.HookFunc(func(e *zerolog.Event, level zerolog.Level, message string) {
+		if level == zerolog.WarnLevel && message == "callback processed" {
+			e.Discard()
+		}
+	}))
+	if d.Receiver, err = service.Start(ctx, cfg, log); err != nil {
 		return d, err
 	}
 	d.undo = append(d.undo, d.Receiver.Stop)

@@ -357,6 +357,25 @@ func (p *Projection) Counts() map[string]map[State]int {
 	return all
 }
 
+// LastCallbacks returns when the newest of the callbacks came that ended a job, by source. It looks
+// at all jobs.
+func (p *Projection) LastCallbacks() map[string]time.Time {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	newest := map[uint32]int64{}
+	by := p.words.numbers[string(job.ByCallback)]
+	for i := p.front; i < p.end(); i++ {
+		if r := p.at(i); by != 0 && r.evidence == by {
+			newest[r.source] = max(newest[r.source], r.finished)
+		}
+	}
+	all := make(map[string]time.Time, len(newest))
+	for source, at := range newest {
+		all[p.words.names[source]] = time.UnixMilli(at)
+	}
+	return all
+}
+
 // Len returns how many jobs the projection holds.
 func (p *Projection) Len() int {
 	p.mu.RLock()

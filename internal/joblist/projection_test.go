@@ -208,6 +208,25 @@ func TestAProjectionAgreesWithFold(t *testing.T) {
 	}
 }
 
+// The newest callback of a source is that of the job that it ended last, whatever ended others.
+func TestLastCallbacks(t *testing.T) {
+	t.Parallel()
+	p := joblist.NewProjection(joblist.Options{})
+	ended := func(seq uint64, source, id string, at int64, by job.Evidence) job.Brief {
+		b := brief(seq, source, id, job.Finished, at, "COMPLETED", "")
+		b.Evidence = by
+		return b
+	}
+	if got := p.LastCallbacks(); len(got) != 0 {
+		t.Errorf("of no jobs: %v", got)
+	}
+	first := ended(1, "crm", "1", 100, job.ByCallback)
+	p.Add([]job.Brief{first, ended(2, "crm", "2", 90, job.ByCallback), ended(3, "crm", "3", 200, job.ByPoll), ended(4, "erp", "4", 200, job.ByPoll)})
+	if got := p.LastCallbacks(); len(got) != 1 || !got["crm"].Equal(first.Time) {
+		t.Errorf("LastCallbacks = %v, want %v of crm alone", got, first.Time)
+	}
+}
+
 func TestAProjectionHasABound(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	const bound = 10_000

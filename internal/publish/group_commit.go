@@ -83,7 +83,8 @@ func (g *groupCommit) stop() {
 
 // add stores msg, in a batch with others if there are any, and returns its sequence. The error is
 // as JetStream gave it, or ErrUnavailable.
-func (g *groupCommit) add(ctx context.Context, msg *message) (uint64, error) {
+func (g *groupCommit) add(ctx context.Context, msg *message) (seq uint64, err error) {
+	defer g.store.figures.Load().Done(time.Now(), &err)
 	if g.batchesDisabled.Load() {
 		return g.commitOne(ctx, msg)
 	}
@@ -93,7 +94,7 @@ func (g *groupCommit) add(ctx context.Context, msg *message) (uint64, error) {
 	if callers == 1 || way == oneByOne { // a single caller does not wait for a batch
 		store = g.commitOne
 	}
-	seq, err := store(ctx, msg)
+	seq, err = store(ctx, msg)
 	if err == nil {
 		g.choice.note(way, time.Since(began), callers)
 	}
@@ -313,6 +314,7 @@ func (g *groupCommit) commitBatch(batch []*pending) error {
 	if err != nil {
 		return err
 	}
+	g.store.figures.Load().Stored(len(batch))
 	for i, p := range batch {
 		p.done <- outcome{seq: last - uint64(len(batch)-1-i)}
 	}

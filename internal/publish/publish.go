@@ -50,9 +50,10 @@ type Store struct {
 	events      *groupCommit // of JOBS
 	records     *groupCommit // of ATTEMPTS
 	waiting     atomic.Int64 // calls of Publish and Record
-	recent      cache        // of JOBS
-	feed        feed         // of JOBS
-	ends        sync.Map     // by stream, an endOf
+	figures     atomic.Pointer[sender.Figures]
+	recent      cache    // of JOBS
+	feed        feed     // of JOBS
+	ends        sync.Map // by stream, an endOf
 	guardStatus atomic.Pointer[guardStatus]
 	leases      time.Duration // how long a lease outlives a holder that does not renew it
 	*durables.Set
@@ -178,3 +179,9 @@ func (b *Store) enter() error {
 }
 
 func (b *Store) leave() { b.waiting.Add(-1) }
+
+// InFlight returns how many calls of Publish and Record are under way.
+func (b *Store) InFlight() int64 { return b.waiting.Load() }
+
+// Measure gives f the figures of events and attempts that are stored from now on.
+func (b *Store) Measure(f sender.Figures) { b.figures.Store(&f) }

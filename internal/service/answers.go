@@ -12,12 +12,13 @@ import (
 	"receiver/internal/doctor"
 	"receiver/internal/keyusage"
 	"receiver/internal/publish/schema"
+	"receiver/internal/publish/sender"
 	"receiver/internal/service/jobs"
 	"receiver/internal/service/records"
 	"receiver/internal/web/apiserver"
 )
 
-// answers sets what the API answers from beside the records.
+// answers sets what the API answers from beside the records, and the metrics of the same.
 func (in *Instance) answers(a *apiserver.Server, retries *callback.RetryState) {
 	asked := jobs.Platform{Clients: in.platforms.Client, Known: in.platforms.Known}
 	a.Explainer = in.explainer.explain
@@ -31,6 +32,8 @@ func (in *Instance) answers(a *apiserver.Server, retries *callback.RetryState) {
 	// The other half of the connections is for all else, monitoring among it.
 	a.Readers = apiserver.NewReaders(max(connectionsOf(in.cfg).private/2, 1))
 	in.metrics.ShowReaders(a.Readers)
+	in.metrics.ShowJobs(in.list)
+	in.bus.Measure(sender.Figures{Published: in.metrics.Published, Batch: in.metrics.Batch})
 	a.Stopping = in.waits
 	a.Streams, a.Keys, a.Doctor = in.streams, in.keys, in.doctor
 }

@@ -5,10 +5,10 @@ import (
 	"time"
 
 	"receiver/internal/config"
+	"receiver/internal/metrics"
 	"receiver/internal/natsserver"
 	"receiver/internal/publish/conn"
 	"receiver/internal/publish/edge"
-	"receiver/internal/web"
 )
 
 // leafNode is how the embedded server is a leaf node of the hub; nil where it is none.
@@ -53,7 +53,7 @@ func (in *Instance) forward(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	in.metrics.ShowEdge(func() (web.EdgeLine, error) { return edgeLine(f) })
+	in.metrics.ShowEdge(func() (metrics.EdgeLine, error) { return edgeLine(f) })
 	in.background.Go(func() { f.Run(ctx) })
 	return nil
 }
@@ -79,13 +79,13 @@ func (in *Instance) forwarder(ctx context.Context) (*edge.Forwarder, error) {
 // scrapeTimeout bounds the looks at the streams for one scrape.
 const scrapeTimeout = 2 * time.Second
 
-func edgeLine(f *edge.Forwarder) (web.EdgeLine, error) {
+func edgeLine(f *edge.Forwarder) (metrics.EdgeLine, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
 	line, err := f.Link(ctx)
-	shown := web.EdgeLine{Up: line.Up}
+	shown := metrics.EdgeLine{Up: line.Up}
 	for _, s := range line.Streams {
-		shown.Streams = append(shown.Streams, web.EdgeStream{
+		shown.Streams = append(shown.Streams, metrics.EdgeStream{
 			Stream: s.Stream, Behind: s.Behind, Oldest: s.Oldest, Sent: s.Sent, Repeated: s.Repeated, Missed: s.Missed,
 		})
 	}

@@ -100,11 +100,16 @@ func (r *reloader) replace(ctx context.Context, next *config.Config) error {
 	if err != nil {
 		return err
 	}
+	keys, err := ConfiguredKeys(next)
+	if err != nil {
+		return err
+	}
 	if err := r.record(ctx, next); err != nil {
 		return err
 	}
 	r.in.platforms.Use(set)
 	r.in.receiver.SetSources(judged)
+	r.in.metrics.SetSources(keys)
 	r.in.explainer.cfg.Store(next)
 	r.in.log.Info().Int("sources", len(next.Sources)).Strs("keys", fingerprints(next)).Msg("keys and sources reloaded")
 	return nil

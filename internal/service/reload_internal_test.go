@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +23,7 @@ import (
 	"receiver/internal/audit/logkey"
 	"receiver/internal/callback"
 	"receiver/internal/cluster"
+	"receiver/internal/job"
 	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
 	"receiver/internal/service/platform"
@@ -129,6 +132,13 @@ func (rig *reloadRig) believesAt(token, key string) bool {
 	return err == nil
 }
 
+// metrics reports whether the metrics have a part.
+func (rig *reloadRig) metrics(part string) bool {
+	w := httptest.NewRecorder()
+	rig.in.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return strings.Contains(w.Body.String(), part)
+}
+
 // actions is how many actions are recorded.
 func (rig *reloadRig) actions() uint64 {
 	rig.t.Helper()
@@ -183,6 +193,7 @@ func TestReloadIsWholeOrNothing(t *testing.T) {
 		t.Helper()
 		for what, got := range map[string]bool{
 			"the new key":   rig.believes("another-key-of-the-tests"),
+			"its metrics":   rig.metrics(job.Fingerprint([]byte("another-key-of-the-tests"))),
 			"quarantine":    rig.in.platforms.Quarantine(rigSource),
 			"the new plan":  rig.in.platforms.Schedule(rigSource, "contact").Expected == 7*time.Minute,
 			"what explains": rig.in.explainer.cfg.Load() != rig.in.cfg,

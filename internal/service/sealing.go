@@ -15,12 +15,12 @@ import (
 	"receiver/internal/access"
 	"receiver/internal/config"
 	"receiver/internal/job"
+	"receiver/internal/metrics"
 	"receiver/internal/publish"
 	"receiver/internal/sealing"
 	"receiver/internal/service/archiving"
 	"receiver/internal/service/logs"
 	"receiver/internal/version"
-	"receiver/internal/web"
 )
 
 // sealer is what seals the streams of a running receiver, in the background.
@@ -31,12 +31,12 @@ type sealer struct {
 }
 
 // startSealing begins to seal, if there is a key to seal with.
-func startSealing(ctx context.Context, cfg *config.Config, bus *publish.Store, metrics *web.Metrics, log zerolog.Logger) (*sealer, error) {
+func startSealing(ctx context.Context, cfg *config.Config, bus *publish.Store, m *metrics.Metrics, log zerolog.Logger) (*sealer, error) {
 	if cfg.Audit.Key.Empty() {
 		log.Warn().Msg("the streams are not sealed, so nothing can be proved later; run receiver audit init and set audit.key")
 		return nil, nil
 	}
-	figures := metrics.Sealing()
+	figures := m.Sealing(logs.Streams)
 	keepers, err := logs.OpenKeepers(ctx, cfg, bus, sealing.Options{Log: log, Told: figures.Told, Observe: func(s sealing.State) {
 		figures.Observe(s.Stream, s.Size, s.Unsealed, s.Odd, s.Took, s.Fork)
 	}})

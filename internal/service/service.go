@@ -23,6 +23,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/joblist"
 	"receiver/internal/logging"
+	"receiver/internal/metrics"
 	"receiver/internal/natsserver"
 	"receiver/internal/natsserver/storefolder"
 	"receiver/internal/poll"
@@ -46,7 +47,7 @@ type Instance struct {
 	waiting         *waiting                      // nil unless nats.mode is external
 	receiver        *callback.Receiver
 	sealing         *sealer // nil without audit.key
-	metrics         *web.Metrics
+	metrics         *metrics.Metrics
 	accepting       atomic.Bool // callbacks come to the receiver: the public listener is open, and neither waits nor ends
 	platforms       *platform.Current
 	watcher         *poll.Watcher
@@ -191,7 +192,10 @@ func (in *Instance) reachStore(ctx, background context.Context) (err error) {
 		return err
 	}
 	in.reached.Store(in.bus)
-	in.metrics, found = in.newMetrics(), in.server.Found()
+	if in.metrics, err = in.newMetrics(); err != nil {
+		return err
+	}
+	found = in.server.Found()
 	return record(ctx)
 }
 
@@ -217,8 +221,8 @@ func (in *Instance) openListeners(background context.Context, public, private ht
 			d.server.RegisterOnShutdown(in.endWaits)
 		}
 	}
-	in.metrics.ShowConnections("private", in.private.listener)
-	in.metrics.ShowConnections("public", in.public.listener)
+	in.metrics.ShowConnections("private", in.private.listener.Connections)
+	in.metrics.ShowConnections("public", in.public.listener.Connections)
 	for _, d := range []*openListener{in.private, in.public} {
 		if d.cert != nil {
 			in.metrics.ShowCertificate(d.name, d.ends, d.failures)
@@ -250,25 +254,21 @@ func (in *Instance) keepList(ctx context.Context) {
 	})
 }
 
-func (in *Instance) newMetrics() *web.Metrics {
-	m := web.NewMetrics(func() uint64 {
+func (in *Instance) newMetrics() (*metrics.Metrics, error) {
+	m := metrics.New(func() metrics.Store {
 		if bus := in.reached.Load(); bus != nil {
-			return bus.Dropped()
+			return bus
 		}
-		return 0
+		return nil
 	})
-	m.ShowRestored(func() uint64 {
-		if bus := in.reached.Load(); bus != nil {
-			return bus.Restored()
-		}
-		return 0
-	})
+	keys, err := ConfiguredKeys(in.cfg)
+	m.SetSources(keys)
 	m.ShowLogLimit(in.limit.Held)
 	m.ShowAccess(in.access)
 	if in.server != nil {
-		m.ShowStore(func() web.Store {
+		m.ShowStore(func() metrics.Embedded {
 			room := in.server.Status()
-			return web.Store{Free: room.Free, Refuses: room.Err != nil, Restarts: room.Restarts}
+			return metrics.Embedded{Free: room.Free, Refuses: room.Err != nil, Restarts: room.Restarts}
 		})
 		m.ShowRefused(natsserver.Refusals(), in.server.Refused)
 	}
@@ -282,7 +282,7 @@ func (in *Instance) newMetrics() *web.Metrics {
 		}
 		return string(natsserver.StateAway)
 	})
-	return m
+	return m, err
 }
 
 // Wait returns when ctx is done, or with the error of a listener that failed or of a connection to

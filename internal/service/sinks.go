@@ -6,11 +6,11 @@ import (
 
 	"receiver/internal/config"
 	"receiver/internal/doctor"
+	"receiver/internal/metrics"
 	"receiver/internal/natsserver/storefolder"
 	"receiver/internal/service/deliveries"
 	"receiver/internal/sink"
 	"receiver/internal/version"
-	"receiver/internal/web"
 )
 
 // postEvents begins to post events to the sinks, if there are any, until ctx is done.
@@ -25,11 +25,11 @@ func (in *Instance) postEvents(ctx context.Context) error {
 		})
 	}
 	program, _ := version.Read()
-	figures := in.metrics.ShowSinks(deliveries.Names(in.cfg), func(name string) (web.SinkBacklog, error) {
+	figures := in.metrics.ShowSinks(deliveries.Names(in.cfg), func(name string) (metrics.SinkBacklog, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 		defer cancel()
 		l, err := in.bus.Backlog(ctx, name)
-		return web.SinkBacklog(l), err
+		return metrics.SinkBacklog(l), err
 	})
 	s, err := sink.New(sink.Options{
 		Sinks: all, Store: in.bus, UserAgent: "receiver/" + program, Count: figures, Log: in.log,

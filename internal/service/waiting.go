@@ -47,7 +47,10 @@ type waiting struct {
 // /readyz says what is waited for.
 func (in *Instance) connect(ctx, background context.Context, then func(context.Context) error) error {
 	in.waiting = &waiting{log: in.log, reason: errors.New("connecting to NATS: " + strings.Join(in.cfg.NATS.URLs, ", "))}
-	in.metrics = in.newMetrics()
+	var err error
+	if in.metrics, err = in.newMetrics(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	opened := make(chan error, 1)
@@ -58,7 +61,7 @@ func (in *Instance) connect(ctx, background context.Context, then func(context.C
 		}
 		opened <- err
 	})
-	err := in.attempt(ctx, then)
+	err = in.attempt(ctx, then)
 	if late.Stop() {
 		return err
 	}

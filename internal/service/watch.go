@@ -10,11 +10,11 @@ import (
 
 	"receiver/internal/config"
 	"receiver/internal/job"
+	"receiver/internal/metrics"
 	"receiver/internal/poll"
 	"receiver/internal/publish"
 	"receiver/internal/service/platform"
 	"receiver/internal/submit"
-	"receiver/internal/web"
 )
 
 // classify names an error of the platform for a metric.
@@ -81,7 +81,7 @@ func turnTimeout(cfg *config.Config) time.Duration {
 
 // NewLedger returns the store of a command that makes events of callbacks.
 func NewLedger(cfg *config.Config, bus *publish.Store, log zerolog.Logger) (Ledger, error) {
-	in := &Instance{cfg: cfg, bus: bus, log: log, metrics: web.NewMetrics(bus.Dropped)}
+	in := &Instance{cfg: cfg, bus: bus, log: log, metrics: metrics.New(nil)}
 	var err error
 	if in.platforms, err = platform.New(cfg); err != nil {
 		return Ledger{}, err

@@ -18,6 +18,8 @@ import (
 	"receiver/internal/bench/ceiling"
 	"receiver/internal/callback"
 	"receiver/internal/job"
+	"receiver/internal/keyusage"
+	"receiver/internal/metrics"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 )
@@ -67,9 +69,11 @@ func public(tb testing.TB) http.Handler {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	figures, key := metrics.New(nil), benchVerifier(tb).Keys()[0]
+	figures.SetSources([]keyusage.Key{{Source: "demo", Name: key.Name(), Fingerprint: key.Fingerprint()}})
 	return web.NewPublic(web.Public{
 		Receiver: r, BodyLimit: 8 << 20, Timeout: time.Minute,
-		Metrics: web.NewMetrics(func() uint64 { return 0 }), Retries: callback.NewRetryState(),
+		Metrics: figures, Retries: callback.NewRetryState(),
 		Log: zerolog.New(io.Discard).With().Timestamp().Logger(),
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"receiver/api"
 	"receiver/internal/access"
 	"receiver/internal/callback"
+	"receiver/internal/metrics"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
@@ -27,7 +28,7 @@ func wholePrivate(t *testing.T, set *access.Set) *echo.Echo {
 		t.Fatal(err)
 	}
 	h, ok := web.NewPrivate(web.Private{
-		Access: set, Ready: func(context.Context) error { return nil }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
+		Access: set, Ready: func(context.Context) error { return nil }, Metrics: metrics.New(nil),
 		ExplainBody: 100, Record: unrecorded, Log: zerolog.Nop(), API: apiserver.Server{
 			Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), time.Now()), Trail: archive{}, Logs: archive{}, Jobs: ledger{}, Platform: ledger{}, Submissions: desk{}, Actions: desk{},
 			Feed: feed{}, Readers: apiserver.NewReaders(10), Streams: feed{}.streams, Keys: feed{}.keys, Doctor: feed{}.doctor,

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/callback"
+	"receiver/internal/metrics"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 )
@@ -107,7 +108,7 @@ func equalListener(t *testing.T) http.Handler {
 		t.Fatal(err)
 	}
 	h := web.NewPublic(web.Public{
-		Receiver: r, BodyLimit: 1 << 20, Metrics: web.NewMetrics(func() uint64 { return 0 }),
+		Receiver: r, BodyLimit: 1 << 20, Metrics: metrics.New(nil),
 		Retries: callback.NewRetryState(), Log: zerolog.Nop(),
 	})
 	for i := range 6 * callback.MaxFailing {

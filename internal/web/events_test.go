@@ -18,6 +18,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/joblist"
 	"receiver/internal/keyusage"
+	"receiver/internal/metrics"
 	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
 )
@@ -71,7 +72,7 @@ func (f feed) doctor(context.Context) api.Diagnosis {
 }
 
 func fed(f feed, readers int) http.Handler {
-	return web.NewPrivate(web.Private{Metrics: web.NewMetrics(func() uint64 { return 0 }), API: apiserver.Server{
+	return web.NewPrivate(web.Private{Metrics: metrics.New(nil), API: apiserver.Server{
 		Feed: f, Readers: apiserver.NewReaders(readers), Streams: f.streams, Keys: f.keys, Doctor: f.doctor,
 	}})
 }
@@ -102,7 +103,7 @@ func TestEventsAndTheStateOfTheReceiver(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/v1/events", "/v1/streams", "/v1/keys", "/v1/doctor"} {
-		if got := askJobs(t, web.NewPrivate(web.Private{Metrics: web.NewMetrics(func() uint64 { return 0 })}), path); got.Code != 503 {
+		if got := askJobs(t, web.NewPrivate(web.Private{Metrics: metrics.New(nil)}), path); got.Code != 503 {
 			t.Errorf("GET %s without NATS = %d, want 503", path, got.Code)
 		}
 	}
@@ -149,7 +150,7 @@ func TestReadersAreBounded(t *testing.T) {
 
 func TestReadersInTheMetrics(t *testing.T) {
 	t.Parallel()
-	m := web.NewMetrics(func() uint64 { return 0 })
+	m := metrics.New(nil)
 	readers := apiserver.NewReaders(0)
 	m.ShowReaders(readers)
 	h := web.NewPrivate(web.Private{Metrics: m, API: apiserver.Server{Feed: feed{}, Readers: readers}})
@@ -207,7 +208,7 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 			set.Replace(tt.before, len(tt.before) > 0)
 			f, began, closed := feed{more: make(chan struct{})}, make(chan struct{}), atomic.Bool{}
 			h := web.NewPrivate(web.Private{
-				Access: set, Metrics: web.NewMetrics(func() uint64 { return 0 }), API: apiserver.Server{Feed: f, Readers: apiserver.NewReaders(1), Jobs: pending{began: began}},
+				Access: set, Metrics: metrics.New(nil), API: apiserver.Server{Feed: f, Readers: apiserver.NewReaders(1), Jobs: pending{began: began}},
 			})
 			addr := serve(t, h, web.Limits{Read: time.Minute, Write: time.Minute})
 			get := func(path string) *http.Response {

@@ -15,6 +15,7 @@ import (
 	"receiver/api"
 	"receiver/api/apitest"
 	"receiver/internal/diagnose"
+	"receiver/internal/metrics"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
@@ -26,7 +27,7 @@ const explainToken = "operator"
 func explainListener(explain apiserver.Explainer) http.Handler {
 	return web.NewPrivate(web.Private{
 		Access: tokens(explainToken), Ready: func(context.Context) error { return nil },
-		Metrics: web.NewMetrics(func() uint64 { return 0 }), API: apiserver.Server{Explainer: explain}, Record: unrecorded, ExplainBody: 100, Log: zerolog.Nop(),
+		Metrics: metrics.New(nil), API: apiserver.Server{Explainer: explain}, Record: unrecorded, ExplainBody: 100, Log: zerolog.Nop(),
 	})
 }
 

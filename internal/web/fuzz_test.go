@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/callback"
+	"receiver/internal/metrics"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 )
@@ -50,7 +51,7 @@ func FuzzPublic(f *testing.F) {
 	}
 	handler := web.NewPublic(web.Public{
 		Receiver: r, BodyLimit: 1 << 10, Prefix: "/hooks", Retries: callback.NewRetryState(),
-		TrustedProxies: nil, Metrics: web.NewMetrics(func() uint64 { return 0 }), Log: zerolog.New(io.Discard),
+		TrustedProxies: nil, Metrics: metrics.New(nil), Log: zerolog.New(io.Discard),
 	})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		request := func() (*http.Request, error) { return http.ReadRequest(bufio.NewReader(bytes.NewReader(raw))) }

@@ -16,6 +16,7 @@ import (
 	"receiver/api/apitest"
 	"receiver/internal/job"
 	"receiver/internal/joblist"
+	"receiver/internal/metrics"
 	"receiver/internal/poll"
 	"receiver/internal/preflight"
 	"receiver/internal/submit"
@@ -88,7 +89,7 @@ func (l ledger) Result(_ context.Context, source, id, object, mediaType string) 
 }
 
 func private(l ledger) http.Handler {
-	return web.NewPrivate(web.Private{Metrics: web.NewMetrics(func() uint64 { return 0 }), API: apiserver.Server{Jobs: l, Platform: l}})
+	return web.NewPrivate(web.Private{Metrics: metrics.New(nil), API: apiserver.Server{Jobs: l, Platform: l}})
 }
 
 func askJobs(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
@@ -209,7 +210,7 @@ func (waiter) List(ctx context.Context, _ joblist.Query, wait time.Duration) (jo
 // A request that waits outlives the timeouts of the listener.
 func TestWaitingOutlivesTheTimeouts(t *testing.T) {
 	t.Parallel()
-	h := web.NewPrivate(web.Private{Metrics: web.NewMetrics(func() uint64 { return 0 }), API: apiserver.Server{Jobs: waiter{}}})
+	h := web.NewPrivate(web.Private{Metrics: metrics.New(nil), API: apiserver.Server{Jobs: waiter{}}})
 	addr := serve(t, h, web.Limits{ReadHeader: 50 * time.Millisecond, Read: 50 * time.Millisecond, Write: 50 * time.Millisecond})
 	got, err := http.Get("http://" + addr + "/v1/jobs?wait=500ms")
 	if err != nil {

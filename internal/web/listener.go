@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"receiver/internal/metrics"
 )
 
 // Bound says how many connections a listener has.
@@ -207,21 +209,12 @@ func (l *Listener) Close() error {
 	return l.failed
 }
 
-// Connections are those of a listener.
-type Connections struct {
-	// Open are open now, of Most that may be; Waiting are those of them without a place, and
-	// Widest is how many the address has that has the most.
-	Open, Most, Waiting, Widest int
-	// Closed were closed to make a place for others, Refused at once.
-	Closed, Refused uint64
-}
-
 // Connections returns the current numbers of connections.
-func (l *Listener) Connections() Connections {
+func (l *Listener) Connections() metrics.Connections {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := &l.places
-	return Connections{
+	return metrics.Connections{
 		Open: p.taken + p.waiting, Most: p.all + p.lobby, Waiting: p.waiting, Widest: p.most(),
 		Closed: p.closed, Refused: p.refused,
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/logging"
+	"receiver/internal/metrics"
 	"receiver/internal/web"
 )
 
@@ -89,7 +90,7 @@ func TestOneAddressKeepsNoOtherOut(t *testing.T) {
 						return over
 					})
 				}
-				b.until("as many connections as may be", func(c web.Connections) bool { return c.Open >= share })
+				b.until("as many connections as may be", func(c metrics.Connections) bool { return c.Open >= share })
 				for i := range 8 {
 					c := b.dial("127.0.0.2")
 					for range 2 {
@@ -144,8 +145,8 @@ func TestConnectionsOfOneShare(t *testing.T) {
 			for range places {
 				b.slowly()
 			}
-			b.until("all served that may be", func(web.Connections) bool { return b.running() == tt.served })
-			b.until("the others wait, or are refused", func(c web.Connections) bool {
+			b.until("all served that may be", func(metrics.Connections) bool { return b.running() == tt.served })
+			b.until("the others wait, or are refused", func(c metrics.Connections) bool {
 				return c.Waiting+int(c.Refused+c.Closed) == places-tt.served && c.Waiting <= most-places
 			})
 		})
@@ -185,11 +186,11 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 					}
 				}
 			}
-			b.until("all are open", func(c web.Connections) bool { return c.Open == all && (!tt.stay || b.running() == all) })
+			b.until("all are open", func(c metrics.Connections) bool { return c.Open == all && (!tt.stay || b.running() == all) })
 			last := b.dial("127.0.0.1")
 			_, _ = io.WriteString(last.raw, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 			if tt.stay {
-				b.until("one waits", func(c web.Connections) bool { return c.Waiting == 1 })
+				b.until("one waits", func(c metrics.Connections) bool { return c.Waiting == 1 })
 				b.end()
 				for _, h := range held {
 					if code := h.answer(); code != http.StatusNoContent {
@@ -243,7 +244,7 @@ func TestManyAddressesTakeTurns(t *testing.T) {
 	for _, d := range held {
 		_ = d.Close()
 	}
-	b.until("nothing is left", func(c web.Connections) bool { return c.Open == 0 && c.Widest == 0 })
+	b.until("nothing is left", func(c metrics.Connections) bool { return c.Open == 0 && c.Widest == 0 })
 }
 
 // A log line a minute names the address that has all connections that one may have.
@@ -254,7 +255,7 @@ func TestALogNamesTheAddress(t *testing.T) {
 	for range 3 * most {
 		b.slowly()
 	}
-	b.until("many are refused", func(c web.Connections) bool { return c.Refused+c.Closed > most/2 })
+	b.until("many are refused", func(c metrics.Connections) bool { return c.Refused+c.Closed > most/2 })
 	if lines := log.lines(t); len(lines) != 1 || lines[0]["remote"] != "127.0.0.1/32" || lines[0]["connections"] != float64(share) {
 		t.Errorf("logged %v", lines)
 	}
@@ -265,9 +266,9 @@ func TestAFullListenerEnds(t *testing.T) {
 	t.Parallel()
 	b := bind(t, web.Bound{Most: 1}, false, nil)
 	b.slowly()
-	b.until("it runs", func(web.Connections) bool { return b.running() == 1 })
+	b.until("it runs", func(metrics.Connections) bool { return b.running() == 1 })
 	waits := b.dial("127.0.0.1")
-	b.until("another waits", func(c web.Connections) bool { return c.Waiting == 1 })
+	b.until("another waits", func(c metrics.Connections) bool { return c.Waiting == 1 })
 	for range 3 { // net/http closes it, too
 		if err := b.ln.Close(); err != nil {
 			t.Fatal(err)
@@ -352,7 +353,7 @@ func TestABoundHoldsForASocket(t *testing.T) {
 		defer c.Close()
 		_, _ = c.Write([]byte("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"))
 	}
-	b.until("all are served", func(web.Connections) bool { return b.running() == places })
+	b.until("all are served", func(metrics.Connections) bool { return b.running() == places })
 }
 
 // bounded is a listener under test.
@@ -437,7 +438,7 @@ func (b *bounded) running() int {
 }
 
 // until waits up to a minute.
-func (b *bounded) until(what string, done func(web.Connections) bool) {
+func (b *bounded) until(what string, done func(metrics.Connections) bool) {
 	b.t.Helper()
 	late := time.After(time.Minute)
 	for !done(b.ln.Connections()) {

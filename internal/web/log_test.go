@@ -13,6 +13,7 @@ import (
 
 	"receiver/api"
 	"receiver/internal/auditlog"
+	"receiver/internal/metrics"
 	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
 )
@@ -78,7 +79,7 @@ func TestAuditLogRoutes(t *testing.T) {
 	} {
 		a := archive{tt.err}
 		h := web.NewPrivate(web.Private{
-			Access: tokens("operator"), Metrics: web.NewMetrics(func() uint64 { return 0 }), API: apiserver.Server{Trail: a, Logs: a},
+			Access: tokens("operator"), Metrics: metrics.New(nil), API: apiserver.Server{Trail: a, Logs: a},
 		})
 		got := get(t, h, tt.path, "Bearer operator")
 		if got.code != tt.code || !strings.Contains(got.body, tt.body) || !strings.HasPrefix(got.header.Get("Content-Type"), tt.contentType) {
@@ -91,7 +92,7 @@ func TestAuditLogRoutes(t *testing.T) {
 			t.Errorf("%s: %d without the token, want 401", tt.name, got.code)
 		}
 	}
-	bare := web.NewPrivate(web.Private{Metrics: web.NewMetrics(func() uint64 { return 0 })})
+	bare := web.NewPrivate(web.Private{Metrics: metrics.New(nil)})
 	for _, path := range []string{"/v1/callbacks", "/v1/log", "/v1/log/JOBS/checkpoint", "/v1/log/JOBS/tile/0/000", "/v1/jobs", "/v1/sources"} {
 		if got := get(t, bare, path, ""); got.code != 503 || !strings.Contains(got.body, "does not reach NATS yet") {
 			t.Errorf("%s without anything behind it: %d %s, want 503", path, got.code, got.body)
@@ -128,7 +129,7 @@ func (a *crowded) wait() error {
 func TestAuditLogRequestsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &crowded{leave: make(chan struct{})}
-		h := web.NewPrivate(web.Private{Access: tokens("operator"), Metrics: web.NewMetrics(func() uint64 { return 0 }), API: apiserver.Server{Trail: a}})
+		h := web.NewPrivate(web.Private{Access: tokens("operator"), Metrics: metrics.New(nil), API: apiserver.Server{Trail: a}})
 		codes := make(chan int, 16)
 		ask := func(ctx context.Context, path string) {
 			r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)

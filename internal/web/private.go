@@ -10,6 +10,7 @@ import (
 
 	"receiver/api"
 	"receiver/internal/access"
+	"receiver/internal/metrics"
 	"receiver/internal/web/apiserver"
 )
 
@@ -27,7 +28,7 @@ type Private struct {
 	// Remark says what else is wrong while they can; empty, or nil, for nothing.
 	Remark func() string
 	// Metrics are served at /metrics; it must be set.
-	Metrics *Metrics
+	Metrics *metrics.Metrics
 	// API answers the operations of the contract.
 	API apiserver.Server
 	// ExplainBody is the largest body of a callback, in bytes, that POST /v1/verify/explain takes.
@@ -47,10 +48,10 @@ const trailAtOnce = 4
 func NewPrivate(p Private) http.Handler {
 	e := newEcho(nil, false, p.Log)
 	e.HTTPErrorHandler = p.fail
-	e.Use(identify, p.misplaced, sameSite, p.authorize, knownParameters)
+	e.Use(p.counted, identify, p.misplaced, sameSite, p.authorize, knownParameters)
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
 	e.GET("/readyz", p.ready)
-	e.GET("/metrics", echo.WrapHandler(p.Metrics.handler()))
+	e.GET("/metrics", echo.WrapHandler(p.Metrics.Handler()))
 	e.GET("/openapi.yaml", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", api.OpenAPI) })
 	e.GET("/asyncapi.yaml", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", api.AsyncAPI) })
 	e.GET("/v1/log/:stream/tile/*", p.tile)
@@ -62,6 +63,21 @@ func NewPrivate(p Private) http.Handler {
 		"listCallbacks": {turn}, "listKeys": {turn}, "getStreams": {turn}, "followEvents": {headEnds}, "getCallback": {turn}, "getBundle": {turn}, "explain": {p.question()},
 	})
 	return e
+}
+
+// counted counts a request by the operation of the contract that answers it, and status.
+func (p Private) counted(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		operation := metrics.NoOperation
+		if o, there := routes()[c.Request().Method+" "+c.Path()]; there {
+			operation = o.ID
+		}
+		defer func() { p.Metrics.Request(operation, c.Response().Status) }() // also where an answer is cut off
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		return nil
+	}
 }
 
 // misplaced counts and logs callbacks to this listener: its address is configured at the platform
@@ -76,8 +92,9 @@ func (p Private) misplaced(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Error(err)
 		}
 		if status := c.Response().Status; status >= http.StatusBadRequest {
-			p.Metrics.rejected.WithLabelValues(http.StatusText(status)).Inc()
-			p.Log.Warn().Str("remote", c.RealIP()).Int("status", status).Msg("a callback came to the private listener; have it sent to public.address")
+			p.Metrics.Rejected(status)
+			p.Log.Warn().Str("remote", c.RealIP()).Str("outcome", refused).Int("status", status).
+				Str("request_id", api.RequestID(c.Request().Context())).Msg("a callback came to the private listener; have it sent to public.address")
 		}
 		return nil
 	}

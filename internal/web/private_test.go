@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/callback"
+	"receiver/internal/metrics"
 	"receiver/internal/natsserver"
 	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
@@ -25,7 +26,7 @@ func TestThePrivateListener(t *testing.T) {
 	down := errors.New("asking NATS for stream JOBS: timeout")
 	private := func(token string, ready error) http.Handler {
 		return web.NewPrivate(web.Private{
-			Access: tokens(token), Ready: func(context.Context) error { return ready }, Metrics: web.NewMetrics(func() uint64 { return 7 }),
+			Access: tokens(token), Ready: func(context.Context) error { return ready }, Metrics: metrics.New(func() metrics.Store { return dropped(7) }),
 		})
 	}
 	for _, tt := range []struct {
@@ -67,7 +68,7 @@ func TestACallbackToThePrivateListenerIsLogged(t *testing.T) {
 		code             int
 		said             bool
 	}{{"", "sha256=x", 404, true}, {"operator", "sha256=x", 401, true}, {"", "", 404, false}} {
-		log, metrics := &logs{}, web.NewMetrics(func() uint64 { return 0 })
+		log, metrics := &logs{}, metrics.New(nil)
 		h := web.NewPrivate(web.Private{Access: tokens(tt.token), Metrics: metrics, Log: zerolog.New(log)})
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/callbacks/demo", strings.NewReader(demoBody))
 		r.Host = "localhost"
@@ -99,7 +100,7 @@ func TestHEADIsGETWithoutABody(t *testing.T) {
 	addresses := map[string]string{}
 	for name, ready := range map[string]error{"ready": nil, "not ready": down} {
 		addresses[name] = serve(t, web.NewPrivate(web.Private{
-			Ready: func(context.Context) error { return ready }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
+			Ready: func(context.Context) error { return ready }, Metrics: metrics.New(nil),
 			API: apiserver.Server{Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), time.Now())},
 		}), web.Limits{})
 	}
@@ -146,7 +147,7 @@ func TestWithoutATokenOnlyThisMachinesNamesAreAnswered(t *testing.T) {
 	}
 	private := func(token string) http.Handler {
 		return web.NewPrivate(web.Private{
-			Access: tokens(token), Ready: func(context.Context) error { return nil }, Metrics: web.NewMetrics(func() uint64 { return 0 }),
+			Access: tokens(token), Ready: func(context.Context) error { return nil }, Metrics: metrics.New(nil),
 			API: apiserver.Server{Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), time.Now())},
 		})
 	}
@@ -196,7 +197,7 @@ func TestReadyMustBeSaidInTime(t *testing.T) {
 	t.Parallel()
 	h := web.NewPrivate(web.Private{
 		Ready:   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
-		Metrics: web.NewMetrics(func() uint64 { return 0 }),
+		Metrics: metrics.New(nil),
 	})
 	began := time.Now()
 	if got := get(t, h, "/readyz", ""); got.code != http.StatusServiceUnavailable {
@@ -247,3 +248,10 @@ func get(t *testing.T, h http.Handler, path, authorization string) *reply {
 	h.ServeHTTP(w, r)
 	return read(t, w.Result())
 }
+
+// dropped is a metrics.Store that has dropped some attempts.
+type dropped uint64
+
+func (d dropped) Dropped() uint64 { return uint64(d) }
+func (dropped) Restored() uint64  { return 0 }
+func (dropped) InFlight() int64   { return 0 }

@@ -2,8 +2,11 @@ package web
 
 import (
 	"cmp"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -14,6 +17,7 @@ import (
 
 	"receiver/internal/callback"
 	"receiver/internal/job"
+	"receiver/internal/metrics"
 	"receiver/internal/verify"
 )
 
@@ -38,7 +42,7 @@ type Public struct {
 	// TrustUnix treats callers through a Unix socket as TrustedProxies.
 	TrustUnix bool
 	// Metrics counts what happens; it must be set.
-	Metrics *Metrics
+	Metrics *metrics.Metrics
 	// Retries counts the retries that the platform has left; nil counts none.
 	Retries *callback.RetryState
 	// Log gets one line for each callback, but for those that Limit holds back: accepted ones
@@ -164,7 +168,7 @@ func (p Public) callback(c echo.Context) error {
 		Remote: remote, Received: received, Headers: headersOf(r, c.Param("token")),
 	})
 	took := time.Since(start)
-	p.Metrics.callback(c.Param("source"), out, err, took)
+	p.Metrics.Callback(c.Param("source"), out, err, took)
 	p.noteJudged(c.Param("source"), body.bytes, out, err)
 	subject := ""
 	if err == nil {
@@ -212,11 +216,14 @@ func respond(c echo.Context, out callback.Outcome, subject string, err error) er
 
 // reject answers what no verification was tried on.
 func (p Public) reject(c echo.Context, code int, why string) error {
-	p.Metrics.rejected.WithLabelValues(http.StatusText(code)).Inc()
+	p.Metrics.Rejected(code)
 	p.noteUnjudged(c, code)
 	const rejected = "callback rejected"
-	if p.allow(zerolog.InfoLevel, rejected, p.known(c.Param("source")), http.StatusText(code)) {
-		p.Log.Info().Str("remote", c.RealIP()).Int("status", code).Msg(rejected)
+	source := p.known(c.Param("source"))
+	if p.allow(zerolog.WarnLevel, rejected, source, http.StatusText(code)) {
+		var id [16]byte
+		p.Log.Warn().Str("source", source).Str("remote", c.RealIP()).Str("outcome", refused).Str("reason", http.StatusText(code)).
+			Int("status", code).Bytes("request_id", requestID(c.Request(), &id)).Msg(rejected)
 	}
 	p.pace.wait(0)
 	return c.JSON(code, message{why})
@@ -241,30 +248,50 @@ func (p Public) log(c echo.Context, out callback.Outcome, subject string, err er
 	if out.Outside && p.allow(zerolog.WarnLevel, outside, source, "") {
 		p.Log.Warn().Str("key", out.Key.String()).Msg(outside)
 	}
-	level, reason := zerolog.InfoLevel, out.Kind
+	level, outcome, word := zerolog.InfoLevel, out.Kind, metrics.Outcome(out, err)
 	switch {
 	case errors.Is(err, callback.ErrUnauthorized):
-		reason = out.Reason
+		level, outcome = zerolog.WarnLevel, refused
 	case err != nil:
-		level, reason = zerolog.ErrorLevel, "unavailable"
+		level, outcome = zerolog.ErrorLevel, word
 	}
-	if reason != callback.Accepted && !p.allow(level, line, p.known(source), reason) {
+	if outcome != callback.Accepted && !p.allow(level, line, p.known(source), word) {
 		return
 	}
 	event := p.Log.WithLevel(level).Str("source", source[:min(len(source), 64)]).Str("remote", remote).Int("bytes", size)
-	if level == zerolog.ErrorLevel {
-		event = event.Err(err)
-	}
 	if out.Key != nil {
 		event = event.Str("key", out.Key.Fingerprint())
 	}
-	switch {
-	case errors.Is(err, callback.ErrUnauthorized):
-		event = event.Str("reason", out.Reason)
-	case err == nil:
-		event = event.Str("outcome", out.Kind).Str("subject", subject).Uint64("sequence", out.Event.Sequence)
+	event = event.Str("outcome", outcome)
+	if id := out.Event.Job.ID; id != "" {
+		event = event.Str("job", cut(id, job.MaxText))
 	}
-	event.Dur("took", took).Msg(line)
+	switch {
+	case outcome == refused:
+		event = event.Str("reason", word)
+	case err != nil:
+		event = event.Err(err)
+	default:
+		event = event.Str("subject", subject).Uint64("sequence", out.Event.Sequence)
+	}
+	var id [16]byte
+	event.Bytes("request_id", requestID(c.Request(), &id)).Dur("took_ms", took).Msg(line)
+}
+
+// refused is the outcome of a callback that was answered without being stored as an event, and not
+// because of the store.
+const refused = "refused"
+
+// requestID returns the id of a request for the log: the one that it came with, as from a proxy, or
+// a random one, in own. No answer carries it: the answers to refusals are the same bytes.
+func requestID(r *http.Request, own *[16]byte) []byte {
+	if given := r.Header[echo.HeaderXRequestID]; len(given) == 1 && requestIDs.MatchString(given[0]) {
+		return []byte(given[0])
+	}
+	var id [8]byte
+	binary.BigEndian.PutUint64(id[:], rand.Uint64()) //nolint:gosec // a name, no secret
+	hex.Encode(own[:], id[:])
+	return own[:]
 }
 
 // hangUp has the connection closed after the answer, whatever still comes. Otherwise

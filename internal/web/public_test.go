@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -307,24 +309,34 @@ func TestOneLineForEachCallback(t *testing.T) {
 		without []string
 	}{
 		{"accepted", func() *reply { return d.post(demoBody) }, "callback processed",
-			map[string]any{"level": "info", "source": "demo", "outcome": "accepted", "sequence": 1.0, "subject": "jobs.demo.42114492.finished", "bytes": float64(len(demoBody))}, []string{"reason"}},
+			map[string]any{"level": "info", "source": "demo", "outcome": "accepted", "sequence": 1.0, "subject": "jobs.demo.42114492.finished", "job": "42114492", "bytes": float64(len(demoBody))}, []string{"reason"}},
+		{"repeated, by a proxy that names its requests", func() *reply { return d.post(demoBody, "X-Request-Id", "proxy-7") }, "callback processed",
+			map[string]any{"level": "info", "outcome": "duplicate", "job": "42114492", "request_id": "proxy-7"}, []string{"reason"}},
+		{"with an odd name of the request", func() *reply { return d.post(demoBody, "X-Request-Id", `"}`) }, "callback processed", nil, nil},
+		{"with a long name of the request", func() *reply { return d.post(demoBody, "X-Request-Id", strings.Repeat("x", 129)) }, "callback processed", nil, nil},
 		{"refused", func() *reply { return d.post(demoBody, verify.Header, wrong) }, "callback processed",
-			map[string]any{"level": "info", "source": "demo", "reason": "mismatch"}, []string{"outcome", "key"}},
+			map[string]any{"level": "warn", "source": "demo", "outcome": "refused", "reason": "mismatch"}, []string{"key", "job"}},
 		{"a path with a line break", func() *reply {
 			return d.do("POST", "/callbacks/x%0A%7B%22a%22:%22b%22%7D%0D", demoBody)
-		}, "callback processed", map[string]any{"level": "info", "source": "_", "reason": "wrong_path"}, nil},
+		}, "callback processed", map[string]any{"level": "warn", "source": "_", "outcome": "refused", "reason": "wrong_path"}, nil},
 		{"a path with a terminal's words", func() *reply { return d.do("POST", "/callbacks/%1B%5B31m%FF", demoBody) }, "callback processed",
 			map[string]any{"request": "POST /callbacks/%1B%5B31m%FF"}, nil},
 		{"a long source", func() *reply { return d.do("POST", "/callbacks/"+strings.Repeat("y", 32), demoBody) }, "callback processed",
 			map[string]any{"source": strings.Repeat("y", 32), "reason": "unknown_source"}, nil},
 		{"too large", func() *reply { return d.post(strings.Repeat("x", 2000)) }, "callback rejected",
-			map[string]any{"level": "info", "status": 413.0}, nil},
+			map[string]any{"level": "warn", "source": "demo", "outcome": "refused", "reason": "Request Entity Too Large", "status": 413.0}, nil},
 	} {
 		before := len(d.log.lines(t))
 		tt.do()
 		lines := d.log.lines(t)[before:]
 		if len(lines) != 1 || lines[0]["message"] != tt.message {
 			t.Fatalf("%s: logged %v, want one line %q", tt.name, lines, tt.message)
+		}
+		if id, _ := lines[0]["request_id"].(string); id != tt.want["request_id"] && !regexp.MustCompile(`^[0-9a-f]{16}$`).MatchString(id) {
+			t.Errorf("%s: logged request_id %q, want one of our own", tt.name, id)
+		}
+		if took, ok := lines[0]["took_ms"].(float64); tt.message == "callback processed" && (!ok || took <= 0) {
+			t.Errorf("%s: logged took_ms %v", tt.name, lines[0]["took_ms"])
 		}
 		for field, want := range tt.want {
 			if got := lines[0][field]; got != want {
@@ -349,7 +361,10 @@ func TestOneLineForEachCallback(t *testing.T) {
 func TestMetricsHaveABound(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	private := web.NewPrivate(web.Private{Metrics: d.metrics})
+	private := web.NewPrivate(web.Private{Metrics: d.metrics, Access: tokens("operator")})
+	show := func() string { return get(t, d.metrics.Handler(), "/metrics", "").body }
+	before := seriesOf(show())
+	get(t, private, "/metrics", "Bearer operator")
 	d.post(demoBody)
 	d.post(demoBody, verify.Header, "sha256=x")
 	for i := range 50 {
@@ -359,7 +374,20 @@ func TestMetricsHaveABound(t *testing.T) {
 		d.do("POST", "/made-up/callbacks/%ff"+strings.Repeat("x", i), demoBody)
 	}
 	d.post(strings.Repeat("x", 2000))
-	text := get(t, private, "/metrics", "").body
+	for i := range 50 {
+		d.do(fmt.Sprintf("MADE%d", i), "/callbacks/demo", demoBody)
+		get(t, private, fmt.Sprintf("/v1/sources/made-up%d/jobs/made-up%d", i, i), "Bearer operator")
+		get(t, private, fmt.Sprintf("/v1/made-up%d", i), "Bearer operator")
+	}
+	for i := range 50 {
+		get(t, private, "/v1/jobs", fmt.Sprintf("Bearer made-up%d", i))
+	}
+	text := show()
+	for series := range seriesOf(text) {
+		if !before[series] {
+			t.Errorf("the series %s was not there from the start", series)
+		}
+	}
 	for _, want := range []string{
 		`receiver_callbacks_total{outcome="accepted",source="demo"} 1`,
 		`receiver_callbacks_total{outcome="malformed",source="demo"} 1`,
@@ -367,6 +395,9 @@ func TestMetricsHaveABound(t *testing.T) {
 		`receiver_callbacks_total{outcome="wrong_path",source="_"} 50`,
 		`receiver_callbacks_rejected_total{answer="Request Entity Too Large"} 1`,
 		`receiver_callback_duration_seconds_count{authentic="true"} 1`,
+		`receiver_api_requests_total{operation="_",status="404"} 50`,
+		`receiver_api_requests_total{operation="getJob",status="503"} 50`,
+		`receiver_api_requests_total{operation="getMetrics",status="200"} 1`,
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("/metrics has no line %s", want)
@@ -375,4 +406,13 @@ func TestMetricsHaveABound(t *testing.T) {
 	if strings.Contains(text, "made-up") {
 		t.Error("a name that a stranger chose is a label")
 	}
+}
+
+// seriesOf returns the series in the text of /metrics, without those of Go and the process.
+func seriesOf(text string) map[string]bool {
+	all := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^receiver_\S+`).FindAllString(text, -1) {
+		all[m] = true
+	}
+	return all
 }

@@ -19,6 +19,7 @@ import (
 	"receiver/api/apitest"
 	"receiver/internal/callback"
 	"receiver/internal/job"
+	"receiver/internal/metrics"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
@@ -48,7 +49,7 @@ func newRetryRig(t *testing.T) *retryRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, p := web.NewMetrics(func() uint64 { return 0 }), callback.NewRetryState()
+	m, p := metrics.New(nil), callback.NewRetryState()
 	m.ShowRetryState(r, p)
 	rig.public = web.NewPublic(web.Public{
 		Receiver: r, BodyLimit: 100, Metrics: m, Retries: p, Log: zerolog.Nop(),

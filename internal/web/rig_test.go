@@ -21,6 +21,8 @@ import (
 
 	"receiver/internal/callback"
 	"receiver/internal/job"
+	"receiver/internal/keyusage"
+	"receiver/internal/metrics"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 )
@@ -36,7 +38,7 @@ type rig struct {
 	t       *testing.T
 	url     string
 	addr    string
-	metrics *web.Metrics
+	metrics *metrics.Metrics
 	log     *logs
 }
 
@@ -49,7 +51,7 @@ type options struct {
 // open opens the public listener with a source demo.
 func open(t *testing.T, change ...func(*options)) *rig {
 	t.Helper()
-	d := &rig{shelf: &shelf{}, t: t, log: &logs{}, metrics: web.NewMetrics(func() uint64 { return 0 })}
+	d := &rig{shelf: &shelf{}, t: t, log: &logs{}, metrics: metrics.New(nil)}
 	o := options{
 		public: web.Public{BodyLimit: 1 << 10, Timeout: 5 * time.Second, Metrics: d.metrics, Log: zerolog.New(d.log)},
 		limits: web.Limits{Header: 16 << 10, ReadHeader: time.Minute, Read: time.Minute, Write: time.Minute, Idle: time.Minute},
@@ -71,6 +73,7 @@ func open(t *testing.T, change ...func(*options)) *rig {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	d.metrics.SetSources([]keyusage.Key{{Source: "demo", Name: "2026", Fingerprint: key.Fingerprint()}})
 	d.addr = serve(t, web.NewPublic(o.public), o.limits)
 	d.url = "http://" + d.addr
 	return d

@@ -17,6 +17,7 @@ import (
 	"receiver/api"
 	"receiver/api/apitest"
 	"receiver/internal/access"
+	"receiver/internal/metrics"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
@@ -122,7 +123,7 @@ func TestUsesAreRecorded(t *testing.T) {
 	fails := errors.New("NATS is away")
 	var fail error
 	h := web.NewPrivate(web.Private{
-		Access: tokens("operator"), Metrics: web.NewMetrics(func() uint64 { return 0 }), ExplainBody: 100, Log: zerolog.Nop(),
+		Access: tokens("operator"), Metrics: metrics.New(nil), ExplainBody: 100, Log: zerolog.Nop(),
 		Record: func(_ context.Context, u web.Use) (uint64, error) {
 			if u.Status == 0 && done > 0 {
 				t.Error("recorded after it was done")
@@ -159,7 +160,7 @@ func TestUsesAreRecorded(t *testing.T) {
 func TestTokensAreCountedByName(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	set, m := access.NewSet("operator", 1, func() time.Time { return now }), web.NewMetrics(func() uint64 { return 0 })
+	set, m := access.NewSet("operator", 1, func() time.Time { return now }), metrics.New(nil)
 	m.ShowAccess(set)
 	_, gone, err := access.New("gone", access.Scopes, time.Now(), time.Time{})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"receiver/api/apitest"
 	"receiver/internal/access"
 	"receiver/internal/job"
+	"receiver/internal/metrics"
 	"receiver/internal/submission"
 	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
@@ -75,7 +76,7 @@ func (d desk) Replay(_ context.Context, by apiserver.By, _, _ string, kind job.K
 }
 
 func withDesk(d desk) http.Handler {
-	return web.NewPrivate(web.Private{Metrics: web.NewMetrics(func() uint64 { return 0 }), API: apiserver.Server{Jobs: ledger{}, Submissions: d, Actions: d}})
+	return web.NewPrivate(web.Private{Metrics: metrics.New(nil), API: apiserver.Server{Jobs: ledger{}, Submissions: d, Actions: d}})
 }
 
 // form is a form of these parts, each a name, a colon and its contents; a name with a slash has a
@@ -239,7 +240,7 @@ func TestActionsOnJobs(t *testing.T) {
 	}
 	set.Replace([]access.Token{token}, true)
 	h := web.NewPrivate(web.Private{
-		Access: set, Record: unrecorded, Metrics: web.NewMetrics(func() uint64 { return 0 }), Log: zerolog.Nop(),
+		Access: set, Record: unrecorded, Metrics: metrics.New(nil), Log: zerolog.Nop(),
 		API: apiserver.Server{Jobs: ledger{}, Submissions: desk{}, Actions: desk{}},
 	})
 	for _, tt := range []struct {
@@ -276,7 +277,7 @@ func (d slowDesk) Submit(ctx context.Context, q submission.Request) (job.Submiss
 // platform; one that breaks off is none.
 func TestFilesMayTakeLongerThanTheTimeouts(t *testing.T) {
 	t.Parallel()
-	h := web.NewPrivate(web.Private{Metrics: web.NewMetrics(func() uint64 { return 0 }), API: apiserver.Server{Submissions: slowDesk{}}})
+	h := web.NewPrivate(web.Private{Metrics: metrics.New(nil), API: apiserver.Server{Submissions: slowDesk{}}})
 	addr := serve(t, h, web.Limits{Read: 100 * time.Millisecond, Write: 50 * time.Millisecond})
 	for name, broken := range map[string]bool{"whole": false, "that breaks off": true} {
 		in, out := io.Pipe()

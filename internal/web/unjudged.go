@@ -21,19 +21,21 @@ func (p Public) unjudged(c echo.Context, began time.Time, q callback.Request, so
 	q.Signatures, q.Remote, q.Received = r.Header.Values(verify.Header), c.RealIP(), time.Now().UTC()
 	out := p.Receiver.Refuse(q, reason)
 	took := time.Since(began)
-	p.Metrics.rejected.WithLabelValues(http.StatusText(code)).Inc()
+	p.Metrics.Rejected(code)
 	p.noteFailed(source, q.Signatures, q.Body, reason)
 	source = p.known(source)
-	p.Metrics.callback(source, out, callback.ErrUnauthorized, took)
+	p.Metrics.Callback(source, out, callback.ErrUnauthorized, took)
 	const message = "callback processed"
-	if !p.allow(zerolog.InfoLevel, message, source, reason) {
+	if !p.allow(zerolog.WarnLevel, message, source, reason) {
 		return
 	}
-	line := p.Log.Info().Str("source", source).Str("remote", q.Remote).Int("bytes", len(q.Body)).Str("reason", reason)
+	line := p.Log.Warn().Str("source", source).Str("remote", q.Remote).Int("bytes", len(q.Body)).
+		Str("outcome", refused).Str("reason", reason)
 	if reason != job.Encoded {
 		line = line.Str("request", q.Source)
 	}
-	line.Int("status", code).Dur("took", took).Msg(message)
+	var id [16]byte
+	line.Int("status", code).Bytes("request_id", requestID(r, &id)).Dur("took_ms", took).Msg(message)
 }
 
 // wrongPath returns the error to answer a request to an unknown address with, or nil if it is

@@ -7,12 +7,15 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/rs/zerolog"
+
+	"receiver/internal/job"
+	"receiver/internal/metrics"
 )
 
 // NewWaiting returns the public listener of a receiver that cannot store anything yet: it answers
 // every callback 503 without reading or judging it, so that the platform repeats it, and counts it
 // as rejected. GET /healthz is as usual, with the prefix or without.
-func NewWaiting(prefix string, m *Metrics, log zerolog.Logger) http.Handler {
+func NewWaiting(prefix string, m *metrics.Metrics, log zerolog.Logger) http.Handler {
 	e := newEcho(nil, false, log)
 	// A route by its method would have Echo answer OPTIONS 204.
 	e.RouteNotFound("/*", func(c echo.Context) error {
@@ -22,7 +25,10 @@ func NewWaiting(prefix string, m *Metrics, log zerolog.Logger) http.Handler {
 		case r.Method != http.MethodPost:
 			return echo.ErrNotFound
 		}
-		m.rejected.WithLabelValues(http.StatusText(http.StatusServiceUnavailable)).Inc()
+		m.Rejected(http.StatusServiceUnavailable)
+		var id [16]byte
+		log.Warn().Str("source", job.NoSource).Str("remote", c.RealIP()).Str("outcome", metrics.Unavailable).Str("reason", "waiting for NATS").
+			Int("status", http.StatusServiceUnavailable).Bytes("request_id", requestID(c.Request(), &id)).Msg("callback rejected")
 		c.Response().Header().Set(echo.HeaderRetryAfter, retryAfter)
 		return c.JSON(http.StatusServiceUnavailable, message{"not stored; please call again"})
 	})

@@ -9,12 +9,13 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"receiver/internal/metrics"
 	"receiver/internal/web"
 )
 
 func TestAReceiverThatWaitsHasEveryCallbackRepeated(t *testing.T) {
 	t.Parallel()
-	m := web.NewMetrics(func() uint64 { return 0 })
+	m := metrics.New(nil)
 	gate := web.NewGate(web.NewWaiting("/hooks", m, zerolog.Nop()))
 	s := httptest.NewServer(gate)
 	defer s.Close()

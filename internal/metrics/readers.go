@@ -1,13 +1,18 @@
-package web
+package metrics
 
-import (
-	"github.com/prometheus/client_golang/prometheus"
+import "github.com/prometheus/client_golang/prometheus"
 
-	"receiver/internal/web/apiserver"
-)
+// Readers are the clients that follow the events: how many there are and may be, and how many were
+// refused or cut.
+type Readers interface {
+	Open() int
+	Most() int
+	Refused() uint64
+	Cut() uint64
+}
 
 // ShowReaders adds the clients that follow the events.
-func (m *Metrics) ShowReaders(r *apiserver.Readers) {
+func (m *Metrics) ShowReaders(r Readers) {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "receiver_event_readers", Help: "Clients that follow GET /v1/events."},
 			func() float64 { return float64(r.Open()) }),

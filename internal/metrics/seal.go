@@ -1,6 +1,7 @@
-package web
+package metrics
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,12 +16,14 @@ type Sealing struct {
 	took     *prometheus.HistogramVec
 	told     *prometheus.GaugeVec
 	toldAt   *prometheus.GaugeVec
+	lags     map[string]*lag
 }
 
-// Sealing adds the figures of sealed logs to the metrics. It may be called once.
-func (m *Metrics) Sealing() *Sealing {
+// Sealing adds the figures of the sealed logs over streams to the metrics. It may be called once.
+func (m *Metrics) Sealing(streams []string) *Sealing {
 	by := []string{"stream"}
 	s := &Sealing{
+		lags: map[string]*lag{},
 		sealed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "receiver_audit_sealed_records", Help: "Records in the newest checkpoint of the log.",
 		}, by),
@@ -46,7 +49,48 @@ func (m *Metrics) Sealing() *Sealing {
 		}, []string{"stream", "anchor"}),
 	}
 	m.registry.MustRegister(s.sealed, s.unsealed, s.fork, s.odd, s.took, s.told, s.toldAt)
+	for _, stream := range streams {
+		s.fork.WithLabelValues(stream)
+		s.odd.WithLabelValues(stream)
+		s.took.WithLabelValues(stream)
+		lag := &lag{}
+		s.lags[stream] = lag
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "receiver_audit_unsealed_age_seconds", ConstLabels: prometheus.Labels{"stream": stream},
+			Help: "Time since the oldest record that is in no checkpoint was first seen; 0 if all are in one.",
+		}, lag.age))
+	}
 	return s
+}
+
+// lag is how long a log has had records that are not sealed.
+type lag struct {
+	mu     sync.Mutex
+	sealed int64
+	since  time.Time
+}
+
+// observe takes how many records are sealed and are not. Once more are sealed, the oldest of the
+// others came after the sealing had begun.
+func (l *lag) observe(sealed, unsealed int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case unsealed == 0:
+		l.since = time.Time{}
+	case l.since.IsZero() || sealed > l.sealed:
+		l.since = time.Now()
+	}
+	l.sealed = sealed
+}
+
+func (l *lag) age() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.since.IsZero() {
+		return 0
+	}
+	return time.Since(l.since).Seconds()
 }
 
 // Observe takes the figures of one log. Odd counts since the last call; took is zero when this
@@ -54,11 +98,10 @@ func (m *Metrics) Sealing() *Sealing {
 func (s *Sealing) Observe(stream string, sealed, unsealed int64, odd int, took time.Duration, fork bool) {
 	s.sealed.WithLabelValues(stream).Set(float64(sealed))
 	s.unsealed.WithLabelValues(stream).Set(float64(unsealed))
-	forked := 0.0
-	if fork {
-		forked = 1
+	if l := s.lags[stream]; l != nil {
+		l.observe(sealed, unsealed)
 	}
-	s.fork.WithLabelValues(stream).Set(forked)
+	s.fork.WithLabelValues(stream).Set(one(fork))
 	s.odd.WithLabelValues(stream).Add(float64(odd))
 	if took > 0 {
 		s.took.WithLabelValues(stream).Observe(took.Seconds())
@@ -91,13 +134,10 @@ func (m *Metrics) Archives() *Archives {
 
 // Observe takes the figures of one stream; stored is that of its oldest unarchived record.
 func (a *Archives) Observe(stream string, stored time.Time, due bool) {
-	age, removed := 0.0, 0.0
+	age := 0.0
 	if !stored.IsZero() {
 		age = time.Since(stored).Seconds()
 	}
-	if due {
-		removed = 1
-	}
 	a.age.WithLabelValues(stream).Set(age)
-	a.due.WithLabelValues(stream).Set(removed)
+	a.due.WithLabelValues(stream).Set(one(due))
 }

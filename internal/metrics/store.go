@@ -1,9 +1,9 @@
-package web
+package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Store is the state of an embedded store.
-type Store struct {
+// Embedded is the state of an embedded store.
+type Embedded struct {
 	// Free is what may still be written to its disk, in bytes; -1 if not known.
 	Free int64
 	// Refuses says that nothing is stored and callbacks are answered 503.
@@ -23,25 +23,17 @@ func (m *Metrics) ShowState(states []string, look func() string) {
 }
 
 // ShowStore adds gauges of an embedded store.
-func (m *Metrics) ShowStore(look func() Store) {
-	show := func(name, help string, value func(Store) float64) {
+func (m *Metrics) ShowStore(look func() Embedded) {
+	show := func(name, help string, value func(Embedded) float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "receiver_store_" + name, Help: help},
 			func() float64 { return value(look()) }))
 	}
 	show("free_bytes", "Free disk space of the embedded store in bytes; -1 if unknown.",
-		func(s Store) float64 { return float64(s.Free) })
+		func(s Embedded) float64 { return float64(s.Free) })
 	show("full", "1 while nothing can be stored, for a full disk or anything else, and callbacks are answered 503; /readyz says why.",
-		func(s Store) float64 { return one(s.Refuses) })
+		func(s Embedded) float64 { return one(s.Refuses) })
 	show("restarts", "Restarts of the embedded store after a failure, since the start of the process.",
-		func(s Store) float64 { return float64(s.Restarts) })
-}
-
-// ShowRestored adds a counter of durable consumers that were made anew.
-func (m *Metrics) ShowRestored(count func() uint64) {
-	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "receiver_consumers_restored_total",
-		Help: "Durable consumers of the receiver that another client changed or removed, and that were made again; /readyz and the log name them.",
-	}, func() float64 { return float64(count()) }))
+		func(s Embedded) float64 { return float64(s.Restarts) })
 }
 
 // ShowRefused adds counters of what the NATS port refused, by why.

@@ -1,24 +1,23 @@
-package web_test
+package metrics_test
 
 import (
 	"errors"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	"receiver/internal/web"
+	"receiver/internal/metrics"
 )
 
 func TestMetricsOfTheLinkToTheHub(t *testing.T) {
 	t.Parallel()
-	m := web.NewMetrics(func() uint64 { return 0 })
-	line, failing := web.EdgeLine{Streams: []web.EdgeStream{
+	m := metrics.New(nil)
+	line, failing := metrics.EdgeLine{Streams: []metrics.EdgeStream{
 		{Stream: "JOBS", Behind: 3, Oldest: time.Now().Add(-time.Hour), Sent: 7, Repeated: 2},
 		{Stream: "ATTEMPTS", Missed: 5},
 	}}, error(nil)
-	m.ShowEdge(func() (web.EdgeLine, error) { return line, failing })
-	got := scrape(t, m)
+	m.ShowEdge(func() (metrics.EdgeLine, error) { return line, failing })
+	got := text(m)
 	for _, want := range []string{
 		"receiver_edge_line_up 0\n", `receiver_edge_behind_records{stream="JOBS"} 3`, `receiver_edge_behind_seconds{stream="JOBS"} 3600.`,
 		`receiver_edge_behind_seconds{stream="ATTEMPTS"} 0`, `receiver_edge_forwarded_total{stream="JOBS"} 7`,
@@ -29,18 +28,11 @@ func TestMetricsOfTheLinkToTheHub(t *testing.T) {
 		}
 	}
 	line.Up = true
-	if got := scrape(t, m); !strings.Contains(got, "receiver_edge_line_up 1\n") {
+	if got := text(m); !strings.Contains(got, "receiver_edge_line_up 1\n") {
 		t.Error("the metrics do not show a line that is up")
 	}
 	failing = errors.New("no answer")
-	if got := scrape(t, m); strings.Contains(got, "receiver_edge_") {
+	if got := text(m); strings.Contains(got, "receiver_edge_") {
 		t.Error("the metrics show figures that are not known")
 	}
-}
-
-func scrape(t *testing.T, m *web.Metrics) string {
-	t.Helper()
-	r := httptest.NewRecorder()
-	web.NewPrivate(web.Private{Metrics: m}).ServeHTTP(r, httptest.NewRequest("GET", "/metrics", nil))
-	return r.Body.String()
 }

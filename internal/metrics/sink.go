@@ -1,4 +1,4 @@
-package web
+package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
@@ -32,6 +32,11 @@ func (m *Metrics) ShowSinks(names []string, look func(name string) (SinkBacklog,
 		retrying: desc("retrying_jobs", "Jobs whose events a sink did not accept; they are posted again."),
 		givenUp:  desc("given_up_events", "Events that were given up and not replayed."),
 	})
+	for _, name := range names {
+		for _, outcome := range []string{"accepted", "failed", "given_up", "gone"} {
+			posts.WithLabelValues(name, outcome)
+		}
+	}
 	return func(name, outcome string) { posts.WithLabelValues(name, outcome).Inc() }
 }
 
