@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/tracing"
 	"receiver/internal/verify"
 )
 
@@ -175,7 +176,10 @@ func (r *Receiver) decoys(n int) *verify.Verifier {
 // nil when what the callback told is stored. Ctx bounds the storing. It must not end with
 // the request: what is authentic must be stored even if the platform has hung up.
 func (r *Receiver) Accept(ctx context.Context, q Request) (Outcome, error) {
+	_, span := tracing.Child(ctx, "verify")
 	source, verdict := r.verify(q)
+	span.Text("receiver.reason", string(verdict.Reason))
+	span.End(nil)
 	switch {
 	case source == nil:
 		return r.refuse(q, job.NoSource, job.UnknownSource, nil)

@@ -33,6 +33,7 @@ func (l *loader) check(c *Config) {
 	l.checkAudit(c)
 	l.checkEncryption(c)
 	l.checkSinks(c)
+	l.checkTracing(c)
 	if age := c.NATS.AttemptsMaxAge; age > 0 && age < time.Hour {
 		l.fault("nats.attempts_max_age", shortDuration(age)+" is too short to investigate refused callbacks", "0s for no limit, or 1h to 87600h")
 	}

@@ -88,8 +88,9 @@ type Config struct {
 	Audit       Audit      `key:"audit"`
 	Encryption  Encryption `key:"encryption"`
 	// Sinks are where events are posted to.
-	Sinks []Sink `key:"sinks"`
-	Log   Log    `key:"log"`
+	Sinks   []Sink  `key:"sinks"`
+	Tracing Tracing `key:"tracing"`
+	Log     Log     `key:"log"`
 }
 
 // Source is one connector instance of the platform. It can always receive;

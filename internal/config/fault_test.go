@@ -39,7 +39,7 @@ const key = "    signature_keys: [{value: s3cret}]\n"
 
 func TestFaults(t *testing.T) {
 	const agreed = "public: {tls: {acme: {terms_agreed: true, "
-	const topKeys = "sources, token_secret, public, private, limits, nats, audit, encryption, sinks, log"
+	const topKeys = "sources, token_secret, public, private, limits, nats, audit, encryption, sinks, tracing, log"
 	for _, row := range []struct{ name, text, want string }{
 		{"the brief's example", "sources:\n  crm:\n" + key + "    base_url: http://api.example.com\n",
 			`config.yaml:4: sources.crm.base_url: "http://api.example.com" is not https; allowed: https://…, or http:// on loopback; without credentials, query or fragment`},

@@ -38,6 +38,9 @@ var forms = map[string]form{
 	"sink":        {"https://…, or http:// on loopback; without credentials and fragment", readSinkURL},
 	"sink secret": {sinkPrefix + " and the base64 of 24 to 64 random bytes, such as the output of `printf %s whsec_$(openssl rand -base64 32)`", readSinkSecret},
 
+	"collector":   {"https://… or http://… of a collector for OTLP over HTTP, such as http://127.0.0.1:4318; without credentials, query or fragment", readCollector},
+	"header text": {"printable ASCII such as Bearer and a token", readHeaderText},
+
 	"log name":     matching(`^[a-z0-9-]{1,32}$`, "1 to 32 of a-z 0-9 -"),
 	"log origin":   {"a domain such as hooks.example.com, at most 253 of a-z 0-9 - and dots between words", readLogOrigin},
 	"log key":      {"the content of a file written by `receiver audit init`", readLogKey},

@@ -22,6 +22,9 @@ func (l *loader) parse(p *part, text string) (any, *problem) {
 		return bounded(p, text, "a size such as 1048576, 64KiB or 8MiB", ParseByteSize, ByteSize.String)
 	case reflect.TypeFor[int]():
 		return bounded(p, text, "a whole number", strconv.Atoi, strconv.Itoa)
+	case reflect.TypeFor[float64]():
+		return bounded(p, text, "a number", func(s string) (float64, error) { return strconv.ParseFloat(s, 64) },
+			func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) })
 	case reflect.TypeFor[bool]():
 		if text != "true" && text != "false" {
 			return false, &problem{quote(text) + " is not a boolean", "true or false"}
@@ -87,7 +90,7 @@ func bounded[T cmp.Ordered](p *part, text, what string, parse func(string) (T, e
 	switch {
 	case err1 != nil || err2 != nil:
 		return zero, &problem{"the bounds of this setting are invalid: this is a bug, please report it", ""}
-	case v < least:
+	case !(v >= least): // NaN, too
 		return zero, &problem{show(v) + " is too small", allowed}
 	case v > most:
 		return zero, &problem{show(v) + " is too large", allowed}

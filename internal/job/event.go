@@ -60,6 +60,9 @@ type Event struct {
 	// Data is the raw body of the callback or of the platform's answer, or our own JSON. Of
 	// an event that was read it is nil when only its headers were.
 	Data []byte
+	// Trace is the traceparent of the span that published the event; empty if it was not traced. It
+	// is no part of what the event tells.
+	Trace string
 	// Hidden is true of an event that was read whose data is encrypted and was not decrypted: parts
 	// that are only in the data are missing from Job, which names it in Cut.
 	Hidden bool
@@ -167,6 +170,7 @@ func (e *Event) header(view func(View, Header) Header) Header {
 		contentType = "application/json"
 	}
 	h = h.Set(headerContentType, percentEncode(cut(contentType, MaxText)))
+	h = h.Set(HeaderTrace, e.Trace)
 	if e.Job.ID != "" {
 		h = append(view(e.Job, h.name(HeaderJob)), "\r\n"...)
 	}
@@ -239,7 +243,7 @@ func ParseEvent(subject string, header map[string][]string, data []byte) (Event,
 		Kind: kind, Source: source,
 		Evidence: Evidence(get(HeaderEvidence)), Reason: get(HeaderReason),
 		Receipt: parseReceipt(get), Data: data, Unexpected: get(headerExpected) == "false",
-		Redacted: get(headerRedacted) != "",
+		Redacted: get(headerRedacted) != "", Trace: get(HeaderTrace),
 	}
 	if data == nil {
 		e.Hidden, e.digest = Encrypted(header), get(HeaderBody)

@@ -127,6 +127,7 @@ func TestHeadersStaySmall(t *testing.T) {
 				word, word, word, word, tt.members))
 			e.Kind, e.ContentType, e.Receipt.Remote = job.Progress, long, long
 			e.Receipt.Signature, e.Receipt.Request = long, strings.Repeat("x", 24<<10)
+			e.Trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 			h := e.Header().Map()
 			checkSize(t, h)
 			var v job.View
@@ -479,6 +480,27 @@ func TestViewsOfEarlierEventsAreRead(t *testing.T) {
 		want := job.View{ID: "7", Status: "COMPLETED", FileFormat: "csv", VendorJob: "v-1", Cut: []string{"error"}}
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v, want %+v", name, got, err, want)
+		}
+	}
+}
+
+// The trace context comes back, and is no part of what makes an event: subject, id and digest are
+// those of the same event without it.
+func TestTraceContextIsNoPartOfTheIdentity(t *testing.T) {
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	plain := job.Event{Kind: job.Finished, Source: "demo", Job: job.View{ID: "7", Status: "COMPLETED"}, Evidence: job.ByPoll, Data: []byte(`{}`)}
+	traced := plain
+	traced.Trace = trace
+	if plain.Subject() != traced.Subject() || plain.ID() != traced.ID() || plain.Digest() != traced.Digest() {
+		t.Errorf("%s, %s differ with a trace context", traced.Subject(), traced.ID())
+	}
+	for want, e := range map[string]job.Event{"": plain, trace: traced} {
+		got, err := job.ParseEvent(e.Subject(), e.Header().Map(), e.Data)
+		if err != nil || got.Trace != want || !got.Job.SameOutcome(plain.Job) {
+			t.Errorf("ParseEvent of %q = %q, %v", want, got.Trace, err)
+		}
+		if _, there := e.Header().Map()[job.HeaderTrace]; there != (want != "") {
+			t.Errorf("Header of %q has a trace context: %v", want, there)
 		}
 	}
 }

@@ -24,6 +24,11 @@ const (
 	headerExpected    = "ce-expected"
 	HeaderFilesUntil  = "ce-filesuntil"
 	headerContentType = "ce-datacontenttype"
+	// HeaderTrace names the span that published the event, by W3C Trace Context. A NATS server acts
+	// on a header `traceparent`, so that is not used.
+	//
+	// CloudEvents, "Distributed Tracing extension".
+	HeaderTrace = "ce-traceparent"
 )
 
 // The headers that are ours. They say how we know.

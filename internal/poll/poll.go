@@ -21,7 +21,11 @@ func (w *Watcher) turn(ctx context.Context, watch job.Watch) time.Duration {
 		return jittered(busyPause)
 	}
 	defer w.asking.release(watch.Source)
-	if err := w.poll(ctx, watch); err != nil {
+	ctx, span := w.o.Tracer.Root(ctx, "poll")
+	span.Text("receiver.source", watch.Source)
+	err := w.poll(ctx, watch)
+	span.End(err)
+	if err != nil {
 		if ctx.Err() == nil {
 			w.o.Log.Warn().Err(err).Str("source", watch.Source).Str("job", watch.Job).Msg("polling a job failed and is tried again")
 		}

@@ -24,6 +24,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
+	"receiver/internal/tracing"
 )
 
 // Events are the streams JOBS and ATTEMPTS as the watcher uses them.
@@ -95,7 +96,9 @@ type Options struct {
 	// `conflict`, `undecided`, `errors`, `confirm` or `release`, and outcome says how it went, in
 	// one of few words. Nil means that nothing is counted.
 	Count func(what, source, outcome string)
-	Log   zerolog.Logger
+	// Tracer traces polls; nil traces none.
+	Tracer *tracing.Tracer
+	Log    zerolog.Logger
 
 	// Timeout bounds one question, and twice that the errors of one job. Default 30 s.
 	Timeout time.Duration

@@ -8,6 +8,8 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/publish/conn"
 	"receiver/internal/publish/sender"
+	"receiver/internal/publish/traced"
+	"receiver/internal/tracing"
 )
 
 // Publish stores e and returns it with its sequence, or, with Existed set, the event that was
@@ -22,6 +24,16 @@ import (
 // Any number of callers and replicas may publish the same event at once; one of them stores it.
 // The error is ErrUnavailable; the event may be stored all the same.
 func (b *Store) Publish(ctx context.Context, e job.Event) (job.Stored, error) {
+	if tracing.Of(ctx).On() {
+		return traced.Publish(ctx, e, b.publish, func(ctx context.Context, subject string) job.Stored {
+			there, _, _ := b.earlier(ctx, job.Event{}, subject) // a link that is missing costs nothing else
+			return there
+		})
+	}
+	return b.publish(ctx, e)
+}
+
+func (b *Store) publish(ctx context.Context, e job.Event) (job.Stored, error) {
 	if err := b.enter(); err != nil {
 		return job.Stored{}, err
 	}

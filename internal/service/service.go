@@ -32,7 +32,9 @@ import (
 	"receiver/internal/service/memory"
 	"receiver/internal/service/platform"
 	"receiver/internal/service/records"
+	"receiver/internal/service/traces"
 	"receiver/internal/submission"
+	"receiver/internal/tracing"
 	"receiver/internal/web"
 )
 
@@ -63,13 +65,14 @@ type Instance struct {
 	folder          *openListener // the socket in the store's folder; nil if there is none
 	access          *access.Set   // the tokens of the private listener
 	tokensWatched   chan struct{} // closed when their file is watched no more
+	tracer          *tracing.Tracer
 }
 
 // Start brings a receiver up, in the order of what needs what; on an error it takes
 // down again what was up.
 func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Instance, err error) {
 	limit := logging.NewLimiter(log)
-	in := &Instance{cfg: cfg, log: log.Hook(limit), limit: limit}
+	in := &Instance{cfg: cfg, log: log.Hook(limit), limit: limit, tracer: traces.New(cfg, log)}
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	in.end = end
 	in.waits, in.endWaits = context.WithCancel(background)
@@ -115,7 +118,7 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	networks, unix := cfg.Public.Trusted()
 	public := web.NewPublic(web.Public{
 		Receiver: in.receiver, BodyLimit: int64(cfg.Limits.Body), BodiesLimit: memory.Of(cfg).Bodies, Timeout: cfg.Limits.PublishTimeout,
-		Prefix: cfg.Public.Prefix, TrustedProxies: networks, TrustUnix: unix, Metrics: in.metrics, Retries: retries, Log: log, Limit: limit,
+		Prefix: cfg.Public.Prefix, TrustedProxies: networks, TrustUnix: unix, Metrics: in.metrics, Retries: retries, Log: log, Limit: limit, Tracer: in.tracer,
 	})
 	in.explainer = newExplainer(cfg, in.bus, in.log)
 	in.answers(&private.API, retries)
@@ -144,7 +147,7 @@ func (in *Instance) openPlatforms() (err error) {
 // privateRoutes is what the private listener answers with, but for what judges callbacks.
 func (in *Instance) privateRoutes(ctx context.Context) (web.Private, error) {
 	p := web.Private{
-		Access: in.access, Record: in.recordUse, Ready: in.ready, Remark: in.sealing.remark, Metrics: in.metrics, ExplainBody: int64(in.cfg.Limits.Body), Log: in.log,
+		Access: in.access, Record: in.recordUse, Ready: in.ready, Remark: in.sealing.remark, Metrics: in.metrics, ExplainBody: int64(in.cfg.Limits.Body), Log: in.log, Tracer: in.tracer,
 	}
 	all, err := records.NewAPI(ctx, in.cfg, in.bus)
 	p.API.Trail, p.API.Logs = all, all
@@ -264,6 +267,7 @@ func (in *Instance) newMetrics() (*metrics.Metrics, error) {
 	keys, err := ConfiguredKeys(in.cfg)
 	m.SetSources(keys)
 	m.ShowLogLimit(in.limit.Held)
+	m.ShowTraces(in.tracer.Dropped)
 	m.ShowAccess(in.access)
 	if in.server != nil {
 		m.ShowStore(func() metrics.Embedded {
@@ -330,6 +334,7 @@ func (in *Instance) Stop() error {
 	if in.server != nil {
 		in.server.Stop()
 	}
+	in.tracer.Stop()
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}

@@ -48,7 +48,7 @@ func (in *Instance) newWatcher() (*poll.Watcher, error) {
 		Unknown:  func(err error) bool { return errors.Is(err, submit.ErrNotFound) },
 		Schedule: in.platforms.Schedule, Quarantine: in.platforms.Quarantine,
 		Classify: classify, Count: in.metrics.Watch, Timeout: longest(in.cfg), Log: in.log,
-		TurnTimeout: turnTimeout(in.cfg),
+		TurnTimeout: turnTimeout(in.cfg), Tracer: in.tracer,
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/tracing"
 )
 
 const (
@@ -31,7 +32,7 @@ const (
 func newClient() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 8
-	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: tracing.Transport(t), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // refusal is why an event was not accepted.
@@ -50,6 +51,9 @@ func (s *Sinks) post(ctx context.Context, k Sink, e job.Wire) (*refusal, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.limits.timeout)
 	defer cancel()
+	ctx, span := s.o.Tracer.Follow(ctx, "post to a sink", job.LookupIn(e.Header)(job.HeaderTrace))
+	defer span.End(nil)
+	span.Text("receiver.sink", k.Name)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, k.URL, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("posting to sink %s: its address is not valid", k.Name)

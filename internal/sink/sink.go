@@ -25,6 +25,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/job"
+	"receiver/internal/tracing"
 )
 
 // Sink is one address that events are posted to.
@@ -79,7 +80,9 @@ type Options struct {
 	// that was given up, or was not in JOBS any more: `given_up` and `gone`. Nil means that nothing
 	// is counted.
 	Count func(sink, outcome string)
-	Log   zerolog.Logger
+	// Tracer traces the posts of events that are traced; nil traces none.
+	Tracer *tracing.Tracer
+	Log    zerolog.Logger
 }
 
 // Sinks posts events. It is safe for concurrent use.

@@ -301,12 +301,11 @@ func (s *Submitter) send(ctx context.Context, q Request, r job.Submission) (job.
 	event, err := s.Platform.Submit(ctx, q, r.Name)
 	stop()
 	renewal.Wait()
-	return s.ended(h.end(), event, err)
+	return s.ended(context.WithoutCancel(ctx), h.end(), event, err)
 }
 
 // ended stores what became of a request.
-func (s *Submitter) ended(r job.Submission, event job.Event, failed error) (job.Submission, error) {
-	ctx := context.Background()
+func (s *Submitter) ended(ctx context.Context, r job.Submission, event job.Event, failed error) (job.Submission, error) {
 	switch {
 	case failed == nil:
 		r.State, r.Job = job.SubmissionSubmitted, event.Job.ID

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"receiver/internal/bench/ceiling"
+	"receiver/internal/tracing"
 )
 
 // Allocations are counted where time cannot be: on any machine, however busy. Left out of
@@ -25,6 +26,17 @@ func TestAllocationsOverEcho(t *testing.T) {
 	} {
 		if got := allocations(t, public(t), tt.key) - echo; got > tt.most {
 			t.Errorf("a callback that is %s allocates %v times over Echo's %v, want at most %v", tt.name, got, echo, tt.most)
+		}
+	}
+}
+
+// A callback whose trace is not sampled allocates as if tracing were off.
+func TestUnsampledCallbacksAllocateNothing(t *testing.T) {
+	tracer := tracing.New(tracing.Options{Endpoint: "http://127.0.0.1:1"})
+	defer tracer.Stop()
+	for _, key := range []string{benchKey, "another"} {
+		if off, on := allocations(t, public(t), key), allocations(t, traced(t, tracer), key); on > off {
+			t.Errorf("a callback that is not sampled allocates %v times, and %v without tracing", on, off)
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/keyusage"
 	"receiver/internal/metrics"
+	"receiver/internal/tracing"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 )
@@ -61,7 +62,10 @@ func BenchmarkCallback(b *testing.B) {
 func stored(context.Context, []byte) error { return nil }
 
 // public returns the public listener with a store that accepts everything and a discarded log.
-func public(tb testing.TB) http.Handler {
+func public(tb testing.TB) http.Handler { return traced(tb, nil) }
+
+// traced is public with a tracer.
+func traced(tb testing.TB, tracer *tracing.Tracer) http.Handler {
 	tb.Helper()
 	r, err := callback.New(callback.Options{
 		Sources: []callback.Source{{Name: "demo", Verifier: benchVerifier(tb)}}, Store: takesAll{}, AttemptBody: 64 << 10,
@@ -74,7 +78,7 @@ func public(tb testing.TB) http.Handler {
 	return web.NewPublic(web.Public{
 		Receiver: r, BodyLimit: 8 << 20, Timeout: time.Minute,
 		Metrics: figures, Retries: callback.NewRetryState(),
-		Log: zerolog.New(io.Discard).With().Timestamp().Logger(),
+		Log: zerolog.New(io.Discard).With().Timestamp().Logger(), Tracer: tracer,
 	})
 }
 

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -11,6 +12,7 @@ import (
 	"receiver/api"
 	"receiver/internal/access"
 	"receiver/internal/metrics"
+	"receiver/internal/tracing"
 	"receiver/internal/web/apiserver"
 )
 
@@ -33,7 +35,9 @@ type Private struct {
 	API apiserver.Server
 	// ExplainBody is the largest body of a callback, in bytes, that POST /v1/verify/explain takes.
 	ExplainBody int64
-	Log         zerolog.Logger
+	// Tracer traces operations, below the traces of their callers; nil traces none.
+	Tracer *tracing.Tracer
+	Log    zerolog.Logger
 }
 
 // readyTimeout bounds how long a question for readiness may take.
@@ -48,7 +52,7 @@ const trailAtOnce = 4
 func NewPrivate(p Private) http.Handler {
 	e := newEcho(nil, false, p.Log)
 	e.HTTPErrorHandler = p.fail
-	e.Use(p.counted, identify, p.misplaced, sameSite, p.authorize, knownParameters)
+	e.Use(p.counted, identify, p.misplaced, sameSite, p.authorize, knownParameters, p.traced)
 	e.GET("/healthz", func(c echo.Context) error { return c.JSON(http.StatusOK, message{"ok"}) })
 	e.GET("/readyz", p.ready)
 	e.GET("/metrics", echo.WrapHandler(p.Metrics.Handler()))
@@ -76,6 +80,32 @@ func (p Private) counted(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
+		return nil
+	}
+}
+
+// traced makes a span of each operation of the API whose trace is sampled. It comes after
+// authorize, so a caller may choose that. Submissions are always traced, so that the callbacks
+// which are traced find theirs.
+func (p Private) traced(next echo.HandlerFunc) echo.HandlerFunc {
+	if p.Tracer == nil {
+		return next
+	}
+	return func(c echo.Context) error {
+		if !strings.HasPrefix(c.Path(), "/v1/") || c.Path() == "/v1/events" { // it has no end
+			return next(c)
+		}
+		ctx, span := p.Tracer.Caller(c.Request(), c.Path(), c.Path() == "/v1/sources/:source/jobs")
+		if !span.On() {
+			return next(c)
+		}
+		c.SetRequest(c.Request().WithContext(ctx))
+		span.Text("receiver.request_id", api.RequestID(ctx))
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		span.Answered(c.Response().Status, http.StatusInternalServerError)
+		span.End(nil)
 		return nil
 	}
 }

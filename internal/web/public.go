@@ -18,6 +18,7 @@ import (
 	"receiver/internal/callback"
 	"receiver/internal/job"
 	"receiver/internal/metrics"
+	"receiver/internal/tracing"
 	"receiver/internal/verify"
 )
 
@@ -50,6 +51,8 @@ type Public struct {
 	Log zerolog.Logger
 	// Limit keeps the lines that strangers and outages cause to a rate; nil writes all.
 	Limit LogLimit
+	// Tracer traces callbacks; nil traces none.
+	Tracer *tracing.Tracer
 
 	deadlines *deadlines
 	budget    *budget
@@ -95,8 +98,8 @@ func NewPublic(p Public) http.Handler {
 			refuse(err, c)
 		}
 	}
-	p.only(e, http.MethodPost, http.MethodPost, "/callbacks/:source", p.callback)
-	p.only(e, http.MethodPost, http.MethodPost, "/callbacks/:source/:token", p.callback)
+	p.only(e, http.MethodPost, http.MethodPost, "/callbacks/:source", p.traced(p.callback))
+	p.only(e, http.MethodPost, http.MethodPost, "/callbacks/:source/:token", p.traced(p.callback))
 	// Else Echo takes whatever follows, slashes and all, for the token.
 	e.RouteNotFound("/callbacks/:source/:token/*", echo.NotFoundHandler)
 	p.only(e, http.MethodGet, "GET, HEAD", "/healthz", func(c echo.Context) error {
@@ -162,7 +165,7 @@ func (p Public) callback(c echo.Context) error {
 	username, password, _ := r.BasicAuth()
 	remote := c.RealIP()
 	// An authentic callback is stored even if the caller hangs up.
-	out, err := p.Receiver.Accept(p.deadlines.context(now), callback.Request{
+	out, err := p.Receiver.Accept(tracing.Carry(p.deadlines.context(now), r.Context()), callback.Request{
 		Source: c.Param("source"), Token: c.Param("token"), Username: username, Password: password,
 		Signatures: r.Header.Values(verify.Header), Body: body.bytes, Keeper: body, ContentType: r.Header.Get(echo.HeaderContentType),
 		Remote: remote, Received: received, Headers: headersOf(r, c.Param("token")),
@@ -175,6 +178,11 @@ func (p Public) callback(c echo.Context) error {
 		subject = out.Event.Subject()
 	}
 	p.log(c, out, subject, err, took, remote, len(body.bytes))
+	if span := tracing.Of(r.Context()); span.On() {
+		span.Text("receiver.source", p.known(c.Param("source")))
+		span.Text("client.address", remote)
+		span.Text("receiver.outcome", cmp.Or(out.Kind, out.Reason, "unavailable"))
+	}
 	switch {
 	case errors.Is(err, callback.ErrUnauthorized), err == nil && repeats(out.Kind) && p.news.recent():
 		p.giveWay(body)
@@ -182,6 +190,26 @@ func (p Public) callback(c echo.Context) error {
 		p.news.proved()
 	}
 	return respond(c, out, subject, err)
+}
+
+// traced makes a span of each request that is sampled. The sender's own trace becomes a link.
+func (p Public) traced(next echo.HandlerFunc) echo.HandlerFunc {
+	if p.Tracer == nil {
+		return next
+	}
+	return func(c echo.Context) error {
+		ctx, span := p.Tracer.Stranger(c.Request(), c.Path())
+		if !span.On() {
+			return next(c)
+		}
+		c.SetRequest(c.Request().WithContext(ctx))
+		err := next(c)
+		if err == nil {
+			span.Answered(c.Response().Status, http.StatusInternalServerError)
+		}
+		span.End(err)
+		return err
+	}
 }
 
 // repeats reports whether a callback's event existed already: a sender that has captured one can

@@ -15,6 +15,7 @@ import (
 	"receiver/internal/poll"
 	"receiver/internal/publish/conn"
 	"receiver/internal/submit"
+	"receiver/internal/tracing"
 	"receiver/internal/version"
 )
 
@@ -38,6 +39,7 @@ func Options(name string, s config.Source) submit.Options {
 		Source: name, BaseURL: s.BaseURL, Hub: s.Hub, Authorities: s.TLS.Authorities,
 		Element: s.ElementToken.Reveal(), User: s.UserSecret.Reveal(), Organization: s.OrganizationSecret.Reveal(),
 		Timeout: s.Timeouts.Request, UploadTimeout: s.Timeouts.Upload, UserAgent: "receiver/" + program,
+		Around: tracing.Transport,
 	}
 }
 
