@@ -16,6 +16,13 @@ func Seen(s *Server, stream string) bool {
 	return f != nil && f.newest != ""
 }
 
+// Known reports whether s has looked at the folder of a stream.
+func Known(s *Server, stream string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.location.streams[stream] != nil
+}
+
 // CheckStatus checks the status of s once more.
 func CheckStatus(s *Server) { s.checkStatus() }
 

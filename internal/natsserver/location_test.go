@@ -185,7 +185,9 @@ func moveAway(t *testing.T, part string) moving {
 	m.b = natstest.Open(t, m.s)
 	m.place = filepath.Join(m.folder, part)
 	natstest.Store(t, m.b, natstest.Event(job.Finished, "1", "COMPLETED"))
-	natstest.Eventually(t, "a look at the files", func() bool { return natsserver.Seen(m.s, conn.JobsStream) })
+	natstest.Eventually(t, "a look at the files", func() bool {
+		return natsserver.Seen(m.s, conn.JobsStream) && (part == "." || natsserver.Known(m.s, filepath.Base(part)))
+	})
 	natstest.Must(t, os.Rename(m.place, m.away))
 	return m
 }
