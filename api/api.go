@@ -90,7 +90,7 @@ func read(text []byte) ([]Operation, error) {
 				return nil, fmt.Errorf("reading openapi.yaml, %s %s: %w", method, path, err)
 			}
 			made := Operation{ID: o.ID, Method: strings.ToUpper(method), Path: path, Scope: o.Scope, Query: map[string]bool{}}
-			if o.Security == nil == (o.Scope == "") {
+			if open := o.Security != nil && len(*o.Security) == 0; open == (o.Scope != "") {
 				return nil, fmt.Errorf("openapi.yaml: %s %s needs either x-scope or an empty security", method, path)
 			}
 			for _, p := range o.Parameters {

@@ -117,6 +117,8 @@ type ClientInterface interface {
 
 	// GetReadiness Say whether a callback that comes now is accepted
 	//
+	// Without a token, as probes ask, the answer gives no reason.
+	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -401,6 +403,8 @@ func (c *Client) GetContract(ctx context.Context, reqEditors ...RequestEditorFn)
 }
 
 // GetReadiness Say whether a callback that comes now is accepted
+//
+// Without a token, as probes ask, the answer gives no reason.
 //
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2823,6 +2827,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetReadinessWithResponse Say whether a callback that comes now is accepted
 	//
+	// Without a token, as probes ask, the answer gives no reason.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
@@ -4735,6 +4741,8 @@ func (c *ClientWithResponses) GetContractWithResponse(ctx context.Context, reqEd
 }
 
 // GetReadinessWithResponse Say whether a callback that comes now is accepted
+//
+// Without a token, as probes ask, the answer gives no reason.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,7 +19,8 @@ import (
 
 // Private has the options of the private listener.
 type Private struct {
-	// Access knows the bearer tokens, one of which every request but GET /healthz must carry.
+	// Access knows the bearer tokens, one of which every request must carry but GET /healthz,
+	// and GET /readyz if it wants no reason.
 	// Nil, or none that is required, is fit for loopback only: then nothing but GET /healthz,
 	// /readyz and /metrics answers a request whose Host does not name this machine.
 	Access *access.Set
@@ -38,6 +40,8 @@ type Private struct {
 	// Tracer traces operations, below the traces of their callers; nil traces none.
 	Tracer *tracing.Tracer
 	Log    zerolog.Logger
+
+	glance *glance
 }
 
 // readyTimeout bounds how long a question for readiness may take.
@@ -50,6 +54,7 @@ const trailAtOnce = 4
 // NewPrivate returns the handler of the private listener, which answers the operations of the
 // contract, api/openapi.yaml.
 func NewPrivate(p Private) http.Handler {
+	p.glance = &glance{}
 	e := newEcho(nil, false, p.Log)
 	e.HTTPErrorHandler = p.fail
 	e.Use(p.counted, identify, p.misplaced, sameSite, p.authorize, knownParameters, p.traced)
@@ -151,6 +156,34 @@ func (p Private) ready(c echo.Context) error {
 		text += "; but " + p.Remark()
 	}
 	return c.JSON(http.StatusOK, message{text})
+}
+
+// probed answers GET /readyz without a token, of which the probes of Kubernetes and of balancers
+// have none: without a reason, and without asking the store more often than once a second.
+func (p Private) probed(c echo.Context) error {
+	if err := p.glance.look(p.Ready); err != nil {
+		return api.Unavailable.Problem("the receiver is not ready; ask with a token, which has the scope read, for the reason")
+	}
+	return c.JSON(http.StatusOK, message{"ready"})
+}
+
+// glance is an answer about readiness that is as good as new for a second.
+type glance struct {
+	mu  sync.Mutex
+	at  time.Time
+	err error
+}
+
+func (g *glance) look(ready func(context.Context) error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if time.Since(g.at) >= time.Second {
+		ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+		defer cancel()
+		g.err = ready(ctx)
+		g.at = time.Now()
+	}
+	return g.err
 }
 
 // tile answers GET /v1/log/{stream}/tile/…, whose last name has slashes in it.

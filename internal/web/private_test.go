@@ -7,10 +7,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"receiver/api/apitest"
 	"receiver/internal/callback"
 	"receiver/internal/metrics"
 	"receiver/internal/natsserver"
@@ -40,7 +42,8 @@ func TestThePrivateListener(t *testing.T) {
 		{"not ready", "/readyz", "operator", "Bearer operator", down, 503, "asking NATS for stream JOBS"},
 		{"healthy though not ready", "/healthz", "operator", "", down, 200, `{"message":"ok"}`},
 		{"metrics", "/metrics", "operator", "Bearer operator", nil, 200, "receiver_attempts_dropped_total 7\n"},
-		{"no token", "/readyz", "operator", "", nil, 401, "bearer token"},
+		{"a probe", "/readyz", "operator", "", nil, 200, `{"message":"ready"}`},
+		{"no token", "/metrics", "operator", "", nil, 401, "bearer token"},
 		{"another token", "/readyz", "operator", "Bearer operato", nil, 401, "bearer token"},
 		{"a longer token", "/metrics", "operator", "Bearer operator ", nil, 401, "bearer token"},
 		{"no bearer", "/metrics", "operator", "operator", nil, 401, "bearer token"},
@@ -58,6 +61,42 @@ func TestThePrivateListener(t *testing.T) {
 			t.Errorf("%s: WWW-Authenticate %q with %d", tt.name, got.header.Get("WWW-Authenticate"), got.code)
 		}
 	}
+}
+
+// A probe has no token: it learns whether the receiver is ready, neither the reason nor a remark,
+// and a flood of probes asks the store once a second. Every other method still needs a token.
+func TestProbesNeedNoToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		down := errors.New("nats://nats-0.nats:4222: connection refused")
+		h := web.NewPrivate(web.Private{
+			Access: tokens("operator"), Metrics: metrics.New(nil), Log: zerolog.Nop(),
+			Ready:  func(context.Context) error { asked++; return down },
+			Remark: func() string { return "the audit log of JOBS contradicts itself" },
+		})
+		probe := func(method string, code int, body string) {
+			t.Helper()
+			r := httptest.NewRequestWithContext(t.Context(), method, "/readyz", nil)
+			r.Host = "10.0.0.7:8081"
+			w := apitest.Serve(t, h, r)
+			if w.Code != code || !strings.Contains(w.Body.String(), body) || strings.Contains(w.Body.String(), "nats-0") || strings.Contains(w.Body.String(), "JOBS") {
+				t.Errorf("%s /readyz without a token = %d %s, want %d with %q, and no reason", method, w.Code, w.Body, code, body)
+			}
+		}
+		for range 5 {
+			probe(http.MethodGet, 503, "ask with a token")
+		}
+		if asked != 1 {
+			t.Errorf("five probes in a second asked the store %d times, want 1", asked)
+		}
+		down = nil
+		time.Sleep(time.Second) //nolint:forbidigo // in a synctest bubble
+		probe(http.MethodGet, 200, `{"message":"ready"}`)
+		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions} {
+			probe(method, 401, "bearer token")
+		}
+	})
 }
 
 // The log reports callbacks that a proxy forwards to this listener.

@@ -94,6 +94,9 @@ func TestEveryRouteHasOneScope(t *testing.T) {
 		}
 		delete(told, name)
 		for _, wrong := range []string{"", ended, "rcv_", secrets[access.Read] + "x", "operator"} {
+			if wrong == "" && name == "GET /readyz" {
+				continue // TestProbesNeedNoToken
+			}
 			w := ask(t, h, route.Method, route.Path, wrong)
 			if refused == "" {
 				refused = w.Body.String()
