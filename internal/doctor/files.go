@@ -17,6 +17,8 @@ type File struct {
 	// Mode is that of what the path leads to; Err says why it is not known.
 	Mode fs.FileMode
 	Err  error
+	// Lent is true for a file of root that the group of this process alone may read, too.
+	Lent bool
 }
 
 // Stat returns what the system says of a file.
@@ -27,8 +29,16 @@ func Stat(path, what string, secret bool) File {
 		f.Err = err
 		return f
 	}
-	f.Mode = info.Mode()
+	f.Mode, f.Lent = info.Mode(), lent(info, os.Geteuid())
 	return f
+}
+
+// Exposed reports whether others than its owner, and this process, may read or change it.
+func (f File) Exposed() bool {
+	if f.Lent {
+		return f.Mode&(groupWrite|0o007) != 0
+	}
+	return f.Mode&0o077 != 0
 }
 
 // Bits of a file's mode.
@@ -76,7 +86,7 @@ func (f File) finding() (Finding, bool) {
 		found.What, found.Why = name+" can be changed by every user of this machine", "a changed file decides what the receiver trusts"
 	case f.Mode&groupWrite != 0:
 		found.What, found.Why = name+" can be changed by its group", "a changed file decides what the receiver trusts"
-	case f.Secret && f.Mode&anybodyRead != 0:
+	case f.Secret && f.Mode&anybodyRead != 0 && f.Exposed():
 		found.What, found.Why = fmt.Sprintf("%s can be read by others (mode %04o)", name, f.Mode.Perm()), "a user who reads a key or a token can use it"
 	default:
 		return Finding{}, false

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	std "log"
-	"os"
 	"reflect"
 	"runtime"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"receiver/internal/access"
 	"receiver/internal/config"
+	"receiver/internal/doctor"
 	"receiver/internal/job"
 	"receiver/internal/local"
 	"receiver/internal/service/logs"
@@ -150,8 +150,8 @@ func Odd(cfg *config.Config) (odd []string, err error) {
 	if err != nil {
 		return nil, config.UseErrorf("private.tokens_file: %w", err)
 	}
-	if info, err := os.Stat(path); found && err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		odd = append(odd, fmt.Sprintf("private.tokens_file: %s can be read or written by users other than its owner (%v): set its mode with chmod 600", path, info.Mode().Perm()))
+	if f := doctor.Stat(path, "the token file", true); found && f.Exposed() && runtime.GOOS != "windows" {
+		odd = append(odd, fmt.Sprintf("private.tokens_file: %s can be read or written by users other than its owner (%v): set its mode with chmod 600", path, f.Mode.Perm()))
 	}
 	for _, name := range expired(tokens) {
 		odd = append(odd, fmt.Sprintf("private.tokens_file: the token %s has expired; remove it with `receiver tokens remove %s`", name, name))
