@@ -11,6 +11,7 @@ import (
 	"receiver/internal/audit/archive"
 	"receiver/internal/audit/bundle"
 	"receiver/internal/auditlog"
+	"receiver/internal/cli"
 	"receiver/internal/config"
 	"receiver/internal/plain"
 	"receiver/internal/service"
@@ -45,7 +46,7 @@ of a record is not known, because its body is encrypted or not in the bundle.`,
 			"  receiver audit check bundle.json --log-key receiver/eu-1/JOBS+b3caf33f+AQAB… \\\n" +
 			"    --signature-key-file crm.key",
 		Args:        cobra.ExactArgs(1),
-		Annotations: map[string]string{question: "yes"},
+		Annotations: map[string]string{cli.Question: "yes"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return a.auditCheck(cmd.Context(), args, f) },
 	}
 	cmd.Flags().StringArrayVar(&f.logKeys, "log-key", nil, "public `key` of the log, from audit keys (required, repeatable)")
@@ -61,7 +62,7 @@ of a record is not known, because its body is encrypted or not in the bundle.`,
 func (a *app) auditCheck(ctx context.Context, args []string, f checkFlags) error {
 	keys, err := audit.ParseKeys(f.logKeys, f.witnessKeys)
 	if err != nil {
-		return usageError{err}
+		return usagef("%w", err)
 	}
 	if f.witnesses < 0 || f.witnesses > len(f.witnessKeys) {
 		return usagef("--witnesses %d: give as many witnesses with --witness-key", f.witnesses)
@@ -96,7 +97,7 @@ func (a *app) auditCheck(ctx context.Context, args []string, f checkFlags) error
 		return err
 	}
 	if err := o.Unknown(); err != nil {
-		return unknownError{err}
+		return unknownf("%w", err)
 	}
 	return nil
 }
@@ -132,7 +133,7 @@ func (a *app) origin(keyFiles []string, bodies *archive.Bodies) (*auditlog.Origi
 		}
 		key, err := verify.NewKey(file, secret, verify.Window{})
 		if err != nil {
-			return nil, usageError{err}
+			return nil, usagef("%w", err)
 		}
 		keys = append(keys, key)
 	}

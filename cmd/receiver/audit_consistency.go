@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/internal/audit"
+	"receiver/internal/cli"
 	"receiver/internal/durable"
 	"receiver/internal/service/logs"
 	"receiver/internal/service/records"
@@ -37,7 +38,7 @@ Exit codes: 0 one history; 1 not; 2 wrong usage or configuration; 3 not known.`,
 			"  receiver audit consistency january.json june.json --proof proof.json \\\n" +
 			"    --log-key receiver/eu-1/JOBS+b3caf33f+AQAB…",
 		Args:        cobra.ExactArgs(2),
-		Annotations: map[string]string{question: "yes"},
+		Annotations: map[string]string{cli.Question: "yes"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return a.auditConsistency(cmd.Context(), args, f) },
 	}
 	cmd.Flags().StringVar(&f.proof, "proof", "", "`file` with the proof, from --write")
@@ -55,7 +56,7 @@ func (a *app) auditConsistency(ctx context.Context, args []string, f consistency
 	}
 	keys, err := audit.ParseKeys(f.keys, nil)
 	if err != nil {
-		return usageError{err}
+		return usagef("%w", err)
 	}
 	if len(f.keys) == 0 || f.config {
 		cfg, _, err := a.believed(f.export, f.trustFlags)

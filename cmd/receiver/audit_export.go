@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +12,6 @@ import (
 	"receiver/internal/service/archiving"
 	"receiver/internal/service/logs"
 	"receiver/internal/service/records"
-	"receiver/internal/show"
 )
 
 // exportFlags are the flags of audit export.
@@ -79,16 +77,5 @@ func (a *app) auditExport(ctx context.Context, dir string, f exportFlags) error 
 	defer done()
 	o := records.ExportOptions{Config: cfg, Keys: keys, From: from, Until: until, Bodies: f.bodies, Progress: a.show().Records}
 	exported, err := archiving.Export(ctx, bus, dir, f.who.action(job.ActionExport), o)
-	return errors.Join(a.printExports(exported), err)
-}
-
-// printExports prints what was exported of each log.
-func (a *app) printExports(all []records.Exported) error {
-	if len(all) == 0 {
-		return nil
-	}
-	return show.Each(a.show(), all, show.Itself, []string{"LOG", "FROM", "TO", "RECORDS", "FAULTS", "FOLDER"}, func(e records.Exported) []string {
-		from, to := show.Range(e.From, e.To)
-		return []string{e.Origin, from, to, fmt.Sprint(e.Records), fmt.Sprint(e.Faults), e.Folder}
-	})
+	return errors.Join(a.show().Exports(exported), err)
 }

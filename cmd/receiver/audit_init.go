@@ -32,7 +32,7 @@ it, the logs continue with another key, and it cannot be shown who changed it.`,
 		RunE: func(*cobra.Command, []string) error {
 			path, err := config.Find(a.config)
 			if err != nil && (a.config != "" || !errors.Is(err, fs.ErrNotExist)) { // there may be none yet
-				return usageError{err}
+				return usagef("%w", err)
 			}
 			c, err := service.LogNames(path, os.Environ(), name, origin)
 			if err != nil {

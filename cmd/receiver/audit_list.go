@@ -1,16 +1,14 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"receiver/internal/cli"
 	"receiver/internal/config"
 	"receiver/internal/publish"
 	"receiver/internal/service"
@@ -46,7 +44,7 @@ docs/audit.md has the mapping.`,
 			"  receiver audit list --since 2026-11-01T00:00:00Z -o csv > november.csv\n" +
 			"  receiver audit list --since all --body ae466c30 -o json",
 		Args:        cobra.NoArgs,
-		Annotations: map[string]string{outputs: "table json ocsf csv"},
+		Annotations: map[string]string{cli.Outputs: "table json ocsf csv"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case cmd.Flags().Changed("since"):
@@ -119,26 +117,4 @@ func (a *app) auditList(ctx context.Context, q records.Query, export string) err
 	return a.withStore(ctx, service.Opener.Read, func(cfg *config.Config, store *publish.Store) error {
 		return list(records.Streams(store, cfg.SourceNames()))
 	})
-}
-
-// outputs is the annotation of commands that print in more forms than table and json.
-const outputs = "outputs"
-
-// outputForms are those that a command prints in.
-func outputForms(cmd *cobra.Command) []string {
-	return strings.Fields(cmp.Or(cmd.Annotations[outputs], "table json"))
-}
-
-// checkOutput refuses a form that a command does not print in.
-func (a *app) checkOutput(cmd *cobra.Command) error {
-	if a.json {
-		if a.output != "json" && cmd.Flags().Changed("output") {
-			return usagef("--json and --output %s are both given; leave one out", a.output)
-		}
-		a.output = "json"
-	}
-	if forms := outputForms(cmd); !slices.Contains(forms, a.output) {
-		return usagef("--output %q is not %s", a.output, strings.Join(forms, " or "))
-	}
-	return nil
 }

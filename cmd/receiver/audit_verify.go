@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"receiver/internal/cli"
 	"receiver/internal/config"
 	"receiver/internal/service"
 	"receiver/internal/service/logs"
@@ -60,7 +61,7 @@ known, because the records could not be read.`,
 			"  receiver audit verify --export archive/2026-11 \\\n" +
 			"    --log-key receiver/eu-1/JOBS+b3caf33f+AQAB…",
 		Args:        cobra.NoArgs,
-		Annotations: map[string]string{question: "yes"},
+		Annotations: map[string]string{cli.Question: "yes"},
 		RunE:        func(cmd *cobra.Command, _ []string) error { return a.auditVerify(cmd.Context(), f) },
 	}
 	a.identityFlag(cmd)

@@ -82,7 +82,7 @@ func (c *conformanceCommand) run(ctx context.Context, a *app) error {
 	}
 	report, err := conformance.Run(ctx, c.Options)
 	if errors.Is(err, conformance.ErrUse) {
-		return usageError{err}
+		return usagef("%w", err)
 	}
 	if failed := c.write(a, report); failed != nil {
 		return failed

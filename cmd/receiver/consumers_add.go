@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -68,31 +66,15 @@ func (a *app) addConsumer(ctx context.Context, cfg *config.Config, folder string
 	defer done()
 	made, err := c.Admit(ctx, cfg, store, folder, action)
 	if errors.Is(err, consumers.ErrCredentials) {
-		return usageError{err}
+		return usagef("%w", err)
 	}
 	if err != nil {
 		return err
 	}
-	return a.printAdded(cfg, consumers.Connection{
+	return a.show().Added(cfg.NATS.Embedded.TLS.CAFile != "", consumers.Connection{
 		Name: made.Name, Key: made.Key, Durables: made.Durables, Credentials: absolute(c.Credentials),
 		InboxPrefix: consumers.Inbox(c.Name), URL: service.ConsumerURL(cfg), TLS: cfg.NATS.Embedded.TLS.On(),
 	})
-}
-
-// printAdded prints the lines that a consumer needs, and tells what else there is to know.
-func (a *app) printAdded(cfg *config.Config, c consumers.Connection) error {
-	a.say("consumer %s may read events from %s; its credentials are in %s", c.Name, strings.Join(c.Durables, ", "), c.Credentials)
-	if cfg.NATS.Embedded.TLS.CAFile != "" {
-		a.say("note: it also needs a client certificate from an authority in nats.embedded.tls.ca_file")
-	}
-	if a.output == "json" {
-		return printJSON(a.out, c)
-	}
-	if _, err := io.WriteString(a.out, c.Go()); err != nil {
-		return err
-	}
-	a.say("with the nats command: %s", c.Command())
-	return nil
 }
 
 // absolute returns a path that is valid in other folders.

@@ -23,22 +23,6 @@ asked if nothing else is named and there is no configuration; a command then say
 	return cmd
 }
 
-// changeContexts has the file of contexts changed.
-func changeContexts(change func(*remote.Contexts) error) error {
-	path, err := remote.Path()
-	if err != nil {
-		return err
-	}
-	all, err := remote.Read(path)
-	if err != nil {
-		return err
-	}
-	if err := change(&all); err != nil {
-		return err
-	}
-	return remote.Write(path, all)
-}
-
 func newContextsAdd(a *app) *cobra.Command {
 	var use bool
 	cmd := &cobra.Command{
@@ -59,10 +43,10 @@ is sent by https only, or to an address of this machine.`,
 					continue
 				}
 				if *file.to, err = filepath.Abs(file.from); err != nil {
-					return usageError{err}
+					return usagef("%w", err)
 				}
 			}
-			if err := changeContexts(func(all *remote.Contexts) error {
+			if err := remote.Change(func(all *remote.Contexts) error {
 				if use {
 					all.Current = args[0]
 				}
@@ -107,7 +91,7 @@ func newContextsUse(_ *app) *cobra.Command {
 			if none == (len(args) == 1) {
 				return usagef("give the name of a context, or --none")
 			}
-			return changeContexts(func(all *remote.Contexts) error {
+			return remote.Change(func(all *remote.Contexts) error {
 				if all.Current = ""; none {
 					return nil
 				}
@@ -129,7 +113,7 @@ func newContextsRemove(_ *app) *cobra.Command {
 		Example: "  receiver contexts remove prod",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return changeContexts(func(all *remote.Contexts) error {
+			return remote.Change(func(all *remote.Contexts) error {
 				if _, _, err := all.Named(args[0]); err != nil {
 					return err
 				}

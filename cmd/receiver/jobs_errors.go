@@ -6,9 +6,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"receiver/api"
-	"receiver/internal/job"
 	"receiver/internal/poll"
 	"receiver/internal/remote"
+	"receiver/internal/service/records"
 )
 
 func newJobsErrors(a *app) *cobra.Command {
@@ -74,30 +74,14 @@ func (a *app) storedErrors(ctx context.Context, j *jobCommand, id string, limit 
 		return false, nil
 	}
 	defer done()
-	events, err := bus.Job(ctx, j.source, id)
-	if err != nil {
+	rows, why, err := records.RowErrors(ctx, bus, j.source, id)
+	if why != "" {
+		a.say("%s; asking the platform", why)
+	}
+	if err != nil || why != "" {
 		return false, err
 	}
-	for _, e := range events {
-		if e.Kind != job.Errors {
-			continue
-		}
-		if e.Hidden {
-			a.say("the stored errors of job %s are encrypted: give --identity-file, or set encryption.identity; asking the platform", printable(id))
-			return false, nil
-		}
-		if e.Lost {
-			a.say("the stored errors of job %s are lost; asking the platform", printable(id))
-			return false, nil
-		}
-		rows, err := poll.ParseRows(e.Data)
-		if err != nil {
-			return false, err
-		}
-		return true, a.printStoredErrors(rows, limit)
-	}
-	a.say("no errors event of job %s; asking the platform", printable(id))
-	return false, nil
+	return true, a.printStoredErrors(rows, limit)
 }
 
 // remoteErrors prints the errors that a receiver knows.

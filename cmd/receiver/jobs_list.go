@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,9 +9,8 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/joblist"
 	"receiver/internal/publish"
-	"receiver/internal/remote"
 	"receiver/internal/service"
-	"receiver/internal/service/records"
+	"receiver/internal/service/jobs"
 	"receiver/internal/when"
 )
 
@@ -43,17 +40,20 @@ to standard error. With --follow it keeps running and prints each job that chang
 				return err
 			}
 			if _, _, err := q.Check(); err != nil {
-				return usageError{err}
+				return usagef("%w", err)
 			}
 			r, err := a.receiver()
 			switch {
 			case err != nil:
 				return err
 			case r != nil:
-				return a.remoteList(cmd.Context(), r, q, f.follow)
+				l, err := jobs.ByHTTP(cmd.Context(), r, q)
+				return a.list(l, err, f.follow)
 			}
 			return a.withStore(cmd.Context(), service.Opener.Read, func(cfg *config.Config, store *publish.Store) error {
-				return a.list(cmd.Context(), cfg, store, q, f.follow)
+				p := joblist.NewProjection(joblist.Options{Briefs: store, Snapshots: store, Log: a.logger(cfg.Log)})
+				l, err := jobs.InStore(cmd.Context(), cfg, store, p, q)
+				return a.list(l, err, f.follow)
 			})
 		},
 	}
@@ -104,54 +104,15 @@ func timeFlag(flag, text string, now, none time.Time) (time.Time, error) {
 	return t, nil
 }
 
-func (a *app) list(ctx context.Context, cfg *config.Config, store *publish.Store, q joblist.Query, follow bool) error {
-	p := joblist.NewProjection(joblist.Options{Briefs: store, Snapshots: store, Log: a.logger(cfg.Log)})
-	if err := p.Fill(ctx); err != nil {
+// list prints jobs, and with follow each that changes.
+func (a *app) list(l jobs.Listing, err error, follow bool) error {
+	if err == nil {
+		err = a.show().Jobs(l.Page)
+	}
+	if err != nil || !follow {
 		return err
 	}
-	page, err := p.List(q)
-	if err != nil {
-		return usageError{err}
-	}
-	if len(page.Jobs) == 0 && q.Source != "" {
-		if err := records.CheckSource(ctx, store, job.Pattern(q.Source, "", ""), cfg.SourceNames()); err != nil {
-			return usagef("--source: %w", err)
-		}
-	}
-	if err := a.show().Jobs(page); err != nil || !follow {
-		return err
-	}
-	changed, err := p.Follow(ctx, q)
-	if err != nil {
-		return usageError{err}
-	}
-	var running sync.WaitGroup
-	defer running.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	running.Go(func() { p.Run(ctx) })
-	for j := range changed {
-		if err := a.show().Changed(j); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *app) remoteList(ctx context.Context, r *remote.Receiver, q joblist.Query, follow bool) error {
-	page, err := r.List(ctx, q, 0)
-	if err != nil {
-		return err
-	}
-	if len(page.Jobs) == 0 && q.Source != "" {
-		if err := r.Known(ctx, q.Source); err != nil {
-			return err
-		}
-	}
-	if err := a.show().Jobs(page); err != nil || !follow {
-		return err
-	}
-	for j, err := range r.Changes(ctx, q, page.Last) {
+	for j, err := range l.Changes {
 		if err == nil {
 			err = a.show().Changed(j)
 		}

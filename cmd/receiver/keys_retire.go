@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"receiver/internal/cli"
 	"receiver/internal/config"
 	"receiver/internal/keyusage"
 	"receiver/internal/service"
@@ -33,7 +34,7 @@ Exit codes: 0 it can be removed; 1 it cannot; 2 wrong usage or configuration; 3 
 		Example: "  receiver keys retire key-2025\n" +
 			"  receiver keys retire --source crm --when-unused 120h sha256:fdef0e6f",
 		Args:        cobra.ExactArgs(1),
-		Annotations: map[string]string{question: "yes"},
+		Annotations: map[string]string{cli.Question: "yes"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if span <= 0 {
 				return usagef("--when-unused %v must be more than 0", span)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unicode"
 
+	"receiver/internal/cli"
 	"receiver/internal/show"
 )
 
@@ -15,7 +16,7 @@ func TestMessagesOfCommandsControlNoTerminal(t *testing.T) {
 	var talk bytes.Buffer
 	a := &app{talk: &talk}
 	a.say("the platform says: %s", "\x1b[2J\u009b\u202e")
-	lastWord(&talk, show.Failure(errors.New("\x1b[2J\u009b\u202e\nmore"), false))
+	cli.LastWord(&talk, show.Failure(errors.New("\x1b[2J\u009b\u202e\nmore"), false))
 	for _, c := range talk.String() {
 		if c != '\n' && !unicode.IsGraphic(c) {
 			t.Errorf("%U stands raw in %q", c, &talk)

@@ -1,19 +1,24 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"receiver/internal/cli"
 	"receiver/internal/completion"
 	"receiver/internal/config"
 	"receiver/internal/logging"
+	"receiver/internal/publish"
 	"receiver/internal/reference"
 	"receiver/internal/remote"
 	"receiver/internal/service"
+	"receiver/internal/service/candidates"
 	"receiver/internal/service/platform"
 	"receiver/internal/submit"
 	"receiver/internal/version"
@@ -48,8 +53,8 @@ done; 3 not known: a job that is waited for goes on, or what was asked for may h
 		Example:       "  receiver demo\n  receiver config check\n  receiver serve",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := a.checkOutput(cmd); err != nil {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if a.output, err = cli.Output(cmd, a.output, a.json); err != nil {
 				return err
 			}
 			return a.checkFar(cmd)
@@ -60,9 +65,7 @@ done; 3 not known: a job that is waited for goes on, or what was asked for may h
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.talk)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w%s; see `%s --help`", err, completion.FlagMeant(c, err), c.CommandPath())
-	})
+	root.SetFlagErrorFunc(cli.WrongFlag)
 	root.PersistentFlags().StringVar(&a.config, "config", "",
 		"configuration file (default: config.yaml in this folder,\nthen receiver/config.yaml in the user's configuration folder)")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "output format: table or json")
@@ -73,41 +76,34 @@ done; 3 not known: a job that is waited for goes on, or what was asked for may h
 		newObjects(a), newSubmit(a), newJobs(a), newEvents(a), newConsumers(a), newKeys(a), newSources(a), newSinks(a), newTokens(a), newBackfill(a), newAudit(a),
 		newSign(a), newVerify(a), newConformance(a), newDoctor(a), newStreams(a), newConfig(a), newContexts(a), newLicenses(a), newVersion(a), reference.Command(),
 	)
-	markUsage(root)
+	cli.MarkUsage(root)
 	completion.Register(root, a.completions(), completionTime)
 	return root
 }
 
-// exitCodes ends the help of each command that has no exit codes of its own.
-const exitCodes = "\n\nExit codes: 0 done; 1 failed; 2 wrong usage or configuration."
+// completionTime bounds a completion: somebody waits for it at a prompt.
+const completionTime = 2 * time.Second
 
-// markUsage makes wrong arguments and unknown commands usage errors, for every command.
-func markUsage(c *cobra.Command) {
-	if !c.HasSubCommands() && !strings.Contains(c.Long, "Exit codes:") {
-		c.Long += exitCodes
-	}
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return usagef("%w; see `%s --help`", err, c.CommandPath())
-			}
-			return nil
-		}
-	}
-	if c.HasSubCommands() && c.RunE == nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return usagef("unknown command %q%s; see `%s --help`", args[0], completion.CommandMeant(c, args[0]), c.CommandPath())
-		}
-		c.RunE = func(c *cobra.Command, _ []string) error {
-			return c.Help()
-		}
-	}
-	for _, sub := range c.Commands() {
-		markUsage(sub)
-	}
+// completions are the words that the shell completes.
+func (a *app) completions() completion.Words {
+	return candidates.Finder{
+		Config: func() (*config.Config, error) { return a.silent().load() },
+		Attach: func(ctx context.Context, cfg *config.Config) (*publish.Store, func(), error) {
+			return a.silent().opener(cfg).Attach(ctx)
+		},
+		Receiver: func() (*remote.Receiver, error) { return a.silent().receiver() },
+		Contexts: func() []string {
+			all, _ := a.contexts()
+			return all.Names()
+		},
+	}.Words()
+}
+
+// silent has the app say nothing: at a prompt there is nobody to read it.
+func (a *app) silent() *app {
+	quiet := *a
+	quiet.talk = io.Discard
+	return &quiet
 }
 
 // load reads the configuration that the flags name, for a command that uses some of its secrets.
@@ -129,7 +125,7 @@ func (a *app) read(how func(path string, env []string) (*config.Config, error)) 
 	}
 	path, err := config.Find(a.config)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usagef("%w", err)
 	}
 	c, err := how(path, os.Environ())
 	if err != nil {

@@ -52,7 +52,7 @@ One trailing newline of the key file is removed, as in the configuration.`,
 func keyFrom(path string) ([]byte, error) {
 	secret, err := config.ReadSecretFile(path)
 	if err != nil {
-		return secret.Bytes(), usageError{err}
+		return secret.Bytes(), usagef("%w", err)
 	}
 	return secret.Bytes(), nil
 }
@@ -71,20 +71,4 @@ func (a *app) readBody(ctx context.Context, args []string) ([]byte, error) {
 		return nil, usagef("reading the input: %w", err)
 	}
 	return body, nil
-}
-
-// required marks flags without which a command is wrong use.
-func required(cmd *cobra.Command, names ...string) {
-	inner := cmd.PreRunE
-	cmd.PreRunE = func(c *cobra.Command, args []string) error {
-		for _, n := range names {
-			if !c.Flags().Changed(n) {
-				return usagef("--%s is required; see `%s --help`", n, c.CommandPath())
-			}
-		}
-		if inner != nil {
-			return inner(c, args)
-		}
-		return nil
-	}
 }

@@ -153,7 +153,7 @@ func (a *app) submit(ctx context.Context, f submitFlags) error {
 	sentAll()
 	switch {
 	case errors.Is(err, submit.ErrMayExist), errors.Is(err, platform.ErrNotRecorded):
-		return unknownError{err}
+		return unknownf("%w", err)
 	case err != nil:
 		return err
 	}

@@ -54,7 +54,7 @@ func (a *app) submitByHTTP(ctx context.Context, r *remote.Receiver, f submitFlag
 	made, err := r.Submit(ctx, u)
 	sentAll()
 	if errors.Is(err, remote.ErrMayExist) {
-		return unknownError{err}
+		return unknownf("%w", err)
 	}
 	if err != nil {
 		return err

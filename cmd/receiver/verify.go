@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"receiver/internal/cli"
 	"receiver/internal/config"
 	"receiver/internal/diagnose"
 	"receiver/internal/publish"
@@ -41,7 +42,7 @@ Exit codes: 0 accepted; 1 refused; 2 wrong usage or configuration; 3 not known.`
 		Example: "  receiver verify --key-file signature.key --signature 'sha256=jHdb…' body.json\n" +
 			"  receiver verify --explain --source crm --history --signature 'sha256=jHdb…' body.json",
 		Args:        cobra.MaximumNArgs(1),
-		Annotations: map[string]string{question: "yes"},
+		Annotations: map[string]string{cli.Question: "yes"},
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			return v.check(cmd)
 		},
@@ -133,7 +134,7 @@ func (v *verifyCommand) byFile(a *app, q *diagnose.Question) (*verify.Verifier, 
 	}
 	key, err := verify.NewKey(v.keyFile, secret, verify.Window{})
 	if err != nil {
-		return nil, usageError{err}
+		return nil, usagef("%w", err)
 	}
 	q.Others = append(q.Keys, q.Others...)
 	q.Keys = []diagnose.Candidate{diagnose.NewCandidate("", v.keyFile, secret)}

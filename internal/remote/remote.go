@@ -89,6 +89,22 @@ func Write(path string, all Contexts) error {
 	return durable.WriteFile(path, text)
 }
 
+// Change has the user's contexts changed.
+func Change(change func(*Contexts) error) error {
+	path, err := Path()
+	if err != nil {
+		return err
+	}
+	all, err := Read(path)
+	if err != nil {
+		return err
+	}
+	if err := change(&all); err != nil {
+		return err
+	}
+	return Write(path, all)
+}
+
 // Set adds a context or replaces it. Its files must be absolute.
 func (c *Contexts) Set(name string, to Context) error {
 	if !contextName.MatchString(name) {

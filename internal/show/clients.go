@@ -2,10 +2,13 @@ package show
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
 	"receiver/internal/access"
+	"receiver/internal/consumers"
+	"receiver/internal/plain"
 	"receiver/internal/remote"
 	"receiver/internal/service"
 )
@@ -33,6 +36,23 @@ func (p Printer) Tokens(all []access.Token, used map[string]time.Time) error {
 		rows = append(rows, []string{t.Name, strings.Trim(fmt.Sprint(t.Scopes), "[]"), Moment(t.Made), end, Moment(r.LastUsed)})
 	}
 	return p.Table(listed, []string{"NAME", "SCOPES", "MADE", "EXPIRES", "LAST USED"}, rows)
+}
+
+// Added prints the lines that a new consumer needs, and says whether it needs a client certificate,
+// too.
+func (p Printer) Added(certificate bool, c consumers.Connection) error {
+	p.Say("consumer %s may read events from %s; its credentials are in %s", c.Name, strings.Join(c.Durables, ", "), c.Credentials)
+	if certificate {
+		p.Say("note: it also needs a client certificate from an authority in nats.embedded.tls.ca_file")
+	}
+	if p.JSON {
+		return plain.WriteJSON(p.Out, c)
+	}
+	if _, err := io.WriteString(p.Out, c.Go()); err != nil {
+		return err
+	}
+	p.Say("with the nats command: %s", c.Command())
+	return nil
 }
 
 // Consumers prints the durables of consumers.

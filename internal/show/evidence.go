@@ -254,3 +254,14 @@ func (p Printer) Late(found []*auditlog.Late) error {
 		return []string{m.ID, m.Event.Time.UTC().Format(time.RFC3339), m.Subject, m.Key, fmt.Sprint(m.Times), m.State, event}
 	})
 }
+
+// Exports prints what was exported of each log.
+func (p Printer) Exports(all []records.Exported) error {
+	if len(all) == 0 {
+		return nil
+	}
+	return Each(p, all, Itself, []string{"LOG", "FROM", "TO", "RECORDS", "FAULTS", "FOLDER"}, func(e records.Exported) []string {
+		from, to := Range(e.From, e.To)
+		return []string{e.Origin, from, to, fmt.Sprint(e.Records), fmt.Sprint(e.Faults), e.Folder}
+	})
+}
