@@ -50,7 +50,7 @@ Exit codes: 0 no errors; 2 errors.`,
 					"file": cfg.File, "valid": true, "sources": len(cfg.Sources), "warnings": len(cfg.Warnings),
 				})
 			}
-			_, err = fmt.Fprintf(a.out, "%s is valid: %s, %s\n", cfg.File, words.Count(len(cfg.Sources), "source"), words.Count(len(cfg.Warnings), "warning"))
+			_, err = fmt.Fprintf(a.out, "%s is valid: %s, %s\n", cfg.Name(), words.Count(len(cfg.Sources), "source"), words.Count(len(cfg.Warnings), "warning"))
 			return err
 		},
 	}

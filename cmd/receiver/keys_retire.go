@@ -49,7 +49,7 @@ Exit codes: 0 it can be removed; 1 it cannot; 2 wrong usage or configuration; 3 
 			}
 			key, err := keyusage.Find(configured, sourceName, args[0])
 			if err != nil {
-				return usagef("%s: %w", cfg.File, err)
+				return usagef("%s: %w", cfg.Name(), err)
 			}
 			if span < longestRetry {
 				a.say("note: the platform may retry a callback for up to %v, which is longer than --when-unused %v", longestRetry, span)

@@ -145,11 +145,11 @@ func source(c *config.Config, name string) (string, config.Source, error) {
 	case ok:
 		return name, s, nil
 	case len(names) == 0:
-		return "", s, usagef("%s configures no source; add one under sources", c.File)
+		return "", s, usagef("%s configures no source; add one under sources", c.Name())
 	case name == "":
 		return "", s, usagef("several sources are configured; give --source with one of: %s", strings.Join(names, ", "))
 	}
-	return "", s, usagef("--source: in %s %w", c.File, words.Check(name, names))
+	return "", s, usagef("--source: in %s %w", c.Name(), words.Check(name, names))
 }
 
 // logger returns the log that the configuration asks for, on talk.

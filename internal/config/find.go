@@ -1,19 +1,22 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // Find returns the configuration file to read: explicit if given, else what
 // RECEIVER_CONFIG names, else config.yaml in the working folder, else
 // receiver/config.yaml in the user's configuration folder. A file that was
-// named is never replaced by another. The error says where it looked and
-// matches fs.ErrNotExist when there is none.
+// named is never replaced by another. Without a file it returns "" if
+// variables configure a source: then the environment is the configuration.
+// Otherwise the error says where it looked and matches fs.ErrNotExist.
 func Find(explicit string) (string, error) {
 	if explicit != "" {
 		return named(explicit, "--config")
@@ -30,8 +33,25 @@ func Find(explicit string) (string, error) {
 			return path, err
 		}
 	}
-	return "", fmt.Errorf("no configuration: there is no %s; name one with --config or %s: %w",
-		strings.Join(candidates, " and no "), pathVariable, fs.ErrNotExist)
+	if slices.ContainsFunc(os.Environ(), configuresSource) {
+		return "", nil
+	}
+	return "", fmt.Errorf("no configuration: there is no %s; make one with `receiver init`, name one with --config or %s, or configure a source by variables %s…: %w",
+		strings.Join(candidates, " and no "), pathVariable, sourcesPrefix, fs.ErrNotExist)
+}
+
+// sourcesPrefix begins the variables of sources.
+const sourcesPrefix = envPrefix + "SOURCES_"
+
+// configuresSource reports whether an entry of the environment is a setting of a source.
+func configuresSource(entry string) bool {
+	name, value, _ := strings.Cut(entry, "=")
+	return strings.HasPrefix(name, sourcesPrefix) && !isServiceLink(name, value)
+}
+
+// Name is the file of a configuration; without one, words for the environment.
+func (c *Config) Name() string {
+	return cmp.Or(c.File, "the configuration in the environment")
 }
 
 func named(path, by string) (string, error) {

@@ -23,6 +23,18 @@ func TestFind(t *testing.T) {
 	if err == nil || !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "there is no config.yaml and no "+user+";") {
 		t.Errorf("Find in empty folders = %v, want where it looked", err)
 	}
+	// Variables of a source are a configuration; those of Kubernetes for a Service are none.
+	t.Setenv("RECEIVER_SOURCES_PORT", "tcp://10.0.0.1:80")
+	if got, err := config.Find(""); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Find with the variable of a Service = %q, %v, want an error", got, err)
+	}
+	t.Setenv("RECEIVER_SOURCES_CRM_HUB", "crm")
+	if got, err := config.Find(""); got != "" || err != nil {
+		t.Errorf("Find with a source in the environment = %q, %v, want no file", got, err)
+	}
+	if got, err := config.Find(missing); err == nil {
+		t.Errorf("Find(no such file) = %q with a source in the environment, want an error", got)
+	}
 	for _, step := range []struct{ make, want string }{{user, user}, {filepath.Join(here, "config.yaml"), "config.yaml"}} {
 		if err := os.MkdirAll(filepath.Dir(step.make), 0o700); err != nil {
 			t.Fatal(err)

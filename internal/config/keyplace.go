@@ -11,7 +11,7 @@ import (
 
 // KeyPlace says, for people, what to take out of the configuration to remove a key.
 func KeyPlace(cfg *Config, source, key string) string {
-	variable := envPrefix + "SOURCES_" + envName(source) + "_SIGNATURE_KEYS"
+	variable := sourcesPrefix + envName(source) + "_SIGNATURE_KEYS"
 	if _, ok := os.LookupEnv(variable); ok {
 		return "remove its entry from the environment variable " + variable + ", and restart"
 	}

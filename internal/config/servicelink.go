@@ -16,12 +16,15 @@ import (
 // an IP address, a port or both: RECEIVER_NATS_PORT=4222 is a mistake and no such variable.
 //
 // https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
-// (read 2026-11-29).
+// (read 2026-11-29). Docker's --link gives the same for a container, and more: the container's
+// name and its whole environment, and the ends of a range of ports.
 var (
 	linkHost     = regexp.MustCompile(`^RECEIVER(_[A-Z0-9_]*)?_SERVICE_HOST$`)
 	linkPort     = regexp.MustCompile(`^RECEIVER(_[A-Z0-9_]*)?_SERVICE_PORT(_[A-Z0-9_]+)?$`)
 	linkAddress  = regexp.MustCompile(`^RECEIVER(_[A-Z0-9_]*)?_PORT$`)
-	linkEndpoint = regexp.MustCompile(`^RECEIVER(?:_[A-Z0-9_]*)?_PORT_([0-9]+)_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?$`)
+	linkEndpoint = regexp.MustCompile(`^RECEIVER(?:_[A-Z0-9_]*)?_PORT_([0-9]+)_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR|_START|_PORT_START|_END|_PORT_END)?$`)
+	linkName     = regexp.MustCompile(`^RECEIVER(_[A-Z0-9_]*)?_NAME$`)
+	linkNameIs   = regexp.MustCompile(`^/[\w.-]+/[\w.-]+$`)
 )
 
 // isServiceLink reports whether a variable has the form and the value of one that
@@ -34,6 +37,7 @@ func isServiceLink(name, value string) bool {
 	return number && linkPort.MatchString(name) ||
 		isIP(value) && linkHost.MatchString(name) ||
 		protocol != "" && linkAddress.MatchString(name) ||
+		linkNameIs.MatchString(value) && linkName.MatchString(name) ||
 		m != nil && isEndpoint(m[1], strings.ToLower(m[2]), m[3], value, protocol+" "+at)
 }
 
@@ -42,8 +46,12 @@ func isEndpoint(number, protocol, part, value, address string) bool {
 	switch part {
 	case "_PROTO":
 		return value == protocol
-	case "_PORT":
+	case "_PORT", "_PORT_START":
 		return value == number
+	case "_PORT_END":
+		return port(value)
+	case "_END":
+		return strings.HasPrefix(address, protocol+" ")
 	case "_ADDR":
 		return isIP(value)
 	}
@@ -81,12 +89,24 @@ func (l *loader) isNamedPort(name string) bool {
 	return false
 }
 
+// isLinkEnv reports whether a variable is one of the environment of a container that Docker links:
+// then there is the container's name, too.
+func (l *loader) isLinkEnv(name string) bool {
+	for at := range len(name) {
+		if strings.HasPrefix(name[at:], "_ENV_") && isServiceLink(name[:at]+"_NAME", l.env[name[:at]+"_NAME"]) {
+			return true
+		}
+	}
+	return false
+}
+
 // serviceLinks returns the variables of Kubernetes Services among ours, and warns of them.
 func (l *loader) serviceLinks(sources []string, referred map[string]bool) map[string]bool {
 	links := map[string]bool{}
 	for name, value := range l.env {
 		short, ours := strings.CutPrefix(name, envPrefix)
-		if ours && !referred[name] && isServiceLink(name, value) && (len(match(short, sources)) == 0 || l.isNamedPort(name)) {
+		link := ours && !referred[name] && (isServiceLink(name, value) || l.isLinkEnv(name))
+		if link && (len(match(short, sources)) == 0 || l.isNamedPort(name)) {
 			links[name] = true
 		}
 	}
@@ -106,6 +126,6 @@ func (l *loader) warnOfServiceLinks(ignored []string) {
 	if more := len(ignored) - mostNamed; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	l.warnings = append(l.warnings, Fault{File: "environment", Wrong: "these variables are ignored, because Kubernetes sets them for Services whose names begin with receiver: " +
+	l.warnings = append(l.warnings, Fault{File: "environment", Wrong: "these variables are ignored, because Kubernetes sets them for Services, or Docker for links, whose names begin with receiver: " +
 		named + "; to remove them, set enableServiceLinks: false in the pod spec"})
 }

@@ -67,6 +67,22 @@ func TestOneVariableOfAServiceIsIgnored(t *testing.T) {
 	}
 }
 
+func TestVariablesOfDockerLinksAreIgnoredWithOneWarning(t *testing.T) {
+	const end = "tcp://172.17.0.2:8090"
+	vars := append(serviceVariables("receiver", "172.17.0.2", "", "tcp", 8080), "RECEIVER_NAME=/web/receiver",
+		"RECEIVER_ENV_PATH=/bin", "RECEIVER_ENV_RECEIVER_PORT=8080", "RECEIVER_ENV_EMPTY=",
+		"RECEIVER_PORT_8080_TCP_START=tcp://172.17.0.2:8080", "RECEIVER_PORT_8080_TCP_PORT_START=8080",
+		"RECEIVER_PORT_8080_TCP_END="+end, "RECEIVER_PORT_8080_TCP_PORT_END=8090")
+	if c := load(t, crm, vars...); len(c.Warnings) != 1 || len(c.Sources) != 1 {
+		t.Errorf("warnings = %q, sources = %v, want one warning and the source crm", c.Warnings, c.Sources)
+	}
+	// A setting with such a name is read, and without the link's name a variable is a mistake.
+	c := load(t, crm, append(vars, "RECEIVER_AUDIT_NAME=eu-1", "RECEIVER_SOURCES_X_ENV_HUB=a", "RECEIVER_SOURCES_X_ENV_SIGNATURE_KEYS=abcdefghijklmnopqrstuvwxyz")...)
+	if c.Audit.Name != "eu-1" || c.Sources["x-env"].Hub != "a" {
+		t.Errorf("audit.name = %q, sources = %+v, want eu-1 and x-env with the hub a", c.Audit.Name, c.Sources)
+	}
+}
+
 func TestManyServicesMakeOneShortWarning(t *testing.T) {
 	env := []string{}
 	for i := range 200 {
@@ -85,6 +101,7 @@ func TestAMistakeIsNotTakenForAService(t *testing.T) {
 		"RECEIVER_SERVICE_PORT=http", "RECEIVER_SERVICE_PORT=0", "RECEIVER_SERVICE_PORT=65536", "RECEIVER_SERVICE_PORT_=80",
 		"RECEIVER_PORT_8080_TCP=tcp://h", "RECEIVER_PORT_8080_TCP=tcp://10.0.0.1:8081", "RECEIVER_PORT_8080_TCP=udp://10.0.0.1:8080",
 		"RECEIVER_PORT_8080_TCP_PROTO=udp", "RECEIVER_PORT_8080_TCP_PORT=80", "RECEIVER_PORT_8080_TCP_ADDR=h", "RECEIVER_PORT_8080_TCP_HOST=10.0.0.1",
+		"RECEIVER_ENV_PATH=/bin", "RECEIVER_NAME=web", "RECEIVER_NAME=/web", "RECEIVER_PORT_8080_TCP_PORT_START=80", "RECEIVER_PORT_8080_TCP_END=udp://10.0.0.1:8090",
 		"RECEIVER_receiver_SERVICE_HOST=10.0.0.1", "RECEIVER_PORT_8080_TCP=8080", "RECEIVER_PORT_8080_TCP_PORT=10.0.0.1",
 	} {
 		name, _, _ := strings.Cut(v, "=")

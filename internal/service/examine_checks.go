@@ -106,7 +106,7 @@ func (x examiner) config(context.Context) []doctor.Finding {
 		}
 	}
 	if len(found) == 0 {
-		found = []doctor.Finding{{What: x.cfg.File + " is valid"}}
+		found = []doctor.Finding{{What: x.cfg.Name() + " is valid"}}
 	}
 	return found
 }

@@ -137,7 +137,7 @@ func OwnedJobs(ctx context.Context, cfg *config.Config, c *submit.Client, source
 		return nil, err
 	}
 	if maker == nil {
-		return nil, config.UseErrorf("%s has no token_secret: without it the jobs of this receiver cannot be recognised", cfg.File)
+		return nil, config.UseErrorf("%s has no token_secret: without it the jobs of this receiver cannot be recognised", cfg.Name())
 	}
 	return c.Owned(ctx, where, func(address string) (submit.Submission, bool) {
 		grant, ours := maker.ReadAddress(source, address)
