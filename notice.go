@@ -8,3 +8,8 @@ import _ "embed"
 //
 //go:embed NOTICE
 var Notice string
+
+// Example is the file config.yaml: all settings with their defaults and comments.
+//
+//go:embed config.yaml
+var Example string

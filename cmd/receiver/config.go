@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 
+	"receiver"
 	"receiver/internal/service"
 	"receiver/internal/words"
 
@@ -57,15 +59,26 @@ Exit codes: 0 no errors; 2 errors.`,
 }
 
 func newConfigPrint(a *app) *cobra.Command {
-	return &cobra.Command{
+	var example bool
+	cmd := &cobra.Command{
 		Use:   "print",
 		Short: "Print the effective configuration, with secrets as fingerprints",
 		Long: `print prints the configuration after defaults and environment variables are applied. Each
-secret is replaced by a fingerprint.`,
+secret is replaced by a fingerprint.
+
+With --example it prints a file with all settings, their defaults and comments; it reads nothing.`,
 		Example: "  receiver config print\n" +
-			"  RECEIVER_NATS_MODE=external RECEIVER_NATS_URLS=nats://a:4222 receiver config print",
+			"  RECEIVER_NATS_MODE=external RECEIVER_NATS_URLS=nats://a:4222 receiver config print\n" +
+			"  receiver config print --example > config.yaml",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if example {
+				if a.output == "json" {
+					return usagef("--example is YAML with comments; leave out the output json")
+				}
+				_, err := io.WriteString(a.out, receiver.Example)
+				return err
+			}
 			cfg, err := a.loadAll()
 			if err != nil {
 				return err
@@ -85,4 +98,6 @@ secret is replaced by a fingerprint.`,
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&example, "example", false, "print all settings with their defaults and comments")
+	return cmd
 }

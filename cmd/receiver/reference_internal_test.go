@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"receiver/internal/cli"
 	"receiver/internal/reference"
 )
 
@@ -81,7 +82,7 @@ func exitCodeTables(root *cobra.Command) string {
 		fmt.Fprintf(&b, "| %s | %s |\n", code, reference.Plain(meanings[i]))
 	}
 	b.WriteString("\n| command | 0 | 1 | 2 | 3 |\n| --- | --- | --- | --- | --- |\n")
-	common := &cobra.Command{Long: exitCodes}
+	common := &cobra.Command{Long: cli.UsualExitCodes}
 	_, usual := reference.ExitCodes(common)
 	for _, c := range everyCommand(root) {
 		codes, meanings := reference.ExitCodes(c)
@@ -125,7 +126,7 @@ func TestHelpNamesTheExitCodes(t *testing.T) {
 		if !slices.IsSorted(codes) || len(slices.Compact(slices.Clone(codes))) != len(codes) || slices.Contains(meanings, "") {
 			t.Errorf("%s: the help names the exit codes %v, %q; want each once, in order, with a meaning", c.CommandPath(), codes, meanings)
 		}
-		if c.Annotations[question] != "" && !slices.Contains(codes, all[exitUnknown]) {
+		if c.Annotations[cli.Question] != "" && !slices.Contains(codes, all[exitUnknown]) {
 			t.Errorf("%s ends with %d when it fails, which its help does not say", c.CommandPath(), exitUnknown)
 		}
 	}

@@ -72,7 +72,7 @@ done; 3 not known: a job that is waited for goes on, or what was asked for may h
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "the same as --output json; errors are JSON, too")
 	a.farFlags(root)
 	root.AddCommand(
-		newServe(a), newDemo(a), newSimulate(a),
+		newInit(a), newServe(a), newDemo(a), newSimulate(a),
 		newObjects(a), newSubmit(a), newJobs(a), newEvents(a), newConsumers(a), newKeys(a), newSources(a), newSinks(a), newTokens(a), newBackfill(a), newAudit(a),
 		newSign(a), newVerify(a), newConformance(a), newDoctor(a), newStreams(a), newConfig(a), newContexts(a), newLicenses(a), newVersion(a), reference.Command(),
 	)

@@ -66,6 +66,15 @@ func Parse(data []byte) ([]Token, error) {
 	return f.Tokens, check(f.Tokens)
 }
 
+// Format returns the content of a file with these tokens, for Parse.
+func Format(tokens []Token) ([]byte, error) {
+	if tokens == nil {
+		tokens = []Token{} // a file without tokens still asks for one
+	}
+	data, err := json.MarshalIndent(file{tokens}, "", "  ")
+	return append(data, '\n'), err
+}
+
 // Add writes one more token into a file, which is made if there is none. Its name must be free.
 func Add(path string, token Token) error {
 	return change(path, func(all []Token) ([]Token, error) {
@@ -108,17 +117,14 @@ func change(path string, edit func([]Token) ([]Token, error)) error {
 	if err := check(tokens); err != nil {
 		return err
 	}
-	if tokens == nil {
-		tokens = []Token{} // a file without tokens still asks for one
-	}
-	data, err := json.MarshalIndent(file{tokens}, "", "  ")
+	data, err := Format(tokens)
 	if err != nil {
 		return err
 	}
 	if to, err := filepath.EvalSymlinks(path); err == nil {
 		path = to // a link stays, and leads to the new file
 	}
-	if err := durable.WriteFile(path, append(data, '\n')); err != nil {
+	if err := durable.WriteFile(path, data); err != nil {
 		return fmt.Errorf("writing the token file: %w", err)
 	}
 	return nil

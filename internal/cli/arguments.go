@@ -18,13 +18,13 @@ const (
 	Outputs = "outputs"
 )
 
-// exitCodes ends the help of each command that has no exit codes of its own.
-const exitCodes = "\n\nExit codes: 0 done; 1 failed; 2 wrong usage or configuration."
+// UsualExitCodes ends the help of each command that has no exit codes of its own.
+const UsualExitCodes = "\n\nExit codes: 0 done; 1 failed; 2 wrong usage or configuration."
 
 // MarkUsage makes wrong arguments and unknown commands usage errors, for c and all commands below.
 func MarkUsage(c *cobra.Command) {
 	if !c.HasSubCommands() && !strings.Contains(c.Long, "Exit codes:") {
-		c.Long += exitCodes
+		c.Long += UsualExitCodes
 	}
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {

@@ -28,6 +28,7 @@ import (
 
 	"receiver/internal/audit/logkey"
 	"receiver/internal/consumers"
+	"receiver/internal/durable"
 	"receiver/internal/job"
 	"receiver/internal/logging"
 	"receiver/internal/publish"
@@ -215,23 +216,13 @@ func Write(folder string, ports Ports) error {
 		return err
 	}
 	if err := errors.Join(
-		writeNew(filepath.Join(folder, "signature.key"), rand.Text()+"\n"),
-		writeNew(filepath.Join(folder, "log.key"), log.Secret()+"\n"),
-		writeNew(filepath.Join(folder, configFile), text.String()),
+		durable.WriteNew(filepath.Join(folder, "signature.key"), []byte(rand.Text()+"\n")),
+		log.Write(filepath.Join(folder, "log.key")),
+		durable.WriteNew(filepath.Join(folder, configFile), text.Bytes()),
 	); err != nil {
 		return fmt.Errorf("writing the demo's configuration: %w", err)
 	}
 	return nil
-}
-
-// writeNew writes a file for its owner alone, and never over another.
-func writeNew(path, text string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(text)
-	return errors.Join(err, file.Close())
 }
 
 // freeAddress returns the loopback address with the given port, or with a free one if

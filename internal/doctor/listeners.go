@@ -101,9 +101,9 @@ func loopback(address string) bool {
 }
 
 // Sealing checks whether stored records can be proved later: with a key they are sealed, and
-// anchors get the checkpoints too. Forks are the files that keep the proof that a log contradicted
-// itself.
-func Sealing(key bool, anchors int, forks []string) []Finding {
+// anchors get the checkpoints too. Near are the anchors that are folders beside the configuration.
+// Forks are the files that keep the proof that a log contradicted itself.
+func Sealing(key bool, anchors int, near, forks []string) []Finding {
 	var found []Finding
 	for _, path := range forks {
 		found = append(found, Finding{
@@ -124,6 +124,13 @@ func Sealing(key bool, anchors int, forks []string) []Finding {
 			Severity: Warning, What: "the streams are sealed, but no anchor gets the checkpoints",
 			Why:     "to put back the store and the checkpoint file together leaves no trace, and needs no key",
 			Setting: "audit.anchors", Change: "anchors: [a directory with another owner, a witness, or a stream in another NATS account]",
+		})
+	}
+	if len(near) == anchors {
+		return append(found, Finding{
+			Severity: Note, What: "the streams are sealed, and the checkpoints go only to a folder beside the configuration: " + near[0],
+			Why:     "an attacker with the account of the receiver can put it back together with the store",
+			Setting: "audit.anchors", Change: "anchors: [a directory on a write-once share, a witness, or a stream in another NATS account]",
 		})
 	}
 	return append(found, Finding{What: "the streams are sealed, and the checkpoints go to " + words.Count(anchors, "anchor")})

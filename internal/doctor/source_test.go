@@ -217,9 +217,11 @@ func TestAnchor(t *testing.T) {
 
 func TestSealing(t *testing.T) {
 	hold(t, []row{
-		{"no key", doctor.Sealing(false, 1, nil), doctor.Warning, "not sealed", "audit.key"},
-		{"no anchor", doctor.Sealing(true, 0, nil), doctor.Warning, "no anchor gets the checkpoints", "audit.anchors"},
-		{"both", doctor.Sealing(true, 2, nil), doctor.OK, "2 anchors", ""},
-		{"a fork", doctor.Sealing(true, 2, []string{"a.fork-1"})[:1], doctor.Error, "a.fork-1 has the proof", ""},
+		{"no key", doctor.Sealing(false, 1, nil, nil), doctor.Warning, "not sealed", "audit.key"},
+		{"no anchor", doctor.Sealing(true, 0, nil, nil), doctor.Warning, "no anchor gets the checkpoints", "audit.anchors"},
+		{"both", doctor.Sealing(true, 2, nil, nil), doctor.OK, "2 anchors", ""},
+		{"an anchor here and one elsewhere", doctor.Sealing(true, 2, []string{"/etc/receiver/anchor"}, nil), doctor.OK, "2 anchors", ""},
+		{"an anchor here alone", doctor.Sealing(true, 1, []string{"/etc/receiver/anchor"}, nil), doctor.Note, "beside the configuration: /etc/receiver/anchor", "audit.anchors"},
+		{"a fork", doctor.Sealing(true, 2, nil, []string{"a.fork-1"})[:1], doctor.Error, "a.fork-1 has the proof", ""},
 	})
 }

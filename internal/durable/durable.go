@@ -32,6 +32,21 @@ func WriteFile(path string, data []byte) error {
 	return SyncFolder(folder)
 }
 
+// WriteNew writes a file for its owner alone (mode 0600), and never over anything: its error
+// matches fs.ErrExist if there is something at path, a link that leads nowhere included. The file
+// is on disk when WriteNew returns; after another error there is none.
+func WriteNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return SyncFolder(filepath.Dir(path))
+}
+
 // RemoveUnfinished removes from a folder what killed calls of WriteFile left there: files that
 // nobody has written to for a minute. The others may be of a call that still runs.
 func RemoveUnfinished(folder string) error {

@@ -1,6 +1,8 @@
 package durable_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -34,6 +36,35 @@ func TestAFailureLeavesWhatIsThere(t *testing.T) {
 	onlyEntry(t, path)
 	if err := durable.WriteFile(filepath.Join(path, "none", "a"), nil); err == nil {
 		t.Error("a file is written in a folder that there is not")
+	}
+}
+
+func TestANewFileIsNeverWrittenOverAnything(t *testing.T) {
+	folder := t.TempDir()
+	for name, make := range map[string]func(path string) error{
+		"a file":        func(path string) error { return os.WriteFile(path, []byte("old"), 0o600) },
+		"a folder":      func(path string) error { return os.Mkdir(path, 0o700) },
+		"a link":        func(path string) error { return os.Symlink(folder, path) },
+		"a broken link": func(path string) error { return os.Symlink(filepath.Join(folder, "nowhere"), path) },
+	} {
+		path := filepath.Join(folder, name)
+		if err := make(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := durable.WriteNew(path, []byte("new")); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("over %s: %v, want that it exists", name, err)
+		}
+	}
+	if _, err := os.Lstat(filepath.Join(folder, "nowhere")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a broken link was followed: %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "new")
+	if err := durable.WriteNew(path, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if info, _ := os.Stat(path); err != nil || string(text) != "new" || info.Mode() != 0o600 {
+		t.Errorf("the file holds %q, mode %v, %v; want new, 0600", text, info.Mode(), err)
 	}
 }
 

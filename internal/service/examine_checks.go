@@ -39,7 +39,7 @@ func (x examiner) all() []doctor.Check {
 		{Name: "config", Run: x.config},
 		{Name: "keys", Run: func(context.Context) []doctor.Finding { return doctor.Keys(x.keys()) }},
 		{Name: "sealing", Run: func(context.Context) []doctor.Finding {
-			return doctor.Sealing(!x.cfg.Audit.Key.Empty(), len(x.cfg.Audit.Anchors), logs.Forks(x.cfg))
+			return doctor.Sealing(!x.cfg.Audit.Key.Empty(), len(x.cfg.Audit.Anchors), logs.Near(x.cfg), logs.Forks(x.cfg))
 		}},
 		{Name: "archive", Run: x.archive},
 		{Name: "encryption", Run: x.encryption},

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"cmp"
+	"path/filepath"
 	"slices"
 
 	"receiver/internal/audit/anchor"
@@ -38,6 +39,17 @@ func (k *Keepers) openAnchors(cfg *config.Config) ([]anchor.Place, error) {
 		}
 	}
 	return all, nil
+}
+
+// Near returns the anchors that are folders below that of the configuration.
+func Near(cfg *config.Config) (near []string) {
+	for _, a := range cfg.Audit.Anchors {
+		path := cfg.Abs(a.Directory)
+		if below, err := filepath.Rel(cfg.Dir, path); path != "" && err == nil && filepath.IsLocal(below) {
+			near = append(near, path)
+		}
+	}
+	return near
 }
 
 // Unanchored warns of logs that no place outside has a word on.
