@@ -1,11 +1,14 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster build test race contract reference site release-contract lint fuzz mutate bench performance reliability ci
+.PHONY: help demo recording cluster build test race contract reference site release-contract lint fuzz mutate bench performance reliability ci
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## run the whole path of one callback in one process
 	go run ./cmd/receiver demo
+
+recording: ## record the demo again for README: docs/images/demo.cast and demo.svg
+	go test -count=1 -run '^TestTheRecordingOfTheDemoIsFresh$$' ./cmd/receiver -record
 
 cluster: ## run three NATS servers to try out nats.mode external
 	go run ./internal/cluster/up

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +12,7 @@ import (
 	"receiver/api"
 	"receiver/internal/demo"
 	"receiver/internal/job"
+	"receiver/internal/plain"
 	"receiver/internal/service/records"
 )
 
@@ -26,8 +25,8 @@ func newDemo(a *app) *cobra.Command {
 		Long: `demo starts a simulated platform, the receiver and its NATS server in one process, on loopback
 addresses and in a temporary folder. It uploads a CSV file with ten contacts, receives the
 signed callback, shows the resulting event, shows that three forged callbacks are refused, and
-seals the records in tamper-evident logs. Then it keeps running until Ctrl-C, and prints
-commands that you can try.
+seals the records in tamper-evident logs. It prints commands that you can try, and last the
+result. Then it keeps running until Ctrl-C; with --once it ends.
 
 Exit codes: 0 every step had the expected result; 1 a step failed; 2 wrong usage.`,
 		Example: "  receiver demo\n" +
@@ -55,14 +54,15 @@ func (a *app) demo(ctx context.Context, keep string, once bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := d.Run(ctx, func(s demo.Step) error { return a.printStep(s) }); err != nil || once {
+	err = d.Run(ctx, func(s demo.Step) error {
+		if s.Name == "done" && !once { // the result comes last, where a terminal shows it
+			a.say("%s", d.Invitation())
+		}
+		return a.printStep(s)
+	})
+	if err != nil || once {
 		return err
 	}
-	self := "go run ./cmd/receiver"
-	if exe, err := os.Executable(); err == nil && !strings.Contains(exe, "go-build") {
-		self = exe
-	}
-	a.say("%s", d.Invitation(self))
 	return d.Receiver.Wait(ctx)
 }
 
@@ -81,13 +81,10 @@ func (a *app) printStep(s demo.Step) error {
 		}
 		return printJSON(a.out, line)
 	}
-	if s.Event != nil {
-		text, err := json.MarshalIndent(records.JSON(*s.Event), "", "  ")
-		if err != nil {
-			return fmt.Errorf("printing the event: %w", err)
-		}
-		s.Text += "\n" + string(text)
+	colour := map[string]plain.Colour{"event": plain.Green, "forgery": plain.Yellow, "done": plain.Green}[s.Name]
+	if err := plain.Paint(a.out, colour, fmt.Sprintf("%-11s", s.Name)); err != nil {
+		return err
 	}
-	_, err := fmt.Fprintf(a.out, "%-10s %s\n", s.Name, s.Text)
+	_, err := fmt.Fprintln(a.out, strings.ReplaceAll(s.Text, "\n", "\n           "))
 	return err
 }

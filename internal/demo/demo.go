@@ -27,7 +27,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/audit/logkey"
-	"receiver/internal/consumers"
 	"receiver/internal/durable"
 	"receiver/internal/job"
 	"receiver/internal/logging"
@@ -171,15 +170,6 @@ func (d *Demo) Close() error {
 		errs = append(errs, undo())
 	}
 	return errors.Join(errs...)
-}
-
-// Consumer is what the demo's consumer connects with.
-func (d *Demo) Consumer() consumers.Connection {
-	file := filepath.Join(d.Folder, credentials)
-	if abs, err := filepath.Abs(file); err == nil {
-		file = abs
-	}
-	return consumers.Connection{Durables: []string{Source}, Credentials: file, InboxPrefix: consumers.Inbox(Source), URL: d.Receiver.NATSURL()}
 }
 
 //go:embed config.yaml.tmpl

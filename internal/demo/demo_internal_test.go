@@ -3,6 +3,7 @@ package demo
 import (
 	"io"
 	"net"
+	"strings"
 	"testing"
 
 	"receiver/internal/job"
@@ -28,6 +29,14 @@ func TestADemoStartsBesideOthers(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
+		}
+		// With the last step and a prompt it fits on a terminal of 80 columns and 24 lines.
+		rows := 3
+		for line := range strings.Lines(d.Invitation()) {
+			rows += 1 + (len(line)-2)/80
+		}
+		if rows > 24 {
+			t.Errorf("%s: %d lines at the end of the demo, want 24 at most:\n%s", name, rows, d.Invitation())
 		}
 		if err := d.Close(); err != nil {
 			t.Errorf("%s: Close = %v", name, err)

@@ -2,32 +2,37 @@ package demo
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 )
 
-// Invitation says what to try while the demonstration runs; self is how to run this program.
-func (d *Demo) Invitation(self string) string {
+// Invitation says what to try while the demonstration runs. With the last step it fits on a
+// terminal of 24 lines.
+func (d *Demo) Invitation() string {
+	self, err := os.Executable()
+	if err != nil || strings.Contains(self, "go-build") {
+		self = "go run ./cmd/receiver"
+	}
+	folder, err := filepath.Abs(d.Folder)
+	if err != nil {
+		folder = d.Folder
+	}
 	return fmt.Sprintf(`
 The demo runs until Ctrl-C. In another terminal, try:
 
-  # send a callback that is signed as by the platform
-  printf '{"id":"7","status":"COMPLETED","recordsCount":1,"recordsFailedCount":0}' > body.json
-  curl -si -H "$(%[1]s sign --key-file %[2]s body.json)" --data-binary @body.json %[3]s/callbacks/demo
+  D=%[2]s; export RECEIVER_CONFIG=$D/config.yaml
+  alias receiver=%[1]q
+  %-44[3]s # what is known about the job
+  receiver audit verify                        # no record was changed
+  receiver consumers add orders                # a program of yours reads the events
 
-  # send it again, and send one without a signature
-  curl -si -H "$(%[1]s sign --key-file %[2]s body.json)" --data-binary @body.json %[3]s/callbacks/demo
-  curl -si --data-binary @body.json %[3]s/callbacks/demo
+  # a callback signed as by the platform; send it again, and without -H
+  printf '{"id":"7","status":"COMPLETED"}' > body.json
+  curl -i -H "$(receiver sign --key-file $D/signature.key body.json)" \
+    --data-binary @body.json %[4]s/callbacks/demo
 
-  # print the events; read them as a consumer, with the nats command and in Go
-  %[1]s --config %[4]s events watch --since 1h
-  %[5]s
-  %[8]s
-
-  # verify that no record was changed
-  %[1]s --config %[4]s audit verify
-
-public  %[3]s   private %[6]s (/readyz, /metrics)   platform %[7]s
-`, self, filepath.Join(d.Folder, "signature.key"), d.Receiver.PublicURL(), filepath.Join(d.Folder, configFile), d.Consumer().Command(),
-		d.Receiver.PrivateURL(), d.Platform.URL, strings.ReplaceAll(strings.TrimSpace(d.Consumer().Go()), "\n", "\n  "))
+  # %[5]s/readyz   %[5]s/metrics
+  # next: docs/tutorial.md
+`, self, folder, "receiver jobs show "+d.submitted.Job.ID, d.Receiver.PublicURL(), d.Receiver.PrivateURL())
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
+	"strings"
 	"time"
 
 	"receiver/examples"
@@ -22,7 +24,7 @@ import (
 // Step is one step of the demo, as it went.
 type Step struct {
 	Name string
-	// Text says it for people.
+	// Text says it for people, in lines that fit beside Name on a terminal of 80 columns.
 	Text string
 	// Facts are what Text says, for programs.
 	Facts Facts
@@ -44,7 +46,7 @@ func (d *Demo) Run(ctx context.Context, print func(Step) error) error {
 	defer cancel()
 	d.print = print
 	for _, step := range []func(context.Context) error{
-		d.start, d.objects, d.submit, d.callback, d.event, d.repeat, d.forgeries, d.count, d.seal,
+		d.start, d.objects, d.submit, d.callback, d.event, d.repeat, d.forgeries, d.seal, d.count,
 	} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("running the demo: %w", err)
@@ -57,7 +59,7 @@ func (d *Demo) start(context.Context) error {
 	public, nats := d.Receiver.PublicURL(), d.Receiver.NATSURL()
 	return d.print(Step{
 		Name:  "start",
-		Text:  fmt.Sprintf("receiver on %s, NATS on %s, TEST platform on %s, signature key %s", public, nats, d.Platform.URL, d.key),
+		Text:  fmt.Sprintf("receiver %s, NATS %s\nTEST platform %s\nsignature key %s", public, nats, d.Platform.URL, d.key),
 		Facts: Facts{"public": public, "private": d.Receiver.PrivateURL(), "nats": nats, "platform": d.Platform.URL, "key": d.key},
 	})
 }
@@ -71,7 +73,7 @@ func (d *Demo) objects(ctx context.Context) error {
 	for _, o := range objects {
 		names = append(names, o.Name)
 	}
-	return d.print(Step{Name: "objects", Text: fmt.Sprintf("the platform offers %v", names), Facts: Facts{"objects": names}})
+	return d.print(Step{Name: "objects", Text: "the platform offers " + strings.Join(names, ", "), Facts: Facts{"objects": names}})
 }
 
 func (d *Demo) submit(ctx context.Context) error {
@@ -86,7 +88,7 @@ func (d *Demo) submit(ctx context.Context) error {
 	id, subject, size := d.submitted.Job.ID, d.submitted.Subject(), len(examples.SampleCSV)
 	return d.print(Step{
 		Name:  "submitted",
-		Text:  fmt.Sprintf("uploaded sample.csv (%d bytes) as job %s; event %s at sequence %d", size, id, subject, d.submitted.Sequence),
+		Text:  fmt.Sprintf("sample.csv (%d bytes) is job %s of the platform\nevent %d: %s", size, id, d.submitted.Sequence, subject),
 		Facts: Facts{"job": id, "subject": subject, "sequence": d.submitted.Sequence, "bytes": size},
 	})
 }
@@ -102,7 +104,7 @@ func (d *Demo) callback(ctx context.Context) error {
 	}
 	return d.print(Step{
 		Name:  "callback",
-		Text:  fmt.Sprintf("the platform called back with %d bytes, signed %s; answered 200", len(d.delivery.Body), d.delivery.Signature),
+		Text:  fmt.Sprintf("the platform sent %d bytes; answered 200\nsigned %s", len(d.delivery.Body), d.delivery.Signature),
 		Facts: Facts{"job": d.delivery.Job, "signature": d.delivery.Signature, "bytes": len(d.delivery.Body), "status": d.delivery.Code},
 	})
 }
@@ -131,10 +133,19 @@ func (d *Demo) event(ctx context.Context) error {
 	}
 	return d.print(Step{
 		Name:  "event",
-		Text:  fmt.Sprintf("verdict accepted by key %s; event %s at sequence %d: %s", d.key, subject, d.finished.Sequence, e.Job.Result),
+		Text:  fmt.Sprintf("verified: signed with key %s\nevent %d: %s%s", d.key, d.finished.Sequence, subject, inShort(d.finished)),
 		Facts: Facts{"job": e.Job.ID, "subject": subject, "sequence": d.finished.Sequence, "verdict": "accepted", "key": d.key, "result": e.Job.Result},
 		Event: &d.finished,
 	})
+}
+
+// inShort returns those headers of an event that say the most, a line each.
+func inShort(m publish.Message) string {
+	text := ""
+	for _, name := range []string{"ce-type", "ce-result", "ce-evidence", "receiver-received", "receiver-key-fingerprint"} {
+		text += fmt.Sprintf("\n  %s: %s", name, strings.Join(m.Header[name], ", "))
+	}
+	return text + "\n  … (--json prints all headers and the body)"
 }
 
 // repeat delivers the same callback once more: it is answered, and makes no second event.
@@ -152,7 +163,7 @@ func (d *Demo) repeat(ctx context.Context) error {
 	}
 	return d.print(Step{
 		Name:  "repeat",
-		Text:  fmt.Sprintf("the same callback again: 200, duplicate of sequence %d, no second event", got.Sequence),
+		Text:  fmt.Sprintf("the same callback again: 200, duplicate of event %d, no second event", got.Sequence),
 		Facts: Facts{"outcome": got.Outcome, "sequence": got.Sequence, "status": code},
 	})
 }
@@ -181,7 +192,7 @@ func (d *Demo) forgeries(ctx context.Context) error {
 		}
 		if err := d.print(Step{
 			Name:  "forgery",
-			Text:  fmt.Sprintf("%s: 401 %s (recorded as %s, which is not in the answer)", forgery.name, bytes.TrimSpace(body), reason),
+			Text:  fmt.Sprintf("%s: 401 %s\nrecorded as %s", forgery.name, bytes.TrimSpace(body), reason),
 			Facts: Facts{"forgery": forgery.name, "status": code, "verdict": "refused", "reason": reason},
 		}); err != nil {
 			return err
@@ -216,8 +227,8 @@ func (d *Demo) count(ctx context.Context) error {
 	}
 	return d.print(Step{
 		Name:  "done",
-		Text:  fmt.Sprintf("job %s has exactly one finished event", d.submitted.Job.ID),
-		Facts: Facts{"job": d.submitted.Job.ID, "finished": finished},
+		Text:  fmt.Sprintf("job %s has exactly one finished event:\n%s: succeeded, 10 rows", d.submitted.Job.ID, d.finished.Subject),
+		Facts: Facts{"job": d.submitted.Job.ID, "finished": finished, "subject": d.finished.Subject},
 	})
 }
 
@@ -251,7 +262,7 @@ func (d *Demo) seal(ctx context.Context) error {
 	}
 	text := "`receiver audit verify` now detects a change of any byte"
 	for _, cp := range checkpoints {
-		text += fmt.Sprintf("\n           %s: size %d, root %s", cp.Origin, cp.Tree.N, cp.Tree.Hash)
+		text += fmt.Sprintf("\n%-8s size %d, root %s", path.Base(cp.Origin), cp.Tree.N, cp.Tree.Hash)
 	}
 	for i, n := range []int64{2, 4} { // submitted and finished; the repeat and three forgeries
 		if got := checkpoints[i].Tree.N; got < n {
