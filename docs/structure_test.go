@@ -189,7 +189,11 @@ func TestPagesOpenWithThreeLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	opening := regexp.MustCompile(`^# .+\n\nFor .+\.\nIt .+\.\nRead .+\.\n\n`)
-	for _, page := range append(pages, "../SECURITY.md", "../CONTRIBUTING.md") {
+	howTo, err := filepath.Glob("howto/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range slices.Concat(pages, howTo, []string{"../SECURITY.md", "../SUPPORT.md", "../CONTRIBUTING.md"}) {
 		if !opening.MatchString(read(t, page)) {
 			t.Errorf("%s does not open with its title and three lines: For …, It …, Read …", page)
 		}
