@@ -146,7 +146,7 @@ func (s *Survey) stream(ctx context.Context, to *Survey, name string) error {
 		if len(piece.Data) == 0 {
 			wait = to.nc.RequestWithContext // the end is answered when the stream is open
 		}
-		answer, err := wait(ctx, target, piece.Data)
+		answer, err := untilTaken(ctx, func() (*nats.Msg, error) { return wait(ctx, target, piece.Data) })
 		if err == nil && (len(piece.Data) == 0 || len(answer.Data) > 0) {
 			err = refusal(answer)
 		}
@@ -161,6 +161,18 @@ func (s *Survey) stream(ctx context.Context, to *Survey, name string) error {
 				return fmt.Errorf("reading stream %s: %w", name, err)
 			}
 		}
+	}
+}
+
+// untilTaken repeats a request that no server took, for as long as a piece may take: where the
+// pieces go is announced by one server of a cluster, and the others know it a moment later.
+func untilTaken(ctx context.Context, request func() (*nats.Msg, error)) (*nats.Msg, error) {
+	for end := time.Now().Add(chunkWait); ; {
+		answer, err := request()
+		if !errors.Is(err, nats.ErrNoResponders) || ctx.Err() != nil || time.Now().After(end) {
+			return answer, err
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
