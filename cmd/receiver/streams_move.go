@@ -29,7 +29,8 @@ func newStreamsMove(a *app) *cobra.Command {
 		Use:   "move --to FILE",
 		Short: "Copy the embedded store to a NATS cluster, to go on there",
 		Long: `move copies all streams of the embedded store, with their sequences, times and consumers, to the
-cluster of the configuration FILE, which has nats.mode external. It removes nothing on either side.
+cluster of the configuration FILE, which has nats.mode external. It removes nothing on either side
+but a stream that an interrupted move has left incomplete in the cluster.
 For each stream it waits until the other one has the same first and last sequence, the same number
 of messages, the same first and last message, and all of its replicas.
 

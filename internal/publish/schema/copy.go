@@ -229,10 +229,10 @@ func (c copying) mark(ctx context.Context, name string) error {
 	return c.update(ctx, to)
 }
 
-func (c copying) update(ctx context.Context, to jetstream.StreamConfig) error {
-	ctx, cancel := c.opts.Bound(ctx)
+func (s *Survey) update(ctx context.Context, to jetstream.StreamConfig) error {
+	ctx, cancel := s.opts.Bound(ctx)
 	defer cancel()
-	if _, err := c.js.UpdateStream(ctx, to); err != nil {
+	if _, err := s.js.UpdateStream(ctx, to); err != nil {
 		return fmt.Errorf("changing stream %s: %w", to.Name, err)
 	}
 	return nil
@@ -247,10 +247,10 @@ func (c copying) create(ctx context.Context, config jetstream.StreamConfig) erro
 	return nil
 }
 
-func (c copying) remove(ctx context.Context, name string) error {
-	ctx, cancel := c.opts.Bound(ctx)
+func (s *Survey) remove(ctx context.Context, name string) error {
+	ctx, cancel := s.opts.Bound(ctx)
 	defer cancel()
-	if err := c.js.DeleteStream(ctx, name); err != nil {
+	if err := s.js.DeleteStream(ctx, name); err != nil {
 		return fmt.Errorf("removing stream %s: %w", name, err)
 	}
 	return nil

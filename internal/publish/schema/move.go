@@ -16,6 +16,10 @@ import (
 	"receiver/internal/publish/conn"
 )
 
+// metaMoving marks a stream that Move has begun and that may be incomplete. It has no subject of
+// its own meanwhile, so nothing can be stored in it.
+const metaMoving = "receiver-moving"
+
 // ErrMove is returned by Move when the other server has a stream that is not the one to be moved.
 // Nothing was changed there then.
 var ErrMove = errors.New("the stream cannot be moved")
@@ -26,8 +30,9 @@ const chunkWait = 30 * time.Second
 
 // Move copies all streams and buckets of a store to another server: messages, sequences, times,
 // and consumers with their positions. Nothing may write to the store meanwhile. It removes nothing
-// on either side. A stream counts as moved once the other one has as many messages, the same first
-// and last sequence and message, and all of its copies. One that the other server has in this state
+// on either side but what an interrupted Move has left there. A stream counts as moved once the
+// other one has as many messages, the same first and last sequence and message, and all of its
+// copies. One that the other server has in this state
 // already is left as it is, so Move continues what an earlier one began. JOBS is the first, since a
 // receiver that is started there too early must know which jobs have ended. Done is called for each
 // stream that it has moved. It returns the names of the streams that are not this program's.
@@ -45,17 +50,19 @@ func (s *Survey) Move(ctx context.Context, to *Survey, done func(step string)) (
 		if err != nil {
 			return nil, err
 		}
-		if there == nil {
-			if err := s.stream(ctx, to, name); err != nil {
-				return nil, err
-			}
+		if there != nil {
+			continue // compare found that it is the same
+		}
+		if err := s.stream(ctx, to, name); err != nil {
+			return nil, err
 		}
 		if err := whole(ctx, place{s, name}, place{to, name}); err != nil {
 			return nil, err
 		}
-		if there == nil {
-			done(name + " is complete there")
+		if err := to.release(ctx, info.Config); err != nil {
+			return nil, err
 		}
+		done(name + " is complete there")
 	}
 	return others, nil
 }
@@ -89,7 +96,21 @@ func (s *Survey) movable(ctx context.Context) (ours []*jetstream.StreamInfo, oth
 	return ours, others, nil
 }
 
-// compare refuses another server with a stream that is not one of these as it is here.
+// release gives a moved stream the subjects that it has here.
+func (s *Survey) release(ctx context.Context, here jetstream.StreamConfig) error {
+	there, err := s.find(ctx, here.Name)
+	if err != nil || there == nil {
+		return errors.Join(err, conn.ErrMissing)
+	}
+	config := there.Config
+	config.Subjects = here.Subjects
+	config.Metadata = maps.Clone(config.Metadata)
+	delete(config.Metadata, metaMoving)
+	return s.update(ctx, config)
+}
+
+// compare refuses another server with a stream that is not one of these as it is here. It removes
+// what an interrupted move has left.
 func (s *Survey) compare(ctx context.Context, to *Survey, here []*jetstream.StreamInfo) error {
 	var wrong []string
 	for _, info := range here {
@@ -99,6 +120,10 @@ func (s *Survey) compare(ctx context.Context, to *Survey, here []*jetstream.Stre
 		case err != nil:
 			return err
 		case there == nil:
+		case there.Config.Metadata[metaMoving] != "":
+			if err := to.remove(ctx, name); err != nil {
+				return err
+			}
 		case there.Config.Metadata[metaCopyOf] == name && there.State.LastSeq > info.State.LastSeq:
 			return fmt.Errorf("%w: a receiver has continued what was moved: %s ends there at sequence %d, and here at %d; "+
 				"start it only when all streams are there", ErrMove, name, there.State.LastSeq, info.State.LastSeq)
@@ -150,6 +175,9 @@ func (s *Survey) stream(ctx context.Context, to *Survey, name string) error {
 		if err == nil && (len(piece.Data) == 0 || len(answer.Data) > 0) {
 			err = refusal(answer)
 		}
+		if err != nil && strings.Contains(err.Error(), "maximum payload") {
+			err = fmt.Errorf("%w; set max_payload of the NATS servers to %d, as it is here, and run the command again", err, s.nc.MaxPayload())
+		}
 		if err != nil {
 			return fmt.Errorf("writing stream %s: %w", name, err)
 		}
@@ -165,16 +193,25 @@ func (s *Survey) stream(ctx context.Context, to *Survey, name string) error {
 }
 
 // untilTaken repeats a request that no server took, for as long as a piece may take: where the
-// pieces go is announced by one server of a cluster, and the others know it a moment later.
+// pieces go is announced by one server of a cluster, and the others know it a moment later. So is a
+// stream that an interrupted move has begun: its servers give it up after some seconds.
 func untilTaken(ctx context.Context, request func() (*nats.Msg, error)) (*nats.Msg, error) {
+	var begun *jetstream.APIError
 	for end := time.Now().Add(chunkWait); ; {
 		answer, err := request()
-		if !errors.Is(err, nats.ErrNoResponders) || ctx.Err() != nil || time.Now().After(end) {
+		passes := errors.Is(err, nats.ErrNoResponders) || errors.As(err, &begun) && begun.ErrorCode == nameInUse
+		if !passes || ctx.Err() != nil || time.Now().After(end) {
 			return answer, err
 		}
-		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done(): // the next request fails
+		}
 	}
 }
+
+// nameInUse is the error of a server that is to restore a stream of whose name there is one.
+const nameInUse = 10130
 
 // The pieces of a snapshot are below the smallest limit of a message that this program accepts, and
 // few enough of them are on their way to stay below what a client keeps.
@@ -195,10 +232,15 @@ func (s *Survey) restore(ctx context.Context, info *jetstream.StreamInfo) (subje
 	}
 	maps.DeleteFunc(config.Metadata, func(k, _ string) bool { return strings.HasPrefix(k, "_nats.") })
 	config.Metadata[metaCopyOf] = config.Name // its messages are older than it
+	config.Metadata[metaMoving] = "incomplete"
+	config.Subjects = []string{parkedSubject + config.Name}
 	var answer struct {
 		Deliver string `json:"deliver_subject"`
 	}
-	if err := s.ask(ctx, "STREAM.RESTORE."+config.Name, map[string]any{"config": config, "state": info.State}, &answer); err != nil {
+	_, err = untilTaken(ctx, func() (*nats.Msg, error) {
+		return nil, s.ask(ctx, "STREAM.RESTORE."+config.Name, map[string]any{"config": config, "state": info.State}, &answer)
+	})
+	if err != nil {
 		return "", fmt.Errorf("making stream %s: %w", config.Name, err)
 	}
 	return answer.Deliver, nil

@@ -15,6 +15,7 @@ import (
 
 	"receiver/internal/job"
 	"receiver/internal/natstest"
+	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
 	"receiver/internal/publish/schema"
 )
@@ -185,5 +186,37 @@ func TestMoveKeepsForeignMessages(t *testing.T) {
 				t.Errorf("the servers have %v and %v, want %v and %v as before", contents(t, from), contents(t, to), here, there)
 			}
 		})
+	}
+}
+
+// An incomplete stream of an interrupted Move takes no message, and the next Move begins it anew.
+func TestMoveBeginsAnewWhatIsIncomplete(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"JOBS", "CHECKPOINTS", "WATCH"} {
+		from, to := store(t), natstest.NewServer(t, 1<<20)
+		if name == "CHECKPOINTS" {
+			_, err := from.JetStream().CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{"checkpoints.>"}})
+			natstest.Must(t, err)
+		}
+		_, err := to.JetStream().CreateStream(t.Context(), jetstream.StreamConfig{
+			Name: name, Subjects: []string{"receiver.copying." + name}, Metadata: map[string]string{"receiver-copy-of": name, "receiver-moving": "incomplete"},
+		})
+		natstest.Must(t, err)
+		_, err = to.JetStream().Publish(t.Context(), "receiver.copying."+name, nil)
+		natstest.Must(t, err)
+		if name == "JOBS" {
+			if _, err := publish.Dial(t.Context(), to.External(), conn.Options{}); !errors.Is(err, conn.ErrStream) {
+				t.Errorf("a receiver on an incomplete JOBS = %v, want ErrStream", err)
+			}
+		}
+		if _, err := move(t, from, to, 100); err != nil {
+			t.Errorf("Move with an incomplete %s = %v", name, err)
+		}
+		for name, want := range contents(t, from) {
+			if got := contents(t, to)[name]; !slices.Equal(got, want) {
+				t.Errorf("%s there is %v, want %v", name, got, want)
+			}
+		}
+		natstest.Dial(t, to.External(), conn.Options{})
 	}
 }
