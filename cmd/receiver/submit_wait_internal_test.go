@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -81,7 +81,7 @@ func TestCtrlCEndsACommandWhoseInputIsSilent(t *testing.T) {
 	config := submitConfig(t, platform.URL)
 	dir := filepath.Dir(config)
 	pipe, key := filepath.Join(dir, "pipe"), filepath.Join(dir, "key")
-	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.WriteFile(key, []byte("the-key-of-the-test"), 0o600)); err != nil {
+	if err := errors.Join(exec.Command("mkfifo", pipe).Run(), os.WriteFile(key, []byte("the-key-of-the-test"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	made, err := logkey.Generate("receiver")

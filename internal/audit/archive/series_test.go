@@ -5,10 +5,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -199,7 +199,7 @@ func TestForeignArchivesAreRefusedAndBounded(t *testing.T) {
 			if err := os.Remove(path); err != nil {
 				return err
 			}
-			return syscall.Mkfifo(path, 0o600)
+			return exec.Command("mkfifo", path).Run()
 		}
 	}
 	info := func(origin, stream string) string {
