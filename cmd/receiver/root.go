@@ -74,7 +74,7 @@ done; 3 not known: a job that is waited for goes on, or what was asked for may h
 	root.AddCommand(
 		newInit(a), newServe(a), newDemo(a), newSimulate(a),
 		newObjects(a), newSubmit(a), newJobs(a), newEvents(a), newConsumers(a), newKeys(a), newSources(a), newSinks(a), newTokens(a), newBackfill(a), newAudit(a),
-		newSign(a), newVerify(a), newConformance(a), newDoctor(a), newStreams(a), newConfig(a), newContexts(a), newLicenses(a), newVersion(a), reference.Command(),
+		newSign(a), newVerify(a), newConformance(a), newDoctor(a), newHealthcheck(a), newStreams(a), newConfig(a), newContexts(a), newLicenses(a), newVersion(a), reference.Command(),
 	)
 	cli.MarkUsage(root)
 	completion.Register(root, a.completions(), completionTime)

@@ -87,7 +87,7 @@ func TestCommandsNeedOnlyTheSecretsThatTheyUse(t *testing.T) {
 		{"LOG_KEY", "audit export DIR/archive --operator a --reason b"}, {"LOG_KEY", "audit verify"}, {"", "audit init --key-file DIR/made.key"},
 		{"CRM_KEY", "audit reverify --since all --source crm"}, {keys, "audit reverify --since all"},
 		{"CRM_KEY", "verify --source crm --signature sha256=a -"}, {"", "verify --key-file DIR/rows.csv --signature sha256=a -"}, {"", "sign --key-file DIR/rows.csv -"},
-		{"", "sinks list"}, {"", "sinks replay orders --all"}, {"", "streams plan"}, {"", "streams apply --yes"}, {"", "streams copy JOBS --yes"},
+		{"", "healthcheck"}, {"", "sinks list"}, {"", "sinks replay orders --all"}, {"", "streams plan"}, {"", "streams apply --yes"}, {"", "streams copy JOBS --yes"},
 	} {
 		check(path, row[0], row[1])
 	}

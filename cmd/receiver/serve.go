@@ -10,6 +10,7 @@ import (
 	"receiver/internal/logging"
 	"receiver/internal/service"
 	"receiver/internal/service/memory"
+	"receiver/internal/systemd"
 
 	"github.com/spf13/cobra"
 )
@@ -59,7 +60,9 @@ are answered 503, and /readyz names the servers and the reason.`,
 			in.ShowLog(written.Dropped)
 			log.Info().Str("public", in.PublicURL()).Str("private", in.PrivateURL()).
 				Str("nats", in.NATSURL()).Int("sources", len(cfg.Sources)).Msg("listening")
+			stopping := systemd.Process{Alive: in.Alive, Ready: in.Ready, Log: log}.Keep(cmd.Context())
 			err = in.Run(cmd.Context(), hup)
+			stopping()
 			log.Info().Msg("stopping")
 			err = errors.Join(err, in.Stop())
 			log.Info().Msg("stopped")

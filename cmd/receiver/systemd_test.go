@@ -7,7 +7,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // A socket that systemd opened is served: connections made before the receiver is up wait.
@@ -42,5 +45,44 @@ func TestASocketOfSystemdIsServed(t *testing.T) {
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
 		t.Errorf("the answer is %s", answer.Status)
+	}
+}
+
+// systemd learns when the receiver is ready, that it is alive, and that it stops.
+func TestSystemdLearnsTheState(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "s")
+	ln, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	next := func() string {
+		t.Helper()
+		b := make([]byte, 8<<10)
+		if err := ln.SetReadDeadline(time.Now().Add(waitTimeout)); err != nil {
+			t.Fatal(err)
+		}
+		n, err := ln.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b[:n])
+	}
+	p, err := startProcess(configured(t), append(environment(), "NOTIFY_SOCKET="+socket, "WATCHDOG_USEC=30000000"), "receiver", "serve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.kill()
+	for _, want := range []string{"READY=1", "WATCHDOG=1\nSTATUS=ready"} {
+		if got := next(); got != want {
+			t.Errorf("the message is %q, want %q\n%s", got, want, p.log)
+		}
+	}
+	if code, err := p.end(syscall.SIGTERM); code != 0 || err != nil {
+		t.Errorf("serve = exit %d, %v", code, err)
+	}
+	if got := next(); got != "STOPPING=1\nSTATUS=stopping" {
+		t.Errorf("the last message is %q", got)
 	}
 }

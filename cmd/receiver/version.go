@@ -21,7 +21,7 @@ func newVersion(a *app) *cobra.Command {
 			if a.output == "json" {
 				program, revision := version.Read()
 				return json.NewEncoder(a.out).Encode(map[string]string{
-					"version": program, "revision": revision, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+					"version": program, "revision": revision, "date": version.Date(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
 				})
 			}
 			_, err := fmt.Fprint(a.out, versionText())
@@ -33,5 +33,5 @@ func newVersion(a *app) *cobra.Command {
 // versionText is what the command and the flag --version print.
 func versionText() string {
 	program, revision := version.Read()
-	return fmt.Sprintf("receiver %s (%s, %s, %s/%s)\n", program, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("receiver %s (%s, %s, %s, %s/%s)\n", program, revision, version.Date(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -23,6 +23,7 @@ import (
 	"receiver/internal/service/logs"
 	"receiver/internal/service/memory"
 	"receiver/internal/service/platform"
+	"receiver/internal/service/reach"
 	"receiver/internal/submit"
 )
 
@@ -148,8 +149,8 @@ func (x examiner) files() []doctor.File {
 		all = append(all, doctor.Stat(path, "the token file", true))
 	}
 	if e := publicEntrance(x.cfg); x.cfg.Public.TLS.ACME.On() {
-		if _, err := os.Stat(e.keyFile); err == nil { // else the check of listeners says so
-			all = append(all, doctor.Stat(filepath.Dir(e.keyFile), "the ACME folder", true), doctor.Stat(e.keyFile, "the key of a listener's certificate", true))
+		if _, err := os.Stat(e.KeyFile); err == nil { // else the check of listeners says so
+			all = append(all, doctor.Stat(filepath.Dir(e.KeyFile), "the ACME folder", true), doctor.Stat(e.KeyFile, "the key of a listener's certificate", true))
 		}
 	}
 	for _, key := range []config.Path{x.cfg.Public.TLS.KeyFile, x.cfg.Private.TLS.KeyFile} {
@@ -246,16 +247,16 @@ func (x examiner) listeners(context.Context) []doctor.Finding {
 		})
 	}
 	for _, e := range []entrance{publicEntrance(x.cfg), privateEntrance(x.cfg)} {
-		if e.certFile == "" {
+		if e.CertFile == "" {
 			continue
 		}
 		c := doctor.Certificate{Listener: e.name}
-		pair, err := certs.Load(e.certFile, e.keyFile)
+		pair, err := certs.Load(e.CertFile, e.KeyFile)
 		if c.Err = err; err == nil {
 			c.Leaf = pair.Certificate().Leaf
 		}
 		if e.name == "public" {
-			c.Callbacks, c.Ordered, c.Address = d.Callbacks, x.cfg.Public.TLS.ACME.On(), e.address
+			c.Callbacks, c.Ordered, c.Address = d.Callbacks, x.cfg.Public.TLS.ACME.On(), e.Address
 		}
 		all = append(all, c.Findings()...)
 	}
@@ -264,9 +265,9 @@ func (x examiner) listeners(context.Context) []doctor.Finding {
 
 // running says whether a receiver answers at the public listener's address.
 func (x examiner) running() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), listenerTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), reach.Timeout)
 	defer cancel()
-	client, base, err := publicEntrance(x.cfg).client()
+	client, base, err := reach.Public(x.cfg).Client()
 	if err != nil {
 		return false
 	}

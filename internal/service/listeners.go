@@ -20,6 +20,7 @@ import (
 	"receiver/internal/certs"
 	"receiver/internal/config"
 	"receiver/internal/entry"
+	"receiver/internal/service/reach"
 	"receiver/internal/web"
 )
 
@@ -39,46 +40,37 @@ type openListener struct {
 
 // entrance has the settings of a listener.
 type entrance struct {
-	name, address, mode string
-	certFile, keyFile   string       // absolute; empty for clear text
-	keeper              *acme.Keeper // writes both, which are one file then; nil where files are given
-	tls12               bool
-	authorities         string // the file of clients' authorities, absolute; empty asks for none
-	names               []string
+	reach.Listener
+	name, mode  string
+	keeper      *acme.Keeper // writes the certificate; nil where files are given
+	tls12       bool
+	authorities string // the file of clients' authorities, absolute; empty asks for none
+	names       []string
 }
 
 func publicEntrance(cfg *config.Config) entrance {
 	p := cfg.Public
-	e := entrance{
-		name: "public", address: p.Address, mode: p.SocketMode, tls12: p.TLS.MinVersion == "1.2",
-		certFile: cfg.Abs(p.TLS.CertFile), keyFile: cfg.Abs(p.TLS.KeyFile),
-	}
-	if a := p.TLS.ACME; a.On() {
-		e.certFile = acme.File(acme.Folder(cfg.Abs(a.Folder), a.Directory))
-		e.keyFile = e.certFile
-	}
-	return e
+	return entrance{name: "public", Listener: reach.Public(cfg), mode: p.SocketMode, tls12: p.TLS.MinVersion == "1.2"}
 }
 
 func privateEntrance(cfg *config.Config) entrance {
 	p := cfg.Private
 	return entrance{
-		name: "private", address: p.Address, mode: p.SocketMode, tls12: p.TLS.MinVersion == "1.2",
-		certFile: cfg.Abs(p.TLS.CertFile), keyFile: cfg.Abs(p.TLS.KeyFile),
+		name: "private", Listener: reach.Private(cfg), mode: p.SocketMode, tls12: p.TLS.MinVersion == "1.2",
 		authorities: cfg.Abs(p.TLS.ClientCAFile), names: p.TLS.ClientNames,
 	}
 }
 
 // security reads the files for TLS; all is nil in clear text.
 func (e entrance) security() (*certs.Reloader, *tls.Config, error) {
-	if e.certFile == "" {
+	if e.CertFile == "" {
 		return nil, nil, nil
 	}
 	s := entry.Security{TLS12: e.tls12, Names: e.names}
 	var err error
 	if e.keeper != nil {
 		s.Certificate, s.Challenge = e.keeper.Certificate(), e.keeper.Challenge
-	} else if s.Certificate, err = certs.Load(e.certFile, e.keyFile); err != nil {
+	} else if s.Certificate, err = certs.Load(e.CertFile, e.KeyFile); err != nil {
 		return nil, nil, fmt.Errorf("%s.tls: %w", e.name, err)
 	}
 	if e.authorities != "" {
@@ -95,7 +87,7 @@ func open(e entrance, h http.Handler, l config.Limits, bound web.Bound, errorLog
 	if err != nil {
 		return nil, err
 	}
-	ln, err := entry.Listen(e.address, config.Mode(e.mode))
+	ln, err := entry.Listen(e.Address, config.Mode(e.mode))
 	if err != nil {
 		return nil, fmt.Errorf("opening the %s listener: %w; change %s.address, or stop the program that uses it", e.name, err, e.name)
 	}
@@ -174,31 +166,6 @@ func (d *openListener) failures() uint64 {
 	return n
 }
 
-// client returns the HTTP client with which commands on this machine reach a listener, and its
-// address. It uses no proxy: a token is for the listener only.
-func (e entrance) client() (*http.Client, string, error) {
-	network, at, err := entry.Dial(e.address)
-	if err != nil {
-		return nil, "", err
-	}
-	t := &http.Transport{DisableKeepAlives: true}
-	base := "http://"
-	if e.certFile != "" {
-		pair, err := certs.Load(e.certFile, e.keyFile)
-		if err != nil {
-			return nil, "", err
-		}
-		t.TLSClientConfig, base = entry.Own(pair), "https://"
-	}
-	if network != "unix" {
-		return &http.Client{Transport: t}, base + reachable(at), nil
-	}
-	t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, at)
-	}
-	return &http.Client{Transport: t}, base + "localhost", nil
-}
-
 // newKeeper returns the keeper that orders the certificate of the public listener; nil without
 // ACME.
 func (in *Instance) newKeeper() (*acme.Keeper, error) {
@@ -221,19 +188,4 @@ func (in *Instance) newKeeper() (*acme.Keeper, error) {
 		return nil, fmt.Errorf("public.tls.acme: %w", err)
 	}
 	return k, nil
-}
-
-// reachable is a listener's address as this machine reaches it.
-func reachable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-		if ip.Is6() {
-			host = "::1"
-		}
-	}
-	return net.JoinHostPort(host, port)
 }

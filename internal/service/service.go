@@ -147,7 +147,7 @@ func (in *Instance) openPlatforms() (err error) {
 // privateRoutes is what the private listener answers with, but for what judges callbacks.
 func (in *Instance) privateRoutes(ctx context.Context) (web.Private, error) {
 	p := web.Private{
-		Access: in.access, Record: in.recordUse, Ready: in.ready, Remark: in.sealing.remark, Metrics: in.metrics, ExplainBody: int64(in.cfg.Limits.Body), Log: in.log, Tracer: in.tracer,
+		Access: in.access, Record: in.recordUse, Ready: in.Ready, Remark: in.sealing.remark, Metrics: in.metrics, ExplainBody: int64(in.cfg.Limits.Body), Log: in.log, Tracer: in.tracer,
 	}
 	all, err := records.NewAPI(ctx, in.cfg, in.bus)
 	p.API.Trail, p.API.Logs = all, all
@@ -170,8 +170,8 @@ func (in *Instance) keepSubmissions(ctx context.Context) {
 	})
 }
 
-// ready reports whether a callback that comes now is accepted.
-func (in *Instance) ready(ctx context.Context) error {
+// Ready reports whether a callback that comes now is accepted.
+func (in *Instance) Ready(ctx context.Context) error {
 	if !in.accepting.Load() {
 		return errors.New("the public listener is closed: the receiver is starting or stopping")
 	}

@@ -11,6 +11,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/keyusage"
 	"receiver/internal/publish"
+	"receiver/internal/service/reach"
 	"receiver/internal/service/records"
 )
 
@@ -33,7 +34,7 @@ type SourceReport struct {
 // AskSources asks the running receiver.
 func AskSources(ctx context.Context, cfg *config.Config) (SourcesReport, error) {
 	var said api.Sources
-	err := askPrivate(ctx, cfg, "/v1/sources", &said)
+	err := reach.Ask(ctx, cfg, "/v1/sources", &said)
 	if err != nil {
 		return SourcesReport{}, err
 	}

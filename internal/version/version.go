@@ -1,19 +1,37 @@
 // Package version says which version of the program this is.
 package version
 
-import "runtime/debug"
+import (
+	"cmp"
+	"runtime/debug"
+)
 
-// Read returns what the Go toolchain recorded of this binary.
-func Read() (version, revision string) {
+// The linker sets these in a release: -ldflags "-X receiver/internal/version.version=v1.2.3 …".
+var version, commit, date string
+
+// Read returns the values of the linker, and otherwise those that the Go toolchain recorded.
+func Read() (program, revision string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown", "unknown"
+		info = new(debug.BuildInfo)
 	}
-	version, revision = info.Main.Version, "unknown"
+	return cmp.Or(version, info.Main.Version, "unknown"), cmp.Or(commit, setting(info, "vcs.revision"), "unknown")
+}
+
+// Date returns when the commit was made, as RFC 3339; "unknown" if it is not recorded.
+func Date() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = new(debug.BuildInfo)
+	}
+	return cmp.Or(date, setting(info, "vcs.time"), "unknown")
+}
+
+func setting(info *debug.BuildInfo, key string) string {
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			revision = s.Value
+		if s.Key == key {
+			return s.Value
 		}
 	}
-	return version, revision
+	return ""
 }
