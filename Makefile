@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo recording cluster build test race contract reference site release-contract lint fuzz mutate bench performance reliability ci
+.PHONY: help demo recording cluster build snapshot test race contract reference site release-contract lint fuzz mutate bench performance reliability ci
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ cluster: ## run three NATS servers to try out nats.mode external
 
 build: ## build ./receiver
 	go build -trimpath -o receiver ./cmd/receiver
+
+snapshot: ## make all archives and packages of a release in dist/, without publishing
+	bash .ci/run snapshot
 
 test: ## run the tests
 	go test ./...
