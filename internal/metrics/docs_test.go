@@ -76,6 +76,7 @@ var alarms = map[string]string{
 	"receiver_store_restarts":                            "it grows",
 	"receiver_store_state":                               "`ok` is 0 for a minute",
 	"receiver_submissions_total":                         "`unavailable` or `platform-failed` grow",
+	"receiver_trace_spans_dropped_total":                 "it grows: the collector does not take them",
 	"receiver_verifications_outside_window_total":        "it grows: a key is used that should not be",
 	"receiver_watch_total":                               "`lost` grows; `look` is `unauthorized` or `unreachable`",
 }

@@ -39,6 +39,7 @@ func full(t *testing.T) *rig {
 	m.SetSources(keysOf(key, "crm", "erp"))
 	m.ShowAccess(set)
 	m.ShowLog(func() uint64 { return 0 })
+	m.ShowTraces(func() uint64 { return 0 })
 	m.ShowLogLimit(func() uint64 { return 0 })
 	for _, listener := range []string{"private", "public"} {
 		m.ShowConnections(listener, func() metrics.Connections { return metrics.Connections{} })
