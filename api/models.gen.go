@@ -505,6 +505,15 @@ type Wait = string
 // Error defines model for Error.
 type Error = Problem
 
+// GetProfileParams defines parameters for GetProfile.
+type GetProfileParams struct {
+	// Seconds How long a CPU profile is taken; the others do not take it.
+	Seconds int `form:"seconds,omitempty" json:"seconds,omitempty,omitzero"`
+
+	// Debug 1 or 2 gives text; a CPU profile does not take it.
+	Debug int `form:"debug,omitempty" json:"debug,omitempty,omitzero"`
+}
+
 // ListCallbacksParams defines parameters for ListCallbacks.
 type ListCallbacksParams struct {
 	// Since Only records stored since a duration ago, a time, or `all`.

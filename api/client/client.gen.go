@@ -100,6 +100,15 @@ type ClientInterface interface {
 	// Corresponds with GET /asyncapi.yaml (the `GetEventContract` operationId).
 	GetEventContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetProfile Take a profile of the process
+	//
+	// For `go tool pprof`. Nothing is there unless `private.pprof` is set. A CPU profile, `profile`,
+	// takes `seconds`, and only one is taken at a time. The other profiles are `allocs`, `goroutine`,
+	// `heap` and `threadcreate`.
+	//
+	// Corresponds with GET /debug/pprof/{profile} (the `GetProfile` operationId).
+	GetProfile(ctx context.Context, profile string, params *GetProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetHealth Say that the process runs
 	//
 	// Corresponds with GET /healthz (the `GetHealth` operationId).
@@ -347,6 +356,25 @@ type ClientInterface interface {
 // Corresponds with GET /asyncapi.yaml (the `GetEventContract` operationId).
 func (c *Client) GetEventContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetEventContractRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetProfile Take a profile of the process
+//
+// For `go tool pprof`. Nothing is there unless `private.pprof` is set. A CPU profile, `profile`,
+// takes `seconds`, and only one is taken at a time. The other profiles are `allocs`, `goroutine`,
+// `heap` and `threadcreate`.
+//
+// Corresponds with GET /debug/pprof/{profile} (the `GetProfile` operationId).
+func (c *Client) GetProfile(ctx context.Context, profile string, params *GetProfileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetProfileRequest(c.Server, profile, params)
 	if err != nil {
 		return nil, err
 	}
@@ -955,6 +983,71 @@ func NewGetEventContractRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetProfileRequest constructs an http.Request for the GetProfile method
+func NewGetProfileRequest(server string, profile string, params *GetProfileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "profile", profile, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/debug/pprof/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "seconds", params.Seconds, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "debug", params.Debug, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -2804,6 +2897,17 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /asyncapi.yaml (the `GetEventContract` operationId).
 	GetEventContractWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetEventContractResponse, error)
 
+	// GetProfileWithResponse Take a profile of the process
+	//
+	// For `go tool pprof`. Nothing is there unless `private.pprof` is set. A CPU profile, `profile`,
+	// takes `seconds`, and only one is taken at a time. The other profiles are `allocs`, `goroutine`,
+	// `heap` and `threadcreate`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /debug/pprof/{profile} (the `GetProfile` operationId).
+	GetProfileWithResponse(ctx context.Context, profile string, params *GetProfileParams, reqEditors ...RequestEditorFn) (*GetProfileResponse, error)
+
 	// GetHealthWithResponse Say that the process runs
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3146,6 +3250,47 @@ func (r GetEventContractResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetEventContractResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetProfileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetProfileResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetProfileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetProfileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetProfileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetProfileResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4701,6 +4846,23 @@ func (c *ClientWithResponses) GetEventContractWithResponse(ctx context.Context, 
 	return ParseGetEventContractResponse(rsp)
 }
 
+// GetProfileWithResponse Take a profile of the process
+//
+// For `go tool pprof`. Nothing is there unless `private.pprof` is set. A CPU profile, `profile`,
+// takes `seconds`, and only one is taken at a time. The other profiles are `allocs`, `goroutine`,
+// `heap` and `threadcreate`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /debug/pprof/{profile} (the `GetProfile` operationId).
+func (c *ClientWithResponses) GetProfileWithResponse(ctx context.Context, profile string, params *GetProfileParams, reqEditors ...RequestEditorFn) (*GetProfileResponse, error) {
+	rsp, err := c.GetProfile(ctx, profile, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetProfileResponse(rsp)
+}
+
 // GetHealthWithResponse Say that the process runs
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5225,6 +5387,32 @@ func ParseGetEventContractResponse(rsp *http.Response) (*GetEventContractRespons
 		}
 		response.YAML200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetProfileResponse parses an HTTP response from a GetProfileWithResponse call
+func ParseGetProfileResponse(rsp *http.Response) (*GetProfileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetProfileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Error
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {

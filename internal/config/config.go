@@ -214,6 +214,8 @@ type Private struct {
 	Token Secret `key:"token" form:"header" ours:"true"`
 	// TokensFile holds the digests of further tokens. It is read again on its own when it changes.
 	TokensFile Path `key:"tokens_file" default:"receiver-tokens.json"`
+	// Pprof has GET /debug/pprof/{profile} answered.
+	Pprof bool `key:"pprof" default:"false"`
 	// Rate is how many requests a second are answered to each token.
 	Rate int `key:"rate" default:"50" min:"1" max:"1000000"`
 }

@@ -127,6 +127,7 @@ private:
     client_names: []
   token: ""
   tokens_file: receiver-tokens.json
+  pprof: false
   rate: 50
 limits:
   body: 8MiB

@@ -16,6 +16,7 @@ import (
 	"receiver/internal/service/jobs"
 	"receiver/internal/service/records"
 	"receiver/internal/web/apiserver"
+	"receiver/internal/web/profiling"
 )
 
 // answers sets what the API answers from beside the records, and the metrics of the same.
@@ -36,6 +37,11 @@ func (in *Instance) answers(a *apiserver.Server, retries *callback.RetryState) {
 	in.bus.Measure(sender.Figures{Published: in.metrics.Published, Batch: in.metrics.Batch})
 	a.Stopping = in.waits
 	a.Streams, a.Keys, a.Doctor = in.streams, in.keys, in.doctor
+}
+
+// profiler takes the profiles that the private listener is asked for.
+func (in *Instance) profiler() profiling.Profiler {
+	return profiling.Profiler{On: in.cfg.Private.Pprof, Stopping: in.waits}
 }
 
 // inForce is the configuration in force.

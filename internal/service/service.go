@@ -148,6 +148,7 @@ func (in *Instance) openPlatforms() (err error) {
 func (in *Instance) privateRoutes(ctx context.Context) (web.Private, error) {
 	p := web.Private{
 		Access: in.access, Record: in.recordUse, Ready: in.Ready, Remark: in.sealing.remark, Metrics: in.metrics, ExplainBody: int64(in.cfg.Limits.Body), Log: in.log, Tracer: in.tracer,
+		Profiles: in.profiler(),
 	}
 	all, err := records.NewAPI(ctx, in.cfg, in.bus)
 	p.API.Trail, p.API.Logs = all, all

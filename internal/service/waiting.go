@@ -76,7 +76,7 @@ func (in *Instance) openEarly(background context.Context) error {
 	w := in.waiting
 	w.public = web.NewGate(web.NewWaiting(in.cfg.Public.Prefix, in.metrics, in.log))
 	w.private = web.NewGate(web.NewPrivate(web.Private{
-		Access: in.access, Ready: w.ready, Metrics: in.metrics, Log: in.log,
+		Access: in.access, Ready: w.ready, Metrics: in.metrics, Log: in.log, Profiles: in.profiler(),
 	}))
 	if err := in.openListeners(background, w.public, w.private); err != nil {
 		return err

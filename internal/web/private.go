@@ -15,6 +15,7 @@ import (
 	"receiver/internal/metrics"
 	"receiver/internal/tracing"
 	"receiver/internal/web/apiserver"
+	"receiver/internal/web/profiling"
 )
 
 // Private has the options of the private listener.
@@ -39,7 +40,9 @@ type Private struct {
 	ExplainBody int64
 	// Tracer traces operations, below the traces of their callers; nil traces none.
 	Tracer *tracing.Tracer
-	Log    zerolog.Logger
+	// Profiles answers GET /debug/pprof/{profile}.
+	Profiles profiling.Profiler
+	Log      zerolog.Logger
 
 	glance *glance
 }
@@ -64,6 +67,9 @@ func NewPrivate(p Private) http.Handler {
 	e.GET("/openapi.yaml", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", api.OpenAPI) })
 	e.GET("/asyncapi.yaml", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", api.AsyncAPI) })
 	e.GET("/v1/log/:stream/tile/*", p.tile)
+	e.GET("/debug/pprof/:profile", func(c echo.Context) error {
+		return p.Profiles.Serve(c.Response(), c.Request(), c.Param("profile"), p.Log)
+	})
 	if p.API.Tokens == nil && p.Access != nil {
 		p.API.Tokens = p.Access.Uses
 	}
