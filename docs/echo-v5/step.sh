@@ -10,6 +10,8 @@ mapfile -t files < <(grep -rl --include='*.go' --exclude-dir=node_modules 'githu
 sed -i 's#github.com/labstack/echo/v4#github.com/labstack/echo/v5#' "${files[@]}"
 sed -i -E 's/(^|[^*[:alnum:]])echo\.Context\b/\1*echo.Context/g' "${files[@]}"
 sed -i 's/echo-server: true/echo5-server: true/' internal/web/apiserver/server.yaml
+sed -i -E 's/\bc\.Error\(err\)/c.Echo().HTTPErrorHandler(c, err)/; s/\bc\.Response\(\)\.(Status|Committed)\b/answered(c).\1/; s/\bh\.Routes\(\)/h.Router().Routes()/' internal/web/*.go
+sed -i -E '/\) problem\(/!s/\(err error, c \*echo\.Context\)/(c *echo.Context, err error)/' internal/web/{public,problem,web}.go
 git apply -C1 docs/echo-v5/rest.patch
 go get "github.com/labstack/echo/v5@$version"
 "$generate" --config internal/web/apiserver/server.yaml api/openapi.yaml
