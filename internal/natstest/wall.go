@@ -12,6 +12,7 @@ import (
 // without closing a connection, as a cut line does.
 type Wall struct {
 	Listener net.Listener
+	judge    Judge
 	mu       sync.Mutex
 	shut     chan struct{} // closed while things pass
 	all      []net.Conn
@@ -20,11 +21,17 @@ type Wall struct {
 // NewWall makes a wall before a server.
 func NewWall(t *testing.T, to string) *Wall {
 	t.Helper()
+	return NewJudgingWall(t, to, nil)
+}
+
+// NewJudgingWall makes a wall that answers requests in the place of the server.
+func NewJudgingWall(t *testing.T, to string, judge Judge) *Wall {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Wall{Listener: ln, shut: make(chan struct{})}
+	w := &Wall{Listener: ln, judge: judge, shut: make(chan struct{})}
 	close(w.shut)
 	go func() {
 		for {
@@ -40,7 +47,7 @@ func NewWall(t *testing.T, to string) *Wall {
 			w.mu.Lock()
 			w.all = append(w.all, in, out)
 			w.mu.Unlock()
-			go w.pass(in, out)
+			go w.send(in, out)
 			go w.pass(out, in)
 		}
 	}()

@@ -26,7 +26,7 @@ import (
 )
 
 // installed returns the configuration of a receiver whose private listener is at a known address.
-func installed(t *testing.T) *config.Config {
+func installed(t *testing.T, env ...string) *config.Config {
 	t.Helper()
 	dir := t.TempDir()
 	if err := demo.Write(dir, demo.Any); err != nil {
@@ -36,9 +36,9 @@ func installed(t *testing.T) *config.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := service.ReadConfig(filepath.Join(dir, "config.yaml"), []string{
+	cfg, err := service.ReadConfig(filepath.Join(dir, "config.yaml"), append(env,
 		"RECEIVER_PUBLIC_ADDRESS=127.0.0.1:0", fmt.Sprintf("RECEIVER_PRIVATE_ADDRESS=127.0.0.1:%d", port),
-	}, nil)
+	), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

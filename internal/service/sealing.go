@@ -30,27 +30,29 @@ type sealer struct {
 	done   chan struct{}
 }
 
-// startSealing begins to seal, if there is a key to seal with.
-func startSealing(ctx context.Context, cfg *config.Config, bus *publish.Store, m *metrics.Metrics, log zerolog.Logger) (*sealer, error) {
-	if cfg.Audit.Key.Empty() {
-		log.Warn().Msg("the streams are not sealed, so nothing can be proved later; run receiver audit init and set audit.key")
-		return nil, nil
-	}
-	figures := m.Sealing(logs.Streams)
+// openSealing opens what is needed to seal.
+func openSealing(ctx context.Context, cfg *config.Config, bus *publish.Store, figures *metrics.Sealing, log zerolog.Logger) (*sealer, error) {
 	keepers, err := logs.OpenKeepers(ctx, cfg, bus, sealing.Options{Log: log, Told: figures.Told, Observe: func(s sealing.State) {
 		figures.Observe(s.Stream, s.Size, s.Unsealed, s.Odd, s.Took, s.Fork)
 	}})
 	if err != nil {
 		return nil, err
 	}
+	return &sealer{Keepers: keepers, done: make(chan struct{})}, nil
+}
+
+// start begins to seal, if there is a key to seal with.
+func (s *sealer) start(ctx context.Context, log zerolog.Logger) {
+	if s == nil {
+		log.Warn().Msg("the streams are not sealed, so nothing can be proved later; run receiver audit init and set audit.key")
+		return
+	}
 	// It goes on while callbacks in flight are finished, so it does not end with ctx.
-	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &sealer{Keepers: keepers, cancel: cancel, done: make(chan struct{})}
+	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
 		defer close(s.done)
-		s.Run(running)
+		s.Run(ctx)
 	}()
-	return s, nil
 }
 
 // remark says what is wrong with the logs while callbacks are accepted; empty if nothing is.
@@ -72,18 +74,13 @@ func (s *sealer) stop(ctx context.Context) error {
 }
 
 // keepArchives exports to archives, and warns of records that are in none, until ctx is done.
-func (in *Instance) keepArchives(ctx context.Context) error {
-	if in.sealing == nil {
-		return nil
+func (in *Instance) keepArchives(ctx context.Context) {
+	if in.archives == nil {
+		return
 	}
 	figures := in.metrics.Archives()
-	k, err := archiving.New(ctx, archiving.Options{Config: in.cfg, Store: in.bus, Log: in.log, Observe: func(u archiving.Unarchived) {
-		figures.Observe(u.Stream, u.Stored, u.Due)
-	}})
-	if err == nil {
-		in.background.Go(func() { k.Run(ctx) })
-	}
-	return err
+	in.archives.Observe = func(u archiving.Unarchived) { figures.Observe(u.Stream, u.Stored, u.Due) }
+	in.background.Go(func() { in.archives.Run(ctx) })
 }
 
 // recordStart records that a receiver starts, with what, and which records it finds unsealed.

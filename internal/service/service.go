@@ -28,6 +28,7 @@ import (
 	"receiver/internal/natsserver/storefolder"
 	"receiver/internal/poll"
 	"receiver/internal/publish"
+	"receiver/internal/service/archiving"
 	"receiver/internal/service/logs"
 	"receiver/internal/service/memory"
 	"receiver/internal/service/platform"
@@ -48,8 +49,11 @@ type Instance struct {
 	reached         atomic.Pointer[publish.Store] // bus, for who asks while it is opened
 	waiting         *waiting                      // nil unless nats.mode is external
 	receiver        *callback.Receiver
-	sealing         *sealer // nil without audit.key
+	sealing         *sealer           // nil without audit.key
+	archives        *archiving.Keeper // nil without audit.key
+	records         *records.API
 	metrics         *metrics.Metrics
+	figures         *metrics.Sealing
 	accepting       atomic.Bool // callbacks come to the receiver: the public listener is open, and neither waits nor ends
 	platforms       *platform.Current
 	watcher         *poll.Watcher
@@ -87,13 +91,8 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	if err = in.reachStore(ctx, background); err != nil {
 		return in, err
 	}
-	if in.sealing, err = startSealing(ctx, cfg, in.bus, in.metrics, in.log); err != nil {
-		return in, err
-	}
-	private, err := in.privateRoutes(ctx)
-	if err != nil {
-		return in, err
-	}
+	in.sealing.start(ctx, in.log)
+	private := in.privateRoutes()
 	if err = in.openPlatforms(); err != nil {
 		return in, err
 	}
@@ -129,7 +128,8 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	in.keepStore(background, in.bus) // a test of reloads puts another in its place
 	in.keepList(background)
 	in.keepSubmissions(background)
-	return in, errors.Join(in.postEvents(background), in.forward(background), in.keepArchives(background))
+	in.keepArchives(background)
+	return in, errors.Join(in.postEvents(background), in.forward(background))
 }
 
 // openPlatforms makes the clients of the platforms, and what submits by them.
@@ -145,14 +145,13 @@ func (in *Instance) openPlatforms() (err error) {
 }
 
 // privateRoutes is what the private listener answers with, but for what judges callbacks.
-func (in *Instance) privateRoutes(ctx context.Context) (web.Private, error) {
+func (in *Instance) privateRoutes() web.Private {
 	p := web.Private{
 		Access: in.access, Record: in.recordUse, Ready: in.Ready, Remark: in.sealing.remark, Metrics: in.metrics, ExplainBody: int64(in.cfg.Limits.Body), Log: in.log, Tracer: in.tracer,
 		Profiles: in.profiler(),
 	}
-	all, err := records.NewAPI(ctx, in.cfg, in.bus)
-	p.API.Trail, p.API.Logs = all, all
-	return p, err
+	p.API.Trail, p.API.Logs = in.records, in.records
+	return p
 }
 
 // recordAction records an action that the private listener is asked for.
@@ -182,15 +181,11 @@ func (in *Instance) Ready(ctx context.Context) error {
 // reachStore opens the store, with the timeout of its kind, and records that the
 // receiver starts.
 func (in *Instance) reachStore(ctx, background context.Context) (err error) {
-	var found storefolder.Found
-	record := func(ctx context.Context) error {
-		if err := logs.Continued(ctx, in.cfg, in.bus); err != nil { // no start, so no record of one
+	if in.cfg.NATS.Mode == config.ModeExternal {
+		if in.metrics, err = in.newMetrics(); err != nil {
 			return err
 		}
-		return recordStart(ctx, in.cfg, in.bus, in.access.Tokens(), logs.ListUnsealed(ctx, in.cfg, in.bus, found, in.log))
-	}
-	if in.cfg.NATS.Mode == config.ModeExternal {
-		return in.connect(ctx, background, record)
+		return in.connect(ctx, background)
 	}
 	if in.server, in.bus, err = OpenStore(ctx, in.cfg, in.log); err != nil {
 		return err
@@ -199,8 +194,29 @@ func (in *Instance) reachStore(ctx, background context.Context) (err error) {
 	if in.metrics, err = in.newMetrics(); err != nil {
 		return err
 	}
-	found = in.server.Found()
-	return record(ctx)
+	return in.openParts(ctx, in.server.Found())
+}
+
+// openParts opens everything that asks the store for something as it is opened, and then records
+// the start: there is no record of one that fails. Where it fails, nothing stays open.
+func (in *Instance) openParts(ctx context.Context, found storefolder.Found) (err error) {
+	if !in.cfg.Audit.Key.Empty() {
+		if in.sealing, err = openSealing(ctx, in.cfg, in.bus, in.figures, in.log); err != nil {
+			return err
+		}
+		in.archives, err = archiving.New(ctx, archiving.Options{Config: in.cfg, Store: in.bus, Log: in.log})
+	}
+	if err == nil {
+		in.records, err = records.NewAPI(ctx, in.cfg, in.bus)
+	}
+	if err == nil {
+		err = recordStart(ctx, in.cfg, in.bus, in.access.Tokens(), logs.ListUnsealed(ctx, in.cfg, in.bus, found, in.log))
+	}
+	if err != nil && in.sealing != nil {
+		err = errors.Join(err, in.sealing.Close())
+		in.sealing = nil
+	}
+	return err
 }
 
 // openListeners opens the private listener first, so that monitoring sees that the public one is
@@ -270,6 +286,9 @@ func (in *Instance) newMetrics() (*metrics.Metrics, error) {
 	m.ShowLogLimit(in.limit.Held)
 	m.ShowTraces(in.tracer.Dropped)
 	m.ShowAccess(in.access)
+	if !in.cfg.Audit.Key.Empty() {
+		in.figures = m.Sealing(logs.Streams)
+	}
 	if in.server != nil {
 		m.ShowStore(func() metrics.Embedded {
 			room := in.server.Status()

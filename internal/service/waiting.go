@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"receiver/internal/config"
+	"receiver/internal/natsserver/storefolder"
 	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
 	"receiver/internal/service/logs"
@@ -45,12 +47,8 @@ type waiting struct {
 // connect connects to the cluster and does what needs it, again and again, until that is
 // done or cannot be. Meanwhile the listeners are open: callbacks are answered 503, and
 // /readyz says what is waited for.
-func (in *Instance) connect(ctx, background context.Context, then func(context.Context) error) error {
-	in.waiting = &waiting{log: in.log, reason: errors.New("connecting to NATS: " + strings.Join(in.cfg.NATS.URLs, ", "))}
-	var err error
-	if in.metrics, err = in.newMetrics(); err != nil {
-		return err
-	}
+func (in *Instance) connect(ctx, background context.Context) error {
+	in.waiting = &waiting{log: in.log, reason: errors.New("connecting to NATS: " + strings.Join(external(in.cfg).Redacted(), ", "))}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	opened := make(chan error, 1)
@@ -61,7 +59,7 @@ func (in *Instance) connect(ctx, background context.Context, then func(context.C
 		}
 		opened <- err
 	})
-	err = in.attempt(ctx, then)
+	err := in.attempt(ctx)
 	if late.Stop() {
 		return err
 	}
@@ -87,16 +85,16 @@ func (in *Instance) openEarly(background context.Context) error {
 }
 
 // attempt tries until it works or cannot.
-func (in *Instance) attempt(ctx context.Context, then func(context.Context) error) error {
+func (in *Instance) attempt(ctx context.Context) error {
 	first, cancel := context.WithTimeout(ctx, firstTry)
 	defer cancel()
 	try := first
 	for pause := firstPause; ; pause, try = min(2*pause, lastPause), ctx {
-		err := in.once(try, then)
+		err := in.once(try, ctx)
 		if ctx.Err() != nil && err != nil {
 			return context.Cause(ctx)
 		}
-		if err == nil || !conn.MayPass(err) {
+		if err == nil || !mayPass(err) {
 			return err
 		}
 		in.waiting.because(err)
@@ -108,18 +106,26 @@ func (in *Instance) attempt(ctx context.Context, then func(context.Context) erro
 	}
 }
 
-// once connects once, and leaves nothing behind where that, or what follows, fails.
-func (in *Instance) once(ctx context.Context, then func(context.Context) error) error {
-	bus, err := publish.Dial(ctx, external(in.cfg), storeOptions(in.cfg, in.log))
+// mayPass reports whether an error of a start may end without a change to what is on this machine,
+// or to the streams.
+func mayPass(err error) bool {
+	return conn.MayPass(err) && !errors.Is(err, logs.ErrFile) && !errors.As(err, new(config.UseError)) && !errors.As(err, new(*fs.PathError))
+}
+
+// once connects once, until try is done, and does what follows. It leaves nothing behind where
+// either fails.
+func (in *Instance) once(try, ctx context.Context) error {
+	bus, err := publish.Dial(try, external(in.cfg), storeOptions(in.cfg, in.log))
 	if err != nil {
 		return err
 	}
 	in.bus = bus
 	in.reached.Store(bus)
-	if err = in.compareCluster(ctx); err == nil {
-		err = then(ctx)
+	if err = in.compareCluster(try); err == nil {
+		err = in.openParts(ctx, storefolder.Found{})
 	}
 	if err != nil {
+		err = fmt.Errorf("%w (the NATS servers are %s)", err, strings.Join(external(in.cfg).Redacted(), ", "))
 		in.reached.Store(nil)
 		in.bus = nil
 		return errors.Join(err, bus.Close(context.WithoutCancel(ctx)))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -150,12 +151,14 @@ func Connect(ctx context.Context, servers string, opts []nats.Option) (*nats.Con
 	}
 }
 
-// MayPass reports whether an error of Dial can end without a change here: a cluster that cannot be
-// reached, admits no client or has no JetStream yet, a stream without a leader. An error about the
-// streams themselves stays until the configuration or the streams are changed.
+// MayPass reports whether an error of Dial, or of a later question to the cluster, can end without
+// a change here: a cluster that cannot be reached, admits no client, has no JetStream yet or too
+// few servers, a stream without a leader, or one that was just made and that not every server knows
+// yet. An error about the streams themselves stays until the configuration or the streams are
+// changed.
 func MayPass(err error) bool {
 	var said *jetstream.APIError
-	refused := errors.As(err, &said) && said.Code < 500
+	refused := errors.As(err, &said) && said.Code < 500 && said.Code != http.StatusNotFound && !NotReady(said)
 	return err != nil && !errors.Is(err, ErrStream) && !errors.Is(err, ErrLost) && !refused
 }
 

@@ -3,6 +3,7 @@ package conn
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,6 +25,20 @@ const openTimeout = 10 * time.Second
 // stream, as one has that began a moment ago: no leader yet, or no folder.
 const troublePause = 200 * time.Millisecond
 
+// Answers of JetStream with the code of a wrong request, though the request is right: too few
+// servers of the cluster are there, or they are being changed.
+const (
+	noPeers      jetstream.ErrorCode = 10005
+	memberChange jetstream.ErrorCode = 10202
+)
+
+// NotReady reports whether an answer of JetStream says that the cluster cannot do yet, or is too
+// busy for, a request that is right: the same request works later.
+func NotReady(said *jetstream.APIError) bool {
+	return said.Code == http.StatusServiceUnavailable || said.Code == http.StatusTooManyRequests ||
+		said.ErrorCode == noPeers || said.ErrorCode == memberChange
+}
+
 // inTrouble reports whether an error says that the trouble is the cluster's, and that nothing was
 // stored. A server that does not know yet of a stream on another one reports that there are no
 // responders.
@@ -32,7 +47,7 @@ func inTrouble(err error) bool {
 		return true
 	}
 	var said *jetstream.APIError
-	return errors.As(err, &said) && said.Code >= 500
+	return errors.As(err, &said) && (said.Code >= 500 || NotReady(said))
 }
 
 // Retry does something again for as long as the cluster is in trouble, until ctx is done;

@@ -75,7 +75,7 @@ func (s *Set) openDurable(ctx context.Context, stream string, cfg jetstream.Cons
 	switch {
 	case err == nil && !ahead && !altered(cfg, c.CachedInfo()):
 		return c, nil
-	case err != nil && (!errors.As(err, &refused) || refused.Code == 503):
+	case err != nil && (!errors.As(err, &refused) || conn.NotReady(refused)):
 		return nil, err
 	}
 	if _, failed := s.js.Consumer(ctx, stream, cfg.Durable); err != nil && failed != nil && !errors.Is(failed, jetstream.ErrNotPullConsumer) {

@@ -16,6 +16,9 @@ import (
 	"receiver/internal/sealing"
 )
 
+// ErrFile is returned for a checkpoint file that cannot be used.
+var ErrFile = errors.New("audit.checkpoint_file")
+
 // Sealed is what signed checkpoints know of the store, so that it is held against them before
 // it is opened. A checkpoint that no configured key signed tells nothing.
 func Sealed(cfg *config.Config) storefolder.Sealed {
@@ -49,7 +52,7 @@ func Sealed(cfg *config.Config) storefolder.Sealed {
 		}
 		notes, err := anchor.ReadFile(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("audit.checkpoint_file: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrFile, err)
 		}
 		largest := anchor.Largest{}
 		for _, c := range notes {

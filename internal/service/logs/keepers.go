@@ -47,7 +47,7 @@ func openKeepers(
 		return k, err
 	}
 	if k.checkpoints, err = sealing.OpenCheckpoints(cfg.Abs(cfg.Audit.CheckpointFile)); err != nil {
-		return k, fmt.Errorf("audit.checkpoint_file: %w", err)
+		return k, fmt.Errorf("%w: %w", ErrFile, err)
 	}
 	if err = allowed(ctx, cfg, bus, k.checkpoints.Largest()); err != nil {
 		return k, err

@@ -3,7 +3,6 @@ package logs
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
-	"receiver/internal/sealing"
 )
 
 // Renamed is a record in ACTIONS: the logs under one name end, and those under another go on.
@@ -167,19 +165,6 @@ func others(ctx context.Context, cfg *config.Config, bus *publish.Store, file an
 		}
 	}
 	return found, nil
-}
-
-// Continued is an error if there are logs over the streams that the configured ones would leave
-// behind. OpenKeepers has the same; this is for a receiver that has not opened anything else yet.
-func Continued(ctx context.Context, cfg *config.Config, bus *publish.Store) error {
-	if cfg.Audit.Key.Empty() {
-		return nil
-	}
-	file, err := sealing.OpenCheckpoints(cfg.Abs(cfg.Audit.CheckpointFile))
-	if err != nil {
-		return fmt.Errorf("audit.checkpoint_file: %w", err)
-	}
-	return errors.Join(refuseAbandoned(ctx, cfg, bus, file.Largest()), file.Close())
 }
 
 // refuseAbandoned is an error if there are logs over these streams that would be left behind.

@@ -90,7 +90,7 @@ func oldHeads(ctx context.Context, cfg *config.Config, bus *publish.Store, from 
 		return nil, config.UseErrorf("a receiver runs: stop it, on every replica, before its logs are renamed: %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("audit.checkpoint_file: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrFile, err)
 	}
 	found, err := others(ctx, cfg, bus, file.Largest())
 	if err := errors.Join(err, file.Close()); err != nil {
