@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,6 +171,17 @@ func TestStartRefusesAStoreThatLostSomething(t *testing.T) {
 	}
 }
 
+// occupied is a server whose port another program has.
+func occupied(t *testing.T, folder string) natsserver.Embedded {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = ln.Close() })
+	e := natstest.Embedded(folder)
+	e.Address = ln.Addr().String()
+	return e
+}
+
 // accepted has an operator accept the loss, and checks that no sequence is used twice, and that
 // the events stay if JOBS is complete.
 func accepted(t *testing.T, folder string, whole bool) {
@@ -184,6 +196,14 @@ func accepted(t *testing.T, folder string, whole bool) {
 	}
 	if err != nil || len(done.Lost) == 0 {
 		t.Fatalf("Mend with the word = %v, %v, want what is lost", done, err)
+	}
+	for range 2 { // a start that fails takes nothing of the word away
+		if s, err := natsserver.Start(occupied(t, folder)); err == nil {
+			s.Stop()
+			t.Fatal("Start = nil at an occupied port, want an error")
+		} else if errors.Is(err, storefolder.ErrLost) {
+			t.Fatalf("Start at an occupied port = %v, want an error about the port", err)
+		}
 	}
 	for life := range 2 {
 		s, err := natsserver.Start(natstest.Embedded(folder))

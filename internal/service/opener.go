@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -86,7 +87,7 @@ func (o Opener) Write(ctx context.Context) (*publish.Store, func(), error) {
 		return nil, nil, err
 	}
 	o.Say("no receiver runs on %s: opening its streams for this command; callbacks need `receiver serve`", o.folder())
-	server, store, err := OpenStore(ctx, o.Config, o.Log)
+	server, store, err := openStore(ctx, o.Config, o.Log, o.alone())
 	store, done, err = withClose(store, server, err)
 	if err != nil || o.Config.Audit.Key.Empty() {
 		return store, done, err
@@ -269,11 +270,17 @@ func (o Opener) own() (*natsserver.Server, error) {
 		return nil, noStore(err)
 	}
 	o.Say("no receiver runs on %s: opening its streams for this command", o.folder())
-	server, err := natsserver.Start(embedded(o.Config, o.Log))
-	if err != nil {
-		return nil, portTaken(o.Config.NATS.Embedded.Address, err)
+	return natsserver.Start(o.alone())
+}
+
+// alone is how to start the embedded server for one command. That works without the port, so it
+// does not fail where another program has it.
+func (o Opener) alone() natsserver.Embedded {
+	e := embedded(o.Config, o.Log)
+	if ln, err := net.Listen("tcp", e.Address); err != nil || ln.Close() != nil {
+		e.Address = ""
 	}
-	return server, nil
+	return e
 }
 
 func noStore(err error) error {

@@ -26,7 +26,7 @@ func openStore(ctx context.Context, cfg *config.Config, log zerolog.Logger, e na
 	e.Waiting, e.FolderTimeout = ctx, folderTimeout
 	server, err := natsserver.Start(e)
 	if err != nil {
-		return nil, nil, portTaken(cfg.NATS.Embedded.Address, err)
+		return nil, nil, portTaken(e.Address, err)
 	}
 	bus, err := publish.Open(ctx, server, storeOptions(cfg, log))
 	if err == nil {
@@ -45,7 +45,7 @@ const folderTimeout = 30 * time.Second
 
 // portTaken explains why the embedded server did not start if that is its port.
 func portTaken(address string, err error) error {
-	if errors.Is(err, storefolder.ErrInUse) {
+	if address == "" || errors.Is(err, storefolder.ErrInUse) || errors.Is(err, storefolder.ErrLost) {
 		return err
 	}
 	ln, taken := net.Listen("tcp", address)

@@ -78,9 +78,17 @@ func (h expected) accept(e Store, done Mended, action job.Action) (err error) {
 		return fmt.Errorf("recording the next sequences of the streams: %w", err)
 	}
 	// The losses are listed again: the streams end elsewhere now.
-	if a.Lost, _, err = missing(e); err != nil {
+	if a.Lost, h, err = missing(e); err != nil {
 		return err
 	}
+	// A start that ends before it records this leaves a store that was not closed cleanly, which
+	// shows the same losses in other ways.
+	h.clean, h.noted = false, ""
+	unclean, err := h.lost()
+	if err != nil {
+		return err
+	}
+	a.Lost = append(a.Lost, unclean...)
 	data, err := json.Marshal(a)
 	if err != nil {
 		return err
