@@ -67,6 +67,7 @@ for who in "" operator; do
   fi
   tail -n 1 other
 done
+try receiver audit seal # every stream has a leader again
 kill "$serve"
 wait "$serve" || { tail -n 5 log; exit 1; }
 INSIDE
