@@ -687,7 +687,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Say whether a callback that comes now is accepted */
+        /**
+         * Say whether a callback that comes now is accepted
+         * @description Without a token, as probes ask, the answer gives no reason.
+         */
         get: operations["getReadiness"];
         put?: never;
         post?: never;
@@ -706,6 +709,28 @@ export interface paths {
         };
         /** Give the metrics for Prometheus */
         get: operations["getMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/debug/pprof/{profile}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Take a profile of the process
+         * @description For `go tool pprof`. Nothing is there unless `private.pprof` is set. A CPU profile, `profile`,
+         *     takes `seconds`, and only one is taken at a time. The other profiles are `allocs`, `goroutine`,
+         *     `heap` and `threadcreate`.
+         */
+        get: operations["getProfile"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2304,7 +2329,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is. If an audit log contradicts itself, the message says so after `ready`. */
+            /** @description It is. If an audit log contradicts itself, the message says so after `ready`, to who has a token. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2331,6 +2356,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "text/plain": string;
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getProfile: {
+        parameters: {
+            query?: {
+                /** @description How long a CPU profile is taken; the others do not take it. */
+                seconds?: number;
+                /** @description 1 or 2 gives text; a CPU profile does not take it. */
+                debug?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The name of the profile. */
+                profile: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The profile. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
                     "text/plain": string;
                 };
             };
