@@ -32,26 +32,23 @@ const chunkWait = 30 * time.Second
 // and consumers with their positions. Nothing may write to the store meanwhile. It removes nothing
 // on either side but what an interrupted Move has left there. A stream counts as moved once the
 // other one has as many messages, the same first and last sequence and message, and all of its
-// copies. One that the other server has in this state
-// already is left as it is, so Move continues what an earlier one began. JOBS is the first, since a
-// receiver that is started there too early must know which jobs have ended. Done is called for each
-// stream that it has moved. It returns the names of the streams that are not this program's.
+// copies. One that the other server has in this state already is left as it is, so Move continues
+// what an earlier one began. JOBS is the first, since a receiver that is started there too early
+// must know which jobs have ended. Done is called for each stream that it has moved. It returns the
+// names of the streams that are not this program's.
 func (s *Survey) Move(ctx context.Context, to *Survey, done func(step string)) (others []string, err error) {
 	here, others, err := s.movable(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.compare(ctx, to, here); err != nil {
+	moved, err := s.compare(ctx, to, here)
+	if err != nil {
 		return nil, err
 	}
 	for _, info := range here {
 		name := info.Config.Name
-		there, err := to.find(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		if there != nil {
-			continue // compare found that it is the same
+		if slices.Contains(moved, name) {
+			continue
 		}
 		if err := s.stream(ctx, to, name); err != nil {
 			return nil, err
@@ -109,34 +106,36 @@ func (s *Survey) release(ctx context.Context, here jetstream.StreamConfig) error
 	return s.update(ctx, config)
 }
 
-// compare refuses another server with a stream that is not one of these as it is here. It removes
-// what an interrupted move has left.
-func (s *Survey) compare(ctx context.Context, to *Survey, here []*jetstream.StreamInfo) error {
+// compare refuses another server with a stream that is not one of these as it is here, and returns
+// those that are. It removes what an interrupted move has left.
+func (s *Survey) compare(ctx context.Context, to *Survey, here []*jetstream.StreamInfo) (moved []string, err error) {
 	var wrong []string
 	for _, info := range here {
 		name := info.Config.Name
 		there, err := to.find(ctx, name)
 		switch {
 		case err != nil:
-			return err
+			return nil, err
 		case there == nil:
 		case there.Config.Metadata[metaMoving] != "":
 			if err := to.remove(ctx, name); err != nil {
-				return err
+				return nil, err
 			}
 		case there.Config.Metadata[metaCopyOf] == name && there.State.LastSeq > info.State.LastSeq:
-			return fmt.Errorf("%w: a receiver has continued what was moved: %s ends there at sequence %d, and here at %d; "+
+			return nil, fmt.Errorf("%w: a receiver has continued what was moved: %s ends there at sequence %d, and here at %d; "+
 				"start it only when all streams are there", ErrMove, name, there.State.LastSeq, info.State.LastSeq)
 		case there.Config.Metadata[metaCopyOf] != name || there.State.Msgs != info.State.Msgs || there.State.LastSeq != info.State.LastSeq:
 			wrong = append(wrong, fmt.Sprintf("%s (%d messages to sequence %d, and here %d to %d)",
 				name, there.State.Msgs, there.State.LastSeq, info.State.Msgs, info.State.LastSeq))
+		default:
+			moved = append(moved, name)
 		}
 	}
 	if len(wrong) > 0 {
-		return fmt.Errorf("%w: the other server has streams of these names with other messages: %s; a receiver may have run there before; "+
+		return nil, fmt.Errorf("%w: the other server has streams of these names with other messages: %s; a receiver may have run there before; "+
 			"if nothing in them is needed, stop it, remove each by `nats stream rm NAME`, and run the command again", ErrMove, strings.Join(wrong, ", "))
 	}
-	return nil
+	return moved, nil
 }
 
 // stream sends the snapshot of one stream, piece by piece, from one server to the other.
@@ -238,7 +237,11 @@ func (s *Survey) restore(ctx context.Context, info *jetstream.StreamInfo) (subje
 		Deliver string `json:"deliver_subject"`
 	}
 	_, err = untilTaken(ctx, func() (*nats.Msg, error) {
-		return nil, s.ask(ctx, "STREAM.RESTORE."+config.Name, map[string]any{"config": config, "state": info.State}, &answer)
+		err := s.ask(ctx, "STREAM.RESTORE."+config.Name, map[string]any{"config": config, "state": info.State}, &answer)
+		if there, _ := s.find(ctx, config.Name); err != nil && there != nil {
+			return nil, fmt.Errorf("%w: %s was made there meanwhile; start no receiver there before all streams are moved", ErrMove, config.Name)
+		}
+		return nil, err
 	})
 	if err != nil {
 		return "", fmt.Errorf("making stream %s: %w", config.Name, err)

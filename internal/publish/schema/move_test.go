@@ -189,6 +189,23 @@ func TestMoveKeepsForeignMessages(t *testing.T) {
 	}
 }
 
+// A receiver that starts there too early makes the streams that are still missing. Then the store
+// is not moved.
+func TestMoveFindsWhatIsMadeMeanwhile(t *testing.T) {
+	t.Parallel()
+	from, to := store(t), natstest.NewServer(t, 1<<20)
+	here := surveyed(t, func() (*schema.Survey, error) {
+		return schema.SurveyCluster(t.Context(), from.External(), conn.Options{})
+	})
+	there := surveyed(t, func() (*schema.Survey, error) {
+		return schema.SurveyCluster(t.Context(), to.External(), conn.Options{})
+	})
+	_, err := here.Move(t.Context(), there, func(string) { natstest.Dial(t, to.External(), conn.Options{}) })
+	if !errors.Is(err, schema.ErrMove) || !strings.Contains(err.Error(), "was made there meanwhile") {
+		t.Errorf("Move = %v, want ErrMove", err)
+	}
+}
+
 // An incomplete stream of an interrupted Move takes no message, and the next Move begins it anew.
 func TestMoveBeginsAnewWhatIsIncomplete(t *testing.T) {
 	t.Parallel()
