@@ -237,3 +237,25 @@ func TestMoveBeginsAnewWhatIsIncomplete(t *testing.T) {
 		natstest.Dial(t, to.External(), conn.Options{})
 	}
 }
+
+// A message may be larger than the other servers take. Move says what to set there, and what it has
+// left takes no event, so a receiver that starts there publishes nothing to it.
+func TestMoveOfALargerMessageLeavesNothingToPublishTo(t *testing.T) {
+	t.Parallel()
+	from, to := natstest.NewServer(t, 8<<20), natstest.NewServer(t, 1<<20)
+	b := natstest.Dial(t, from.External(), conn.Options{})
+	natstest.Store(t, b, natstest.Event(job.Finished, "1", "COMPLETED"))
+	_, err := from.JetStream().Publish(t.Context(), "jobs.demo.2.finished", make([]byte, 3<<20))
+	natstest.Must(t, err)
+	if _, err := move(t, from, to, 100); err == nil || !strings.Contains(err.Error(), "set max_payload of the NATS servers to 8388608") {
+		t.Errorf("Move = %v, want what to set", err)
+	}
+	for stream := range to.JetStream().ListStreams(t.Context()).Info() {
+		if slices.Contains(stream.Config.Subjects, "jobs.>") {
+			t.Errorf("%s has %v there, and %d messages", stream.Config.Name, stream.Config.Subjects, stream.State.Msgs)
+		}
+	}
+	if _, err := to.JetStream().Publish(t.Context(), "jobs.demo.3.finished", nil); err == nil {
+		t.Error("an event is stored there, want none before the move is over")
+	}
+}
