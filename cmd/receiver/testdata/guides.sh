@@ -31,10 +31,9 @@ here() {
     s/(localhost|127\.0\.0\.1):4222/127.0.0.1:$NATS/g" "$1"
 }
 
-# background TEXT COMMAND... has a command run beside, and waits until it has printed TEXT into the file $log. If it ends before,
-# because a cluster that has just begun lacks a server, it is started again, as by systemd.
+# background TEXT COMMAND... has a command run beside, and waits until it has printed TEXT into the file $log.
 background() {
-  local text=$1 i again=5
+  local text=$1 i
   log=$dir/terminal-$((${#pids[@]} + 1))
   shift
   : >"$log"
@@ -42,13 +41,7 @@ background() {
   pids+=($!)
   for ((i = 0; i < 600; i++)); do
     if grep -qF -- "$text" "$log"; then return; fi
-    if ! kill -0 "${pids[-1]}" 2>/dev/null; then
-      [ "$again" -gt 0 ] || break
-      again=$((again - 1))
-      sleep 1
-      "$@" >>"$log" 2>&1 &
-      pids[-1]=$!
-    fi
+    kill -0 "${pids[-1]}" 2>/dev/null || break
     sleep 0.1
   done
   echo "$*: it did not print $text:"
