@@ -470,6 +470,18 @@ type StreamsPlan struct {
 // Submission defines model for Submission.
 type Submission = job.Submission
 
+// Token defines model for Token.
+type Token struct {
+	// Expires When the token ends.
+	Expires time.Time `json:"expires,omitempty,omitzero"`
+
+	// Name The name of the token; absent from an answer to a request without one.
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Scopes What the request may ask for; all of them where no token is required.
+	Scopes []access.Scope `json:"scopes"`
+}
+
 // Tokens defines model for Tokens.
 type Tokens struct {
 	Tokens []access.Use `json:"tokens"`

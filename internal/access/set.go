@@ -112,20 +112,40 @@ type operator struct{}
 
 // With returns the context of a request of the holder.
 func (h Holder) With(ctx context.Context) context.Context {
-	return context.WithValue(ctx, operator{}, "token "+h.Name)
+	return context.WithValue(ctx, operator{}, h)
+}
+
+// Of returns the holder of the token of a request, and false for a request without a token.
+func Of(ctx context.Context) (Holder, bool) {
+	h, ok := ctx.Value(operator{}).(Holder)
+	return h, ok
 }
 
 // Operator names the holder of the token of a request for a record.
 func Operator(ctx context.Context) string {
-	if name, ok := ctx.Value(operator{}).(string); ok {
-		return name
+	if h, ok := Of(ctx); ok {
+		return "token " + h.Name
 	}
 	return "a client on this machine, without a token"
 }
 
+// Scopes are the scopes of the holder.
+func (h Holder) Scopes() []Scope { return slices.Clone(h.scopes) }
+
+// Expires is when the holder's token ends; zero means never.
+func (h Holder) Expires() time.Time {
+	if h.of == nil {
+		return time.Time{}
+	}
+	return h.of.Expires
+}
+
+// has reports whether scopes open what needs a scope.
+func has(scopes []Scope, scope Scope) bool { return scope == Any || slices.Contains(scopes, scope) }
+
 // May reports whether the holder has a scope, and counts the request as served or forbidden.
 func (h Holder) May(scope Scope) bool {
-	may := slices.Contains(h.scopes, scope)
+	may := h.Name != "" && has(h.scopes, scope)
 	if h.of != nil && may {
 		h.of.uses[served].Add(1)
 	} else if h.of != nil {
@@ -171,7 +191,7 @@ func (s *Set) Check(secret, address string) (Holder, error) {
 func (s *Set) InForce(h Holder, scope Scope) bool {
 	now := s.now()
 	return slices.ContainsFunc(s.current.Load().all, func(e *entry) bool {
-		return h.of != nil && e.sum == h.of.sum && !e.Expired(now) && slices.Contains(e.Scopes, scope)
+		return h.of != nil && e.sum == h.of.sum && !e.Expired(now) && has(e.Scopes, scope)
 	})
 }
 

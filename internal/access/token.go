@@ -37,7 +37,10 @@ const (
 	Admin Scope = "admin"
 )
 
-// Scopes are all that there are.
+// Any is what every valid token has, whatever its scopes.
+const Any Scope = "any"
+
+// Scopes are all that a token can be given.
 var Scopes = []Scope{Submit, Read, Audit, Admin}
 
 // Prefix begins every token, so that scanners for secrets recognise it.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 
@@ -33,7 +34,7 @@ func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 				return p.probed(c)
 			}
 			var err error
-			if holder, err = p.Access.Check(bearer(c.Request()), c.RealIP()); err != nil {
+			if holder, err = p.check(c); err != nil {
 				return refuse(c, err)
 			}
 		}
@@ -54,6 +55,40 @@ func (p Private) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return p.whilePermitted(func() bool { return p.Access.InForce(holder, scope) }, next)(c)
 	}
+}
+
+type sameVisit struct{}
+
+// visit is what one request of a browser stands for, however many operations its answer takes.
+type visit struct {
+	mu     sync.Mutex
+	secret string
+	holder access.Holder
+}
+
+// Visit returns a context in which many requests with one token count as one for the token's rate.
+// It is for a page whose answer is made of several operations.
+func Visit(ctx context.Context) context.Context {
+	return context.WithValue(ctx, sameVisit{}, new(visit))
+}
+
+// check returns whose token a request carries.
+func (p Private) check(c echo.Context) (access.Holder, error) {
+	secret := bearer(c.Request())
+	v, page := c.Request().Context().Value(sameVisit{}).(*visit)
+	if !page {
+		return p.Access.Check(secret, c.RealIP())
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.secret != "" && v.secret == secret && p.Access.InForce(v.holder, access.Any) {
+		return v.holder, nil
+	}
+	holder, err := p.Access.Check(secret, c.RealIP())
+	if err == nil {
+		v.secret, v.holder = secret, holder
+	}
+	return holder, err
 }
 
 // bearer returns the token of a request, empty if there is none.

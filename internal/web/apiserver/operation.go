@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"receiver/api"
+	"receiver/internal/access"
 	"receiver/internal/callback"
 )
 
@@ -31,6 +32,15 @@ func SourcesOf(r *callback.Receiver, retries *callback.RetryState, since time.Ti
 		}
 		return all
 	}
+}
+
+// GetToken implements StrictServerInterface.
+func (s Server) GetToken(ctx context.Context, _ GetTokenRequestObject) (GetTokenResponseObject, error) {
+	h, there := access.Of(ctx)
+	if !there {
+		return GetToken200JSONResponse{Scopes: access.Scopes}, nil
+	}
+	return GetToken200JSONResponse{Name: h.Name, Scopes: h.Scopes(), Expires: h.Expires()}, nil
 }
 
 // ListTokens implements StrictServerInterface.
