@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -11,10 +12,12 @@ import (
 	"receiver/internal/config"
 	"receiver/internal/doctor"
 	"receiver/internal/keyusage"
+	"receiver/internal/page"
 	"receiver/internal/publish/schema"
 	"receiver/internal/publish/sender"
 	"receiver/internal/service/jobs"
 	"receiver/internal/service/records"
+	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
 	"receiver/internal/web/profiling"
 )
@@ -37,6 +40,11 @@ func (in *Instance) answers(a *apiserver.Server, retries *callback.RetryState) {
 	in.bus.Measure(sender.Figures{Published: in.metrics.Published, Batch: in.metrics.Batch})
 	a.Stopping = in.waits
 	a.Streams, a.Keys, a.Doctor = in.streams, in.keys, in.doctor
+}
+
+// page returns the handler of the private listener: the page, and the API behind it.
+func (in *Instance) page(private web.Private) http.Handler {
+	return page.New(page.Options{API: web.NewPrivate(private), Visit: web.Visit, Log: in.log})
 }
 
 // profiler takes the profiles that the private listener is asked for.

@@ -121,7 +121,7 @@ func Start(ctx context.Context, cfg *config.Config, log zerolog.Logger) (_ *Inst
 	})
 	in.explainer = newExplainer(cfg, in.bus, in.log)
 	in.answers(&private.API, retries)
-	if err = in.admit(background, public, web.NewPrivate(private)); err != nil {
+	if err = in.admit(background, public, in.page(private)); err != nil {
 		return in, err
 	}
 	in.nameUnreached(background)

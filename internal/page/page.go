@@ -1,0 +1,98 @@
+package page
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+
+	"github.com/rs/zerolog"
+)
+
+// Options are what a page needs.
+type Options struct {
+	// API answers the operations of api/openapi.yaml, and every request that is none of the page's.
+	API http.Handler
+	// Visit returns a context whose requests with one token count as one for the token's rate. Nil
+	// counts each.
+	Visit func(context.Context) context.Context
+	Log   zerolog.Logger
+}
+
+// Page is the handler of the private listener: the page, with the API behind it.
+type Page struct {
+	Options
+	random []byte // keys the CSRF tokens of browsers without a token
+	sites  *http.CrossOriginProtection
+	mux    *http.ServeMux
+}
+
+// New returns a page.
+func New(o Options) *Page {
+	p := &Page{Options: o, random: []byte(rand.Text()), sites: http.NewCrossOriginProtection(), mux: http.NewServeMux()}
+	for pattern, view := range p.routes() {
+		p.mux.HandleFunc(pattern, p.answer(view))
+	}
+	p.mux.HandleFunc("GET /assets/{name}", asset)
+	p.mux.HandleFunc("GET /live", p.live)
+	p.mux.HandleFunc("GET /signin", p.signIn)
+	p.mux.HandleFunc("POST /signin", p.signedIn)
+	p.mux.HandleFunc("/", p.elsewhere)
+	return p
+}
+
+// routes are the views by their pattern. Those of POST change something: their request must carry
+// the CSRF token of its form.
+func (p *Page) routes() map[string]view {
+	return map[string]view{
+		"GET /{$}":      p.overview,
+		"POST /signout": p.signOut,
+	}
+}
+
+// view answers one request. An error becomes a page that says what is wrong.
+type view func(v *visit) error
+
+// ServeHTTP implements http.Handler.
+func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.mux.ServeHTTP(w, r) }
+
+// elsewhere hands a request to the API, which answers all that is none of the page's.
+func (p *Page) elsewhere(w http.ResponseWriter, r *http.Request) { p.API.ServeHTTP(w, r) }
+
+// answer makes a handler of a view.
+func (p *Page) answer(show view) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if p.Visit != nil {
+			r = r.WithContext(p.Visit(r.Context()))
+		}
+		secure(w.Header())
+		v, err := p.open(w, r)
+		if err == nil && r.Method == http.MethodPost {
+			err = p.mayChange(v)
+		}
+		if err == nil {
+			err = show(v)
+		}
+		if errors.Is(err, http.ErrAbortHandler) {
+			panic(http.ErrAbortHandler) // the beginning of a file must not look like the whole
+		}
+		if err != nil {
+			v.fail(err)
+		}
+	}
+}
+
+// secure sets the headers of every answer of the page.
+func secure(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// overview is the first view: how the receiver is.
+func (p *Page) overview(v *visit) error {
+	return v.show("overview", "Overview", nil)
+}

@@ -1,0 +1,209 @@
+package page
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"receiver/api"
+	"receiver/internal/plain"
+	"receiver/internal/words"
+)
+
+//go:embed templates/*.html
+var templates embed.FS
+
+// views are the templates by view, each with the frame and all parts.
+// Commands that open no listener do not parse them.
+var views = sync.OnceValue(func() map[string]*template.Template {
+	parts := template.Must(template.New("").Funcs(functions).ParseFS(templates, "templates/_*.html"))
+	all := map[string]*template.Template{}
+	files, err := fs.Glob(templates, "templates/[^_]*.html")
+	if err != nil {
+		panic(err)
+	}
+	for _, file := range files {
+		all[strings.TrimSuffix(path.Base(file), ".html")] = template.Must(template.Must(parts.Clone()).ParseFS(templates, file))
+	}
+	return all
+})
+
+// functions are what the templates can call.
+var functions = template.FuncMap{
+	"inert":   func(v any) string { return plain.Text(fmt.Sprint(v)) },
+	"lines":   func(v any) string { return plain.Lines(fmt.Sprint(v)) },
+	"segment": segment,
+	"query":   url.QueryEscape,
+	"ago":     func(t time.Time) moment { return moment{t, since(time.Now(), t)} },
+	"at":      func(t time.Time) moment { return moment{t, t.UTC().Format("2006-01-02 15:04:05 UTC")} },
+	"count":   func(n any, noun string) (string, error) { return counted(n, noun) },
+	"bytes":   size,
+	"short":   short,
+}
+
+// segment escapes text for one part of a path. A dot alone would be taken for a direction.
+func segment(v any) string {
+	escaped := url.PathEscape(fmt.Sprint(v))
+	if strings.Trim(escaped, ".") == "" {
+		return strings.ReplaceAll(escaped, ".", "%2E")
+	}
+	return escaped
+}
+
+// moment is a time and how it is shown; templates/_parts.html has its markup, "time".
+type moment struct {
+	At   time.Time
+	Text string
+}
+
+// since says how long before now a time was, or how long after.
+func since(now, t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	d := now.Sub(t)
+	if d < 0 {
+		return "in " + length(-d)
+	}
+	return length(d) + " ago"
+}
+
+// length says a duration in its largest unit, and in two for a few of them.
+func length(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// counted is a number with its noun.
+func counted(n any, noun string) (string, error) {
+	switch n := n.(type) {
+	case int:
+		return words.Count(n, noun), nil
+	case int64:
+		return words.Count(n, noun), nil
+	case uint64:
+		return words.Count(n, noun), nil
+	}
+	return "", fmt.Errorf("count: %T is no number", n)
+}
+
+// size says a number of bytes in its largest unit.
+func size(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	v, u := float64(n), 0
+	for v >= 1024 && u < len(units)-1 {
+		v, u = v/1024, u+1
+	}
+	if v == float64(int64(v)) || v >= 100 {
+		return fmt.Sprintf("%.0f %s", v, units[u])
+	}
+	return fmt.Sprintf("%.1f %s", v, units[u])
+}
+
+// short is the beginning of a digest or a fingerprint.
+func short(v any) string {
+	s := fmt.Sprint(v)
+	if len(s) > 12 {
+		return s[:12] + "…"
+	}
+	return s
+}
+
+// frame is what every view's template gets.
+type frame struct {
+	*visit
+	View, Title string
+	// Data is the view's own.
+	Data any
+	// Live are the ids of the elements that are fetched again when something changes.
+	Live []string
+}
+
+// Self is the address of the view.
+func (f frame) Self() string { return f.r.URL.RequestURI() }
+
+// SignedIn reports whether the browser has a token.
+func (f frame) SignedIn() bool { return f.token != "" }
+
+// Holder is the name of the browser's token.
+func (f frame) Holder() string { return f.holder.Name }
+
+// Nav are the views that the browser's token opens.
+func (f frame) Nav() []place {
+	var all []place
+	for _, at := range places {
+		if f.api != nil && (at.Scope == "" || f.May(at.Scope)) {
+			at.Here = at.Path == "/"+f.View || at.Path == "/" && f.View == "overview"
+			all = append(all, at)
+		}
+	}
+	return all
+}
+
+// place is an entry of the navigation.
+type place struct {
+	Path, Name, Scope string
+	Here              bool
+}
+
+var places = []place{
+	{Path: "/", Name: "Overview", Scope: "read"},
+}
+
+// show answers with a view. Its template is templates/view.html; live are the ids of the elements
+// of it that are fetched again when something changes.
+func (v *visit) show(name, title string, data any, live ...string) error {
+	var page bytes.Buffer
+	if err := views()[name].ExecuteTemplate(&page, "frame", frame{visit: v, View: name, Title: title, Data: data, Live: live}); err != nil {
+		return fmt.Errorf("making the view %s: %w", name, err)
+	}
+	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, err := v.w.Write(page.Bytes())
+	if err != nil {
+		v.p.Log.Debug().Err(err).Msg("sending an answer failed")
+	}
+	return nil
+}
+
+// back sends the browser to a view after a change.
+func (v *visit) back(address string) error {
+	http.Redirect(v.w, v.r, address, http.StatusSeeOther)
+	return nil
+}
+
+// fail answers with what went wrong.
+func (v *visit) fail(err error) {
+	known := new(api.Problem)
+	if !errors.As(err, &known) {
+		v.p.Log.Warn().Err(err).Str("path", v.r.URL.Path).Msg("making a page failed")
+		known = api.Unavailable.Problem("%v; try again", err)
+	}
+	if known.Status == http.StatusUnauthorized {
+		address := "/signin"
+		if v.r.Method == http.MethodGet {
+			address += "?next=" + url.QueryEscape(v.r.URL.RequestURI())
+		}
+		_ = v.back(address)
+		return
+	}
+	v.w.WriteHeader(known.Status)
+	if err := v.show("problem", known.Title, known); err != nil {
+		v.p.Log.Warn().Err(err).Str("path", v.r.URL.Path).Msg("making a page failed")
+	}
+}
