@@ -1,6 +1,6 @@
 // Package notices collects the licences and notices of what the program is built with, from
-// the module cache, for the file NOTICE. The program does not use it; the package's test holds
-// NOTICE, and writes it with -update. It judges no licence.
+// the module cache and the scripts of the page, for the file NOTICE. The program does not use it;
+// the package's test holds NOTICE, and writes it with -update. It judges no licence.
 package notices
 
 import (
@@ -43,6 +43,13 @@ func Generate(ctx context.Context, folder, pkg string) ([]byte, error) {
 	all := []*module{{name: "Go's standard library and runtime", folders: map[string]bool{strings.TrimSpace(root): true}}}
 	for _, key := range slices.Sorted(maps.Keys(modules)) {
 		all = append(all, modules[key])
+	}
+	scripts, err := filepath.Glob(filepath.Join(folder, "internal/page/assets/third_party/*"))
+	if err != nil {
+		return nil, err
+	}
+	for _, script := range scripts { // its name has the version in it
+		all = append(all, &module{name: filepath.Base(script), folders: map[string]bool{script: true}})
 	}
 	return write(all)
 }

@@ -27,7 +27,7 @@ var assets = sync.OnceValue(func() map[string]file {
 	all := map[string]file{
 		"page.css": made("text/css; charset=utf-8", joined("assets/css/*.css")),
 		"page.js":  made("text/javascript; charset=utf-8", joined("assets/js/*.js")),
-		"htmx.js":  made("text/javascript; charset=utf-8", joined("assets/vendor/htmx.min.js")),
+		"htmx.js":  made("text/javascript; charset=utf-8", joined("assets/third_party/htmx.org-*/htmx.min.js")),
 	}
 	icons, err := fs.Glob(assetFiles, "assets/*.svg")
 	if err != nil {

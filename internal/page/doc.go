@@ -2,7 +2,7 @@
 //
 // It knows nothing but the HTTP API. Each view asks the operations of api/openapi.yaml in this
 // process, with the token of the browser, and so can do what that token can do and no more: a
-// service can do the same. What an operation records in ACTIONS, it records for the page, too.
+// service can do the same. An operation records in ACTIONS a change by the page as any other.
 //
 // A view is a function of Page in a file of its own, with a row in Page.routes, and a template of
 // its name in templates. Templates whose name begins with an underscore are parts that all may use.

@@ -1,0 +1,267 @@
+package page_test
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"receiver/api"
+)
+
+// A browser without a valid token is sent to the form, and from there back to where it was.
+func TestAViewNeedsAToken(t *testing.T) {
+	t.Parallel()
+	p := newPage(nil)
+	for _, token := range []string{"", "rcv_wrong"} {
+		w := ask(t, p, http.MethodGet, "/?x=1%262", token, nil)
+		if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/signin?next=%2F%3Fx%3D1%25262" {
+			t.Errorf("GET / with the token %q = %d %q", token, w.Code, w.Header().Get("Location"))
+		}
+	}
+	if w := ask(t, p, http.MethodGet, "/", "rcv_read", nil); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), ">reader<") {
+		t.Errorf("GET / = %d %s", w.Code, w.Body)
+	}
+}
+
+func TestSignIn(t *testing.T) {
+	t.Parallel()
+	p := newPage(nil)
+	for _, tt := range []struct {
+		name, token, next, want string
+		status                  int
+	}{
+		{"a wrong token", "rcv_wrong", "/", "no valid token", 401},
+		{"none", "", "/", "no valid token", 401},
+		{"a token", "rcv_read", "/jobs?state=lost", "/jobs?state=lost", 303},
+		{"with blanks around it, as it is copied", " rcv_read\n", "/", "/", 303},
+		{"another host", "rcv_read", "https://evil.example/", "/", 303},
+		{"another host without a scheme", "rcv_read", "//evil.example/", "/", 303},
+		{"another host by backslashes", "rcv_read", `/\evil.example/`, "/", 303},
+		{"a script", "rcv_read", "javascript:alert(1)", "/", 303},
+		{"no path", "rcv_read", "jobs", "/", 303},
+		{"a line break", "rcv_read", "/\r\nSet-Cookie: x=y", "/", 303},
+	} {
+		w := ask(t, p, http.MethodPost, "/signin", "", url.Values{"token": {tt.token}, "next": {tt.next}})
+		got := w.Header().Get("Location")
+		if tt.status == 401 {
+			got = w.Body.String()
+		}
+		if w.Code != tt.status || !strings.Contains(got, tt.want) || tt.status == 303 && got != tt.want {
+			t.Errorf("%s: %d %s, want %d %s", tt.name, w.Code, got, tt.status, tt.want)
+		}
+		cookies := w.Result().Cookies()
+		if tt.status != 303 {
+			if len(cookies) != 0 {
+				t.Errorf("%s: the cookie is set", tt.name)
+			}
+			continue
+		}
+		if len(cookies) != 1 || cookies[0].Value != "rcv_read" || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteStrictMode || cookies[0].Path != "/" {
+			t.Errorf("%s: the cookie is %v", tt.name, cookies)
+		}
+	}
+}
+
+// Two receivers on one host have cookies of their own; with TLS a cookie is for TLS only.
+func TestCookieIsOfOneReceiver(t *testing.T) {
+	t.Parallel()
+	for host, names := range map[string][2]string{
+		"localhost:8081":      {"receiver-8081", "__Host-receiver-8081"},
+		"localhost:8082":      {"receiver-8082", "__Host-receiver-8082"},
+		"ops.example.com":     {"receiver", "__Host-receiver"},
+		"[::1]:8081":          {"receiver-8081", "__Host-receiver-8081"},
+		"ops.example.com:443": {"receiver-443", "__Host-receiver-443"},
+	} {
+		for i, security := range []*tls.ConnectionState{nil, {}} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/signin", strings.NewReader("token=rcv_read"))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Host, r.TLS = host, security
+			w := httptest.NewRecorder()
+			newPage(nil).ServeHTTP(w, r)
+			if c := w.Result().Cookies(); len(c) != 1 || c[0].Name != names[i] || c[0].Secure != (security != nil) {
+				t.Errorf("%s: %v, want %s", host, c, names[i])
+			}
+		}
+	}
+}
+
+var csrfField = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
+
+// Each change needs the token of the form, which is that of the browser's token only.
+func TestChangesNeedTheCSRFToken(t *testing.T) {
+	t.Parallel()
+	p := newPage(nil)
+	own := csrfField.FindStringSubmatch(ask(t, p, http.MethodGet, "/", "rcv_read", nil).Body.String())[1]
+	other := csrfField.FindStringSubmatch(ask(t, p, http.MethodGet, "/", "rcv_all", nil).Body.String())[1]
+	for name, tt := range map[string]struct {
+		csrf   string
+		status int
+	}{
+		"none":             {"", 403},
+		"that of another":  {other, 403},
+		"with more":        {own + "x", 403},
+		"the form's":       {own, 303},
+		"the form's again": {own, 303},
+	} {
+		if w := ask(t, p, http.MethodPost, "/signout", "rcv_read", url.Values{"csrf": {tt.csrf}}); w.Code != tt.status {
+			t.Errorf("%s: %d, want %d", name, w.Code, tt.status)
+		}
+	}
+	// A form that is sent by a page of another site is refused whatever it carries.
+	for _, path := range []string{"/signout", "/signin"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(url.Values{"csrf": {own}, "token": {"rcv_read"}}.Encode()))
+		r.Host = "localhost:8081"
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		r.AddCookie(&http.Cookie{Name: "receiver-8081", Value: "rcv_read"})
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, r)
+		if w.Code != http.StatusForbidden {
+			t.Errorf("POST %s from another site = %d", path, w.Code)
+		}
+	}
+}
+
+func TestEveryAnswerHasThePolicy(t *testing.T) {
+	t.Parallel()
+	p := newPage(nil)
+	for _, address := range []string{"/", "/signin", "/assets/page.css", "/assets/none", "/live"} {
+		for _, token := range []string{"", "rcv_all"} {
+			h := ask(t, p, http.MethodGet, address, token, nil).Header()
+			if policy := h.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
+				t.Errorf("%s: policy %q", address, policy)
+			}
+			if h.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("%s: a browser may guess the type", address)
+			}
+		}
+	}
+}
+
+// The API gets what is not the page's, and asks of the page reach it as the browser's.
+func TestTheAPIIsAskedAsTheBrowser(t *testing.T) {
+	t.Parallel()
+	var seen *http.Request
+	p := newPage(operations{"GET /v1/jobs": func(w http.ResponseWriter, r *http.Request) { seen = r; give(1)(w, r) }})
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/jobs", nil)
+	r.Header.Set("Authorization", "Bearer rcv_read")
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, r)
+	if w.Code != http.StatusOK || seen == nil {
+		t.Errorf("GET /v1/jobs = %d %s", w.Code, w.Body)
+	}
+	if w := ask(t, p, http.MethodGet, "/v1/jobs", "rcv_read", nil); w.Code != http.StatusUnauthorized {
+		t.Errorf("the API takes the cookie: %d", w.Code)
+	}
+	if w := ask(t, p, http.MethodPost, "/callbacks/crm", "", nil); w.Code != http.StatusUnauthorized {
+		t.Errorf("a callback comes to %d, want the API's answer", w.Code)
+	}
+}
+
+// Something that has changed reaches the browser as one word, and nothing of what it was.
+func TestLive(t *testing.T) {
+	t.Parallel()
+	more := make(chan string)
+	p := newPage(operations{"GET /v1/events": func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.(http.Flusher).Flush()
+		for text := range more {
+			_, _ = io.WriteString(w, text)
+		}
+		panic(http.ErrAbortHandler)
+	}})
+	server := httptest.NewServer(p)
+	defer server.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/live", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, _ := url.Parse(server.URL)
+	r.AddCookie(&http.Cookie{Name: "receiver-" + u.Port(), Value: "rcv_read"})
+	got, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Body.Close()
+	lines := bufio.NewReader(got.Body)
+	await := func(want string) {
+		t.Helper()
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				t.Fatalf("waiting for %q: %v", want, err)
+			}
+			if strings.Contains(line, "secret") {
+				t.Errorf("the browser is sent %q", line)
+			}
+			if strings.HasPrefix(line, want) {
+				return
+			}
+		}
+	}
+	await("retry:")
+	more <- "id: 7\nevent: finished\ndata: {\"secret\":1}\n\n"
+	await("event: changed")
+	close(more)
+	if _, err := io.ReadAll(lines); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("the end: %v", err)
+	}
+	if w := ask(t, p, http.MethodGet, "/live", "rcv_audit", nil); w.Code != http.StatusNoContent {
+		t.Errorf("without the scope read = %d, want 204, which a browser does not ask again", w.Code)
+	}
+}
+
+func TestAnErrorOfTheAPIIsShown(t *testing.T) {
+	t.Parallel()
+	p := newPage(nil)
+	p.API = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		problem(w, api.Unavailable.Problem("NATS is <b>away</b>\u202e"))
+	})
+	w := ask(t, p, http.MethodGet, "/", "", nil)
+	if body := w.Body.String(); w.Code != http.StatusServiceUnavailable || strings.Contains(body, "<b>") || strings.Contains(body, "\u202e") || !strings.Contains(body, "NATS is") {
+		t.Errorf("= %d %s", w.Code, body)
+	}
+}
+
+// The policy forbids scripts and styles within a page, so no template has any.
+func TestTemplatesHaveNothingInline(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("templates/*.html")
+	if err != nil || len(files) < 5 {
+		t.Fatal(files, err)
+	}
+	inline := regexp.MustCompile(`(?i)\sstyle\s*=|\son[a-z]+\s*=|<style|<script(?:>|\s+(?:[^s>]|s[^r]))|javascript:|hx-on|https?://`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := inline.FindString(string(text)); found != "" {
+			t.Errorf("%s has %q", file, found)
+		}
+	}
+}
+
+// The script from elsewhere is the one that was looked at: htmx.org 2.0.11 of npm.
+func TestHtmxIsTheOneThatWasPinned(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("assets/third_party/htmx.org-2.0.11/htmx.min.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(text)
+	if got := hex.EncodeToString(sum[:]); got != "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717" {
+		t.Errorf("htmx.min.js has the SHA-256 %s", got)
+	}
+}
