@@ -148,8 +148,8 @@ func (f frame) Holder() string { return f.holder.Name }
 func (f frame) Nav() []place {
 	var all []place
 	for _, at := range places {
-		if f.api != nil && (at.Scope == "" || f.May(at.Scope)) {
-			at.Here = at.Path == "/"+f.View || at.Path == "/" && f.View == "overview"
+		if len(f.holder.Scopes) > 0 && (at.Scope == "" || f.May(at.Scope)) {
+			at.Here = at.Path == f.r.URL.Path || at.Path != "/" && strings.HasPrefix(f.r.URL.Path, at.Path+"/")
 			all = append(all, at)
 		}
 	}
@@ -164,6 +164,13 @@ type place struct {
 
 var places = []place{
 	{Path: "/", Name: "Overview", Scope: "read"},
+	{Path: "/jobs", Name: "Jobs", Scope: "read"},
+	{Path: "/callbacks", Name: "Callbacks", Scope: "audit"},
+	{Path: "/submit", Name: "Submit", Scope: "submit"},
+	{Path: "/forwarding", Name: "Forwarding", Scope: "read"},
+	{Path: "/evidence", Name: "Evidence", Scope: "audit"},
+	{Path: "/actions", Name: "Actions", Scope: "audit"},
+	{Path: "/check", Name: "Check"},
 }
 
 // show answers with a view. Its template is templates/view.html; live are the ids of the elements
