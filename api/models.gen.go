@@ -177,6 +177,9 @@ type CallbackPage struct {
 
 	// Older On the first page of a request without `since`: what is stored from before the last 24 hours; absent if nothing is.
 	Older OlderRecords `json:"older,omitempty,omitzero"`
+
+	// Reached With `reverse`: when the last record was stored that was looked at.
+	Reached time.Time `json:"reached,omitempty,omitzero"`
 }
 
 // CheckFinding defines model for CheckFinding.
@@ -210,6 +213,12 @@ type Checkpoint struct {
 	Root         string        `json:"root"`
 	Size         int64         `json:"size"`
 }
+
+// ComparedBody defines model for ComparedBody.
+type ComparedBody = diagnose.Side
+
+// Comparison The callback that came beside what was signed, as far as that was proved. It holds no key.
+type Comparison = diagnose.Comparison
 
 // Cosignature A witness saw the checkpoint at that time.
 type Cosignature struct {
@@ -564,11 +573,27 @@ type ListCallbacksParams struct {
 	// Actions Lists recorded actions, too.
 	Actions bool `form:"actions,omitempty" json:"actions,omitempty,omitzero"`
 
+	// Action Only these recorded actions, such as `release`, and no callbacks.
+	Action []string `form:"action,omitempty" json:"action,omitempty,omitzero"`
+
+	// Operator Only recorded actions of these operators, and no callbacks.
+	Operator []string `form:"operator,omitempty" json:"operator,omitempty,omitzero"`
+
+	// Reverse Newest first. Then a page may have fewer records than `limit`, or none, and a `next`: few of those
+	// that it looked at matched. All pages must have the same parameters but `after`.
+	Reverse bool `form:"reverse,omitempty" json:"reverse,omitempty,omitzero"`
+
 	// Limit The most records of one page.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// After `next` of the page before.
 	After string `form:"after,omitempty" json:"after,omitempty,omitzero"`
+}
+
+// GetCallbackParams defines parameters for GetCallback.
+type GetCallbackParams struct {
+	// SameBody Whether to look for other records with the same body; that reads all streams.
+	SameBody *bool `form:"same_body,omitempty" json:"same_body,omitempty"`
 }
 
 // FollowEventsParams defines parameters for FollowEvents.

@@ -139,7 +139,7 @@ type ClientInterface interface {
 	// GetCallback Show one record whole
 	//
 	// Corresponds with GET /v1/callbacks/{stream}/{sequence} (the `GetCallback` operationId).
-	GetCallback(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetCallback(ctx context.Context, stream Stream, sequence Sequence, params *GetCallbackParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetBundle Give the evidence bundle of one record
 	//
@@ -147,6 +147,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/callbacks/{stream}/{sequence}/bundle (the `GetBundle` operationId).
 	GetBundle(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExplainCallback Check a stored callback with the keys of today
+	//
+	// As `POST /v1/verify/explain`, with the signature and the body of the record. It changes nothing.
+	// It is recorded as the action `explain`.
+	//
+	// Corresponds with POST /v1/callbacks/{stream}/{sequence}/explain (the `ExplainCallback` operationId).
+	ExplainCallback(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetDoctor Look for problems that would lose or refuse callbacks
 	//
@@ -470,8 +478,8 @@ func (c *Client) ListCallbacks(ctx context.Context, params *ListCallbacksParams,
 // GetCallback Show one record whole
 //
 // Corresponds with GET /v1/callbacks/{stream}/{sequence} (the `GetCallback` operationId).
-func (c *Client) GetCallback(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetCallbackRequest(c.Server, stream, sequence)
+func (c *Client) GetCallback(ctx context.Context, stream Stream, sequence Sequence, params *GetCallbackParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCallbackRequest(c.Server, stream, sequence, params)
 	if err != nil {
 		return nil, err
 	}
@@ -489,6 +497,24 @@ func (c *Client) GetCallback(ctx context.Context, stream Stream, sequence Sequen
 // Corresponds with GET /v1/callbacks/{stream}/{sequence}/bundle (the `GetBundle` operationId).
 func (c *Client) GetBundle(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetBundleRequest(c.Server, stream, sequence)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainCallback Check a stored callback with the keys of today
+//
+// As `POST /v1/verify/explain`, with the signature and the body of the record. It changes nothing.
+// It is recorded as the action `explain`.
+//
+// Corresponds with POST /v1/callbacks/{stream}/{sequence}/explain (the `ExplainCallback` operationId).
+func (c *Client) ExplainCallback(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainCallbackRequest(c.Server, stream, sequence)
 	if err != nil {
 		return nil, err
 	}
@@ -1322,6 +1348,38 @@ func NewListCallbacksRequest(server string, params *ListCallbacksParams) (*http.
 			}
 		}
 
+		if params.Action != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "action", params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Operator != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "operator", params.Operator, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reverse", params.Reverse, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
@@ -1357,7 +1415,7 @@ func NewListCallbacksRequest(server string, params *ListCallbacksParams) (*http.
 }
 
 // NewGetCallbackRequest constructs an http.Request for the GetCallback method
-func NewGetCallbackRequest(server string, stream Stream, sequence Sequence) (*http.Request, error) {
+func NewGetCallbackRequest(server string, stream Stream, sequence Sequence, params *GetCallbackParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -1387,6 +1445,33 @@ func NewGetCallbackRequest(server string, stream Stream, sequence Sequence) (*ht
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.SameBody != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "same_body", *params.SameBody, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -1431,6 +1516,47 @@ func NewGetBundleRequest(server string, stream Stream, sequence Sequence) (*http
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExplainCallbackRequest constructs an http.Request for the ExplainCallback method
+func NewExplainCallbackRequest(server string, stream Stream, sequence Sequence) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "stream", stream, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "sequence", sequence, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/callbacks/%s/%s/explain", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -2997,7 +3123,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/callbacks/{stream}/{sequence} (the `GetCallback` operationId).
-	GetCallbackWithResponse(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*GetCallbackResponse, error)
+	GetCallbackWithResponse(ctx context.Context, stream Stream, sequence Sequence, params *GetCallbackParams, reqEditors ...RequestEditorFn) (*GetCallbackResponse, error)
 
 	// GetBundleWithResponse Give the evidence bundle of one record
 	//
@@ -3007,6 +3133,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/callbacks/{stream}/{sequence}/bundle (the `GetBundle` operationId).
 	GetBundleWithResponse(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*GetBundleResponse, error)
+
+	// ExplainCallbackWithResponse Check a stored callback with the keys of today
+	//
+	// As `POST /v1/verify/explain`, with the signature and the body of the record. It changes nothing.
+	// It is recorded as the action `explain`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/callbacks/{stream}/{sequence}/explain (the `ExplainCallback` operationId).
+	ExplainCallbackWithResponse(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*ExplainCallbackResponse, error)
 
 	// GetDoctorWithResponse Look for problems that would lose or refuse callbacks
 	//
@@ -3681,6 +3817,54 @@ func (r GetBundleResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetBundleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExplainCallbackResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Explanation
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExplainCallbackResponse) GetJSON200() *Explanation {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExplainCallbackResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExplainCallbackResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExplainCallbackResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExplainCallbackResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExplainCallbackResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5037,8 +5221,8 @@ func (c *ClientWithResponses) ListCallbacksWithResponse(ctx context.Context, par
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/callbacks/{stream}/{sequence} (the `GetCallback` operationId).
-func (c *ClientWithResponses) GetCallbackWithResponse(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*GetCallbackResponse, error) {
-	rsp, err := c.GetCallback(ctx, stream, sequence, reqEditors...)
+func (c *ClientWithResponses) GetCallbackWithResponse(ctx context.Context, stream Stream, sequence Sequence, params *GetCallbackParams, reqEditors ...RequestEditorFn) (*GetCallbackResponse, error) {
+	rsp, err := c.GetCallback(ctx, stream, sequence, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -5058,6 +5242,22 @@ func (c *ClientWithResponses) GetBundleWithResponse(ctx context.Context, stream 
 		return nil, err
 	}
 	return ParseGetBundleResponse(rsp)
+}
+
+// ExplainCallbackWithResponse Check a stored callback with the keys of today
+//
+// As `POST /v1/verify/explain`, with the signature and the body of the record. It changes nothing.
+// It is recorded as the action `explain`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/callbacks/{stream}/{sequence}/explain (the `ExplainCallback` operationId).
+func (c *ClientWithResponses) ExplainCallbackWithResponse(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*ExplainCallbackResponse, error) {
+	rsp, err := c.ExplainCallback(ctx, stream, sequence, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainCallbackResponse(rsp)
 }
 
 // GetDoctorWithResponse Look for problems that would lose or refuse callbacks
@@ -5772,6 +5972,39 @@ func ParseGetBundleResponse(rsp *http.Response) (*GetBundleResponse, error) {
 			headers.ContentDisposition = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExplainCallbackResponse parses an HTTP response from a ExplainCallbackWithResponse call
+func ParseExplainCallbackResponse(rsp *http.Response) (*ExplainCallbackResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExplainCallbackResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Explanation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	return response, nil

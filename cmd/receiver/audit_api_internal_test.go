@@ -74,6 +74,37 @@ func TestPagesOfCallbacks(t *testing.T) {
 	}
 }
 
+// A refused callback is checked again with the keys of today, and that is recorded.
+func TestAStoredCallbackIsExplained(t *testing.T) {
+	t.Parallel()
+	in := runningOn(t, sealedFolder(t))
+	explain := func(record string) string {
+		answer, err := http.Post(in.PrivateURL()+"/v1/callbacks/"+record+"/explain", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if got := explain("JOBS/2"); !strings.Contains(got, `"accepted":true`) {
+		t.Errorf("an accepted callback = %s", got)
+	}
+	if got := explain("ATTEMPTS/1"); !strings.Contains(got, `"accepted":false`) || !strings.Contains(got, `"findings":[{`) {
+		t.Errorf("a refused callback = %s", got)
+	}
+	if got := explain("ATTEMPTS/99"); !strings.Contains(got, "there is no record ATTEMPTS/99") {
+		t.Errorf("no callback = %s", got)
+	}
+	got := get(t, in.PrivateURL()+"/v1/callbacks?since=all&action=explain&reverse=true")
+	if strings.Count(got, `"action":"explain"`) != 2 || !strings.Contains(got, `{"record":"ATTEMPTS/1",`) {
+		t.Errorf("the actions are %s, want one for each record", got)
+	}
+}
+
 // A bundle over HTTP is what audit prove prints, byte for byte.
 func TestABundleOverHTTP(t *testing.T) {
 	t.Parallel()

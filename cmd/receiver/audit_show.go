@@ -74,7 +74,7 @@ func (a *app) detail(ctx context.Context, stream string, seq uint64, f archiveFl
 		return r.Callback(ctx, stream, seq)
 	}
 	err = a.withStore(ctx, service.Opener.Read, func(cfg *config.Config, store *publish.Store) (err error) {
-		d, err = records.Detail(ctx, cfg, store, stream, seq)
+		d, err = records.Detail(ctx, cfg, store, stream, seq, true)
 		return err
 	})
 	return d, err

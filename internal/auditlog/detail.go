@@ -61,7 +61,8 @@ type Reader struct {
 	Body func(audit.Record) ([]byte, error)
 	// Log opens the log over the stream; it returns nil without a log key.
 	Log func(context.Context) (*audit.Log, error)
-	// Entries gives the callbacks of all streams that a filter wants.
+	// Entries gives the callbacks of all streams that a filter wants; nil leaves out those with
+	// the same body.
 	Entries func(Filter) iter.Seq2[Entry, error]
 }
 
@@ -163,7 +164,7 @@ const maxSame = 100
 // sameBody lists the other records of a body.
 func (r Reader) sameBody(of Entry) ([]string, error) {
 	same := []string{}
-	if of.Body == "" {
+	if of.Body == "" || r.Entries == nil {
 		return same, nil
 	}
 	for e, err := range r.Entries(Filter{Bodies: []string{of.Body}}) {

@@ -25,6 +25,9 @@ type Filter struct {
 	Jobs []string
 	// Bodies are SHA-256 in hexadecimal, or how they begin.
 	Bodies []string
+	// Actions are those of recorded actions, and Operators what the records call who did them.
+	// Callbacks have neither.
+	Actions, Operators []string
 	// Events are wanted, too, that tell of no callback and no action.
 	Events bool
 }
@@ -33,7 +36,13 @@ type Filter struct {
 func (f Filter) Match(e Entry) bool {
 	return !e.Stored.Before(f.Since) && (f.Until.IsZero() || e.Stored.Before(f.Until)) &&
 		wants(f.Sources, e.Source, e.Claimed) && f.judged(e) && wants(f.Reasons, e.Reason) &&
+		wants(f.Actions, e.What) && wants(f.Operators, e.Operator) &&
 		wants(f.Keys, e.Key, e.Fingerprint) && wants(f.Jobs, e.Job) && f.from(e.Remote) && f.body(e.Body)
+}
+
+// OnlyActions reports whether no callback can match.
+func (f Filter) OnlyActions() bool {
+	return len(f.Actions)+len(f.Operators) > 0 || len(f.Verdicts) > 0 && !slices.ContainsFunc(f.Verdicts, func(v string) bool { return v != Action })
 }
 
 // judged reports whether a verdict is wanted. The reason of an action is an operator's text.

@@ -175,10 +175,7 @@ func everyEntry() (all []auditlog.Entry) {
 			all = append(all, from)
 		}
 	}
-	for _, what := range []string{
-		job.ActionStart, job.ActionReload, job.ActionCancel, job.ActionRelease, job.ActionReplay, job.ActionReverify, job.ActionExport, job.ActionStreams,
-		job.ActionTokens, job.ActionUse, job.ActionMend, job.ActionConsumerAdd, job.ActionSinkReplay, job.ActionConsumerRemove, "",
-	} {
+	for _, what := range append(slices.Clone(job.Actions), "") {
 		for _, operator := range []string{"", "M. Weber\xff"} {
 			for _, details := range []json.RawMessage{nil, json.RawMessage(`null`), json.RawMessage(`{"job":"7"}`)} {
 				all = append(all, auditlog.Entry{

@@ -85,6 +85,8 @@ type Finding struct {
 	// why. They are set when nothing explains it.
 	Tried   []string `json:"tried,omitempty"`
 	Skipped []string `json:"skipped,omitempty"`
+	// Compared sets what came beside what was signed. It is set if that was proved.
+	Compared *Comparison `json:"compared,omitempty"`
 }
 
 // Explain says why Verify refuses a signature, most certain first; there is always at

@@ -39,6 +39,7 @@ type search struct {
 	tried  int // hashes made
 	proof  []cause
 	proven Candidate
+	signed []byte // the body that was signed
 }
 
 func newSearch(q Question, readings []reading) *search {
@@ -204,7 +205,7 @@ func (s *search) matches(sum []byte, k *keyForm, b bodyForm, how string) bool {
 			s.proof = with(s.proof, how)
 		}
 		s.proof = append(append(s.proof, k.causes...), b.causes...)
-		s.proven = k.of
+		s.proven, s.signed = k.of, b.data
 		return true
 	}
 	return false
@@ -227,7 +228,7 @@ func (s *search) finding() Finding {
 	return Finding{
 		Code: strings.Join(codes, "+"), Proved: true,
 		Text: by + strings.Join(clauses, "; and ") + ".",
-		Next: strings.Join(next, " "),
+		Next: strings.Join(next, " "), Compared: s.compared(),
 	}
 }
 

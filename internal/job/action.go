@@ -40,6 +40,8 @@ const (
 	ActionReplay = "replay"
 	// ActionReverify: callbacks refused for a wrong key were accepted after the key was corrected.
 	ActionReverify = "reverify"
+	// ActionExplain: the signature of a stored callback is checked with the keys of today.
+	ActionExplain = "explain"
 	// ActionExport: records were written into an archive.
 	ActionExport = "export"
 	// ActionRename: the logs over the streams go on, or begin anew, under another name.
@@ -61,6 +63,12 @@ const (
 	// ActionConsumerRemove: somebody was not admitted any more.
 	ActionConsumerRemove = "consumer_remove"
 )
+
+// Actions are the words of all actions of this version.
+var Actions = []string{
+	ActionStart, ActionReload, ActionCancel, ActionRelease, ActionReplay, ActionReverify, ActionExplain, ActionExport, ActionRename, ActionStreams,
+	ActionTokens, ActionUse, ActionMend, ActionConsumerAdd, ActionSinkReplay, ActionConsumerRemove,
+}
 
 var actionWord = regexp.MustCompile(`^[a-z_]{1,32}$`)
 

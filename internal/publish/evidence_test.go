@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"slices"
 	"testing"
 	"time"
 
@@ -199,6 +200,25 @@ func TestFrom(t *testing.T) {
 	}
 	if got := read(publish.Position{Sequence: 3, Time: time.Now()}, false, 10); len(got) != 1 || got[0].Sequence != 3 {
 		t.Errorf("from sequence 3: %+v, want it alone", got)
+	}
+	for _, tt := range []struct {
+		from publish.Position
+		want []uint64
+	}{
+		{publish.Position{Back: true}, []uint64{3, 2, 1}},
+		{publish.Position{Back: true, Sequence: 3}, []uint64{2, 1}},
+		{publish.Position{Back: true, Sequence: 1}, nil},
+		{publish.Position{Back: true, Sequence: 99}, []uint64{3, 2, 1}},
+		{publish.Position{Back: true, Time: all[1].Time}, []uint64{1}},
+		{publish.Position{Back: true, Time: time.Now().Add(time.Hour)}, []uint64{3, 2, 1}},
+	} {
+		var got []uint64
+		for _, m := range read(tt.from, true, 10) {
+			got = append(got, m.Sequence)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("from %+v: %v, want %v", tt.from, got, tt.want)
+		}
 	}
 	for _, err := range b.From(t.Context(), "NOTHING", publish.Position{}, false) {
 		if err == nil {

@@ -41,6 +41,8 @@ type Position struct {
 	Time time.Time
 	// Sequence is that of the first message wanted; 0 means that Time decides.
 	Sequence uint64
+	// Back yields what this leaves out, newest first; without Time and Sequence, all.
+	Back bool
 }
 
 // From yields the messages of a stream from a position up to the last one at the time of the call,
@@ -49,12 +51,16 @@ func (b *Store) From(ctx context.Context, stream string, from Position, headersO
 	return func(yield func(Message, error) bool) {
 		last, err := b.LastSequence(ctx, stream)
 		if err == nil {
-			err = reader.Scan(ctx, b.js, stream, reader.From{Sequence: from.Sequence, Time: from.Time, Bare: headersOnly}, last, func(m *jetstream.RawStreamMsg) error {
-				if !yield(newMessage(m), nil) {
+			scan := reader.Scan
+			if from.Back {
+				scan = reader.Back
+			}
+			err = scan(ctx, b.js, stream, reader.From{Sequence: from.Sequence, Time: from.Time, Bare: headersOnly}, last, messages(func(m Message) error {
+				if !yield(m, nil) {
 					return errEnough
 				}
 				return nil
-			})
+			}))
 		}
 		if err != nil && !errors.Is(err, errEnough) {
 			yield(Message{}, err)

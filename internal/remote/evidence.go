@@ -47,7 +47,7 @@ func (r *Receiver) Callbacks(ctx context.Context, p api.ListCallbacksParams) ite
 
 // Callback returns one record with everything about it.
 func (r *Receiver) Callback(ctx context.Context, stream string, sequence uint64) (*auditlog.Detail, error) {
-	d, err := answer[auditlog.Detail](ctx, func(ctx context.Context) (*http.Response, error) { return r.c.GetCallback(ctx, stream, sequence) })
+	d, err := answer[auditlog.Detail](ctx, func(ctx context.Context) (*http.Response, error) { return r.c.GetCallback(ctx, stream, sequence, nil) })
 	if d.Raw = d.Base64; d.Raw == nil {
 		d.Raw = []byte(d.Text)
 	}

@@ -207,7 +207,7 @@ func (in *Instance) openParts(ctx context.Context, found storefolder.Found) (err
 		in.archives, err = archiving.New(ctx, archiving.Options{Config: in.cfg, Store: in.bus, Log: in.log})
 	}
 	if err == nil {
-		in.records, err = records.NewAPI(ctx, in.cfg, in.bus)
+		in.records, err = records.NewAPI(ctx, in.cfg, in.bus, in.recordAction)
 	}
 	if err == nil {
 		err = recordStart(ctx, in.cfg, in.bus, in.access.Tokens(), logs.ListUnsealed(ctx, in.cfg, in.bus, found, in.log))

@@ -22,8 +22,7 @@ const (
 // question bounds what POST /v1/verify/explain takes: one question is answered after the other, so
 // that explanations never take more than one processor from the callbacks. A waiting question is
 // kept as it came, and has its share of the budget until it is answered.
-func (p Private) question() echo.MiddlewareFunc {
-	turn := make(chan struct{}, 1)
+func (p Private) question(turn echo.MiddlewareFunc) echo.MiddlewareFunc {
 	limit := int64(base64.StdEncoding.EncodedLen(int(p.ExplainBody))) + maxExplainRest
 	from := newBudget(explainsAtOnce*limit, limit)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -33,19 +32,14 @@ func (p Private) question() echo.MiddlewareFunc {
 			if err != nil {
 				return unread(c, err)
 			}
-			ctx := c.Request().Context()
-			select {
-			case turn <- struct{}{}:
-				defer func() { <-turn }()
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			if !json.Valid(body.bytes) {
-				return api.BadRequest.Problem(`send one JSON object: {"source":"NAME","signatures":["sha256=…"],"body":"BASE64"}`)
-			}
-			c.Request().Body = io.NopCloser(bytes.NewReader(body.bytes))
-			c.Request().Header.Set(echo.HeaderContentType, echo.MIMEApplicationJSON) // whatever it was called
-			return next(c)
+			return turn(func(c echo.Context) error {
+				if !json.Valid(body.bytes) {
+					return api.BadRequest.Problem(`send one JSON object: {"source":"NAME","signatures":["sha256=…"],"body":"BASE64"}`)
+				}
+				c.Request().Body = io.NopCloser(bytes.NewReader(body.bytes))
+				c.Request().Header.Set(echo.HeaderContentType, echo.MIMEApplicationJSON) // whatever it was called
+				return next(c)
+			})(c)
 		}
 	}
 }

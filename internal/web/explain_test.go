@@ -27,7 +27,7 @@ const explainToken = "operator"
 func explainListener(explain apiserver.Explainer) http.Handler {
 	return web.NewPrivate(web.Private{
 		Access: tokens(explainToken), Ready: func(context.Context) error { return nil },
-		Metrics: metrics.New(nil), API: apiserver.Server{Explainer: explain}, Record: unrecorded, ExplainBody: 100, Log: zerolog.Nop(),
+		Metrics: metrics.New(nil), API: apiserver.Server{Explainer: explain, Trail: archive{}}, Record: unrecorded, ExplainBody: 100, Log: zerolog.Nop(),
 	})
 }
 
@@ -110,7 +110,11 @@ func TestExplainTakesOneQuestionAtATime(t *testing.T) {
 	if code := <-done; code == http.StatusOK {
 		t.Errorf("the question of one who has gone = %d, want an error", code)
 	}
-	go ask(t.Context())
+	go func() { // of a stored callback, too
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/callbacks/ATTEMPTS/7/explain", nil)
+		r.Header.Set("Authorization", "Bearer "+explainToken)
+		done <- apitest.Serve(t, handler, r).Code
+	}()
 	leave <- struct{}{}
 	<-done
 	<-entered

@@ -25,13 +25,17 @@ func (a archive) Callbacks(_ context.Context, q api.ListCallbacksParams) (api.Ca
 	return api.CallbackPage{Callbacks: []api.Callback{}, Next: fmt.Sprint(q.Verdict, q.Limit != nil)}, a.err
 }
 
-func (a archive) Callback(_ context.Context, stream string, seq uint64) (*api.CallbackDetail, error) {
+func (a archive) Callback(_ context.Context, stream string, seq uint64, _ bool) (*api.CallbackDetail, error) {
 	entry := auditlog.Entry{ID: fmt.Sprintf("%s/%d", stream, seq), Stream: stream, Sequence: seq, Verdict: auditlog.Accepted}
 	return &api.CallbackDetail{Entry: entry, Headers: map[string][]string{}, Same: []string{}, Seal: auditlog.Seal{State: "sealed"}}, a.err
 }
 
 func (a archive) Bundle(_ context.Context, stream string, seq uint64) ([]byte, error) {
 	return fmt.Appendf(nil, `{"bundle": "%s/%d"}`+"\n", stream, seq), a.err
+}
+
+func (a archive) Signed(_ context.Context, _ apiserver.By, stream string, seq uint64) (api.ExplainRequest, error) {
+	return api.ExplainRequest{Source: "crm", Body: fmt.Appendf(nil, "%s/%d", stream, seq)}, a.err
 }
 
 func (a archive) Logs(context.Context) (api.Logs, error) {
@@ -63,11 +67,13 @@ func TestAuditLogRoutes(t *testing.T) {
 		{"an unknown parameter", "/v1/callbacks?limit=1&verdct=refused", nil, 400, wrong, `unknown parameter \"verdct\"`, ""},
 		{"a parameter twice", "/v1/callbacks?limit=1&limit=2", nil, 400, wrong, `give it once`, ""},
 		{"one callback", "/v1/callbacks/JOBS/12", nil, 200, "application/json", `"id":"JOBS/12"`, ""},
+		{"one callback alone", "/v1/callbacks/JOBS/12?same_body=false", nil, 200, "application/json", `"id":"JOBS/12"`, ""},
 		{"no such callback", "/v1/callbacks/JOBS/13", none, 404, wrong, "urn:receiver:problem:unknown-record", ""},
 		{"a sequence that is none", "/v1/callbacks/JOBS/x", nil, 400, wrong, "sequence", ""},
 		{"bundle", "/v1/callbacks/JOBS/12/bundle", nil, 200, "application/json", `{"bundle": "JOBS/12"}` + "\n", ""},
 		{"no record to prove", "/v1/callbacks/JOBS/13/bundle", none, 404, wrong, "no such record", ""},
 		{"a record that is too young", "/v1/callbacks/JOBS/14/bundle", young, 409, wrong, "not sealed yet", ""},
+		{"newest first", "/v1/callbacks?reverse=true&action=release&operator=anna", nil, 200, "application/json", `"callbacks":[]`, ""},
 		{"store away", "/v1/callbacks?limit=1", away, 503, wrong, "NATS is away", ""},
 		{"logs", "/v1/log", nil, 200, "application/json", `"name":"a name"`, ""},
 		{"checkpoint", "/v1/log/JOBS/checkpoint", nil, 200, "text/plain", "checkpoint of JOBS\n", "no-cache"},
@@ -111,7 +117,7 @@ func (a *crowded) Callbacks(context.Context, api.ListCallbacksParams) (api.Callb
 	return api.CallbackPage{}, a.wait()
 }
 
-func (a *crowded) Callback(context.Context, string, uint64) (*api.CallbackDetail, error) {
+func (a *crowded) Callback(context.Context, string, uint64, bool) (*api.CallbackDetail, error) {
 	return &api.CallbackDetail{}, a.wait()
 }
 

@@ -73,9 +73,9 @@ func NewPrivate(p Private) http.Handler {
 	if p.API.Tokens == nil && p.Access != nil {
 		p.API.Tokens = p.Access.Uses
 	}
-	turn := inTurn(trailAtOnce)
+	turn, explaining := inTurn(trailAtOnce), inTurn(1)
 	p.API.Register(e, map[string][]echo.MiddlewareFunc{
-		"listCallbacks": {turn}, "listKeys": {turn}, "getStreams": {turn}, "followEvents": {headEnds}, "getCallback": {turn}, "getBundle": {turn}, "explain": {p.question()},
+		"listCallbacks": {turn}, "listKeys": {turn}, "getStreams": {turn}, "followEvents": {headEnds}, "getCallback": {turn}, "getBundle": {turn}, "explain": {p.question(explaining)}, "explainCallback": {explaining},
 	})
 	return e
 }

@@ -32,6 +32,7 @@ type cursor struct {
 	subjects []string // filters; none means all
 	bare     bool     // without data
 	bytes    int      // of one batch, but for the last message of it
+	most     uint64   // messages of the next batch: few at first, as many a reader wants no more
 	made     time.Time
 	gone     Held // what the leader said of the stream, asked at the first gap
 	at       uint64
@@ -62,7 +63,7 @@ type From struct {
 // newCursor begins a reading of what there is now.
 func newCursor(ctx context.Context, js jetstream.JetStream, stream string, from From) (*cursor, error) {
 	r := &cursor{
-		js: js, stream: stream, subjects: from.Subjects, bare: from.Bare, bytes: cmp.Or(from.Batch, maxBytes), sparse: len(from.Subjects) > 0,
+		js: js, stream: stream, subjects: from.Subjects, bare: from.Bare, bytes: cmp.Or(from.Batch, maxBytes), most: firstBatch, sparse: len(from.Subjects) > 0,
 	}
 	info, err := r.info(ctx)
 	if err != nil {
@@ -229,7 +230,8 @@ func (r *cursor) same(info *jetstream.StreamInfo) error {
 
 // batch returns the messages that come next, none of them left out; none if there is none.
 func (r *cursor) batch(ctx context.Context) ([]*jetstream.RawStreamMsg, error) {
-	most := min(r.end-r.at+1, rangeBatch)
+	most := min(r.end-r.at+1, r.most)
+	r.most = min(2*r.most, rangeBatch)
 	if r.direct {
 		got, err := askAny(ctx, r.js, r.stream, r.at, most, r.bytes)
 		if ctx.Err() != nil {

@@ -17,8 +17,11 @@ import (
 // deliver them: what it keeps them in is damaged.
 var ErrStalled = errors.New("the server does not deliver messages that it reports as stored")
 
-// rangeBatch is how many messages are asked for at once.
-const rangeBatch = 4096
+// firstBatch is how many messages are asked for first, and rangeBatch how many at most at once.
+const (
+	firstBatch = 64
+	rangeBatch = 4096
+)
 
 // maxBytes is how many bytes they may have, but for the last of them.
 const maxBytes = 4 << 20

@@ -15,6 +15,7 @@ import (
 	"receiver/internal/audit/bundle"
 	"receiver/internal/auditlog"
 	"receiver/internal/config"
+	"receiver/internal/job"
 	"receiver/internal/publish"
 	"receiver/internal/service/logs"
 )
@@ -26,11 +27,16 @@ type API struct {
 	bus  *publish.Store
 	logs map[string]*audit.Log // by stream
 	keys map[string]string     // verifier keys, by stream
+	// record records an action with its details, before it is done.
+	record func(ctx context.Context, a job.Action, details map[string]any) error
 }
 
-// NewAPI opens the logs for reading; without a log key there are none.
-func NewAPI(ctx context.Context, cfg *config.Config, bus *publish.Store) (*API, error) {
-	a := &API{cfg: cfg, bus: bus, logs: map[string]*audit.Log{}, keys: map[string]string{}}
+// NewAPI opens the logs for reading; without a log key there are none. Record records an action
+// with its details.
+func NewAPI(
+	ctx context.Context, cfg *config.Config, bus *publish.Store, record func(ctx context.Context, a job.Action, details map[string]any) error,
+) (*API, error) {
+	a := &API{cfg: cfg, bus: bus, logs: map[string]*audit.Log{}, keys: map[string]string{}, record: record}
 	if cfg.Audit.Key.Empty() {
 		return a, nil
 	}
@@ -57,8 +63,8 @@ const (
 	pageMaximum = 1000
 )
 
-// Callbacks implements apiserver.Trail. Its parameters are the flags of audit list, and limit
-// and after, which is next of the page before.
+// Callbacks implements apiserver.Trail. Its parameters are the flags of audit list, reverse, limit
+// and after, which is next of the page before, and what narrows actions.
 func (a *API) Callbacks(ctx context.Context, p api.ListCallbacksParams) (api.CallbackPage, error) {
 	q, err := pageQuery(p, time.Now())
 	if err != nil {
@@ -69,6 +75,9 @@ func (a *API) Callbacks(ctx context.Context, p api.ListCallbacksParams) (api.Cal
 		if page.Older, err = Older(ctx, a.bus, q); err != nil {
 			return page, err
 		}
+	}
+	if p.Reverse {
+		return page, newest(ctx, a.bus, q, &page)
 	}
 	for e, err := range Entries(ctx, a.bus, q) {
 		if err != nil {
@@ -86,9 +95,12 @@ func (a *API) Callbacks(ctx context.Context, p api.ListCallbacksParams) (api.Cal
 
 func pageQuery(p api.ListCallbacksParams, now time.Time) (Query, error) {
 	q := Query{
-		Since: p.Since, Until: p.Until, Addresses: p.Address, Actions: p.Actions, Limit: pageSize, after: map[string]uint64{},
-		Filter: auditlog.Filter{Sources: p.Source, Verdicts: p.Verdict, Reasons: p.Reason, Keys: p.Key, Jobs: p.Job, Bodies: p.Body},
+		Since: p.Since, Until: p.Until, Addresses: p.Address, Limit: pageSize, after: map[string]uint64{},
+		Filter: auditlog.Filter{
+			Sources: p.Source, Verdicts: p.Verdict, Reasons: p.Reason, Keys: p.Key, Jobs: p.Job, Bodies: p.Body, Actions: p.Action, Operators: p.Operator,
+		},
 	}
+	q.Actions = p.Actions || q.Filter.OnlyActions()
 	if p.Limit != nil {
 		q.Limit = *p.Limit
 	}
@@ -104,7 +116,7 @@ func pageQuery(p api.ListCallbacksParams, now time.Time) (Query, error) {
 	return q, q.Parse(now)
 }
 
-// cursor writes the last sequence seen of each stream.
+// cursor writes the last sequence seen of each stream, in the direction of reading.
 func cursor(after map[string]uint64) string {
 	var parts []string
 	for _, stream := range logs.Streams {
@@ -129,11 +141,11 @@ func parseCursor(text string) (map[string]uint64, error) {
 }
 
 // Callback implements apiserver.Trail.
-func (a *API) Callback(ctx context.Context, stream string, seq uint64) (*auditlog.Detail, error) {
+func (a *API) Callback(ctx context.Context, stream string, seq uint64, same bool) (*auditlog.Detail, error) {
 	if !slices.Contains(logs.Streams, stream) {
 		return nil, noRecord(stream, seq)
 	}
-	d, err := Detail(ctx, a.cfg, a.bus, stream, seq)
+	d, err := Detail(ctx, a.cfg, a.bus, stream, seq, same)
 	if errors.Is(err, auditlog.ErrNoRecord) {
 		return nil, noRecord(stream, seq)
 	}

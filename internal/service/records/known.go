@@ -42,6 +42,11 @@ func (q *Query) checkWords() error {
 			return fmt.Errorf("verdict %w", err)
 		}
 	}
+	for _, what := range q.Filter.Actions {
+		if err := words.Check(what, job.Actions); err != nil {
+			return fmt.Errorf("action %w", err)
+		}
+	}
 	for _, r := range q.Filter.Reasons {
 		if err := words.Check(r, Reasons); err != nil && !q.Actions {
 			return fmt.Errorf("reason %w", err)

@@ -9,6 +9,7 @@ import (
 
 	"receiver/api"
 	"receiver/internal/auditlog"
+	"receiver/internal/job"
 	"receiver/internal/publish/conn"
 	"receiver/internal/service/logs"
 	"receiver/internal/when"
@@ -73,11 +74,31 @@ func (q *Query) streams() []string {
 	return slices.DeleteFunc(slices.Clone(logs.Streams), func(s string) bool { return s == conn.ActionsStream && !q.Actions })
 }
 
+// read are those of the streams that can hold what the query wants.
+func (q *Query) read() []string {
+	only := func(words, of []string) bool {
+		return len(words) > 0 && !slices.ContainsFunc(words, func(w string) bool { return !slices.Contains(of, w) })
+	}
+	f := q.Filter
+	return slices.DeleteFunc(q.streams(), func(stream string) bool {
+		switch stream {
+		case conn.JobsStream:
+			return f.OnlyActions() || only(f.Verdicts, attempted) || only(f.Reasons, refusals)
+		case conn.AttemptsStream:
+			return f.OnlyActions() || only(f.Verdicts, []string{auditlog.Accepted, auditlog.Unrecognised, auditlog.Action})
+		}
+		return false
+	})
+}
+
+// attempted are the verdicts on what is not in JOBS.
+var attempted = append(slices.Clone(refusals), auditlog.Refused, job.Duplicate, job.Late, job.Quarantined, job.Unconfirmed, auditlog.Action)
+
 // Parameters returns the query as parameters of GET /v1/callbacks.
 func (q *Query) Parameters() api.ListCallbacksParams {
 	f := q.Filter
 	return api.ListCallbacksParams{
 		Since: q.Since, Until: q.Until, Address: q.Addresses, Actions: q.Actions,
-		Source: f.Sources, Verdict: f.Verdicts, Reason: f.Reasons, Key: f.Keys, Job: f.Jobs, Body: f.Bodies,
+		Source: f.Sources, Verdict: f.Verdicts, Reason: f.Reasons, Key: f.Keys, Job: f.Jobs, Body: f.Bodies, Action: f.Actions, Operator: f.Operators,
 	}
 }

@@ -34,7 +34,7 @@ func Entries(ctx context.Context, bus *publish.Store, q Query) iter.Seq2[auditlo
 		}
 		return readStream(ctx, bus, stream, start, stream != conn.ActionsStream)
 	}
-	return auditlog.Entries(read, q.streams(), q.Filter, q.after)
+	return auditlog.Entries(read, q.read(), q.Filter, q.after)
 }
 
 // readStream gives the messages of a stream as records, with or without their data.
@@ -48,8 +48,9 @@ func readStream(ctx context.Context, bus *publish.Store, stream string, from pub
 	}
 }
 
-// Detail reads a record with everything about it. The error may be auditlog.ErrNoRecord.
-func Detail(ctx context.Context, cfg *config.Config, bus *publish.Store, stream string, seq uint64) (*auditlog.Detail, error) {
+// Detail reads a record with everything about it; with same, also which others have its body, for
+// which it reads all streams. The error may be auditlog.ErrNoRecord.
+func Detail(ctx context.Context, cfg *config.Config, bus *publish.Store, stream string, seq uint64, same bool) (*auditlog.Detail, error) {
 	r := auditlog.Reader{
 		Source: logs.StreamSource{Bus: bus, Stream: stream},
 		Body: func(r audit.Record) ([]byte, error) {
@@ -66,7 +67,9 @@ func Detail(ctx context.Context, cfg *config.Config, bus *publish.Store, stream 
 			}
 			return logs.Open(ctx, bus, cfg.Audit, stream, keys)
 		},
-		Entries: func(f auditlog.Filter) iter.Seq2[auditlog.Entry, error] { return Entries(ctx, bus, Query{Filter: f}) },
+	}
+	if same {
+		r.Entries = func(f auditlog.Filter) iter.Seq2[auditlog.Entry, error] { return Entries(ctx, bus, Query{Filter: f}) }
 	}
 	return r.Detail(ctx, stream, seq)
 }

@@ -78,9 +78,12 @@ type Platform interface {
 
 // Trail returns the received and refused callbacks.
 type Trail interface {
-	// Callbacks returns a page of them, and Callback one whole.
+	// Callbacks returns a page of them, and Callback one whole; with same, also which others have
+	// its body.
 	Callbacks(ctx context.Context, q api.ListCallbacksParams) (api.CallbackPage, error)
-	Callback(ctx context.Context, stream string, sequence uint64) (*api.CallbackDetail, error)
+	Callback(ctx context.Context, stream string, sequence uint64, same bool) (*api.CallbackDetail, error)
+	// Signed returns what came with a callback, to be explained, and records that it is.
+	Signed(ctx context.Context, by By, stream string, sequence uint64) (api.ExplainRequest, error)
 	// Bundle returns the evidence bundle of one record, as it is given to others.
 	Bundle(ctx context.Context, stream string, sequence uint64) ([]byte, error)
 }

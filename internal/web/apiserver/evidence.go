@@ -20,7 +20,7 @@ func (s Server) GetCallback(ctx context.Context, r GetCallbackRequestObject) (Ge
 	if s.Trail == nil {
 		return nil, notReached()
 	}
-	d, err := s.Trail.Callback(ctx, r.Stream, r.Sequence)
+	d, err := s.Trail.Callback(ctx, r.Stream, r.Sequence, r.Params.SameBody == nil || *r.Params.SameBody)
 	if err != nil {
 		return nil, err
 	}

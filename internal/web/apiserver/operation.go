@@ -65,11 +65,29 @@ func (s Server) Explain(ctx context.Context, r ExplainRequestObject) (ExplainRes
 	if len(r.Body.Signatures) > maxSignatures {
 		return nil, api.BadRequest.Problem("there are more than %d signatures; send fewer", maxSignatures)
 	}
-	found, ok := s.Explainer(ctx, r.Body.Source, r.Body.Signatures, r.Body.Body)
-	if !ok {
-		return nil, api.UnknownSource.Problem("no source %q is configured; GET /v1/sources lists them", r.Body.Source)
+	found, err := s.explain(ctx, *r.Body)
+	return Explain200JSONResponse(found), err
+}
+
+// ExplainCallback implements StrictServerInterface.
+func (s Server) ExplainCallback(ctx context.Context, r ExplainCallbackRequestObject) (ExplainCallbackResponseObject, error) {
+	if s.Explainer == nil || s.Trail == nil {
+		return nil, notReached()
 	}
-	return Explain200JSONResponse(found), nil
+	q, err := s.Trail.Signed(ctx, by(ctx, ""), r.Stream, r.Sequence)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.explain(ctx, q)
+	return ExplainCallback200JSONResponse(found), err
+}
+
+func (s Server) explain(ctx context.Context, q api.ExplainRequest) (api.Explanation, error) {
+	found, ok := s.Explainer(ctx, q.Source, q.Signatures, q.Body)
+	if !ok {
+		return found, api.UnknownSource.Problem("no source %q is configured; GET /v1/sources lists them", q.Source)
+	}
+	return found, nil
 }
 
 // bundled is an evidence bundle as it was made: its bytes are what it is checked by.

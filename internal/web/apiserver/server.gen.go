@@ -26,10 +26,13 @@ type ServerInterface interface {
 	ListCallbacks(ctx echo.Context, params ListCallbacksParams) error
 	// GetCallback Show one record whole
 	// (GET /v1/callbacks/{stream}/{sequence})
-	GetCallback(ctx echo.Context, stream Stream, sequence Sequence) error
+	GetCallback(ctx echo.Context, stream Stream, sequence Sequence, params GetCallbackParams) error
 	// GetBundle Give the evidence bundle of one record
 	// (GET /v1/callbacks/{stream}/{sequence}/bundle)
 	GetBundle(ctx echo.Context, stream Stream, sequence Sequence) error
+	// ExplainCallback Check a stored callback with the keys of today
+	// (POST /v1/callbacks/{stream}/{sequence}/explain)
+	ExplainCallback(ctx echo.Context, stream Stream, sequence Sequence) error
 	// GetDoctor Look for problems that would lose or refuse callbacks
 	// (GET /v1/doctor)
 	GetDoctor(ctx echo.Context) error
@@ -188,6 +191,27 @@ func (w *ServerInterfaceWrapper) ListCallbacks(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter actions: %s", err))
 	}
 
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", ctx.QueryParams(), &params.Action, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// ------------- Optional query parameter "operator" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "operator", ctx.QueryParams(), &params.Operator, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter operator: %s", err))
+	}
+
+	// ------------- Optional query parameter "reverse" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reverse", ctx.QueryParams(), &params.Reverse, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reverse: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -226,8 +250,17 @@ func (w *ServerInterfaceWrapper) GetCallback(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sequence: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetCallbackParams
+	// ------------- Optional query parameter "same_body" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "same_body", ctx.QueryParams(), &params.SameBody, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter same_body: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetCallback(ctx, stream, sequence)
+	err = w.Handler.GetCallback(ctx, stream, sequence, params)
 	return err
 }
 
@@ -252,6 +285,30 @@ func (w *ServerInterfaceWrapper) GetBundle(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetBundle(ctx, stream, sequence)
+	return err
+}
+
+// ExplainCallback converts echo context to params.
+func (w *ServerInterfaceWrapper) ExplainCallback(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "stream" -------------
+	var stream Stream
+
+	err = runtime.BindStyledParameterWithOptions("simple", "stream", ctx.Param("stream"), &stream, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter stream: %s", err))
+	}
+
+	// ------------- Path parameter "sequence" -------------
+	var sequence Sequence
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sequence", ctx.Param("sequence"), &sequence, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sequence: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExplainCallback(ctx, stream, sequence)
 	return err
 }
 
@@ -1061,6 +1118,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/callbacks", wrapper.ListCallbacks, options.OperationMiddlewares["listCallbacks"]...)
 	router.GET(options.BaseURL+"/v1/callbacks/:stream/:sequence", wrapper.GetCallback, options.OperationMiddlewares["getCallback"]...)
 	router.GET(options.BaseURL+"/v1/callbacks/:stream/:sequence/bundle", wrapper.GetBundle, options.OperationMiddlewares["getBundle"]...)
+	router.POST(options.BaseURL+"/v1/callbacks/:stream/:sequence/explain", wrapper.ExplainCallback, options.OperationMiddlewares["explainCallback"]...)
 	router.GET(options.BaseURL+"/v1/log", wrapper.GetLogs, options.OperationMiddlewares["getLogs"]...)
 	router.GET(options.BaseURL+"/v1/log/:stream/checkpoint", wrapper.GetCheckpoint, options.OperationMiddlewares["getCheckpoint"]...)
 	router.POST(options.BaseURL+"/v1/verify/explain", wrapper.Explain, options.OperationMiddlewares["explain"]...)
@@ -1113,6 +1171,7 @@ func (response ListCallbacksdefaultApplicationProblemPlusJSONResponse) VisitList
 type GetCallbackRequestObject struct {
 	Stream   Stream   `json:"stream"`
 	Sequence Sequence `json:"sequence"`
+	Params   GetCallbackParams
 }
 
 type GetCallbackResponseObject interface {
@@ -1187,6 +1246,46 @@ type GetBundledefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetBundledefaultApplicationProblemPlusJSONResponse) VisitGetBundleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExplainCallbackRequestObject struct {
+	Stream   Stream   `json:"stream"`
+	Sequence Sequence `json:"sequence"`
+}
+
+type ExplainCallbackResponseObject interface {
+	VisitExplainCallbackResponse(w http.ResponseWriter) error
+}
+
+type ExplainCallback200JSONResponse Explanation
+
+func (response ExplainCallback200JSONResponse) VisitExplainCallbackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExplainCallbackdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExplainCallbackdefaultApplicationProblemPlusJSONResponse) VisitExplainCallbackResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2258,6 +2357,9 @@ type StrictServerInterface interface {
 	// GetBundle Give the evidence bundle of one record
 	// (GET /v1/callbacks/{stream}/{sequence}/bundle)
 	GetBundle(ctx context.Context, request GetBundleRequestObject) (GetBundleResponseObject, error)
+	// ExplainCallback Check a stored callback with the keys of today
+	// (POST /v1/callbacks/{stream}/{sequence}/explain)
+	ExplainCallback(ctx context.Context, request ExplainCallbackRequestObject) (ExplainCallbackResponseObject, error)
 	// GetDoctor Look for problems that would lose or refuse callbacks
 	// (GET /v1/doctor)
 	GetDoctor(ctx context.Context, request GetDoctorRequestObject) (GetDoctorResponseObject, error)
@@ -2373,11 +2475,12 @@ func (sh *strictHandler) ListCallbacks(ctx echo.Context, params ListCallbacksPar
 }
 
 // GetCallback operation middleware
-func (sh *strictHandler) GetCallback(ctx echo.Context, stream Stream, sequence Sequence) error {
+func (sh *strictHandler) GetCallback(ctx echo.Context, stream Stream, sequence Sequence, params GetCallbackParams) error {
 	var request GetCallbackRequestObject
 
 	request.Stream = stream
 	request.Sequence = sequence
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetCallback(ctx.Request().Context(), request.(GetCallbackRequestObject))
@@ -2418,6 +2521,32 @@ func (sh *strictHandler) GetBundle(ctx echo.Context, stream Stream, sequence Seq
 		return err
 	} else if validResponse, ok := response.(GetBundleResponseObject); ok {
 		return validResponse.VisitGetBundleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ExplainCallback operation middleware
+func (sh *strictHandler) ExplainCallback(ctx echo.Context, stream Stream, sequence Sequence) error {
+	var request ExplainCallbackRequestObject
+
+	request.Stream = stream
+	request.Sequence = sequence
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExplainCallback(ctx.Request().Context(), request.(ExplainCallbackRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExplainCallback")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExplainCallbackResponseObject); ok {
+		return validResponse.VisitExplainCallbackResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
