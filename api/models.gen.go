@@ -81,6 +81,27 @@ func (e GatheringFormat) Valid() bool {
 	}
 }
 
+// Defines values for JobAttemptBy.
+const (
+	JobAttemptByBody   JobAttemptBy = "body"
+	JobAttemptByDigest JobAttemptBy = "digest"
+	JobAttemptByEvent  JobAttemptBy = "event"
+)
+
+// Valid indicates whether the value is a known member of the JobAttemptBy enum.
+func (e JobAttemptBy) Valid() bool {
+	switch e {
+	case JobAttemptByBody:
+		return true
+	case JobAttemptByDigest:
+		return true
+	case JobAttemptByEvent:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RowErrorsFrom.
 const (
 	RowErrorsFromEvent    RowErrorsFrom = "event"
@@ -232,6 +253,10 @@ type Diagnosis struct {
 	Worst    Severity       `json:"worst"`
 }
 
+// Due When a job without an end should end, as the schedule of its source says now. Absent of a job that has
+// ended, is lost, or was not submitted here and is not polled for.
+type Due = joblist.Due
+
 // Event An event as it is stored. With the headers `receiver-signature` and the body its signature can be checked anywhere.
 type Event struct {
 	// Body The bytes of the event, if they are text.
@@ -336,6 +361,32 @@ type GatheringFormat string
 
 // Job defines model for Job.
 type Job = joblist.Job
+
+// JobAttempt defines model for JobAttempt.
+type JobAttempt struct {
+	// By How it is known to be about the job. event: it repeats an event of the job. digest: it has the bytes of one.
+	// body: its body names the job; in a refused one, anybody can have written that.
+	By       JobAttemptBy `json:"by"`
+	Callback Callback     `json:"callback"`
+}
+
+// JobAttemptBy How it is known to be about the job. event: it repeats an event of the job. digest: it has the bytes of one.
+// body: its body names the job; in a refused one, anybody can have written that.
+type JobAttemptBy string
+
+// JobAttempts defines model for JobAttempts.
+type JobAttempts struct {
+	Attempts []JobAttempt `json:"attempts"`
+
+	// Next The parameter `after` of the next page; absent after the last.
+	Next string `json:"next,omitempty,omitzero"`
+
+	// Unread Attempts at the source whose job is not known: their body is encrypted, was left out, or is kept elsewhere.
+	Unread int `json:"unread"`
+}
+
+// JobCounts defines model for JobCounts.
+type JobCounts = joblist.Tallies
 
 // JobPage defines model for JobPage.
 type JobPage = joblist.Page
@@ -708,6 +759,15 @@ type GetJobParams struct {
 
 // GetJobParamsUntil defines parameters for GetJob.
 type GetJobParamsUntil string
+
+// ListJobAttemptsParams defines parameters for ListJobAttempts.
+type ListJobAttemptsParams struct {
+	// Limit The most attempts of one page.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After `next` of the page before.
+	After string `form:"after,omitempty" json:"after,omitempty,omitzero"`
+}
 
 // CancelJobParams defines parameters for CancelJob.
 type CancelJobParams struct {

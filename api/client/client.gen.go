@@ -185,6 +185,11 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/jobs (the `ListJobs` operationId).
 	ListJobs(ctx context.Context, params *ListJobsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CountJobs Count the jobs by source, state and result
+	//
+	// Corresponds with GET /v1/jobs/counts (the `CountJobs` operationId).
+	CountJobs(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListKeys List the signature keys and their use by all replicas
 	//
 	// As `receiver keys list` does. It reads the streams JOBS and ATTEMPTS from their first record.
@@ -252,6 +257,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/sources/{source}/jobs/{job} (the `GetJob` operationId).
 	GetJob(ctx context.Context, source Source, job JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListJobAttempts List the refused and repeated callbacks about a job
+	//
+	// Those from the submission on, until the platform has given up the last callback. One answer comes of at most
+	// 5,000 records of the stream ATTEMPTS: it may be empty and have a `next`. A job that is not recorded here has
+	// attempts, too, such as quarantined ones; then those of the last three days are given.
+	//
+	// Corresponds with GET /v1/sources/{source}/jobs/{job}/attempts (the `ListJobAttempts` operationId).
+	ListJobAttempts(ctx context.Context, source Source, job JobID, params *ListJobAttemptsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CancelJob Ask the platform to cancel a job
 	//
@@ -584,6 +598,21 @@ func (c *Client) ListJobs(ctx context.Context, params *ListJobsParams, reqEditor
 	return c.Client.Do(req)
 }
 
+// CountJobs Count the jobs by source, state and result
+//
+// Corresponds with GET /v1/jobs/counts (the `CountJobs` operationId).
+func (c *Client) CountJobs(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCountJobsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListKeys List the signature keys and their use by all replicas
 //
 // As `receiver keys list` does. It reads the streams JOBS and ATTEMPTS from their first record.
@@ -722,6 +751,25 @@ func (c *Client) SubmitJob(ctx context.Context, source Source, params *SubmitJob
 // Corresponds with GET /v1/sources/{source}/jobs/{job} (the `GetJob` operationId).
 func (c *Client) GetJob(ctx context.Context, source Source, job JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetJobRequest(c.Server, source, job, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListJobAttempts List the refused and repeated callbacks about a job
+//
+// Those from the submission on, until the platform has given up the last callback. One answer comes of at most
+// 5,000 records of the stream ATTEMPTS: it may be empty and have a `next`. A job that is not recorded here has
+// attempts, too, such as quarantined ones; then those of the last three days are given.
+//
+// Corresponds with GET /v1/sources/{source}/jobs/{job}/attempts (the `ListJobAttempts` operationId).
+func (c *Client) ListJobAttempts(ctx context.Context, source Source, job JobID, params *ListJobAttemptsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListJobAttemptsRequest(c.Server, source, job, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1848,6 +1896,33 @@ func NewListJobsRequest(server string, params *ListJobsParams) (*http.Request, e
 	return req, nil
 }
 
+// NewCountJobsRequest constructs an http.Request for the CountJobs method
+func NewCountJobsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/jobs/counts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListKeysRequest constructs an http.Request for the ListKeys method
 func NewListKeysRequest(server string, params *ListKeysParams) (*http.Request, error) {
 	var err error
@@ -2193,6 +2268,82 @@ func NewGetJobRequest(server string, source Source, job JobID, params *GetJobPar
 		}
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListJobAttemptsRequest constructs an http.Request for the ListJobAttempts method
+func NewListJobAttemptsRequest(server string, source Source, job JobID, params *ListJobAttemptsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "job", job, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sources/%s/jobs/%s/attempts", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {
@@ -3179,6 +3330,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/jobs (the `ListJobs` operationId).
 	ListJobsWithResponse(ctx context.Context, params *ListJobsParams, reqEditors ...RequestEditorFn) (*ListJobsResponse, error)
 
+	// CountJobsWithResponse Count the jobs by source, state and result
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/jobs/counts (the `CountJobs` operationId).
+	CountJobsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CountJobsResponse, error)
+
 	// ListKeysWithResponse List the signature keys and their use by all replicas
 	//
 	// As `receiver keys list` does. It reads the streams JOBS and ATTEMPTS from their first record.
@@ -3258,6 +3416,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/sources/{source}/jobs/{job} (the `GetJob` operationId).
 	GetJobWithResponse(ctx context.Context, source Source, job JobID, params *GetJobParams, reqEditors ...RequestEditorFn) (*GetJobResponse, error)
+
+	// ListJobAttemptsWithResponse List the refused and repeated callbacks about a job
+	//
+	// Those from the submission on, until the platform has given up the last callback. One answer comes of at most
+	// 5,000 records of the stream ATTEMPTS: it may be empty and have a `next`. A job that is not recorded here has
+	// attempts, too, such as quarantined ones; then those of the last three days are given.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/sources/{source}/jobs/{job}/attempts (the `ListJobAttempts` operationId).
+	ListJobAttemptsWithResponse(ctx context.Context, source Source, job JobID, params *ListJobAttemptsParams, reqEditors ...RequestEditorFn) (*ListJobAttemptsResponse, error)
 
 	// CancelJobWithResponse Ask the platform to cancel a job
 	//
@@ -4015,6 +4184,54 @@ func (r ListJobsResponse) ContentType() string {
 	return ""
 }
 
+type CountJobsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobCounts
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CountJobsResponse) GetJSON200() *JobCounts {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CountJobsResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CountJobsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CountJobsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CountJobsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CountJobsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListKeysResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4352,6 +4569,54 @@ func (r GetJobResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListJobAttemptsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *JobAttempts
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListJobAttemptsResponse) GetJSON200() *JobAttempts {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListJobAttemptsResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListJobAttemptsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListJobAttemptsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListJobAttemptsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListJobAttemptsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5313,6 +5578,19 @@ func (c *ClientWithResponses) ListJobsWithResponse(ctx context.Context, params *
 	return ParseListJobsResponse(rsp)
 }
 
+// CountJobsWithResponse Count the jobs by source, state and result
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/jobs/counts (the `CountJobs` operationId).
+func (c *ClientWithResponses) CountJobsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CountJobsResponse, error) {
+	rsp, err := c.CountJobs(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCountJobsResponse(rsp)
+}
+
 // ListKeysWithResponse List the signature keys and their use by all replicas
 //
 // As `receiver keys list` does. It reads the streams JOBS and ATTEMPTS from their first record.
@@ -5439,6 +5717,23 @@ func (c *ClientWithResponses) GetJobWithResponse(ctx context.Context, source Sou
 		return nil, err
 	}
 	return ParseGetJobResponse(rsp)
+}
+
+// ListJobAttemptsWithResponse List the refused and repeated callbacks about a job
+//
+// Those from the submission on, until the platform has given up the last callback. One answer comes of at most
+// 5,000 records of the stream ATTEMPTS: it may be empty and have a `next`. A job that is not recorded here has
+// attempts, too, such as quarantined ones; then those of the last three days are given.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/sources/{source}/jobs/{job}/attempts (the `ListJobAttempts` operationId).
+func (c *ClientWithResponses) ListJobAttemptsWithResponse(ctx context.Context, source Source, job JobID, params *ListJobAttemptsParams, reqEditors ...RequestEditorFn) (*ListJobAttemptsResponse, error) {
+	rsp, err := c.ListJobAttempts(ctx, source, job, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListJobAttemptsResponse(rsp)
 }
 
 // CancelJobWithResponse Ask the platform to cancel a job
@@ -6115,6 +6410,39 @@ func ParseListJobsResponse(rsp *http.Response) (*ListJobsResponse, error) {
 	return response, nil
 }
 
+// ParseCountJobsResponse parses an HTTP response from a CountJobsWithResponse call
+func ParseCountJobsResponse(rsp *http.Response) (*CountJobsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CountJobsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobCounts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListKeysResponse parses an HTTP response from a ListKeysWithResponse call
 func ParseListKeysResponse(rsp *http.Response) (*ListKeysResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6354,6 +6682,39 @@ func ParseGetJobResponse(rsp *http.Response) (*GetJobResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListJobAttemptsResponse parses an HTTP response from a ListJobAttemptsWithResponse call
+func ParseListJobAttemptsResponse(rsp *http.Response) (*ListJobAttemptsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListJobAttemptsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest JobAttempts
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

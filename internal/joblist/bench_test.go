@@ -75,6 +75,7 @@ func BenchmarkProjectionList(b *testing.B) {
 		{"newest", joblist.Query{}},
 		{"failed", joblist.Query{Results: []job.Result{job.Failed}}},
 		{"none", joblist.Query{Source: "demo", States: []joblist.State{joblist.Lost}}},
+		{"open-oldest", joblist.Query{States: joblist.Open, Reverse: true}},
 		{"text", joblist.Query{Text: "no job has this"}},
 		{"between", joblist.Query{Since: time.Unix(int64(jobs/2), 0), Until: time.Unix(int64(jobs/2+50), 0)}},
 		{"by-id", joblist.Query{Sort: joblist.ByID}},

@@ -67,6 +67,8 @@ type Job struct {
 	History []Entry `json:"history"`
 	// Watch is the state of polling the platform for the job. Fold leaves it nil.
 	Watch *job.Watch `json:"watch,omitempty"`
+	// Due says what comes of a job without an end. Fold leaves it nil.
+	Due *Due `json:"due,omitempty"`
 
 	undecided bool // the last word on the end does not say how
 }
@@ -125,6 +127,9 @@ func decides(k job.Kind, known, told job.Result) bool {
 
 // Ended reports whether there is word of the job's end.
 func (j Job) Ended() bool { return rank(j.State) >= rank(Finished) }
+
+// Open are the states of a job that is being waited for: it has neither ended nor been given up.
+var Open = []State{Submitted, Running, Overdue}
 
 // Undecided reports whether the last word on the end of a job does not say how it ended.
 func (j Job) Undecided() bool { return j.undecided }

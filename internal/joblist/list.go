@@ -108,17 +108,12 @@ func (p *Projection) List(q Query) (Page, error) {
 }
 
 func (p *Projection) page(q Query, found []row) Page {
-	page := Page{Jobs: make([]Listed, 0, min(len(found), q.Limit)), Last: p.next - 1}
+	page := Page{Jobs: make([]Listed, 0, min(len(found), q.Limit)), Complete: p.complete(), Last: p.next - 1}
 	for _, r := range found[:min(len(found), q.Limit)] {
 		page.Jobs = append(page.Jobs, p.listed(r))
 	}
 	if len(found) > q.Limit {
 		page.Next = writeCursor(q, page.Jobs[q.Limit-1])
-	}
-	select {
-	case <-p.ready:
-		page.Complete = true
-	default:
 	}
 	return page
 }

@@ -84,11 +84,6 @@ type key struct {
 	id     string
 }
 
-type count struct {
-	source uint32
-	state  uint8
-}
-
 // chunkSize is how many records are kept together, so that a growing ledger is never
 // copied and the oldest part of a full one can be given back.
 const chunkSize = 1 << 13
@@ -263,13 +258,6 @@ func (p *Projection) add(e job.Brief) {
 	}
 }
 
-func (p *Projection) count(r *record, by int) {
-	c := count{r.source, r.state}
-	if p.counts[c] += by; p.counts[c] == 0 {
-		delete(p.counts, c)
-	}
-}
-
 // append returns the position of the new record. Positions count on over chunks that
 // were given back.
 func (p *Projection) append(r record, id string) uint32 {
@@ -340,45 +328,4 @@ func (p *Projection) submitted(source, id string) bool {
 	}
 	position, ok := p.index.find(key{number, id}, p.at)
 	return ok && p.at(int(position)).submitted != 0
-}
-
-// Counts returns how many jobs of each source are in each state.
-func (p *Projection) Counts() map[string]map[State]int {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	all := map[string]map[State]int{}
-	for c, n := range p.counts {
-		source := p.words.names[c.source]
-		if all[source] == nil {
-			all[source] = map[State]int{}
-		}
-		all[source][order[c.state]] = n
-	}
-	return all
-}
-
-// LastCallbacks returns when the newest of the callbacks came that ended a job, by source. It looks
-// at all jobs.
-func (p *Projection) LastCallbacks() map[string]time.Time {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	newest := map[uint32]int64{}
-	by := p.words.numbers[string(job.ByCallback)]
-	for i := p.front; i < p.end(); i++ {
-		if r := p.at(i); by != 0 && r.evidence == by {
-			newest[r.source] = max(newest[r.source], r.finished)
-		}
-	}
-	all := make(map[string]time.Time, len(newest))
-	for source, at := range newest {
-		all[p.words.names[source]] = time.UnixMilli(at)
-	}
-	return all
-}
-
-// Len returns how many jobs the projection holds.
-func (p *Projection) Len() int {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.end() - p.front
 }

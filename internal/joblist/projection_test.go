@@ -206,6 +206,21 @@ func TestAProjectionAgreesWithFold(t *testing.T) {
 	if got := p.Counts()["demo"]; !maps.Equal(got, counts) {
 		t.Errorf("Counts = %v, want %v", got, counts)
 	}
+	tallies := map[joblist.Tally]int{}
+	for _, j := range page.Jobs {
+		tallies[joblist.Tally{Source: j.Source, State: j.State, Result: j.Result}]++
+	}
+	got := p.Tallies()
+	for _, c := range got.Counts {
+		n := c.Jobs
+		if c.Jobs = 0; tallies[c] != n {
+			t.Errorf("Tallies has %d of %+v, want %d", n, c, tallies[c])
+		}
+		delete(tallies, c)
+	}
+	if len(tallies) > 0 || got.Last != page.Last {
+		t.Errorf("Tallies = %+v, and lacks %v", got, tallies)
+	}
 }
 
 // The newest callback of a source is that of the job that it ended last, whatever ended others.

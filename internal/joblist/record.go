@@ -142,6 +142,19 @@ type Listed struct {
 	// First and Last are the sequences of the job's first and last event.
 	First uint64 `json:"first"`
 	Last  uint64 `json:"last"`
+	// Due says what comes of a job without an end. A list leaves it nil.
+	Due *Due `json:"due,omitempty"`
+}
+
+// Due is what the receiver expects of a job without an end, by the schedule of its source.
+type Due struct {
+	// Expected is when a job takes as long as a rule, Overdue when it is or becomes overdue, and
+	// Lost when the platform is no longer asked.
+	Expected time.Time `json:"expected_at"`
+	Overdue  time.Time `json:"overdue_at"`
+	Lost     time.Time `json:"lost_at"`
+	// NextPoll is when the platform is asked next; zero if that is not known.
+	NextPoll time.Time `json:"next_poll,omitzero"`
 }
 
 func (p *Projection) listed(r row) Listed {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"receiver/internal/job"
+	"receiver/internal/joblist"
 )
 
 // Schedule says when the platform is polled for a job. The zero value of a field means the
@@ -48,6 +49,12 @@ func (s Schedule) first(since time.Time) time.Time { return since.Add(jittered(s
 func (s Schedule) overdue(w job.Watch, now time.Time) time.Time { return since(w, now).Add(s.Deadline) }
 func (s Schedule) end(w job.Watch, now time.Time) time.Time {
 	return since(w, now).Add(s.Deadline + s.Retention)
+}
+
+// Due says what comes of a job without an end that has this watch.
+func (s Schedule) Due(w job.Watch, now time.Time) joblist.Due {
+	s = s.withDefaults()
+	return joblist.Due{Expected: since(w, now).Add(s.Expected), Overdue: s.overdue(w, now), Lost: s.end(w, now), NextPoll: w.Next}
 }
 
 // since is when a job was submitted. A clock that was ahead at that time wrote down a time that

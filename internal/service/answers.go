@@ -28,7 +28,7 @@ func (in *Instance) answers(a *apiserver.Server, retries *callback.RetryState) {
 	a.Explainer = in.explainer.explain
 	a.Sources = apiserver.SourcesOf(in.receiver, retries, time.Now())
 	a.Platform = asked
-	reader := jobs.Reader{Listed: in.list, Store: in.bus, Platform: asked}
+	reader := jobs.Reader{Listed: in.list, Store: in.bus, Platform: asked, Schedule: in.platforms.Schedule}
 	a.Jobs = reader
 	a.Submissions = jobs.Submissions{Submitter: in.submitter, Platform: asked, Ready: in.platforms.Reachable, Count: in.metrics.Submission, Log: in.log}
 	a.Actions = jobs.Actions{Reader: reader, Watcher: in.watcher, Record: in.recordAction}

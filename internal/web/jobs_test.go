@@ -37,6 +37,10 @@ func (l ledger) List(_ context.Context, q joblist.Query, wait time.Duration) (jo
 	return joblist.Page{Jobs: []joblist.Listed{}, Next: wait.String(), Last: 12}, nil
 }
 
+func (l ledger) Counts() joblist.Tallies {
+	return joblist.Tallies{Counts: []joblist.Tally{{Source: "crm", State: joblist.Finished, Result: job.Partial, Jobs: 3}}, Last: 12}
+}
+
 func (l ledger) Job(_ context.Context, source, id string, ended bool, wait time.Duration) (joblist.Job, error) {
 	if source != "crm" {
 		return joblist.Job{}, api.UnknownJob.Problem("job %q of source %q is not recorded here", id, source)
@@ -113,6 +117,7 @@ func TestQuestionsAboutJobs(t *testing.T) {
 		{"a page of nothing", "/v1/jobs?limit=0", 400, "limit 0 is not 1 to 1000"},
 		{"a time that is none", "/v1/jobs?since=yesterday", 400, "since"},
 		{"a number that is none", "/v1/jobs?changed_after=-1", 400, "changed_after"},
+		{"counts", "/v1/jobs/counts", 200, `{"counts":[{"source":"crm","state":"finished","result":"partial","jobs":3}],"complete":false,"last":12}`},
 		{"a job", "/v1/sources/crm/jobs/7", 200, `"status":"true 0s"`},
 		{"a job that is waited for", "/v1/sources/crm/jobs/7?wait=1s&until=known", 200, `"status":"false 1s"`},
 		{"an end that is none", "/v1/sources/crm/jobs/7?until=soon", 400, "until"},

@@ -30,6 +30,10 @@ func (a archive) Callback(_ context.Context, stream string, seq uint64, _ bool) 
 	return &api.CallbackDetail{Entry: entry, Headers: map[string][]string{}, Same: []string{}, Seal: auditlog.Seal{State: "sealed"}}, a.err
 }
 
+func (a archive) Attempts(_ context.Context, source, id string, p api.ListJobAttemptsParams) (api.JobAttempts, error) {
+	return api.JobAttempts{Attempts: []api.JobAttempt{}, Next: source + " " + id + " " + p.After}, a.err
+}
+
 func (a archive) Bundle(_ context.Context, stream string, seq uint64) ([]byte, error) {
 	return fmt.Appendf(nil, `{"bundle": "%s/%d"}`+"\n", stream, seq), a.err
 }
@@ -99,7 +103,7 @@ func TestAuditLogRoutes(t *testing.T) {
 		}
 	}
 	bare := web.NewPrivate(web.Private{Metrics: metrics.New(nil)})
-	for _, path := range []string{"/v1/callbacks", "/v1/log", "/v1/log/JOBS/checkpoint", "/v1/log/JOBS/tile/0/000", "/v1/jobs", "/v1/sources"} {
+	for _, path := range []string{"/v1/callbacks", "/v1/log", "/v1/log/JOBS/checkpoint", "/v1/log/JOBS/tile/0/000", "/v1/jobs", "/v1/jobs/counts", "/v1/sources/crm/jobs/7/attempts", "/v1/sources"} {
 		if got := get(t, bare, path, ""); got.code != 503 || !strings.Contains(got.body, "does not reach NATS yet") {
 			t.Errorf("%s without anything behind it: %d %s, want 503", path, got.code, got.body)
 		}
@@ -119,6 +123,10 @@ func (a *crowded) Callbacks(context.Context, api.ListCallbacksParams) (api.Callb
 
 func (a *crowded) Callback(context.Context, string, uint64, bool) (*api.CallbackDetail, error) {
 	return &api.CallbackDetail{}, a.wait()
+}
+
+func (a *crowded) Attempts(context.Context, string, string, api.ListJobAttemptsParams) (api.JobAttempts, error) {
+	return api.JobAttempts{}, a.wait()
 }
 
 func (a *crowded) Bundle(context.Context, string, uint64) ([]byte, error) { return nil, a.wait() }
@@ -145,7 +153,7 @@ func TestAuditLogRequestsTakeTurns(t *testing.T) {
 			codes <- w.Code
 		}
 		for range 5 {
-			for _, path := range []string{"/v1/callbacks", "/v1/callbacks/JOBS/1", "/v1/callbacks/JOBS/1/bundle"} {
+			for _, path := range []string{"/v1/callbacks", "/v1/callbacks/JOBS/1", "/v1/callbacks/JOBS/1/bundle", "/v1/sources/crm/jobs/7/attempts"} {
 				go ask(t.Context(), path)
 			}
 		}
@@ -161,7 +169,7 @@ func TestAuditLogRequestsTakeTurns(t *testing.T) {
 			t.Errorf("the question of one who has gone = %d, want 503", code)
 		}
 		close(a.leave)
-		for range 15 {
+		for range 20 {
 			if code := <-codes; code != http.StatusOK {
 				t.Errorf("a question that waited = %d, want 200", code)
 			}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"receiver/api"
@@ -27,6 +28,8 @@ type Reader struct {
 	Store  *publish.Store
 	// Platform is asked where the store does not know.
 	Platform Platform
+	// Schedule says when a job becomes overdue; nil leaves that out.
+	Schedule func(source, object string) poll.Schedule
 }
 
 // List implements apiserver.Jobs.
@@ -38,16 +41,19 @@ func (r Reader) List(ctx context.Context, q joblist.Query, wait time.Duration) (
 		return joblist.Page{}, asked(err)
 	}
 	page, err := r.Listed.List(q)
-	if err != nil || wait == 0 || len(page.Jobs) > 0 {
-		return page, asked(err)
-	}
-	for range changed {
-		if page, err = r.Listed.List(q); err != nil || len(page.Jobs) > 0 {
-			break
+	if err == nil && wait > 0 && len(page.Jobs) == 0 {
+		for range changed {
+			if page, err = r.Listed.List(q); err != nil || len(page.Jobs) > 0 {
+				break
+			}
 		}
 	}
+	r.due(ctx, page.Jobs)
 	return page, asked(err)
 }
+
+// Counts implements apiserver.Jobs.
+func (r Reader) Counts() joblist.Tallies { return r.Listed.Tallies() }
 
 // asked makes a problem of an error that is the fault of who asked.
 func asked(err error) error {
@@ -79,6 +85,13 @@ func (r Reader) Job(ctx context.Context, source, id string, ended bool, wait tim
 	}
 	if err == nil && j.State == "" {
 		err = unknown(source, id)
+	}
+	if r.Schedule != nil && slices.Contains(joblist.Open, j.State) {
+		watch := job.Watch{}
+		if j.Watch != nil {
+			watch = *j.Watch
+		}
+		j.Due = r.dueOf(watch, j.Watch != nil, source, j.View.Object, j.SubmittedAt, j.Expected)
 	}
 	return j, err
 }

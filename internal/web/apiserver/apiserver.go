@@ -51,6 +51,8 @@ type Jobs interface {
 	// List returns a page of jobs. If it is empty, List waits for a job to be in it, at most for
 	// wait.
 	List(ctx context.Context, q joblist.Query, wait time.Duration) (joblist.Page, error)
+	// Counts returns how many jobs there are.
+	Counts() joblist.Tallies
 	// Job returns one job. It waits, at most for wait, until the job is known or, if ended is true,
 	// has ended.
 	Job(ctx context.Context, source, id string, ended bool, wait time.Duration) (joblist.Job, error)
@@ -84,6 +86,8 @@ type Trail interface {
 	Callback(ctx context.Context, stream string, sequence uint64, same bool) (*api.CallbackDetail, error)
 	// Signed returns what came with a callback, to be explained, and records that it is.
 	Signed(ctx context.Context, by By, stream string, sequence uint64) (api.ExplainRequest, error)
+	// Attempts returns a page of those about a job that made no event.
+	Attempts(ctx context.Context, source, id string, p api.ListJobAttemptsParams) (api.JobAttempts, error)
 	// Bundle returns the evidence bundle of one record, as it is given to others.
 	Bundle(ctx context.Context, stream string, sequence uint64) ([]byte, error)
 }

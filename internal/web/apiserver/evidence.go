@@ -27,6 +27,15 @@ func (s Server) GetCallback(ctx context.Context, r GetCallbackRequestObject) (Ge
 	return GetCallback200JSONResponse(*d), nil
 }
 
+// ListJobAttempts implements StrictServerInterface.
+func (s Server) ListJobAttempts(ctx context.Context, r ListJobAttemptsRequestObject) (ListJobAttemptsResponseObject, error) {
+	if s.Trail == nil {
+		return nil, notReached()
+	}
+	page, err := s.Trail.Attempts(ctx, r.Source, r.Job, r.Params)
+	return ListJobAttempts200JSONResponse(page), err
+}
+
 // GetBundle implements StrictServerInterface.
 func (s Server) GetBundle(ctx context.Context, r GetBundleRequestObject) (GetBundleResponseObject, error) {
 	if s.Trail == nil {

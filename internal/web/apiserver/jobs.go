@@ -37,6 +37,14 @@ func (s Server) ListJobs(ctx context.Context, r ListJobsRequestObject) (ListJobs
 	return ListJobs200JSONResponse(page), err
 }
 
+// CountJobs implements StrictServerInterface.
+func (s Server) CountJobs(context.Context, CountJobsRequestObject) (CountJobsResponseObject, error) {
+	if s.Jobs == nil {
+		return nil, notReached()
+	}
+	return CountJobs200JSONResponse(s.Jobs.Counts()), nil
+}
+
 // GetJob implements StrictServerInterface.
 func (s Server) GetJob(ctx context.Context, r GetJobRequestObject) (GetJobResponseObject, error) {
 	if s.Jobs == nil {

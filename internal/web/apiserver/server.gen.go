@@ -42,6 +42,9 @@ type ServerInterface interface {
 	// ListJobs List jobs
 	// (GET /v1/jobs)
 	ListJobs(ctx echo.Context, params ListJobsParams) error
+	// CountJobs Count the jobs by source, state and result
+	// (GET /v1/jobs/counts)
+	CountJobs(ctx echo.Context) error
 	// ListKeys List the signature keys and their use by all replicas
 	// (GET /v1/keys)
 	ListKeys(ctx echo.Context, params ListKeysParams) error
@@ -60,6 +63,9 @@ type ServerInterface interface {
 	// GetJob Show one job and its history
 	// (GET /v1/sources/{source}/jobs/{job})
 	GetJob(ctx echo.Context, source Source, job JobID, params GetJobParams) error
+	// ListJobAttempts List the refused and repeated callbacks about a job
+	// (GET /v1/sources/{source}/jobs/{job}/attempts)
+	ListJobAttempts(ctx echo.Context, source Source, job JobID, params ListJobAttemptsParams) error
 	// CancelJob Ask the platform to cancel a job
 	// (POST /v1/sources/{source}/jobs/{job}/cancel)
 	CancelJob(ctx echo.Context, source Source, job JobID, params CancelJobParams) error
@@ -479,6 +485,15 @@ func (w *ServerInterfaceWrapper) ListJobs(ctx echo.Context) error {
 	return err
 }
 
+// CountJobs converts echo context to params.
+func (w *ServerInterfaceWrapper) CountJobs(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CountJobs(ctx)
+	return err
+}
+
 // ListKeys converts echo context to params.
 func (w *ServerInterfaceWrapper) ListKeys(ctx echo.Context) error {
 	var err error
@@ -638,6 +653,46 @@ func (w *ServerInterfaceWrapper) GetJob(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetJob(ctx, source, job, params)
+	return err
+}
+
+// ListJobAttempts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListJobAttempts(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "source" -------------
+	var source Source
+
+	err = runtime.BindStyledParameterWithOptions("simple", "source", ctx.Param("source"), &source, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// ------------- Path parameter "job" -------------
+	var job JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "job", ctx.Param("job"), &job, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListJobAttemptsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListJobAttempts(ctx, source, job, params)
 	return err
 }
 
@@ -1096,11 +1151,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/v1/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
+	router.GET(options.BaseURL+"/v1/jobs/counts", wrapper.CountJobs, options.OperationMiddlewares["countJobs"]...)
 	router.POST(options.BaseURL+"/v1/sources/:source/jobs", wrapper.SubmitJob, options.OperationMiddlewares["submitJob"]...)
 	router.GET(options.BaseURL+"/v1/sources/:source/submissions/:submission", wrapper.GetSubmission, options.OperationMiddlewares["getSubmission"]...)
 	router.GET(options.BaseURL+"/v1/sources/:source/jobs/:job", wrapper.GetJob, options.OperationMiddlewares["getJob"]...)
 	router.GET(options.BaseURL+"/v1/sources/:source/jobs/:job/events", wrapper.ListJobEvents, options.OperationMiddlewares["listJobEvents"]...)
 	router.GET(options.BaseURL+"/v1/sources/:source/jobs/:job/errors", wrapper.ListJobErrors, options.OperationMiddlewares["listJobErrors"]...)
+	router.GET(options.BaseURL+"/v1/sources/:source/jobs/:job/attempts", wrapper.ListJobAttempts, options.OperationMiddlewares["listJobAttempts"]...)
 	router.GET(options.BaseURL+"/v1/sources/:source/jobs/:job/result", wrapper.GetJobResult, options.OperationMiddlewares["getJobResult"]...)
 	router.GET(options.BaseURL+"/v1/sources/:source/jobs/:job/status", wrapper.GetJobStatus, options.OperationMiddlewares["getJobStatus"]...)
 	router.POST(options.BaseURL+"/v1/sources/:source/jobs/:job/cancel", wrapper.CancelJob, options.OperationMiddlewares["cancelJob"]...)
@@ -1448,6 +1505,44 @@ func (response ListJobsdefaultApplicationProblemPlusJSONResponse) VisitListJobsR
 	return err
 }
 
+type CountJobsRequestObject struct {
+}
+
+type CountJobsResponseObject interface {
+	VisitCountJobsResponse(w http.ResponseWriter) error
+}
+
+type CountJobs200JSONResponse JobCounts
+
+func (response CountJobs200JSONResponse) VisitCountJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CountJobsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CountJobsdefaultApplicationProblemPlusJSONResponse) VisitCountJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListKeysRequestObject struct {
 	Params ListKeysParams
 }
@@ -1688,6 +1783,47 @@ type GetJobdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetJobdefaultApplicationProblemPlusJSONResponse) VisitGetJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobAttemptsRequestObject struct {
+	Source Source `json:"source"`
+	Job    JobID  `json:"job"`
+	Params ListJobAttemptsParams
+}
+
+type ListJobAttemptsResponseObject interface {
+	VisitListJobAttemptsResponse(w http.ResponseWriter) error
+}
+
+type ListJobAttempts200JSONResponse JobAttempts
+
+func (response ListJobAttempts200JSONResponse) VisitListJobAttemptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobAttemptsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListJobAttemptsdefaultApplicationProblemPlusJSONResponse) VisitListJobAttemptsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2369,6 +2505,9 @@ type StrictServerInterface interface {
 	// ListJobs List jobs
 	// (GET /v1/jobs)
 	ListJobs(ctx context.Context, request ListJobsRequestObject) (ListJobsResponseObject, error)
+	// CountJobs Count the jobs by source, state and result
+	// (GET /v1/jobs/counts)
+	CountJobs(ctx context.Context, request CountJobsRequestObject) (CountJobsResponseObject, error)
 	// ListKeys List the signature keys and their use by all replicas
 	// (GET /v1/keys)
 	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
@@ -2387,6 +2526,9 @@ type StrictServerInterface interface {
 	// GetJob Show one job and its history
 	// (GET /v1/sources/{source}/jobs/{job})
 	GetJob(ctx context.Context, request GetJobRequestObject) (GetJobResponseObject, error)
+	// ListJobAttempts List the refused and repeated callbacks about a job
+	// (GET /v1/sources/{source}/jobs/{job}/attempts)
+	ListJobAttempts(ctx context.Context, request ListJobAttemptsRequestObject) (ListJobAttemptsResponseObject, error)
 	// CancelJob Ask the platform to cancel a job
 	// (POST /v1/sources/{source}/jobs/{job}/cancel)
 	CancelJob(ctx context.Context, request CancelJobRequestObject) (CancelJobResponseObject, error)
@@ -2626,6 +2768,29 @@ func (sh *strictHandler) ListJobs(ctx echo.Context, params ListJobsParams) error
 	return nil
 }
 
+// CountJobs operation middleware
+func (sh *strictHandler) CountJobs(ctx echo.Context) error {
+	var request CountJobsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CountJobs(ctx.Request().Context(), request.(CountJobsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CountJobs")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CountJobsResponseObject); ok {
+		return validResponse.VisitCountJobsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListKeys operation middleware
 func (sh *strictHandler) ListKeys(ctx echo.Context, params ListKeysParams) error {
 	var request ListKeysRequestObject
@@ -2804,6 +2969,33 @@ func (sh *strictHandler) GetJob(ctx echo.Context, source Source, job JobID, para
 		return err
 	} else if validResponse, ok := response.(GetJobResponseObject); ok {
 		return validResponse.VisitGetJobResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListJobAttempts operation middleware
+func (sh *strictHandler) ListJobAttempts(ctx echo.Context, source Source, job JobID, params ListJobAttemptsParams) error {
+	var request ListJobAttemptsRequestObject
+
+	request.Source = source
+	request.Job = job
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListJobAttempts(ctx.Request().Context(), request.(ListJobAttemptsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListJobAttempts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListJobAttemptsResponseObject); ok {
+		return validResponse.VisitListJobAttemptsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
