@@ -21,6 +21,24 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for EdgeLink.
+const (
+	EdgeLinkDown EdgeLink = "down"
+	EdgeLinkUp   EdgeLink = "up"
+)
+
+// Valid indicates whether the value is a known member of the EdgeLink enum.
+func (e EdgeLink) Valid() bool {
+	switch e {
+	case EdgeLinkDown:
+		return true
+	case EdgeLinkUp:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EventBodyMissing.
 const (
 	EventBodyMissingEncrypted EventBodyMissing = "encrypted"
@@ -257,6 +275,53 @@ type Diagnosis struct {
 // ended, is lost, or was not submitted here and is not polled for.
 type Due = joblist.Due
 
+// Edge defines model for Edge.
+type Edge struct {
+	// Hub The addresses of the hub, without credentials.
+	Hub []string `json:"hub"`
+
+	// Link Whether the hub answers and takes the records of every stream; absent if the receiver is no edge.
+	Link EdgeLink `json:"link,omitempty,omitzero"`
+
+	// Mode `nats.mode`: edge, embedded or external.
+	Mode string `json:"mode"`
+
+	// Name The name of the edge.
+	Name string `json:"name,omitempty,omitzero"`
+
+	// Since When the link came up, or went down.
+	Since   time.Time    `json:"since,omitempty,omitzero"`
+	Streams []EdgeStream `json:"streams"`
+}
+
+// EdgeLink Whether the hub answers and takes the records of every stream; absent if the receiver is no edge.
+type EdgeLink string
+
+// EdgeStream defines model for EdgeStream.
+type EdgeStream struct {
+	// Behind Records that the hub does not have.
+	Behind uint64 `json:"behind"`
+
+	// Forwarded Records that the hub has stored since the start of this process.
+	Forwarded uint64 `json:"forwarded"`
+
+	// Missed Since then: records that the size limit of their stream removed here before the hub had them.
+	Missed uint64 `json:"missed"`
+
+	// Oldest When the first of them was stored here; absent if there is none.
+	Oldest time.Time `json:"oldest,omitempty,omitzero"`
+
+	// Position The sequence here of the last record that the hub has acknowledged.
+	Position uint64 `json:"position"`
+
+	// Repeated Since then: events that the hub already had, by another path.
+	Repeated uint64 `json:"repeated"`
+
+	// SecondsBehind The age of that record; 0 if there is none.
+	SecondsBehind int64  `json:"seconds_behind"`
+	Stream        string `json:"stream"`
+}
+
 // Event An event as it is stored. With the headers `receiver-signature` and the body its signature can be checked anywhere.
 type Event struct {
 	// Body The bytes of the event, if they are text.
@@ -483,6 +548,71 @@ type RowErrorsFrom string
 
 // Severity defines model for Severity.
 type Severity string
+
+// Sink defines model for Sink.
+type Sink struct {
+	// GivenUp Events that are not posted again until they are replayed.
+	GivenUp int `json:"given_up"`
+
+	// GivenUpEvents The first 50 of these events, in the order in which they were given up.
+	GivenUpEvents []SinkDelivery `json:"given_up_events"`
+
+	// Host The host of its address, with the port if it has one; never the rest of the address, which may hold a secret.
+	Host string `json:"host"`
+
+	// LastAccepted When the sink accepted an event from this process last; absent if it did not since the start, or another replica posts.
+	LastAccepted time.Time `json:"last_accepted,omitempty,omitzero"`
+	Name         string    `json:"name"`
+
+	// Oldest When the oldest event was stored that is pending, or of a job that is retried; absent if there is none.
+	Oldest time.Time `json:"oldest,omitempty,omitzero"`
+
+	// Pending Events that were not posted yet.
+	Pending uint64 `json:"pending"`
+
+	// Retrying Jobs whose events are posted again.
+	Retrying int `json:"retrying"`
+
+	// RetryingJobs The first 50 of these jobs, that with the oldest event first.
+	RetryingJobs []SinkDelivery `json:"retrying_jobs"`
+
+	// SecondsBehind The age of that event; 0 if there is none.
+	SecondsBehind int64 `json:"seconds_behind"`
+}
+
+// SinkDelivery defines model for SinkDelivery.
+type SinkDelivery struct {
+	// Due When it is posted again; absent if it was given up, or is replayed now.
+	Due time.Time `json:"due,omitempty,omitzero"`
+
+	// Error Why the last try failed.
+	Error string `json:"error,omitempty,omitzero"`
+
+	// Job The id of the job; of an unrecognised event the digest of its body.
+	Job string `json:"job"`
+
+	// Sequence The sequence in JOBS of the event that was not accepted; events of the job behind it wait.
+	Sequence uint64 `json:"sequence"`
+
+	// Since When it was posted first.
+	Since  time.Time `json:"since"`
+	Source string    `json:"source"`
+
+	// Tries How often it was posted.
+	Tries int `json:"tries"`
+}
+
+// SinkReplay defines model for SinkReplay.
+type SinkReplay struct {
+	// Replayed The jobs that were retried and the events that were given up, and are posted again now.
+	Replayed int    `json:"replayed"`
+	Sink     string `json:"sink"`
+}
+
+// Sinks defines model for Sinks.
+type Sinks struct {
+	Sinks []Sink `json:"sinks"`
+}
 
 // Sources defines model for Sources.
 type Sources struct {
@@ -711,6 +841,18 @@ type ListJobsParams struct {
 type ListKeysParams struct {
 	// Source Only keys of this source.
 	Source string `form:"source,omitempty" json:"source,omitempty,omitzero"`
+}
+
+// ReplaySinkParams defines parameters for ReplaySink.
+type ReplaySinkParams struct {
+	// Source The source of one job; `job` is required with it.
+	Source string `form:"source,omitempty" json:"source,omitempty,omitzero"`
+
+	// Job The id of that job.
+	Job string `form:"job,omitempty" json:"job,omitempty,omitzero"`
+
+	// Reason The reason for the record.
+	Reason Reason `form:"reason,omitempty" json:"reason,omitempty,omitzero"`
 }
 
 // SubmitJobMultipartBody defines parameters for SubmitJob.

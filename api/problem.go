@@ -47,6 +47,7 @@ var (
 	UnknownJob        = ProblemKind{"unknown-job", "The job is not known", 404}
 	UnknownAtPlatform = ProblemKind{"unknown-at-platform", "The platform does not know the name", 404}
 	UnknownRecord     = ProblemKind{"unknown-record", "There is no such record", 404}
+	UnknownSink       = ProblemKind{"unknown-sink", "No sink with this name is configured", 404}
 	UnknownSubmission = ProblemKind{"unknown-submission", "The submission is not known", 404}
 	AheadOfStream     = ProblemKind{"ahead-of-stream", "The stream ends before that event", 409}
 	NotSealed         = ProblemKind{"not-sealed", "No checkpoint covers the record yet", 409}
@@ -66,7 +67,7 @@ var (
 
 // ProblemKinds are all kinds of problem.
 var ProblemKinds = []ProblemKind{
-	BadRequest, Unauthorized, MissingScope, OtherSite, NoSuchPath, UnknownSource, UnknownJob, UnknownAtPlatform, UnknownRecord, UnknownSubmission,
+	BadRequest, Unauthorized, MissingScope, OtherSite, NoSuchPath, UnknownSource, UnknownJob, UnknownAtPlatform, UnknownRecord, UnknownSink, UnknownSubmission,
 	AheadOfStream, NotSealed, AlreadyEnded, Busy, NotQuarantined, UnsupportedMedia, KeyReused, TooLarge, NotLocal, TooManyRequests, PlatformRefused, PlatformFailed, Unavailable, NotConfigured,
 }
 

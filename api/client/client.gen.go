@@ -165,6 +165,11 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/doctor (the `GetDoctor` operationId).
 	GetDoctor(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetEdge Show how far the hub of an edge is behind
+	//
+	// Corresponds with GET /v1/edge (the `GetEdge` operationId).
+	GetEdge(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// FollowEvents Follow the events of all jobs as they are stored
 	//
 	// Server-Sent Events, without an end. `id` is the sequence of the event in JOBS, `event` its kind,
@@ -213,6 +218,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/log/{stream}/tile/{tile} (the `GetTile` operationId).
 	GetTile(ctx context.Context, stream Stream, tile string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSinks List the sinks with what they have not accepted
+	//
+	// Corresponds with GET /v1/sinks (the `ListSinks` operationId).
+	ListSinks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReplaySink Post events again that a sink has not accepted
+	//
+	// As `receiver sinks replay` does, at once: the events that were given up, and those whose next try
+	// is due later. The operator and the reason are recorded first. Without `source` and `job` it is
+	// everything that the sink has not accepted.
+	//
+	// Corresponds with POST /v1/sinks/{sink}/replay (the `ReplaySink` operationId).
+	ReplaySink(ctx context.Context, sink string, params *ReplaySinkParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSources List the sources with their keys and the platform's retries
 	//
@@ -558,6 +577,21 @@ func (c *Client) GetDoctor(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
+// GetEdge Show how far the hub of an edge is behind
+//
+// Corresponds with GET /v1/edge (the `GetEdge` operationId).
+func (c *Client) GetEdge(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEdgeRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // FollowEvents Follow the events of all jobs as they are stored
 //
 // Server-Sent Events, without an end. `id` is the sequence of the event in JOBS, `event` its kind,
@@ -667,6 +701,40 @@ func (c *Client) GetCheckpoint(ctx context.Context, stream Stream, reqEditors ..
 // Corresponds with GET /v1/log/{stream}/tile/{tile} (the `GetTile` operationId).
 func (c *Client) GetTile(ctx context.Context, stream Stream, tile string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetTileRequest(c.Server, stream, tile)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSinks List the sinks with what they have not accepted
+//
+// Corresponds with GET /v1/sinks (the `ListSinks` operationId).
+func (c *Client) ListSinks(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSinksRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReplaySink Post events again that a sink has not accepted
+//
+// As `receiver sinks replay` does, at once: the events that were given up, and those whose next try
+// is due later. The operator and the reason are recorded first. Without `source` and `job` it is
+// everything that the sink has not accepted.
+//
+// Corresponds with POST /v1/sinks/{sink}/replay (the `ReplaySink` operationId).
+func (c *Client) ReplaySink(ctx context.Context, sink string, params *ReplaySinkParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReplaySinkRequest(c.Server, sink, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1639,6 +1707,33 @@ func NewGetDoctorRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetEdgeRequest constructs an http.Request for the GetEdge method
+func NewGetEdgeRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/edge")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewFollowEventsRequest constructs an http.Request for the FollowEvents method
 func NewFollowEventsRequest(server string, params *FollowEventsParams) (*http.Request, error) {
 	var err error
@@ -2068,6 +2163,106 @@ func NewGetTileRequest(server string, stream Stream, tile string) (*http.Request
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListSinksRequest constructs an http.Request for the ListSinks method
+func NewListSinksRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sinks")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReplaySinkRequest constructs an http.Request for the ReplaySink method
+func NewReplaySinkRequest(server string, sink string, params *ReplaySinkParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "sink", sink, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sinks/%s/replay", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "job", params.Job, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -3306,6 +3501,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/doctor (the `GetDoctor` operationId).
 	GetDoctorWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetDoctorResponse, error)
 
+	// GetEdgeWithResponse Show how far the hub of an edge is behind
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/edge (the `GetEdge` operationId).
+	GetEdgeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetEdgeResponse, error)
+
 	// FollowEventsWithResponse Follow the events of all jobs as they are stored
 	//
 	// Server-Sent Events, without an end. `id` is the sequence of the event in JOBS, `event` its kind,
@@ -3368,6 +3570,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/log/{stream}/tile/{tile} (the `GetTile` operationId).
 	GetTileWithResponse(ctx context.Context, stream Stream, tile string, reqEditors ...RequestEditorFn) (*GetTileResponse, error)
+
+	// ListSinksWithResponse List the sinks with what they have not accepted
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/sinks (the `ListSinks` operationId).
+	ListSinksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSinksResponse, error)
+
+	// ReplaySinkWithResponse Post events again that a sink has not accepted
+	//
+	// As `receiver sinks replay` does, at once: the events that were given up, and those whose next try
+	// is due later. The operator and the reason are recorded first. Without `source` and `job` it is
+	// everything that the sink has not accepted.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/sinks/{sink}/replay (the `ReplaySink` operationId).
+	ReplaySinkWithResponse(ctx context.Context, sink string, params *ReplaySinkParams, reqEditors ...RequestEditorFn) (*ReplaySinkResponse, error)
 
 	// ListSourcesWithResponse List the sources with their keys and the platform's retries
 	//
@@ -4088,6 +4308,54 @@ func (r GetDoctorResponse) ContentType() string {
 	return ""
 }
 
+type GetEdgeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Edge
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetEdgeResponse) GetJSON200() *Edge {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetEdgeResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetEdgeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetEdgeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetEdgeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetEdgeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // FollowEventsResponse200Headers the declared response headers of an HTTP 200 response for FollowEvents
 type FollowEventsResponse200Headers struct {
 	CacheControl string
@@ -4418,6 +4686,102 @@ func (r GetTileResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetTileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSinksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Sinks
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSinksResponse) GetJSON200() *Sinks {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSinksResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSinksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSinksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSinksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSinksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReplaySinkResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SinkReplay
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReplaySinkResponse) GetJSON200() *SinkReplay {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReplaySinkResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReplaySinkResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReplaySinkResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReplaySinkResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReplaySinkResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5542,6 +5906,19 @@ func (c *ClientWithResponses) GetDoctorWithResponse(ctx context.Context, reqEdit
 	return ParseGetDoctorResponse(rsp)
 }
 
+// GetEdgeWithResponse Show how far the hub of an edge is behind
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/edge (the `GetEdge` operationId).
+func (c *ClientWithResponses) GetEdgeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetEdgeResponse, error) {
+	rsp, err := c.GetEdge(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetEdgeResponse(rsp)
+}
+
 // FollowEventsWithResponse Follow the events of all jobs as they are stored
 //
 // Server-Sent Events, without an end. `id` is the sequence of the event in JOBS, `event` its kind,
@@ -5645,6 +6022,36 @@ func (c *ClientWithResponses) GetTileWithResponse(ctx context.Context, stream St
 		return nil, err
 	}
 	return ParseGetTileResponse(rsp)
+}
+
+// ListSinksWithResponse List the sinks with what they have not accepted
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/sinks (the `ListSinks` operationId).
+func (c *ClientWithResponses) ListSinksWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSinksResponse, error) {
+	rsp, err := c.ListSinks(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSinksResponse(rsp)
+}
+
+// ReplaySinkWithResponse Post events again that a sink has not accepted
+//
+// As `receiver sinks replay` does, at once: the events that were given up, and those whose next try
+// is due later. The operator and the reason are recorded first. Without `source` and `job` it is
+// everything that the sink has not accepted.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/sinks/{sink}/replay (the `ReplaySink` operationId).
+func (c *ClientWithResponses) ReplaySinkWithResponse(ctx context.Context, sink string, params *ReplaySinkParams, reqEditors ...RequestEditorFn) (*ReplaySinkResponse, error) {
+	rsp, err := c.ReplaySink(ctx, sink, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReplaySinkResponse(rsp)
 }
 
 // ListSourcesWithResponse List the sources with their keys and the platform's retries
@@ -6338,6 +6745,39 @@ func ParseGetDoctorResponse(rsp *http.Response) (*GetDoctorResponse, error) {
 	return response, nil
 }
 
+// ParseGetEdgeResponse parses an HTTP response from a GetEdgeWithResponse call
+func ParseGetEdgeResponse(rsp *http.Response) (*GetEdgeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetEdgeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Edge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseFollowEventsResponse parses an HTTP response from a FollowEventsWithResponse call
 func ParseFollowEventsResponse(rsp *http.Response) (*FollowEventsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6582,6 +7022,72 @@ func ParseGetTileResponse(rsp *http.Response) (*GetTileResponse, error) {
 			headers.CacheControl = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListSinksResponse parses an HTTP response from a ListSinksWithResponse call
+func ParseListSinksResponse(rsp *http.Response) (*ListSinksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSinksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Sinks
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReplaySinkResponse parses an HTTP response from a ReplaySinkWithResponse call
+func ParseReplaySinkResponse(rsp *http.Response) (*ReplaySinkResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReplaySinkResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SinkReplay
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	return response, nil

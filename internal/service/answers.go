@@ -15,6 +15,7 @@ import (
 	"receiver/internal/page"
 	"receiver/internal/publish/schema"
 	"receiver/internal/publish/sender"
+	"receiver/internal/service/deliveries"
 	"receiver/internal/service/jobs"
 	"receiver/internal/service/records"
 	"receiver/internal/web"
@@ -32,6 +33,8 @@ func (in *Instance) answers(a *apiserver.Server, retries *callback.RetryState) {
 	a.Jobs = reader
 	a.Submissions = jobs.Submissions{Submitter: in.submitter, Platform: asked, Ready: in.platforms.Reachable, Count: in.metrics.Submission, Log: in.log}
 	a.Actions = jobs.Actions{Reader: reader, Watcher: in.watcher, Record: in.recordAction}
+	in.status = &deliveries.Status{Config: in.cfg, Store: in.bus, Record: in.recordAction}
+	a.Forwarding = in.status
 	a.Feed = jobs.NewEvents(in.bus, func() []string { return in.inForce().SourceNames() }, in.log)
 	// The other half of the connections is for all else, monitoring among it.
 	a.Readers = apiserver.NewReaders(max(connectionsOf(in.cfg).private/2, 1))

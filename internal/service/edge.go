@@ -4,11 +4,13 @@ import (
 	"context"
 	"time"
 
+	"receiver/api"
 	"receiver/internal/config"
 	"receiver/internal/metrics"
 	"receiver/internal/natsserver"
 	"receiver/internal/publish/conn"
 	"receiver/internal/publish/edge"
+	"receiver/internal/service/deliveries"
 )
 
 // leafNode is how the embedded server is a leaf node of the hub; nil where it is none.
@@ -54,6 +56,7 @@ func (in *Instance) forward(ctx context.Context) error {
 		return err
 	}
 	in.metrics.ShowEdge(func() (metrics.EdgeLine, error) { return edgeLine(f) })
+	in.status.ShowEdge(func(ctx context.Context) (api.Edge, error) { return edgeState(ctx, f, leafNode(in.cfg)) })
 	in.background.Go(func() { f.Run(ctx) })
 	return nil
 }
@@ -87,6 +90,24 @@ func edgeLine(f *edge.Forwarder) (metrics.EdgeLine, error) {
 	for _, s := range line.Streams {
 		shown.Streams = append(shown.Streams, metrics.EdgeStream{
 			Stream: s.Stream, Behind: s.Behind, Oldest: s.Oldest, Sent: s.Sent, Repeated: s.Repeated, Missed: s.Missed,
+		})
+	}
+	return shown, err
+}
+
+// edgeState is the state of a link as the API shows it.
+func edgeState(ctx context.Context, f *edge.Forwarder, leaf *natsserver.Edge) (api.Edge, error) {
+	link, err := f.Link(ctx)
+	shown := api.Edge{
+		Mode: config.ModeEdge, Name: leaf.Name, Hub: leaf.Hub.Redacted(), Link: api.EdgeLinkDown, Since: link.Since.UTC(), Streams: []api.EdgeStream{},
+	}
+	if link.Up {
+		shown.Link = api.EdgeLinkUp
+	}
+	for _, s := range link.Streams {
+		shown.Streams = append(shown.Streams, api.EdgeStream{
+			Stream: s.Stream, Behind: s.Behind, Oldest: s.Oldest.UTC(), SecondsBehind: deliveries.Age(s.Oldest), Position: s.Position,
+			Forwarded: s.Sent, Repeated: s.Repeated, Missed: s.Missed,
 		})
 	}
 	return shown, err

@@ -29,6 +29,7 @@ import (
 	"receiver/internal/poll"
 	"receiver/internal/publish"
 	"receiver/internal/service/archiving"
+	"receiver/internal/service/deliveries"
 	"receiver/internal/service/logs"
 	"receiver/internal/service/memory"
 	"receiver/internal/service/platform"
@@ -58,6 +59,7 @@ type Instance struct {
 	platforms       *platform.Current
 	watcher         *poll.Watcher
 	submitter       *submission.Submitter
+	status          *deliveries.Status  // of what is passed on
 	tokens          *callback.Tokens    // nil without token_secret
 	list            *joblist.Projection // of the jobs; nil in commands
 	background      sync.WaitGroup

@@ -32,7 +32,7 @@ func (in *Instance) postEvents(ctx context.Context) error {
 		return metrics.SinkBacklog(l), err
 	})
 	s, err := sink.New(sink.Options{
-		Sinks: all, Store: in.bus, UserAgent: "receiver/" + program, Count: figures, Log: in.log, Tracer: in.tracer,
+		Sinks: all, Store: in.bus, UserAgent: "receiver/" + program, Count: in.status.Counted(figures), Log: in.log, Tracer: in.tracer,
 		Lease: func(ctx context.Context, name string) (sink.Lease, error) { return in.bus.Lease(ctx, name) },
 	})
 	if err == nil {

@@ -39,20 +39,35 @@ var ErrNothing = errors.New("no event is given up or retried")
 // posted again, then what was given up.
 func Open(ctx context.Context, store Records, sink, of string) ([]job.Delivery, error) {
 	all := []job.Delivery{}
-	at := map[string]int{} // by subject: a record may come again
 	subjects := []string{job.SinkPattern(sink, false, ">"), job.SinkPattern(sink, true, ">")}
 	if of != "" {
 		subjects = []string{job.SinkPattern(sink, false, of), job.SinkPattern(sink, true, of) + ".*"}
 	}
 	for _, subject := range subjects {
-		for d, err := range store.Deliveries(ctx, subject, 0) {
-			if err != nil {
-				return nil, err
-			}
-			if i, again := at[d.Subject()]; again {
-				all[i] = d
-				continue
-			}
+		found, err := List(ctx, store, subject, 0)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// List returns the deliveries on a subject, which may hold wildcards, each once and as it is now;
+// if most is positive, that many at most.
+func List(ctx context.Context, store Records, subject string, most int) (all []job.Delivery, err error) {
+	at := map[string]int{} // by subject: a record may come again
+	for d, err := range store.Deliveries(ctx, subject, 0) {
+		if err != nil {
+			return nil, err
+		}
+		i, again := at[d.Subject()]
+		switch {
+		case again:
+			all[i] = d
+		case most > 0 && len(all) == most:
+			return all, nil
+		default:
 			at[d.Subject()] = len(all)
 			all = append(all, d)
 		}

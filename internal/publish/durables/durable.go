@@ -12,6 +12,7 @@ import (
 
 	"receiver/internal/job"
 	"receiver/internal/publish/conn"
+	"receiver/internal/publish/reader"
 )
 
 // Durable is a consumer of the stream JOBS whose position the server keeps, from which another
@@ -114,6 +115,41 @@ func (s *Set) Durable(ctx context.Context, name string) (Progress, error) {
 		}
 	}
 	return p, nil
+}
+
+// Oldest returns when the oldest event was stored that a durable has not acknowledged, or the event
+// of the sequence open, if that is older; zero if there is none. An open of 0 is none.
+func (s *Set) Oldest(ctx context.Context, name string, open uint64) (oldest time.Time, err error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	c, err := s.js.Consumer(ctx, conn.JobsStream, name)
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return oldest, fmt.Errorf("%w: reading durable %s of JOBS: %v", conn.ErrUnavailable, name, err)
+	}
+	var subjects []string
+	from := open
+	if err == nil {
+		info := c.CachedInfo()
+		if next := info.AckFloor.Stream + 1; info.NumPending+uint64(max(info.NumAckPending, 0)) > 0 && (open == 0 || next < open) {
+			subjects, from = filters(info.Config), next
+		}
+	}
+	if from == 0 {
+		return oldest, nil
+	}
+	if len(subjects) == 0 {
+		subjects = []string{job.AllJobs}
+	}
+	for _, subject := range subjects {
+		first, err := reader.AskLeader(ctx, s.js, conn.JobsStream, reader.Ask{Seq: from, Next: subject})
+		if err != nil {
+			return oldest, fmt.Errorf("%w: reading JOBS from %d on: %v", conn.ErrUnavailable, from, err)
+		}
+		if first != nil && (oldest.IsZero() || first.Time.Before(oldest)) {
+			oldest = first.Time
+		}
+	}
+	return oldest, nil
 }
 
 // RemoveDurable removes a durable and with it the place that it had come to. One that is not

@@ -206,7 +206,7 @@ func TestKnownEventsAreForwardedAsAttempts(t *testing.T) {
 			t.Errorf("the hub holds %d on %s, want %d", got, subject, want)
 		}
 	}
-	if got := r.link().Streams[0]; got.Sent != 2 || got.Repeated != 5 {
-		t.Errorf("Link = %d sent and %d repeated, want 2 and 5", got.Sent, got.Repeated)
+	if got := r.link().Streams[0]; got.Sent != 2 || got.Repeated != 5 || got.Position != 7 {
+		t.Errorf("Link = %d sent and %d repeated up to %d, want 2 and 5 up to 7", got.Sent, got.Repeated, got.Position)
 	}
 }

@@ -26,6 +26,8 @@ type Link struct {
 // Lag is how far the hub is behind this side in one stream.
 type Lag struct {
 	Stream string
+	// Position is the last record here that the hub has acknowledged.
+	Position uint64
 	// Behind is how many records the hub does not have yet, and Oldest is when the first of them
 	// was stored here; zero if there is none.
 	Behind uint64
@@ -52,7 +54,7 @@ func (s *streamForwarder) lag(ctx context.Context) (Lag, error) {
 	s.mu.Lock()
 	at, c := s.at, s.counts
 	s.mu.Unlock()
-	lag := Lag{Stream: s.name, Sent: c.sent, Repeated: c.repeated, Missed: c.dropped}
+	lag := Lag{Stream: s.name, Position: at.Sequence, Sent: c.sent, Repeated: c.repeated, Missed: c.dropped}
 	ctx, cancel := s.f.boundLocal(ctx)
 	defer cancel()
 	if err := lag.measure(ctx, s.f.local, s.from, s.subject, at.Sequence); err != nil {

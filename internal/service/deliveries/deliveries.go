@@ -82,23 +82,33 @@ func (r Replay) Do(ctx context.Context, cfg *config.Config, bus *publish.Store) 
 	if err != nil {
 		return err
 	}
-	open := slices.DeleteFunc(reports[0].Open, func(d job.Delivery) bool {
+	n, err := r.replay(ctx, bus, reports[0].Open)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("sink %s: %w of what you ask for; see `receiver sinks list %s`", r.Sink, sink.ErrNothing, r.Sink)
+	}
+	if err != nil {
+		return err
+	}
+	r.Say("%s posted again", words.Count(n, "delivery"))
+	return nil
+}
+
+// replay has what of open is asked for posted again, and returns how much that is. It records
+// nothing if that is nothing.
+func (r Replay) replay(ctx context.Context, bus *publish.Store, open []job.Delivery) (int, error) {
+	open = slices.DeleteFunc(open, func(d job.Delivery) bool {
 		source, id := d.Source()
 		return !r.All && (source != r.Source || id != r.Job)
 	})
 	if len(open) == 0 {
-		return fmt.Errorf("sink %s: %w of what you ask for; see `receiver sinks list %s`", r.Sink, sink.ErrNothing, r.Sink)
+		return 0, nil
 	}
 	details := map[string]any{"sink": r.Sink, "replayed": len(open)}
 	if !r.All {
 		details["source"], details["job"] = r.Source, r.Job
 	}
 	if err := r.Record(ctx, details); err != nil {
-		return err
+		return 0, err
 	}
-	if err := sink.Replay(ctx, bus, open); err != nil {
-		return err
-	}
-	r.Say("%s posted again", words.Count(len(open), "delivery"))
-	return nil
+	return len(open), sink.Replay(ctx, bus, open)
 }

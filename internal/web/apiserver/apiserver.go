@@ -30,6 +30,7 @@ type Server struct {
 	Trail       Trail
 	Logs        SealedLogs
 	Explainer   Explainer
+	Forwarding  Forwarding
 	Feed        Feed
 	// Readers bounds those who follow the feed. It must be set if Feed is.
 	Readers *Readers
@@ -111,7 +112,7 @@ func (s Server) Register(e *echo.Echo, around map[string][]echo.MiddlewareFunc) 
 	all := map[string][]echo.MiddlewareFunc{
 		"listJobs": {s.patient}, "getJob": {s.patient}, "followEvents": {s.endless},
 		"submitJob": {typed(csvType, echo.MIMEMultipartForm, echo.MIMEApplicationJSON), uncoded, heeded, takingFiles}, "preflightFile": {typed(csvType), uncoded, takingFiles},
-		"getSubmission": {short}, "cancelJob": {short}, "pollJob": {short}, "releaseJob": {short}, "replayJob": {short},
+		"getSubmission": {short}, "cancelJob": {short}, "pollJob": {short}, "releaseJob": {short}, "replayJob": {short}, "replaySink": {short},
 		"listKeys": {takes(slowTime)}, "getStreams": {takes(slowTime)}, "getDoctor": {takes(slowTime), alone()},
 	}
 	for operation, more := range around {

@@ -36,6 +36,9 @@ type ServerInterface interface {
 	// GetDoctor Look for problems that would lose or refuse callbacks
 	// (GET /v1/doctor)
 	GetDoctor(ctx echo.Context) error
+	// GetEdge Show how far the hub of an edge is behind
+	// (GET /v1/edge)
+	GetEdge(ctx echo.Context) error
 	// FollowEvents Follow the events of all jobs as they are stored
 	// (GET /v1/events)
 	FollowEvents(ctx echo.Context, params FollowEventsParams) error
@@ -54,6 +57,12 @@ type ServerInterface interface {
 	// GetCheckpoint Give the newest signed checkpoint of a log
 	// (GET /v1/log/{stream}/checkpoint)
 	GetCheckpoint(ctx echo.Context, stream Stream) error
+	// ListSinks List the sinks with what they have not accepted
+	// (GET /v1/sinks)
+	ListSinks(ctx echo.Context) error
+	// ReplaySink Post events again that a sink has not accepted
+	// (POST /v1/sinks/{sink}/replay)
+	ReplaySink(ctx echo.Context, sink string, params ReplaySinkParams) error
 	// ListSources List the sources with their keys and the platform's retries
 	// (GET /v1/sources)
 	ListSources(ctx echo.Context) error
@@ -327,6 +336,15 @@ func (w *ServerInterfaceWrapper) GetDoctor(ctx echo.Context) error {
 	return err
 }
 
+// GetEdge converts echo context to params.
+func (w *ServerInterfaceWrapper) GetEdge(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetEdge(ctx)
+	return err
+}
+
 // FollowEvents converts echo context to params.
 func (w *ServerInterfaceWrapper) FollowEvents(ctx echo.Context) error {
 	var err error
@@ -534,6 +552,54 @@ func (w *ServerInterfaceWrapper) GetCheckpoint(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCheckpoint(ctx, stream)
+	return err
+}
+
+// ListSinks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSinks(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSinks(ctx)
+	return err
+}
+
+// ReplaySink converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaySink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "sink" -------------
+	var sink string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sink", ctx.Param("sink"), &sink, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sink: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaySinkParams
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// ------------- Optional query parameter "job" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "job", ctx.QueryParams(), &params.Job, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter job: %s", err))
+	}
+
+	// ------------- Optional query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reason", ctx.QueryParams(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaySink(ctx, sink, params)
 	return err
 }
 
@@ -1170,6 +1236,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/sources/:source/objects/:object/preflight", wrapper.PreflightFile, options.OperationMiddlewares["preflightFile"]...)
 	router.GET(options.BaseURL+"/v1/events", wrapper.FollowEvents, options.OperationMiddlewares["followEvents"]...)
 	router.GET(options.BaseURL+"/v1/streams", wrapper.GetStreams, options.OperationMiddlewares["getStreams"]...)
+	router.GET(options.BaseURL+"/v1/sinks", wrapper.ListSinks, options.OperationMiddlewares["listSinks"]...)
+	router.POST(options.BaseURL+"/v1/sinks/:sink/replay", wrapper.ReplaySink, options.OperationMiddlewares["replaySink"]...)
+	router.GET(options.BaseURL+"/v1/edge", wrapper.GetEdge, options.OperationMiddlewares["getEdge"]...)
 	router.GET(options.BaseURL+"/v1/keys", wrapper.ListKeys, options.OperationMiddlewares["listKeys"]...)
 	router.GET(options.BaseURL+"/v1/doctor", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
 	router.GET(options.BaseURL+"/v1/callbacks", wrapper.ListCallbacks, options.OperationMiddlewares["listCallbacks"]...)
@@ -1381,6 +1450,44 @@ type GetDoctordefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDoctordefaultApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEdgeRequestObject struct {
+}
+
+type GetEdgeResponseObject interface {
+	VisitGetEdgeResponse(w http.ResponseWriter) error
+}
+
+type GetEdge200JSONResponse Edge
+
+func (response GetEdge200JSONResponse) VisitGetEdgeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEdgedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetEdgedefaultApplicationProblemPlusJSONResponse) VisitGetEdgeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1653,6 +1760,84 @@ type GetCheckpointdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCheckpointdefaultApplicationProblemPlusJSONResponse) VisitGetCheckpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSinksRequestObject struct {
+}
+
+type ListSinksResponseObject interface {
+	VisitListSinksResponse(w http.ResponseWriter) error
+}
+
+type ListSinks200JSONResponse Sinks
+
+func (response ListSinks200JSONResponse) VisitListSinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSinksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSinksdefaultApplicationProblemPlusJSONResponse) VisitListSinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaySinkRequestObject struct {
+	Sink   string `json:"sink"`
+	Params ReplaySinkParams
+}
+
+type ReplaySinkResponseObject interface {
+	VisitReplaySinkResponse(w http.ResponseWriter) error
+}
+
+type ReplaySink200JSONResponse SinkReplay
+
+func (response ReplaySink200JSONResponse) VisitReplaySinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaySinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReplaySinkdefaultApplicationProblemPlusJSONResponse) VisitReplaySinkResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2499,6 +2684,9 @@ type StrictServerInterface interface {
 	// GetDoctor Look for problems that would lose or refuse callbacks
 	// (GET /v1/doctor)
 	GetDoctor(ctx context.Context, request GetDoctorRequestObject) (GetDoctorResponseObject, error)
+	// GetEdge Show how far the hub of an edge is behind
+	// (GET /v1/edge)
+	GetEdge(ctx context.Context, request GetEdgeRequestObject) (GetEdgeResponseObject, error)
 	// FollowEvents Follow the events of all jobs as they are stored
 	// (GET /v1/events)
 	FollowEvents(ctx context.Context, request FollowEventsRequestObject) (FollowEventsResponseObject, error)
@@ -2517,6 +2705,12 @@ type StrictServerInterface interface {
 	// GetCheckpoint Give the newest signed checkpoint of a log
 	// (GET /v1/log/{stream}/checkpoint)
 	GetCheckpoint(ctx context.Context, request GetCheckpointRequestObject) (GetCheckpointResponseObject, error)
+	// ListSinks List the sinks with what they have not accepted
+	// (GET /v1/sinks)
+	ListSinks(ctx context.Context, request ListSinksRequestObject) (ListSinksResponseObject, error)
+	// ReplaySink Post events again that a sink has not accepted
+	// (POST /v1/sinks/{sink}/replay)
+	ReplaySink(ctx context.Context, request ReplaySinkRequestObject) (ReplaySinkResponseObject, error)
 	// ListSources List the sources with their keys and the platform's retries
 	// (GET /v1/sources)
 	ListSources(ctx context.Context, request ListSourcesRequestObject) (ListSourcesResponseObject, error)
@@ -2718,6 +2912,29 @@ func (sh *strictHandler) GetDoctor(ctx echo.Context) error {
 	return nil
 }
 
+// GetEdge operation middleware
+func (sh *strictHandler) GetEdge(ctx echo.Context) error {
+	var request GetEdgeRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEdge(ctx.Request().Context(), request.(GetEdgeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEdge")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetEdgeResponseObject); ok {
+		return validResponse.VisitGetEdgeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // FollowEvents operation middleware
 func (sh *strictHandler) FollowEvents(ctx echo.Context, params FollowEventsParams) error {
 	var request FollowEventsRequestObject
@@ -2858,6 +3075,55 @@ func (sh *strictHandler) GetCheckpoint(ctx echo.Context, stream Stream) error {
 		return err
 	} else if validResponse, ok := response.(GetCheckpointResponseObject); ok {
 		return validResponse.VisitGetCheckpointResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSinks operation middleware
+func (sh *strictHandler) ListSinks(ctx echo.Context) error {
+	var request ListSinksRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSinks(ctx.Request().Context(), request.(ListSinksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSinks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSinksResponseObject); ok {
+		return validResponse.VisitListSinksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplaySink operation middleware
+func (sh *strictHandler) ReplaySink(ctx echo.Context, sink string, params ReplaySinkParams) error {
+	var request ReplaySinkRequestObject
+
+	request.Sink = sink
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaySink(ctx.Request().Context(), request.(ReplaySinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaySink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplaySinkResponseObject); ok {
+		return validResponse.VisitReplaySinkResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
