@@ -104,11 +104,14 @@ func (c *check) judgeTarget() {
 	c.report.Compared = len(t.Fields) > 0
 	switch {
 	case t.Missing:
+		f := Finding{Kind: UnknownObject}
 		message := fmt.Sprintf("the platform has no object %s", shown(t.Object))
 		if near := closest(t.Object, t.Objects, func(s string) (string, string) { return s, "" }); near != "" {
-			message += fmt.Sprintf(" (did you mean %s?)", shown(near))
+			f.Nearest = shown(near)
+			message += fmt.Sprintf(" (did you mean %s?)", f.Nearest)
 		}
-		c.fault(UnknownObject, "%s; `receiver objects` lists those that it has", message)
+		f.Message = message + "; `receiver objects` lists those that it has"
+		c.found(f)
 	case t.Unknown != "":
 		c.found(Finding{Kind: NotCompared, Severity: Warning, Message: "the columns were not compared with the fields of the object: " + t.Unknown})
 	}
@@ -124,21 +127,24 @@ func (c *check) judgeColumn(name string) {
 		return
 	}
 	if field, is := x.folded[strings.ToLower(path(name))]; is {
-		c.column(ColumnCase, Warning, name, fmt.Sprintf("differs from the field %s in upper and lower case; write it like the field", shown(field)))
+		c.found(Finding{Kind: ColumnCase, Severity: Warning, Column: shown(name), Nearest: shown(field), Message: fmt.Sprintf(
+			"column %s differs from the field %s in upper and lower case; write it like the field", shown(name), shown(field))})
 		return
 	}
 	severity, advice := Error, "rename or remove it"
 	if c.target.Mapped {
 		severity, advice = Warning, "ignore this if the platform maps it to a field"
 	}
-	meant := ""
+	f, meant := Finding{Kind: UnknownColumn, Severity: severity, Column: shown(name)}, ""
 	if !c.full() { // else nobody reads it
 		near := closest(name, x.fields, func(f Field) (string, string) { return f.Name, f.Display })
 		if near.Name != "" {
-			meant = fmt.Sprintf(" (did you mean %s?)", shown(near.Name))
+			f.Nearest = shown(near.Name)
+			meant = fmt.Sprintf(" (did you mean %s?)", f.Nearest)
 		}
 	}
-	c.column(UnknownColumn, severity, name, fmt.Sprintf("is no field of %s%s; %s", shown(c.target.Object), meant, advice))
+	f.Message = fmt.Sprintf("column %s is no field of %s%s; %s", f.Column, shown(c.target.Object), meant, advice)
+	c.found(f)
 }
 
 // judgeMissing looks for columns that must be there. A required part of a field is missing only if

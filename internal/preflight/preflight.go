@@ -142,6 +142,8 @@ type Finding struct {
 	Severity Severity `json:"severity"`
 	// Column is the name of the column, if the finding is about one.
 	Column string `json:"column,omitempty"`
+	// Nearest is the name that was probably meant, of a field or an object; empty if none is near.
+	Nearest string `json:"nearest,omitempty"`
 	// Row is the row, if the finding is about one: 1 is the first below the header. Line is where
 	// it begins in the file; lines are more than rows if cells have line breaks.
 	Row  int `json:"row,omitempty"`

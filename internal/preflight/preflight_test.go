@@ -244,10 +244,21 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 		if got := report.Findings[0].Message; got != tt.want {
 			t.Errorf("Check(%q) says %q, want %q", tt.data, got, tt.want)
 		}
+		_, meant, _ := strings.Cut(tt.want, "(did you mean ")
+		if meant, _, _ = strings.Cut(meant, "?)"); report.Findings[0].Nearest != meant {
+			t.Errorf("Check(%q) names %q as nearest, want %q", tt.data, report.Findings[0].Nearest, meant)
+		}
 	}
 	report := preflight.Check(preflight.File{Head: []byte("a\n1\n")}, preflight.Target{Object: "contcat", Missing: true, Objects: []string{"lead", "contact"}})
 	if got, want := report.Findings[0].Message, "the platform has no object contcat (did you mean contact?); `receiver objects` lists those that it has"; got != want {
 		t.Errorf("Check says %q, want %q", got, want)
+	}
+	if got := report.Findings[0].Nearest; got != "contact" {
+		t.Errorf("the nearest object is %q", got)
+	}
+	report = preflight.Check(preflight.File{Head: []byte("CUSTOM\n1\n")}, target)
+	if got := report.Findings[0]; got.Kind != preflight.ColumnCase || got.Nearest != "custom" {
+		t.Errorf("a column in another case: %+v", got)
 	}
 }
 
