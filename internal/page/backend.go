@@ -29,8 +29,11 @@ func (b backend) Do(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	asked := r.Clone(ctx)
 	asked.RequestURI, asked.RemoteAddr, asked.Host, asked.TLS = r.URL.RequestURI(), b.r.RemoteAddr, b.r.Host, b.r.TLS
-	if asked.Body == nil {
+	switch {
+	case asked.Body == nil:
 		asked.Body = http.NoBody
+	case asked.ContentLength == 0 && asked.Body != http.NoBody:
+		asked.ContentLength = -1 // a client does not know it; to a server, zero is an empty body
 	}
 	for _, name := range passedOn {
 		if values := b.r.Header.Values(name); len(values) > 0 {
