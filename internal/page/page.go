@@ -45,8 +45,11 @@ func New(o Options) *Page {
 // the CSRF token of its form.
 func (p *Page) routes() map[string]view {
 	return map[string]view{
-		"GET /{$}":      p.overview,
-		"POST /signout": p.signOut,
+		"GET /{$}":                       p.overview,
+		"GET /forwarding":                p.forwarding,
+		"GET /forwarding/{sink}":         p.forwarding,
+		"POST /forwarding/{sink}/replay": p.replaySink,
+		"POST /signout":                  p.signOut,
 	}
 }
 
