@@ -118,6 +118,15 @@ func TestChangesNeedTheCSRFToken(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, w.Code, tt.status)
 		}
 	}
+	// As a form with a file, which none of the views but that of /submit takes.
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/signout", strings.NewReader("--x\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n\r\n--x--\r\n"))
+	r.Host = "localhost:8081"
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+	r.AddCookie(&http.Cookie{Name: "receiver-8081", Value: "rcv_read"})
+	w := httptest.NewRecorder()
+	if p.ServeHTTP(w, r); w.Code != http.StatusForbidden {
+		t.Errorf("a form with a file without the token: %d, want 403", w.Code)
+	}
 	// A form that is sent by a page of another site is refused whatever it carries.
 	for _, path := range []string{"/signout", "/signin"} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(url.Values{"csrf": {own}, "token": {"rcv_read"}}.Encode()))

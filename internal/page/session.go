@@ -93,13 +93,13 @@ const formLimit = 64 << 10
 var errForeignForm = errors.New("this form is not one of this page, or you have signed in anew since; load the page again")
 
 // mayChange refuses a request that changes something unless it comes from a form of this page. The
-// CSRF token is in the header X-CSRF or in the field csrf. A form with a file has its own way to
-// read the field, and calls genuine.
+// CSRF token is in the header X-CSRF or in the field csrf. The view of the form with a file, that of
+// /submit, reads the field by itself and calls genuine.
 func (p *Page) mayChange(v *visit) error {
 	if err := p.sites.Check(v.r); err != nil {
 		return api.OtherSite.Problem("%v", errForeignForm)
 	}
-	if strings.HasPrefix(v.r.Header.Get("Content-Type"), "multipart/form-data") {
+	if strings.HasPrefix(v.r.URL.Path, "/submit") && strings.HasPrefix(v.r.Header.Get("Content-Type"), "multipart/form-data") {
 		return nil
 	}
 	given := v.r.Header.Get("X-Csrf")
