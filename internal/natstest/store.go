@@ -119,7 +119,7 @@ func Store(t testing.TB, b *publish.Store, e job.Event) job.Stored {
 }
 
 // Must fails the test by an error.
-func Must(t *testing.T, err error) {
+func Must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

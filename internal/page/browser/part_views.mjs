@@ -1,0 +1,46 @@
+// Every view in light and dark, wide and narrow, with scripts and without.
+import { complaints, frame, mostBytes, open, overflow, sizes } from './browser.mjs';
+import { views } from './views.mjs';
+
+export default async function (browser, { base, tokens, scene, check }) {
+  const page = await open(browser, base, { token: tokens.operator });
+  const bare = await open(browser, base, { token: tokens.operator, script: false, size: sizes.narrow });
+  for (const view of views(scene)) {
+    await check(`views/${view.name}`, async () => {
+      page.problems.length = 0;
+      await page.setViewportSize(sizes.wide);
+      await page.emulateMedia({ colorScheme: 'light' });
+      const answer = await page.goto(base + view.path, { waitUntil: 'load' });
+      const problems = [...missing(view, answer, await page.innerText('body')), ...await frame(page)];
+      const html = (await answer.body()).length;
+      const all = html + await page.evaluate(() => performance.getEntriesByType('resource').filter((r) => /assets/.test(r.name)).reduce((n, r) => n + r.encodedBodySize, 0));
+      if (html > mostBytes) problems.push(`is ${html} bytes, want at most ${mostBytes}`);
+      for (const [name, size] of Object.entries(sizes)) {
+        await page.setViewportSize(size);
+        problems.push(...(await overflow(page)).map((p) => `${name}: ${p}`));
+        for (const colorScheme of ['light', 'dark']) {
+          await page.emulateMedia({ colorScheme });
+          problems.push(...(await complaints(page)).map((p) => `${colorScheme}, ${name}: ${p}`));
+        }
+      }
+      return { problems: [...problems, ...page.problems], said: `${html} bytes, with what it refers to ${all}` };
+    });
+    await check(`without scripts/${view.name}`, async () => {
+      bare.problems.length = 0;
+      const answer = await bare.goto(base + view.path, { waitUntil: 'load' });
+      return [...missing(view, answer, await bare.innerText('body')), ...await overflow(bare), ...bare.problems];
+    });
+  }
+  await page.context().close();
+  await bare.context().close();
+}
+
+// What a view should show and does not.
+function missing(view, answer, text) {
+  const faults = [];
+  if (answer.status() !== (view.status ?? 200)) faults.push(`is answered ${answer.status()}`);
+  for (const want of [view.heading, ...view.shows]) {
+    if (!(want instanceof RegExp ? want.test(text) : text.includes(want))) faults.push(`does not show ${want}`);
+  }
+  return faults;
+}
