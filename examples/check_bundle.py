@@ -36,6 +36,7 @@ def checkpoint(signed, log_key):  # returns its origin, size and root
     ours = [b64(sig)[4:] for _, signer, sig in map(str.split, lines.splitlines()) if signer == name and b64(sig)[:4] == key_id]
     need(b64(key)[:1] == b"\1" and (name, given) == (origin, key_id.hex()) and len(ours) == 1, "the checkpoint is not signed by this log key")
     need(ed25519.verify(b64(key)[1:], text.encode() + b"\n", ours[0]), "the checkpoint's signature is wrong")
+    need(0 <= int(size) <= 2**62, "bad tree size")
     return origin, int(size), b64(head)
 
 def conclude(r, key, files, used):  # check 7 of docs/evidence.md
