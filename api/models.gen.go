@@ -677,6 +677,66 @@ type Tokens struct {
 	Tokens []access.Use `json:"tokens"`
 }
 
+// Traffic defines model for Traffic.
+type Traffic struct {
+	// Since The beginning of the first minute that was asked for.
+	Since time.Time `json:"since"`
+
+	// Until When this was counted. The last minute may not be over.
+	Until time.Time `json:"until"`
+
+	// From The first minute whose counts are whole; earlier ones are left out.
+	From time.Time `json:"from"`
+
+	// Complete Nothing is left out.
+	Complete bool `json:"complete"`
+
+	// Reading Older records are being counted; ask again. If it is false and `complete` is too, they are gone or too many.
+	Reading bool `json:"reading"`
+
+	// Minutes Those with callbacks.
+	Minutes []TrafficMinute `json:"minutes"`
+	Marks   []TrafficMark   `json:"marks"`
+}
+
+// TrafficMark What happened to a receiver, once for each minute and kind.
+type TrafficMark struct {
+	// Time The first time in the minute.
+	Time time.Time `json:"time"`
+
+	// Kind `start`, `reload`, or `keys` for a reload that changed keys. Later versions may add some.
+	Kind string `json:"kind"`
+
+	// Count How often.
+	Count int `json:"count"`
+
+	// Added The keys that came into force, as SOURCE/NAME FINGERPRINT.
+	Added []string `json:"added,omitempty,omitzero"`
+
+	// Removed The keys that are not in force any more.
+	Removed []string `json:"removed,omitempty,omitzero"`
+}
+
+// TrafficMinute Callbacks by verdict; what is 0 is left out.
+type TrafficMinute struct {
+	// Minute Its beginning.
+	Minute       time.Time `json:"minute"`
+	Accepted     int64     `json:"accepted,omitempty,omitzero"`
+	Unrecognised int64     `json:"unrecognised,omitempty,omitzero"`
+
+	// Duplicate Repeats that share one record count too, in the minute of that record.
+	Duplicate   int64 `json:"duplicate,omitempty,omitzero"`
+	Late        int64 `json:"late,omitempty,omitzero"`
+	Quarantined int64 `json:"quarantined,omitempty,omitzero"`
+	Unconfirmed int64 `json:"unconfirmed,omitempty,omitzero"`
+
+	// Refused By reason.
+	Refused map[string]int64 `json:"refused,omitempty,omitzero"`
+
+	// Unrecorded Refused, and not recorded because there were too many; of this process since its start, and of all sources together.
+	Unrecorded int64 `json:"unrecorded,omitempty,omitzero"`
+}
+
 // View What is known of a job at one moment.
 type View = job.View
 
@@ -966,6 +1026,15 @@ type PreflightFileParams struct {
 
 	// Metadata `metaData` for the platform, a JSON object.
 	Metadata string `form:"metadata,omitempty" json:"metadata,omitempty,omitzero"`
+}
+
+// GetTrafficParams defines parameters for GetTraffic.
+type GetTrafficParams struct {
+	// Since From the minute of a time on, or of a duration ago; at most 24 hours.
+	Since string `form:"since,omitempty" json:"since,omitempty,omitzero"`
+
+	// Source Only of these sources; `_` is none that is configured.
+	Source []string `form:"source,omitempty" json:"source,omitempty,omitzero"`
 }
 
 // SubmitJobJSONRequestBody defines body for SubmitJob for application/json ContentType.

@@ -382,6 +382,15 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/tokens (the `ListTokens` operationId).
 	ListTokens(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetTraffic Count the callbacks of each minute
+	//
+	// Of all replicas, from the records in JOBS and ATTEMPTS, by when they were stored. A request waits a
+	// fraction of a second for records that were not counted yet; then `from` says how far back the counts
+	// reach, and `reading` whether a later request reaches further.
+	//
+	// Corresponds with GET /v1/traffic (the `GetTraffic` operationId).
+	GetTraffic(ctx context.Context, params *GetTrafficParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ExplainWithBody Say why a signature is refused
 	//
 	// Takes any type of body and a specified content type.
@@ -1084,6 +1093,25 @@ func (c *Client) GetToken(ctx context.Context, reqEditors ...RequestEditorFn) (*
 // Corresponds with GET /v1/tokens (the `ListTokens` operationId).
 func (c *Client) ListTokens(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListTokensRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTraffic Count the callbacks of each minute
+//
+// Of all replicas, from the records in JOBS and ATTEMPTS, by when they were stored. A request waits a
+// fraction of a second for records that were not counted yet; then `from` says how far back the counts
+// reach, and `reading` whether a later request reaches further.
+//
+// Corresponds with GET /v1/traffic (the `GetTraffic` operationId).
+func (c *Client) GetTraffic(ctx context.Context, params *GetTrafficParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTrafficRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3325,6 +3353,68 @@ func NewListTokensRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetTrafficRequest constructs an http.Request for the GetTraffic method
+func NewGetTrafficRequest(server string, params *GetTrafficParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/traffic")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Source != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewExplainRequest calls the generic Explain builder with application/json body
 func NewExplainRequest(server string, body ExplainJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3771,6 +3861,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/tokens (the `ListTokens` operationId).
 	ListTokensWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListTokensResponse, error)
+
+	// GetTrafficWithResponse Count the callbacks of each minute
+	//
+	// Of all replicas, from the records in JOBS and ATTEMPTS, by when they were stored. A request waits a
+	// fraction of a second for records that were not counted yet; then `from` says how far back the counts
+	// reach, and `reading` whether a later request reaches further.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/traffic (the `GetTraffic` operationId).
+	GetTrafficWithResponse(ctx context.Context, params *GetTrafficParams, reqEditors ...RequestEditorFn) (*GetTrafficResponse, error)
 
 	// ExplainWithBodyWithResponse Say why a signature is refused
 	//
@@ -5700,6 +5801,54 @@ func (r ListTokensResponse) ContentType() string {
 	return ""
 }
 
+type GetTrafficResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Traffic
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTrafficResponse) GetJSON200() *Traffic {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetTrafficResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTrafficResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTrafficResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTrafficResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTrafficResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ExplainResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6355,6 +6504,23 @@ func (c *ClientWithResponses) ListTokensWithResponse(ctx context.Context, reqEdi
 		return nil, err
 	}
 	return ParseListTokensResponse(rsp)
+}
+
+// GetTrafficWithResponse Count the callbacks of each minute
+//
+// Of all replicas, from the records in JOBS and ATTEMPTS, by when they were stored. A request waits a
+// fraction of a second for records that were not counted yet; then `from` says how far back the counts
+// reach, and `reading` whether a later request reaches further.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/traffic (the `GetTraffic` operationId).
+func (c *ClientWithResponses) GetTrafficWithResponse(ctx context.Context, params *GetTrafficParams, reqEditors ...RequestEditorFn) (*GetTrafficResponse, error) {
+	rsp, err := c.GetTraffic(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTrafficResponse(rsp)
 }
 
 // ExplainWithBodyWithResponse Say why a signature is refused
@@ -7709,6 +7875,39 @@ func ParseListTokensResponse(rsp *http.Response) (*ListTokensResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Tokens
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTrafficResponse parses an HTTP response from a GetTrafficWithResponse call
+func ParseGetTrafficResponse(rsp *http.Response) (*GetTrafficResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTrafficResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Traffic
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

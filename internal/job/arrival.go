@@ -1,6 +1,7 @@
 package job
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -21,6 +22,8 @@ type Arrival struct {
 	Body string
 	// Received is when the whole body had arrived.
 	Received time.Time
+	// Repeats is that of the attempt.
+	Repeats int
 }
 
 // Authentic reports whether a configured key had made the signature.
@@ -38,7 +41,11 @@ func (a Arrival) Accepted() bool {
 // ReadArrival reads the headers of a message, and reports false for one that came by no
 // callback or that this program did not write.
 func ReadArrival(subject string, header map[string][]string) (Arrival, bool) {
-	get := LookupIn(header)
+	return ReadArrivalBy(subject, LookupIn(header))
+}
+
+// ReadArrivalBy is ReadArrival for headers of any form.
+func ReadArrivalBy(subject string, get Lookup) (Arrival, bool) {
 	received, err := time.Parse(time.RFC3339Nano, get(headerReceived))
 	if err != nil {
 		return Arrival{}, false
@@ -46,6 +53,7 @@ func ReadArrival(subject string, header map[string][]string) (Arrival, bool) {
 	a := Arrival{Key: get(headerKey), Fingerprint: get(HeaderFingerprint), Body: get(HeaderBody), Received: received}
 	if rest, ok := strings.CutPrefix(subject, AttemptsPrefix); ok {
 		a.Source, a.Verdict, ok = strings.Cut(rest, ".")
+		a.Repeats, _ = strconv.Atoi(get(headerRepeats)) // none has none
 		// The id of the event that was there already begins with the job's token.
 		if token, _, found := strings.Cut(get(headerEvent), "."); found && token != string(Unrecognised) {
 			a.Job, _ = parseToken(token)

@@ -42,6 +42,8 @@ func TestReadArrival(t *testing.T) {
 		{"the platform's answer to our question, which a callback overtook", attempt("demo", job.Late, refused), job.Arrival{}, false},
 		{"a refusal", attempt("demo", "mismatch", refused),
 			job.Arrival{Source: "demo", Verdict: "mismatch", Body: sum, Received: at}, true},
+		{"a record of forty repeats", job.Attempt{Source: "demo", Verdict: job.Duplicate, Receipt: signed, SHA256: sum, Repeats: 40},
+			job.Arrival{Source: "demo", Verdict: job.Duplicate, Key: "2026", Fingerprint: "sha256:fdef0e6f", Body: sum, Received: at, Repeats: 40}, true},
 		{"an attempt at a source that there is not", attempt(job.NoSource, job.UnknownSource, refused),
 			job.Arrival{Source: job.NoSource, Verdict: job.UnknownSource, Body: sum, Received: at}, true},
 	} {

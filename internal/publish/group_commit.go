@@ -368,6 +368,6 @@ func (b *Store) taken(batch []*pending) (map[string]bool, error) {
 		subjects = append(subjects, p.msg.subject)
 	}
 	taken := make(map[string]bool, len(batch))
-	err := reader.LastOf(ctx, b.js, conn.JobsStream, subjects, func(m *nats.Msg) { taken[m.Header.Get(jetstream.SubjectHeader)] = true })
+	err := reader.LastOf(ctx, b.js, conn.JobsStream, subjects, time.Time{}, func(m *nats.Msg) { taken[m.Header.Get(jetstream.SubjectHeader)] = true })
 	return taken, err
 }

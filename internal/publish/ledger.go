@@ -100,7 +100,7 @@ func briefBatches(yield func([]job.Brief, error) bool, read func(each func(Messa
 }
 
 func briefOf(m Message) (job.Brief, error) {
-	e, err := job.ReadBrief(m.Subject, m.field)
+	e, err := job.ReadBrief(m.Subject, m.Field)
 	e.Sequence = m.Sequence
 	return e, err
 }

@@ -35,8 +35,8 @@ type Message struct {
 	Lost bool
 }
 
-// field returns the first value of a header, whether Header or Lines is set.
-func (m *Message) field(name string) string {
+// Field returns the first value of a header, whether Header or Lines is set.
+func (m *Message) Field(name string) string {
 	for _, l := range m.Lines {
 		if l[0] == name {
 			return l[1]

@@ -18,6 +18,7 @@ import (
 	"receiver/internal/service/deliveries"
 	"receiver/internal/service/jobs"
 	"receiver/internal/service/records"
+	"receiver/internal/service/traffic"
 	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
 	"receiver/internal/web/profiling"
@@ -43,6 +44,9 @@ func (in *Instance) answers(a *apiserver.Server, retries *callback.RetryState) {
 	in.bus.Measure(sender.Figures{Published: in.metrics.Published, Batch: in.metrics.Batch})
 	a.Stopping = in.waits
 	a.Streams, a.Keys, a.Doctor = in.streams, in.keys, in.doctor
+	counter := traffic.New(in.bus, nil)
+	a.Traffic = counter.Traffic
+	in.background.Go(func() { counter.Run(in.waits) })
 }
 
 // page returns the handler of the private listener: the page, and the API behind it.

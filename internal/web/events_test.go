@@ -64,6 +64,20 @@ func (f feed) keys(ctx context.Context) ([]keyusage.Use, error) {
 	}, ctx.Err()
 }
 
+func (f feed) traffic(_ context.Context, p api.GetTrafficParams) (api.Traffic, error) {
+	now := time.Now().UTC().Truncate(time.Minute)
+	if p.Since == "soon" {
+		return api.Traffic{}, api.BadRequest.Problem("since %q is no time", p.Since)
+	}
+	return api.Traffic{
+		Since: now, Until: now, From: now, Complete: true,
+		Minutes: []api.TrafficMinute{{
+			Minute: now, Accepted: 1, Unrecognised: 2, Duplicate: 3, Late: 4, Quarantined: 5, Unconfirmed: 6, Refused: map[string]int64{"mismatch": 7}, Unrecorded: 8,
+		}},
+		Marks: []api.TrafficMark{{Time: now, Kind: "keys", Count: 1, Added: []string{"crm/2026 sha256:1"}, Removed: []string{"crm/2025 sha256:2"}}},
+	}, nil
+}
+
 func (f feed) doctor(context.Context) api.Diagnosis {
 	if f.more != nil {
 		<-f.more
@@ -73,7 +87,7 @@ func (f feed) doctor(context.Context) api.Diagnosis {
 
 func fed(f feed, readers int) http.Handler {
 	return web.NewPrivate(web.Private{Metrics: metrics.New(nil), API: apiserver.Server{
-		Feed: f, Readers: apiserver.NewReaders(readers), Streams: f.streams, Keys: f.keys, Doctor: f.doctor,
+		Feed: f, Readers: apiserver.NewReaders(readers), Streams: f.streams, Keys: f.keys, Doctor: f.doctor, Traffic: f.traffic,
 	}})
 }
 
@@ -92,6 +106,8 @@ func TestEventsAndTheStateOfTheReceiver(t *testing.T) {
 		{"a filter that there is not", "/v1/events?object=contact", 400, "object"},
 		{"streams", "/v1/streams", 200, `{"stream":"WATCH","missing":true,"changes":[]}`},
 		{"keys", "/v1/keys", 200, `"state":"removed"`},
+		{"traffic", "/v1/traffic?source=crm&since=1h", 200, `"minutes":[{"minute":`},
+		{"traffic since no time", "/v1/traffic?since=soon", 400, "is no time"},
 		{"keys of a source", "/v1/keys?source=crm", 200, `{"keys":[{"source":"crm","key":"2026"`},
 		{"keys of no source", "/v1/keys?source=cmr", 400, "crm, erp"},
 		{"findings", "/v1/doctor", 200, `"worst":"note"`},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -158,7 +159,7 @@ func (h *hub) lastOnSubjects(ctx context.Context, records []*record) (map[string
 		subjects = append(subjects, r.raw.Subject)
 	}
 	standing := map[string]*jetstream.RawStreamMsg{}
-	err := reader.LastOf(ctx, h.js, conn.JobsStream, subjects, func(m *nats.Msg) {
+	err := reader.LastOf(ctx, h.js, conn.JobsStream, subjects, time.Time{}, func(m *nats.Msg) {
 		subject := m.Header.Get(jetstream.SubjectHeader)
 		sequence, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
 		if err != nil {

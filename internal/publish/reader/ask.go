@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"receiver/internal/job"
 	"receiver/internal/publish/conn"
 )
 
@@ -123,13 +124,15 @@ func askAny(ctx context.Context, js jetstream.JetStream, stream string, from, mo
 }
 
 // LastOf calls yield with the last message of a stream on each subject that holds one, by one
-// request, which whatever replica is next answers. A message's headers say more of it than its own.
+// request, which whatever replica is next answers. Before leaves out what was stored later; zero
+// leaves out nothing. A message's headers say more of it than its own.
 //
 // NATS ADR-31, "Multi-subject requests".
-func LastOf(ctx context.Context, js jetstream.JetStream, stream string, subjects []string, yield func(*nats.Msg)) error {
+func LastOf(ctx context.Context, js jetstream.JetStream, stream string, subjects []string, before time.Time, yield func(*nats.Msg)) error {
 	sub, err := direct(js, stream, struct {
-		Subjects []string `json:"multi_last"`
-	}{subjects})
+		Subjects []string  `json:"multi_last"`
+		Before   time.Time `json:"up_to_time,omitzero"`
+	}{subjects, before.UTC()})
 	if err != nil {
 		return err
 	}
@@ -144,6 +147,19 @@ func LastOf(ctx context.Context, js jetstream.JetStream, stream string, subjects
 		}
 		yield(m) // even one that has a status of its own
 	}
+}
+
+// LastAction returns the newest action of some kinds that was stored before a time; false if there
+// is none, or nothing answers.
+func LastAction(ctx context.Context, js jetstream.JetStream, subjects []string, before time.Time) (a job.Action, found bool) {
+	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
+	defer cancel()
+	err := LastOf(ctx, js, conn.ActionsStream, subjects, before, func(m *nats.Msg) {
+		if last, err := job.ParseAction(m.Header.Get(jetstream.SubjectHeader), m.Data); err == nil {
+			a, found = last, true // they come in the order of the stream
+		}
+	})
+	return a, found && err == nil
 }
 
 // direct sends a request that any replica may answer by several messages, and returns where they

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -28,7 +29,7 @@ func Watches(ctx context.Context, js jetstream.JetStream, subjects []string) (ma
 			bytes += len(subjects[n]) + len(`"",`)
 			n++
 		}
-		err := LastOf(ctx, js, conn.WatchStream, subjects[:n], func(m *nats.Msg) {
+		err := LastOf(ctx, js, conn.WatchStream, subjects[:n], time.Time{}, func(m *nats.Msg) {
 			subject := cutLast(m.Header, jetstream.SubjectHeader)
 			if w, err := job.ParseWatch(subject, m.Data); err == nil { // another's message is no watch
 				all[subject] = w

@@ -39,6 +39,8 @@ type Server struct {
 	Streams func(context.Context) (api.StreamsPlan, error)
 	Keys    func(context.Context) ([]keyusage.Use, error)
 	Doctor  func(context.Context) api.Diagnosis
+	// Traffic counts the callbacks of each minute.
+	Traffic func(context.Context, api.GetTrafficParams) (api.Traffic, error)
 	// Stopping is done when the listener stops: then requests that wait are answered, and streams
 	// of events end. Nil is never.
 	Stopping context.Context

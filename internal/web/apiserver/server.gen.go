@@ -120,6 +120,9 @@ type ServerInterface interface {
 	// ListTokens List the tokens in force and their use
 	// (GET /v1/tokens)
 	ListTokens(ctx echo.Context) error
+	// GetTraffic Count the callbacks of each minute
+	// (GET /v1/traffic)
+	GetTraffic(ctx echo.Context, params GetTrafficParams) error
 	// Explain Say why a signature is refused
 	// (POST /v1/verify/explain)
 	Explain(ctx echo.Context) error
@@ -1160,6 +1163,31 @@ func (w *ServerInterfaceWrapper) ListTokens(ctx echo.Context) error {
 	return err
 }
 
+// GetTraffic converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTraffic(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTrafficParams
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTraffic(ctx, params)
+	return err
+}
+
 // Explain converts echo context to params.
 func (w *ServerInterfaceWrapper) Explain(ctx echo.Context) error {
 	var err error
@@ -1240,6 +1268,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/sinks/:sink/replay", wrapper.ReplaySink, options.OperationMiddlewares["replaySink"]...)
 	router.GET(options.BaseURL+"/v1/edge", wrapper.GetEdge, options.OperationMiddlewares["getEdge"]...)
 	router.GET(options.BaseURL+"/v1/keys", wrapper.ListKeys, options.OperationMiddlewares["listKeys"]...)
+	router.GET(options.BaseURL+"/v1/traffic", wrapper.GetTraffic, options.OperationMiddlewares["getTraffic"]...)
 	router.GET(options.BaseURL+"/v1/doctor", wrapper.GetDoctor, options.OperationMiddlewares["getDoctor"]...)
 	router.GET(options.BaseURL+"/v1/callbacks", wrapper.ListCallbacks, options.OperationMiddlewares["listCallbacks"]...)
 	router.GET(options.BaseURL+"/v1/callbacks/:stream/:sequence", wrapper.GetCallback, options.OperationMiddlewares["getCallback"]...)
@@ -2628,6 +2657,45 @@ func (response ListTokensdefaultApplicationProblemPlusJSONResponse) VisitListTok
 	return err
 }
 
+type GetTrafficRequestObject struct {
+	Params GetTrafficParams
+}
+
+type GetTrafficResponseObject interface {
+	VisitGetTrafficResponse(w http.ResponseWriter) error
+}
+
+type GetTraffic200JSONResponse Traffic
+
+func (response GetTraffic200JSONResponse) VisitGetTrafficResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrafficdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTrafficdefaultApplicationProblemPlusJSONResponse) VisitGetTrafficResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExplainRequestObject struct {
 	Body *ExplainJSONRequestBody
 }
@@ -2768,6 +2836,9 @@ type StrictServerInterface interface {
 	// ListTokens List the tokens in force and their use
 	// (GET /v1/tokens)
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
+	// GetTraffic Count the callbacks of each minute
+	// (GET /v1/traffic)
+	GetTraffic(ctx context.Context, request GetTrafficRequestObject) (GetTrafficResponseObject, error)
 	// Explain Say why a signature is refused
 	// (POST /v1/verify/explain)
 	Explain(ctx context.Context, request ExplainRequestObject) (ExplainResponseObject, error)
@@ -3651,6 +3722,31 @@ func (sh *strictHandler) ListTokens(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ListTokensResponseObject); ok {
 		return validResponse.VisitListTokensResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTraffic operation middleware
+func (sh *strictHandler) GetTraffic(ctx echo.Context, params GetTrafficParams) error {
+	var request GetTrafficRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTraffic(ctx.Request().Context(), request.(GetTrafficRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTraffic")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTrafficResponseObject); ok {
+		return validResponse.VisitGetTrafficResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -83,3 +83,12 @@ func (s Server) GetDoctor(ctx context.Context, _ GetDoctorRequestObject) (GetDoc
 	}
 	return GetDoctor200JSONResponse(s.Doctor(ctx)), nil
 }
+
+// GetTraffic implements StrictServerInterface.
+func (s Server) GetTraffic(ctx context.Context, r GetTrafficRequestObject) (GetTrafficResponseObject, error) {
+	if s.Traffic == nil {
+		return nil, notReached()
+	}
+	counted, err := s.Traffic(ctx, r.Params)
+	return GetTraffic200JSONResponse(counted), err
+}
