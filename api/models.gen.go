@@ -201,6 +201,19 @@ func (e GetJobResultParamsFormat) Valid() bool {
 	}
 }
 
+// AnchorReceipt An anchor took a checkpoint, as this receiver noted.
+type AnchorReceipt struct {
+	// Break It does not follow from the one before it, or is not of the tree of the newest.
+	Break CheckpointBreak `json:"break,omitempty,omitzero"`
+
+	// Kind `folder`, `account` or `witness`. Later versions may add some.
+	Kind  string    `json:"kind"`
+	Root  string    `json:"root"`
+	Size  int64     `json:"size"`
+	Time  time.Time `json:"time"`
+	Where string    `json:"where"`
+}
+
 // Callback defines model for Callback.
 type Callback = auditlog.Entry
 
@@ -253,8 +266,48 @@ type Checkpoint struct {
 	Size         int64         `json:"size"`
 }
 
+// CheckpointBreak It does not follow from the one before it, or is not of the tree of the newest.
+type CheckpointBreak struct {
+	Detail string `json:"detail"`
+
+	// Kind `rolled_back`, `fork`, `missing`, `checkpoint`, `unsealed`, `tile` or `time`, as in docs/evidence.md. Later versions may add some.
+	Kind string `json:"kind"`
+}
+
+// CheckpointPage defines model for CheckpointPage.
+type CheckpointPage struct {
+	// Anchors Checkpoints that anchors took, newest first: the newest of each, and of each start of a receiver. Only on the first page.
+	Anchors     []AnchorReceipt    `json:"anchors,omitempty,omitzero"`
+	Checkpoints []SealedCheckpoint `json:"checkpoints"`
+
+	// Next For `after`; absent on the last page.
+	Next   string `json:"next,omitempty,omitzero"`
+	Stream string `json:"stream"`
+}
+
 // ComparedBody defines model for ComparedBody.
 type ComparedBody = diagnose.Side
+
+// ComparedPlace defines model for ComparedPlace.
+type ComparedPlace struct {
+	// Error Why it could not be asked.
+	Error string `json:"error,omitempty,omitzero"`
+
+	// Kind `stream`, `file`, `folder`, `account` or `witness`. Later versions may add some.
+	Kind  string       `json:"kind"`
+	Logs  []PlaceHolds `json:"logs"`
+	Where string       `json:"where"`
+}
+
+// PlaceHolds defines model for ComparedPlace.logs.
+type PlaceHolds struct {
+	Checkpoints int    `json:"checkpoints"`
+	Log         string `json:"log"`
+	Size        int64  `json:"size"`
+
+	// Time Since when it is there, by the word of that place.
+	Time time.Time `json:"time,omitempty,omitzero"`
+}
 
 // Comparison The callback that came beside what was signed, as far as that was proved. It holds no key.
 type Comparison = diagnose.Comparison
@@ -480,13 +533,93 @@ type ListedJob = joblist.Listed
 
 // Log defines model for Log.
 type Log struct {
+	Anchors []AnchorReceipt `json:"anchors,omitempty,omitzero"`
+
+	// Check What a verification found of one log. `receiver audit verify` has the same.
+	Check      LogCheck   `json:"check,omitempty,omitzero"`
 	Checkpoint Checkpoint `json:"checkpoint,omitempty,omitzero"`
-	Origin     string     `json:"origin"`
-	Stream     string     `json:"stream"`
+
+	// Damage Why the newest checkpoint cannot be believed; then there is no `checkpoint`.
+	Damage string `json:"damage,omitempty,omitzero"`
+
+	// First The oldest record that is still in the stream, or one more than the newest. Of those before it only the hashes remain.
+	First uint64 `json:"first,omitempty,omitzero"`
+
+	// Fork The receiver saw that the log contradicts itself, and seals it no more.
+	Fork bool `json:"fork,omitempty,omitzero"`
+
+	// KeyId The ID of the key, the part of `verifier_key` behind the first `+`. It is short: to compare keys with paper, compare `verifier_key` whole.
+	KeyId string `json:"key_id,omitempty,omitzero"`
+
+	// NotCovered All that neither the check nor a checkpoint says anything about.
+	NotCovered []NotCovered `json:"not_covered,omitempty,omitzero"`
+	Origin     string       `json:"origin"`
+
+	// SealedAt When the stream had the newest checkpoint, by the clock of the NATS server.
+	SealedAt time.Time `json:"sealed_at,omitempty,omitzero"`
+	Stream   string    `json:"stream"`
 
 	// Unsealed Records that no checkpoint covers yet.
-	Unsealed    uint64 `json:"unsealed"`
-	VerifierKey string `json:"verifier_key"`
+	Unsealed    uint64          `json:"unsealed"`
+	VerifierKey string          `json:"verifier_key"`
+	Witnesses   []WitnessedSize `json:"witnesses,omitempty,omitzero"`
+}
+
+// LogCheck What a verification found of one log. `receiver audit verify` has the same.
+type LogCheck struct {
+	// Absent Gone before they were sealed.
+	Absent int64 `json:"absent"`
+
+	// Checkpoints Distinct ones whose signature holds.
+	Checkpoints int `json:"checkpoints"`
+
+	// Faults At most 100.
+	Faults []LogFault `json:"faults"`
+
+	// From Every record from here to `to` was required; none if it is larger.
+	From uint64 `json:"from"`
+
+	// Ok The records reproduce the root of a signed checkpoint of this size, and nothing is wrong.
+	Ok bool `json:"ok"`
+
+	// Omitted Further faults.
+	Omitted int    `json:"omitted"`
+	Origin  string `json:"origin"`
+
+	// Records Read, and found as sealed.
+	Records int64 `json:"records"`
+
+	// Removed Removed since by age or size; their hashes remain.
+	Removed int64 `json:"removed"`
+
+	// Signatures Signatures and refusals that hold with the keys of today.
+	Signatures int64 `json:"signatures"`
+
+	// SignedBy The public keys that signed them.
+	SignedBy []string `json:"signed_by"`
+	Size     int64    `json:"size"`
+
+	// Time When it ended.
+	Time time.Time `json:"time"`
+	To   uint64    `json:"to"`
+
+	// Unchecked Records of which no signature could be checked.
+	Unchecked int64 `json:"unchecked"`
+
+	// Unsealed Too new to be sealed.
+	Unsealed int64 `json:"unsealed"`
+}
+
+// LogFault defines model for LogFault.
+type LogFault struct {
+	Detail string `json:"detail"`
+
+	// Kind docs/evidence.md lists them.
+	Kind     string `json:"kind"`
+	Sequence uint64 `json:"sequence,omitempty,omitzero"`
+
+	// Stream The stream, or the place of checkpoints.
+	Stream string `json:"stream"`
 }
 
 // Logs defines model for Logs.
@@ -494,7 +627,8 @@ type Logs struct {
 	Logs []Log `json:"logs"`
 
 	// Name The name of the receiver, audit.name.
-	Name string `json:"name"`
+	Name         string       `json:"name"`
+	Verification Verification `json:"verification,omitempty,omitzero"`
 }
 
 // Message defines model for Message.
@@ -504,6 +638,19 @@ type Message struct {
 
 // Metadata defines model for Metadata.
 type Metadata = submit.Metadata
+
+// NotCovered defines model for NotCovered.
+type NotCovered struct {
+	// Detail It in a sentence.
+	Detail string `json:"detail"`
+
+	// Records How many records; absent if it is about no records, or they are not counted.
+	Records int64 `json:"records,omitempty,omitzero"`
+
+	// What `unchecked`, `after_check`, `unsealed`, `removed`, `absent`, `signatures`, `bodies` or `outside`. Later
+	// versions may add some.
+	What string `json:"what"`
+}
 
 // Objects defines model for Objects.
 type Objects struct {
@@ -545,6 +692,24 @@ type RowErrors struct {
 
 // RowErrorsFrom defines model for RowErrors.From.
 type RowErrorsFrom string
+
+// SealedCheckpoint defines model for SealedCheckpoint.
+type SealedCheckpoint struct {
+	// Break It does not follow from the one before it, or is not of the tree of the newest.
+	Break        CheckpointBreak `json:"break,omitempty,omitzero"`
+	Cosignatures []Cosignature   `json:"cosignatures"`
+
+	// KeyId The ID of the key that signed it; absent if its signature is not right.
+	KeyId string `json:"key_id,omitempty,omitzero"`
+	Root  string `json:"root"`
+
+	// Sequence Its sequence in the stream CHECKPOINTS.
+	Sequence uint64 `json:"sequence"`
+	Size     int64  `json:"size"`
+
+	// Time When that stream had it, by the clock of the NATS server. Nothing signs it.
+	Time time.Time `json:"time"`
+}
 
 // Severity defines model for Severity.
 type Severity string
@@ -737,8 +902,55 @@ type TrafficMinute struct {
 	Unrecorded int64 `json:"unrecorded,omitempty,omitzero"`
 }
 
+// Verification defines model for Verification.
+type Verification struct {
+	Began time.Time `json:"began,omitempty,omitzero"`
+	Ended time.Time `json:"ended,omitempty,omitzero"`
+
+	// Error Why it failed.
+	Error string `json:"error,omitempty,omitzero"`
+
+	// Faults Those of places of checkpoints, and of what could not be read; at most 100.
+	Faults []LogFault `json:"faults,omitempty,omitzero"`
+
+	// KeysGone Fingerprints of keys that signatures could not be verified with.
+	KeysGone []string   `json:"keys_gone,omitempty,omitzero"`
+	Logs     []LogCheck `json:"logs,omitempty,omitzero"`
+
+	// Ok Nothing is wrong with any log, nor with a place of checkpoints.
+	Ok *bool `json:"ok,omitempty"`
+
+	// Outside A place outside of the receiver's store and file has a checkpoint. Without one, to put back both together leaves no trace.
+	Outside  *bool                `json:"outside,omitempty"`
+	Places   []ComparedPlace      `json:"places,omitempty,omitzero"`
+	Progress VerificationProgress `json:"progress,omitempty,omitzero"`
+
+	// Since When the receiver started; it remembers none before.
+	Since time.Time `json:"since,omitempty,omitzero"`
+
+	// State `never`, `running`, `done` or `failed`, of the newest one since `since`. Later versions may add some.
+	State string `json:"state"`
+}
+
+// VerificationProgress defines model for VerificationProgress.
+type VerificationProgress struct {
+	Done  int64  `json:"done"`
+	Log   string `json:"log"`
+	Total int64  `json:"total"`
+}
+
 // View What is known of a job at one moment.
 type View = job.View
+
+// WitnessedSize The largest of the newest 1,000 checkpoints that a configured witness has cosigned.
+type WitnessedSize struct {
+	// Size Absent if it has cosigned none of them.
+	Size int64 `json:"size,omitempty,omitzero"`
+
+	// Time By the clock of the witness.
+	Time    time.Time `json:"time,omitempty,omitzero"`
+	Witness string    `json:"witness"`
+}
 
 // JobID defines model for JobID.
 type JobID = string
@@ -837,6 +1049,12 @@ type GetCallbackParams struct {
 	SameBody *bool `form:"same_body,omitempty" json:"same_body,omitempty"`
 }
 
+// GetReportParams defines parameters for GetReport.
+type GetReportParams struct {
+	// Form `html`, a page for people, or `json`, the same for programs.
+	Form string `form:"form,omitempty" json:"form,omitempty,omitzero"`
+}
+
 // FollowEventsParams defines parameters for FollowEvents.
 type FollowEventsParams struct {
 	// Since Begins behind a sequence of JOBS, or with what was stored since a duration ago (`24h`), a time or `all`; without it with new events.
@@ -901,6 +1119,21 @@ type ListJobsParams struct {
 type ListKeysParams struct {
 	// Source Only keys of this source.
 	Source string `form:"source,omitempty" json:"source,omitempty,omitzero"`
+}
+
+// VerifyLogsParams defines parameters for VerifyLogs.
+type VerifyLogsParams struct {
+	// Wait How long to wait for its end, at most `1m`.
+	Wait string `form:"wait,omitempty" json:"wait,omitempty,omitzero"`
+}
+
+// ListCheckpointsParams defines parameters for ListCheckpoints.
+type ListCheckpointsParams struct {
+	// Limit The most checkpoints of one page.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After `next` of the page before.
+	After string `form:"after,omitempty" json:"after,omitempty,omitzero"`
 }
 
 // ReplaySinkParams defines parameters for ReplaySink.

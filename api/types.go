@@ -17,6 +17,13 @@ type SourceStatus struct {
 	callback.Standing
 }
 
+// Report is the answer to GET /v1/callbacks/{stream}/{sequence}/report: its bytes, their media type
+// and, of a page, its Content-Security-Policy.
+type Report struct {
+	Data         []byte
+	Type, Policy string
+}
+
 // NewExplanation returns an explanation with the members that a verdict sets.
 func NewExplanation(v verify.Verdict) Explanation {
 	if v.Accepted() {

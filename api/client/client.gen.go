@@ -156,6 +156,14 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/callbacks/{stream}/{sequence}/explain (the `ExplainCallback` operationId).
 	ExplainCallback(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetReport Give the report about one record
+	//
+	// As `receiver audit report` makes it: everything in it is verified first, and the evidence bundle is in it. A page
+	// has a policy of its own, which lets it run and load nothing.
+	//
+	// Corresponds with GET /v1/callbacks/{stream}/{sequence}/report (the `GetReport` operationId).
+	GetReport(ctx context.Context, stream Stream, sequence Sequence, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetDoctor Look for problems that would lose or refuse callbacks
 	//
 	// As `receiver doctor` does, from this process: within 10 seconds, and one request at a time.
@@ -207,10 +215,26 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/log (the `GetLogs` operationId).
 	GetLogs(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// VerifyLogs Verify the logs against their records
+	//
+	// As `receiver audit verify` does: it reads every record, and compares all checkpoints, those at anchors among
+	// them. One verification runs at a time; this begins one, or joins the one that runs. It ends after ten minutes
+	// at most. `GET /v1/log` has the result until the receiver stops.
+	//
+	// Corresponds with POST /v1/log/verify (the `VerifyLogs` operationId).
+	VerifyLogs(ctx context.Context, params *VerifyLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetCheckpoint Give the newest signed checkpoint of a log
 	//
 	// Corresponds with GET /v1/log/{stream}/checkpoint (the `GetCheckpoint` operationId).
 	GetCheckpoint(ctx context.Context, stream Stream, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCheckpoints List the checkpoints of a log over time
+	//
+	// Each is compared with the one before it and with the tree of the newest.
+	//
+	// Corresponds with GET /v1/log/{stream}/checkpoints (the `ListCheckpoints` operationId).
+	ListCheckpoints(ctx context.Context, stream Stream, params *ListCheckpointsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetTile Give a tile of a log
 	//
@@ -567,6 +591,24 @@ func (c *Client) ExplainCallback(ctx context.Context, stream Stream, sequence Se
 	return c.Client.Do(req)
 }
 
+// GetReport Give the report about one record
+//
+// As `receiver audit report` makes it: everything in it is verified first, and the evidence bundle is in it. A page
+// has a policy of its own, which lets it run and load nothing.
+//
+// Corresponds with GET /v1/callbacks/{stream}/{sequence}/report (the `GetReport` operationId).
+func (c *Client) GetReport(ctx context.Context, stream Stream, sequence Sequence, params *GetReportParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReportRequest(c.Server, stream, sequence, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetDoctor Look for problems that would lose or refuse callbacks
 //
 // As `receiver doctor` does, from this process: within 10 seconds, and one request at a time.
@@ -688,11 +730,47 @@ func (c *Client) GetLogs(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 	return c.Client.Do(req)
 }
 
+// VerifyLogs Verify the logs against their records
+//
+// As `receiver audit verify` does: it reads every record, and compares all checkpoints, those at anchors among
+// them. One verification runs at a time; this begins one, or joins the one that runs. It ends after ten minutes
+// at most. `GET /v1/log` has the result until the receiver stops.
+//
+// Corresponds with POST /v1/log/verify (the `VerifyLogs` operationId).
+func (c *Client) VerifyLogs(ctx context.Context, params *VerifyLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyLogsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetCheckpoint Give the newest signed checkpoint of a log
 //
 // Corresponds with GET /v1/log/{stream}/checkpoint (the `GetCheckpoint` operationId).
 func (c *Client) GetCheckpoint(ctx context.Context, stream Stream, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCheckpointRequest(c.Server, stream)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCheckpoints List the checkpoints of a log over time
+//
+// Each is compared with the one before it and with the tree of the newest.
+//
+// Corresponds with GET /v1/log/{stream}/checkpoints (the `ListCheckpoints` operationId).
+func (c *Client) ListCheckpoints(ctx context.Context, stream Stream, params *ListCheckpointsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCheckpointsRequest(c.Server, stream, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1708,6 +1786,70 @@ func NewExplainCallbackRequest(server string, stream Stream, sequence Sequence) 
 	return req, nil
 }
 
+// NewGetReportRequest constructs an http.Request for the GetReport method
+func NewGetReportRequest(server string, stream Stream, sequence Sequence, params *GetReportParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "stream", stream, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "sequence", sequence, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/callbacks/%s/%s/report", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "form", params.Form, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetDoctorRequest constructs an http.Request for the GetDoctor method
 func NewGetDoctorRequest(server string) (*http.Request, error) {
 	var err error
@@ -2123,6 +2265,56 @@ func NewGetLogsRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewVerifyLogsRequest constructs an http.Request for the VerifyLogs method
+func NewVerifyLogsRequest(server string, params *VerifyLogsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/log/verify")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "wait", params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetCheckpointRequest constructs an http.Request for the GetCheckpoint method
 func NewGetCheckpointRequest(server string, stream Stream) (*http.Request, error) {
 	var err error
@@ -2147,6 +2339,75 @@ func NewGetCheckpointRequest(server string, stream Stream) (*http.Request, error
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListCheckpointsRequest constructs an http.Request for the ListCheckpoints method
+func NewListCheckpointsRequest(server string, stream Stream, params *ListCheckpointsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "stream", stream, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/log/%s/checkpoints", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -3580,6 +3841,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/callbacks/{stream}/{sequence}/explain (the `ExplainCallback` operationId).
 	ExplainCallbackWithResponse(ctx context.Context, stream Stream, sequence Sequence, reqEditors ...RequestEditorFn) (*ExplainCallbackResponse, error)
 
+	// GetReportWithResponse Give the report about one record
+	//
+	// As `receiver audit report` makes it: everything in it is verified first, and the evidence bundle is in it. A page
+	// has a policy of its own, which lets it run and load nothing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/callbacks/{stream}/{sequence}/report (the `GetReport` operationId).
+	GetReportWithResponse(ctx context.Context, stream Stream, sequence Sequence, params *GetReportParams, reqEditors ...RequestEditorFn) (*GetReportResponse, error)
+
 	// GetDoctorWithResponse Look for problems that would lose or refuse callbacks
 	//
 	// As `receiver doctor` does, from this process: within 10 seconds, and one request at a time.
@@ -3645,12 +3916,32 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/log (the `GetLogs` operationId).
 	GetLogsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetLogsResponse, error)
 
+	// VerifyLogsWithResponse Verify the logs against their records
+	//
+	// As `receiver audit verify` does: it reads every record, and compares all checkpoints, those at anchors among
+	// them. One verification runs at a time; this begins one, or joins the one that runs. It ends after ten minutes
+	// at most. `GET /v1/log` has the result until the receiver stops.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/log/verify (the `VerifyLogs` operationId).
+	VerifyLogsWithResponse(ctx context.Context, params *VerifyLogsParams, reqEditors ...RequestEditorFn) (*VerifyLogsResponse, error)
+
 	// GetCheckpointWithResponse Give the newest signed checkpoint of a log
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/log/{stream}/checkpoint (the `GetCheckpoint` operationId).
 	GetCheckpointWithResponse(ctx context.Context, stream Stream, reqEditors ...RequestEditorFn) (*GetCheckpointResponse, error)
+
+	// ListCheckpointsWithResponse List the checkpoints of a log over time
+	//
+	// Each is compared with the one before it and with the tree of the newest.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/log/{stream}/checkpoints (the `ListCheckpoints` operationId).
+	ListCheckpointsWithResponse(ctx context.Context, stream Stream, params *ListCheckpointsParams, reqEditors ...RequestEditorFn) (*ListCheckpointsResponse, error)
 
 	// GetTileWithResponse Give a tile of a log
 	//
@@ -4361,6 +4652,62 @@ func (r ExplainCallbackResponse) ContentType() string {
 	return ""
 }
 
+// GetReportResponse200Headers the declared response headers of an HTTP 200 response for GetReport
+type GetReportResponse200Headers struct {
+	ContentDisposition    string
+	ContentSecurityPolicy string
+}
+
+type GetReportResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *map[string]interface{}
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetReportResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetReportResponse) GetJSON200() *map[string]interface{} {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReportResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReportResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReportResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReportResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReportResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetDoctorResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4697,6 +5044,54 @@ func (r GetLogsResponse) ContentType() string {
 	return ""
 }
 
+type VerifyLogsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Verification
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r VerifyLogsResponse) GetJSON200() *Verification {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r VerifyLogsResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifyLogsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifyLogsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifyLogsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifyLogsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetCheckpointResponse200Headers the declared response headers of an HTTP 200 response for GetCheckpoint
 type GetCheckpointResponse200Headers struct {
 	CacheControl string
@@ -4739,6 +5134,54 @@ func (r GetCheckpointResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetCheckpointResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListCheckpointsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CheckpointPage
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCheckpointsResponse) GetJSON200() *CheckpointPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCheckpointsResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCheckpointsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCheckpointsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCheckpointsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCheckpointsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6038,6 +6481,22 @@ func (c *ClientWithResponses) ExplainCallbackWithResponse(ctx context.Context, s
 	return ParseExplainCallbackResponse(rsp)
 }
 
+// GetReportWithResponse Give the report about one record
+//
+// As `receiver audit report` makes it: everything in it is verified first, and the evidence bundle is in it. A page
+// has a policy of its own, which lets it run and load nothing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/callbacks/{stream}/{sequence}/report (the `GetReport` operationId).
+func (c *ClientWithResponses) GetReportWithResponse(ctx context.Context, stream Stream, sequence Sequence, params *GetReportParams, reqEditors ...RequestEditorFn) (*GetReportResponse, error) {
+	rsp, err := c.GetReport(ctx, stream, sequence, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReportResponse(rsp)
+}
+
 // GetDoctorWithResponse Look for problems that would lose or refuse callbacks
 //
 // As `receiver doctor` does, from this process: within 10 seconds, and one request at a time.
@@ -6145,6 +6604,23 @@ func (c *ClientWithResponses) GetLogsWithResponse(ctx context.Context, reqEditor
 	return ParseGetLogsResponse(rsp)
 }
 
+// VerifyLogsWithResponse Verify the logs against their records
+//
+// As `receiver audit verify` does: it reads every record, and compares all checkpoints, those at anchors among
+// them. One verification runs at a time; this begins one, or joins the one that runs. It ends after ten minutes
+// at most. `GET /v1/log` has the result until the receiver stops.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/log/verify (the `VerifyLogs` operationId).
+func (c *ClientWithResponses) VerifyLogsWithResponse(ctx context.Context, params *VerifyLogsParams, reqEditors ...RequestEditorFn) (*VerifyLogsResponse, error) {
+	rsp, err := c.VerifyLogs(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyLogsResponse(rsp)
+}
+
 // GetCheckpointWithResponse Give the newest signed checkpoint of a log
 //
 // Returns a wrapper object for the known response body format(s).
@@ -6156,6 +6632,21 @@ func (c *ClientWithResponses) GetCheckpointWithResponse(ctx context.Context, str
 		return nil, err
 	}
 	return ParseGetCheckpointResponse(rsp)
+}
+
+// ListCheckpointsWithResponse List the checkpoints of a log over time
+//
+// Each is compared with the one before it and with the tree of the newest.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/log/{stream}/checkpoints (the `ListCheckpoints` operationId).
+func (c *ClientWithResponses) ListCheckpointsWithResponse(ctx context.Context, stream Stream, params *ListCheckpointsParams, reqEditors ...RequestEditorFn) (*ListCheckpointsResponse, error) {
+	rsp, err := c.ListCheckpoints(ctx, stream, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCheckpointsResponse(rsp)
 }
 
 // GetTileWithResponse Give a tile of a log
@@ -6878,6 +7369,62 @@ func ParseExplainCallbackResponse(rsp *http.Response) (*ExplainCallbackResponse,
 	return response, nil
 }
 
+// ParseGetReportResponse parses an HTTP response from a GetReportWithResponse call
+func ParseGetReportResponse(rsp *http.Response) (*GetReportResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReportResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest map[string]interface{}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/html) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetReportResponse200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = value
+		}
+		if values := rsp.Header.Values("Content-Security-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Security-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentSecurityPolicy = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetDoctorResponse parses an HTTP response from a GetDoctorWithResponse call
 func ParseGetDoctorResponse(rsp *http.Response) (*GetDoctorResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7115,6 +7662,39 @@ func ParseGetLogsResponse(rsp *http.Response) (*GetLogsResponse, error) {
 	return response, nil
 }
 
+// ParseVerifyLogsResponse parses an HTTP response from a VerifyLogsWithResponse call
+func ParseVerifyLogsResponse(rsp *http.Response) (*VerifyLogsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifyLogsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Verification
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetCheckpointResponse parses an HTTP response from a GetCheckpointWithResponse call
 func ParseGetCheckpointResponse(rsp *http.Response) (*GetCheckpointResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7149,6 +7729,39 @@ func ParseGetCheckpointResponse(rsp *http.Response) (*GetCheckpointResponse, err
 			headers.CacheControl = value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListCheckpointsResponse parses an HTTP response from a ListCheckpointsWithResponse call
+func ParseListCheckpointsResponse(rsp *http.Response) (*ListCheckpointsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCheckpointsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CheckpointPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	return response, nil

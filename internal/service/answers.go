@@ -16,9 +16,11 @@ import (
 	"receiver/internal/publish/schema"
 	"receiver/internal/publish/sender"
 	"receiver/internal/service/deliveries"
+	"receiver/internal/service/evidence"
 	"receiver/internal/service/jobs"
 	"receiver/internal/service/records"
 	"receiver/internal/service/traffic"
+	"receiver/internal/verify"
 	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
 	"receiver/internal/web/profiling"
@@ -52,6 +54,15 @@ func (in *Instance) answers(a *apiserver.Server, retries *callback.RetryState) {
 // page returns the handler of the private listener: the page, and the API behind it.
 func (in *Instance) page(private web.Private) http.Handler {
 	return page.New(page.Options{API: web.NewPrivate(private), Visit: web.Visit, Log: in.log})
+}
+
+// openEvidence opens what auditors ask.
+func (in *Instance) openEvidence(ctx context.Context) (err error) {
+	in.evidence, err = evidence.New(ctx, evidence.Options{
+		Config: in.cfg, Bus: in.bus, Record: in.recordAction, Forked: in.sealing.forked, Ending: in.waits,
+		Sources: func() (map[string]*verify.Verifier, error) { return Verifiers(in.inForce(), "") },
+	})
+	return err
 }
 
 // profiler takes the profiles that the private listener is asked for.

@@ -57,10 +57,18 @@ func (s *sealer) start(ctx context.Context, log zerolog.Logger) {
 
 // remark says what is wrong with the logs while callbacks are accepted; empty if nothing is.
 func (s *sealer) remark() string {
-	if s == nil || len(s.Forked()) == 0 {
+	if len(s.forked()) == 0 {
 		return ""
 	}
 	return "the audit log of " + strings.Join(s.Forked(), ", ") + " contradicts itself and is no longer sealed; run receiver audit verify"
+}
+
+// forked are the streams whose logs were seen to contradict themselves.
+func (s *sealer) forked() []string {
+	if s == nil {
+		return nil
+	}
+	return s.Forked()
 }
 
 // stop seals what is left. Nothing may write to the streams any more.

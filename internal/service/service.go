@@ -30,10 +30,10 @@ import (
 	"receiver/internal/publish"
 	"receiver/internal/service/archiving"
 	"receiver/internal/service/deliveries"
+	"receiver/internal/service/evidence"
 	"receiver/internal/service/logs"
 	"receiver/internal/service/memory"
 	"receiver/internal/service/platform"
-	"receiver/internal/service/records"
 	"receiver/internal/service/traces"
 	"receiver/internal/submission"
 	"receiver/internal/tracing"
@@ -52,7 +52,7 @@ type Instance struct {
 	receiver        *callback.Receiver
 	sealing         *sealer           // nil without audit.key
 	archives        *archiving.Keeper // nil without audit.key
-	records         *records.API
+	evidence        *evidence.API
 	metrics         *metrics.Metrics
 	figures         *metrics.Sealing
 	accepting       atomic.Bool // callbacks come to the receiver: the public listener is open, and neither waits nor ends
@@ -152,7 +152,7 @@ func (in *Instance) privateRoutes() web.Private {
 		Access: in.access, Record: in.recordUse, Ready: in.Ready, Remark: in.sealing.remark, Metrics: in.metrics, ExplainBody: int64(in.cfg.Limits.Body), Log: in.log, Tracer: in.tracer,
 		Profiles: in.profiler(),
 	}
-	p.API.Trail, p.API.Logs = in.records, in.records
+	p.API.Trail, p.API.Logs = in.evidence, in.evidence
 	return p
 }
 
@@ -209,7 +209,7 @@ func (in *Instance) openParts(ctx context.Context, found storefolder.Found) (err
 		in.archives, err = archiving.New(ctx, archiving.Options{Config: in.cfg, Store: in.bus, Log: in.log})
 	}
 	if err == nil {
-		in.records, err = records.NewAPI(ctx, in.cfg, in.bus, in.recordAction)
+		err = in.openEvidence(ctx)
 	}
 	if err == nil {
 		err = recordStart(ctx, in.cfg, in.bus, in.access.Tokens(), logs.ListUnsealed(ctx, in.cfg, in.bus, found, in.log))

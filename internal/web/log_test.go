@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"receiver/api"
 	"receiver/internal/auditlog"
@@ -40,6 +41,22 @@ func (a archive) Bundle(_ context.Context, stream string, seq uint64) ([]byte, e
 
 func (a archive) Signed(_ context.Context, _ apiserver.By, stream string, seq uint64) (api.ExplainRequest, error) {
 	return api.ExplainRequest{Source: "crm", Body: fmt.Appendf(nil, "%s/%d", stream, seq)}, a.err
+}
+
+func (a archive) Report(_ context.Context, stream string, seq uint64, form string) (api.Report, error) {
+	r := api.Report{Data: fmt.Appendf(nil, "<p>%s/%d", stream, seq), Type: "text/html; charset=utf-8", Policy: "default-src 'none'"}
+	if form == "json" {
+		r = api.Report{Data: []byte("{}"), Type: "application/json"}
+	}
+	return r, a.err
+}
+
+func (a archive) Verify(_ context.Context, wait time.Duration) (api.Verification, error) {
+	return api.Verification{State: fmt.Sprint("waited ", wait)}, a.err
+}
+
+func (a archive) Checkpoints(_ context.Context, stream string, q api.ListCheckpointsParams) (api.CheckpointPage, error) {
+	return api.CheckpointPage{Stream: stream, Checkpoints: []api.SealedCheckpoint{}, Next: q.After}, a.err
 }
 
 func (a archive) Logs(context.Context) (api.Logs, error) {
@@ -78,6 +95,11 @@ func TestAuditLogRoutes(t *testing.T) {
 		{"no record to prove", "/v1/callbacks/JOBS/13/bundle", none, 404, wrong, "no such record", ""},
 		{"a record that is too young", "/v1/callbacks/JOBS/14/bundle", young, 409, wrong, "not sealed yet", ""},
 		{"newest first", "/v1/callbacks?reverse=true&action=release&operator=anna", nil, 200, "application/json", `"callbacks":[]`, ""},
+		{"report", "/v1/callbacks/JOBS/12/report", nil, 200, "text/html", "<p>JOBS/12", ""},
+		{"report for programs", "/v1/callbacks/JOBS/12/report?form=json", nil, 200, "application/json", "{}", ""},
+		{"no record to report", "/v1/callbacks/JOBS/13/report", none, 404, wrong, "no such record", ""},
+		{"checkpoints", "/v1/log/JOBS/checkpoints?limit=2&after=7", nil, 200, "application/json", `"next":"7"`, ""},
+		{"a limit of checkpoints that is none", "/v1/log/JOBS/checkpoints?limit=x", nil, 400, wrong, "limit", ""},
 		{"store away", "/v1/callbacks?limit=1", away, 503, wrong, "NATS is away", ""},
 		{"logs", "/v1/log", nil, 200, "application/json", `"name":"a name"`, ""},
 		{"checkpoint", "/v1/log/JOBS/checkpoint", nil, 200, "text/plain", "checkpoint of JOBS\n", "no-cache"},
@@ -103,7 +125,7 @@ func TestAuditLogRoutes(t *testing.T) {
 		}
 	}
 	bare := web.NewPrivate(web.Private{Metrics: metrics.New(nil)})
-	for _, path := range []string{"/v1/callbacks", "/v1/log", "/v1/log/JOBS/checkpoint", "/v1/log/JOBS/tile/0/000", "/v1/jobs", "/v1/jobs/counts", "/v1/sources/crm/jobs/7/attempts", "/v1/sources"} {
+	for _, path := range []string{"/v1/callbacks", "/v1/log", "/v1/log/JOBS/checkpoint", "/v1/log/JOBS/checkpoints", "/v1/callbacks/JOBS/1/report", "/v1/log/JOBS/tile/0/000", "/v1/jobs", "/v1/jobs/counts", "/v1/sources/crm/jobs/7/attempts", "/v1/sources"} {
 		if got := get(t, bare, path, ""); got.code != 503 || !strings.Contains(got.body, "does not reach NATS yet") {
 			t.Errorf("%s without anything behind it: %d %s, want 503", path, got.code, got.body)
 		}

@@ -75,7 +75,7 @@ func NewPrivate(p Private) http.Handler {
 	}
 	turn, explaining := inTurn(trailAtOnce), inTurn(1)
 	p.API.Register(e, map[string][]echo.MiddlewareFunc{
-		"listCallbacks": {turn}, "listJobAttempts": {turn}, "listKeys": {turn}, "getStreams": {turn}, "followEvents": {headEnds}, "getCallback": {turn}, "getBundle": {turn}, "explain": {p.question(explaining)}, "explainCallback": {explaining},
+		"listCallbacks": {turn}, "listJobAttempts": {turn}, "listKeys": {turn}, "getStreams": {turn}, "followEvents": {headEnds}, "getCallback": {turn}, "getBundle": {turn}, "getReport": {turn}, "listCheckpoints": {turn}, "explain": {p.question(explaining)}, "explainCallback": {explaining},
 	})
 	return e
 }

@@ -24,8 +24,9 @@ var pageText string
 //go:embed page.css
 var styles string
 
-// policy lets the page load and run nothing, and use its own styles only.
-func policy() string {
+// Policy is the Content-Security-Policy of a page: it loads and runs nothing, and uses its own
+// styles only.
+func Policy() string {
 	sum := sha256.Sum256([]byte(styles))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'"
 }
@@ -49,7 +50,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"bundle": func(data []byte) template.HTMLAttr {
 		return template.HTMLAttr(`href="data:application/json;base64,` + base64.StdEncoding.EncodeToString(data) + `"`) //nolint:gosec // base64 is inert
 	},
-}).Parse(strings.NewReplacer("{{styles}}", styles, "{{policy}}", policy()).Replace(pageText)))
+}).Parse(strings.NewReplacer("{{styles}}", styles, "{{policy}}", Policy()).Replace(pageText)))
 
 // Page returns one page of HTML that needs nothing else: no script, no file, no network.
 func (r Report) Page() ([]byte, error) {

@@ -24,7 +24,7 @@ func Collect(ctx context.Context, cfg *config.Config, bus *publish.Store) (*anch
 		return nil, err
 	}
 	k.Promise("audit.anchors", Receipts(cfg), before)
-	started, err := everyRecorded(ctx, bus)
+	started, err := EveryRecorded(ctx, bus)
 	if err != nil {
 		return nil, err
 	}

@@ -58,8 +58,8 @@ func recorded(ctx context.Context, cfg *config.Config, bus *publish.Store) (*[]a
 	return d.Receipts, nil
 }
 
-// everyRecorded returns what all starts tell of receipts, whatever anchors are configured today.
-func everyRecorded(ctx context.Context, bus *publish.Store) (all []anchor.Receipt, err error) {
+// EveryRecorded returns what all starts tell of receipts, whatever anchors are configured today.
+func EveryRecorded(ctx context.Context, bus *publish.Store) (all []anchor.Receipt, err error) {
 	subject := job.Action{What: job.ActionStart}.Subject()
 	for m, err := range bus.Messages(ctx, publish.Watch{Stream: conn.ActionsStream, Subjects: []string{subject}}) {
 		if err != nil {

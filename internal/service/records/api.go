@@ -143,22 +143,23 @@ func parseCursor(text string) (map[string]uint64, error) {
 // Callback implements apiserver.Trail.
 func (a *API) Callback(ctx context.Context, stream string, seq uint64, same bool) (*auditlog.Detail, error) {
 	if !slices.Contains(logs.Streams, stream) {
-		return nil, noRecord(stream, seq)
+		return nil, NoRecord(stream, seq)
 	}
 	d, err := Detail(ctx, a.cfg, a.bus, stream, seq, same)
 	if errors.Is(err, auditlog.ErrNoRecord) {
-		return nil, noRecord(stream, seq)
+		return nil, NoRecord(stream, seq)
 	}
 	return d, err
 }
 
-func noRecord(stream string, seq uint64) error {
+// NoRecord is the problem that there is no such record.
+func NoRecord(stream string, seq uint64) error {
 	return api.UnknownRecord.Problem("there is no record %s/%d: it was removed, or never existed; GET /v1/callbacks lists them", stream, seq)
 }
 
 // Bundle implements apiserver.Trail. It gives the bytes that audit prove prints.
 func (a *API) Bundle(ctx context.Context, stream string, seq uint64) ([]byte, error) {
-	log, err := a.log(stream)
+	log, err := a.Log(stream)
 	if err != nil {
 		return nil, err
 	}
@@ -167,15 +168,15 @@ func (a *API) Bundle(ctx context.Context, stream string, seq uint64) ([]byte, er
 	case errors.Is(err, audit.ErrNotSealed), errors.Is(err, audit.ErrNoCheckpoint):
 		return nil, api.NotSealed.Problem("%v: the next sealing covers it, in about a second; try again", err)
 	case errors.Is(err, audit.ErrNoRecord):
-		return nil, noRecord(stream, seq)
+		return nil, NoRecord(stream, seq)
 	case err != nil:
 		return nil, err
 	}
 	return bundle.Encode(proved)
 }
 
-// log returns the log over a stream.
-func (a *API) log(stream string) (*audit.Log, error) {
+// Log returns the log over a stream.
+func (a *API) Log(stream string) (*audit.Log, error) {
 	if log := a.logs[stream]; log != nil {
 		return log, nil
 	}
@@ -195,12 +196,13 @@ func (a *API) Logs(ctx context.Context) (api.Logs, error) {
 			return all, err
 		}
 		s := api.Log{Stream: stream, Origin: logs.Origin(a.cfg.Audit, stream), VerifierKey: a.keys[stream], Unsealed: last}
-		cp, err := log.Checkpoint(ctx)
-		if err != nil && !errors.Is(err, audit.ErrNoCheckpoint) {
-			return all, err
-		}
-		if err == nil {
+		switch cp, err := log.Checkpoint(ctx); {
+		case err == nil:
 			s.Checkpoint, s.Unsealed = Checkpoint(cp), last-min(last, uint64(cp.Tree.N))
+		case errors.Is(err, audit.ErrCheckpoint), errors.Is(err, audit.ErrSignature), errors.Is(err, audit.ErrCosignature):
+			s.Damage = err.Error()
+		case !errors.Is(err, audit.ErrNoCheckpoint):
+			return all, err
 		}
 		all.Logs = append(all.Logs, s)
 	}
@@ -209,7 +211,7 @@ func (a *API) Logs(ctx context.Context) (api.Logs, error) {
 
 // Checkpoint implements apiserver.SealedLogs.
 func (a *API) Checkpoint(ctx context.Context, stream string) ([]byte, error) {
-	log, err := a.log(stream)
+	log, err := a.Log(stream)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +224,7 @@ func (a *API) Checkpoint(ctx context.Context, stream string) ([]byte, error) {
 
 // Tile implements apiserver.SealedLogs.
 func (a *API) Tile(ctx context.Context, stream, name string) ([]byte, error) {
-	log, err := a.log(stream)
+	log, err := a.Log(stream)
 	if err != nil {
 		return nil, err
 	}

@@ -18,12 +18,12 @@ import (
 // Signed implements apiserver.Trail.
 func (a *API) Signed(ctx context.Context, by apiserver.By, stream string, seq uint64) (q api.ExplainRequest, err error) {
 	if !slices.Contains(logs.Streams, stream) {
-		return q, noRecord(stream, seq)
+		return q, NoRecord(stream, seq)
 	}
 	var found *audit.Record
 	err = logs.StreamSource{Bus: a.bus, Stream: stream}.Records(ctx, seq, seq, func(r audit.Record) error { found = &r; return nil })
 	if err == nil && found == nil {
-		err = noRecord(stream, seq)
+		err = NoRecord(stream, seq)
 	}
 	if err != nil {
 		return q, err

@@ -93,12 +93,19 @@ type Trail interface {
 	Attempts(ctx context.Context, source, id string, p api.ListJobAttemptsParams) (api.JobAttempts, error)
 	// Bundle returns the evidence bundle of one record, as it is given to others.
 	Bundle(ctx context.Context, stream string, sequence uint64) ([]byte, error)
+	// Report returns the report about one record, as html or json.
+	Report(ctx context.Context, stream string, sequence uint64, form string) (api.Report, error)
 }
 
 // SealedLogs hands out the sealed logs, for monitors.
 type SealedLogs interface {
 	// Logs describes all logs.
 	Logs(ctx context.Context) (api.Logs, error)
+	// Verify verifies all logs, or joins the verification that runs. It waits for its end, at most
+	// for wait.
+	Verify(ctx context.Context, wait time.Duration) (api.Verification, error)
+	// Checkpoints returns a page of the checkpoints of the log over a stream.
+	Checkpoints(ctx context.Context, stream string, q api.ListCheckpointsParams) (api.CheckpointPage, error)
 	// Checkpoint returns the newest signed checkpoint of the log over a stream.
 	Checkpoint(ctx context.Context, stream string) ([]byte, error)
 	// Tile returns the tile of such a log with a C2SP tlog-tiles name, such as tile/0/x001/067.
@@ -115,7 +122,7 @@ func (s Server) Register(e *echo.Echo, around map[string][]echo.MiddlewareFunc) 
 		"listJobs": {s.patient}, "getJob": {s.patient}, "followEvents": {s.endless},
 		"submitJob": {typed(csvType, echo.MIMEMultipartForm, echo.MIMEApplicationJSON), uncoded, heeded, takingFiles}, "preflightFile": {typed(csvType), uncoded, takingFiles},
 		"getSubmission": {short}, "cancelJob": {short}, "pollJob": {short}, "releaseJob": {short}, "replayJob": {short}, "replaySink": {short},
-		"listKeys": {takes(slowTime)}, "getStreams": {takes(slowTime)}, "getDoctor": {takes(slowTime), alone()},
+		"verifyLogs": {s.patient}, "getReport": {takes(slowTime)}, "listKeys": {takes(slowTime)}, "getStreams": {takes(slowTime)}, "getDoctor": {takes(slowTime), alone()},
 	}
 	for operation, more := range around {
 		all[operation] = append(all[operation], more...)

@@ -3,7 +3,10 @@ package apiserver
 import (
 	"context"
 	"mime"
+	"net/http"
 	"strconv"
+
+	"receiver/api"
 )
 
 // ListCallbacks implements StrictServerInterface.
@@ -46,6 +49,30 @@ func (s Server) GetBundle(ctx context.Context, r GetBundleRequestObject) (GetBun
 	return bundled{bundle, mime.FormatMediaType("attachment", map[string]string{"filename": name})}, err
 }
 
+// GetReport implements StrictServerInterface.
+func (s Server) GetReport(ctx context.Context, r GetReportRequestObject) (GetReportResponseObject, error) {
+	if s.Trail == nil {
+		return nil, notReached()
+	}
+	report, err := s.Trail.Report(ctx, r.Stream, r.Sequence, r.Params.Form)
+	return reported(report), err
+}
+
+// reported is a report as it was made. Its page has a policy of its own.
+type reported api.Report
+
+// VisitGetReportResponse implements GetReportResponseObject.
+func (r reported) VisitGetReportResponse(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", r.Type)
+	if r.Policy != "" {
+		w.Header().Set("Content-Disposition", "inline")
+		w.Header().Set("Content-Security-Policy", r.Policy+"; frame-ancestors 'none'; sandbox allow-downloads")
+	}
+	w.WriteHeader(http.StatusOK)
+	_, err := w.Write(r.Data)
+	return err
+}
+
 // GetLogs implements StrictServerInterface.
 func (s Server) GetLogs(ctx context.Context, _ GetLogsRequestObject) (GetLogsResponseObject, error) {
 	if s.Logs == nil {
@@ -53,6 +80,28 @@ func (s Server) GetLogs(ctx context.Context, _ GetLogsRequestObject) (GetLogsRes
 	}
 	all, err := s.Logs.Logs(ctx)
 	return GetLogs200JSONResponse(all), err
+}
+
+// VerifyLogs implements StrictServerInterface.
+func (s Server) VerifyLogs(ctx context.Context, r VerifyLogsRequestObject) (VerifyLogsResponseObject, error) {
+	if s.Logs == nil {
+		return nil, notReached()
+	}
+	wait, err := waitOf(r.Params.Wait)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.Logs.Verify(ctx, wait)
+	return VerifyLogs200JSONResponse(found), err
+}
+
+// ListCheckpoints implements StrictServerInterface.
+func (s Server) ListCheckpoints(ctx context.Context, r ListCheckpointsRequestObject) (ListCheckpointsResponseObject, error) {
+	if s.Logs == nil {
+		return nil, notReached()
+	}
+	page, err := s.Logs.Checkpoints(ctx, r.Stream, r.Params)
+	return ListCheckpoints200JSONResponse(page), err
 }
 
 // GetCheckpoint implements StrictServerInterface.

@@ -33,6 +33,9 @@ type ServerInterface interface {
 	// ExplainCallback Check a stored callback with the keys of today
 	// (POST /v1/callbacks/{stream}/{sequence}/explain)
 	ExplainCallback(ctx echo.Context, stream Stream, sequence Sequence) error
+	// GetReport Give the report about one record
+	// (GET /v1/callbacks/{stream}/{sequence}/report)
+	GetReport(ctx echo.Context, stream Stream, sequence Sequence, params GetReportParams) error
 	// GetDoctor Look for problems that would lose or refuse callbacks
 	// (GET /v1/doctor)
 	GetDoctor(ctx echo.Context) error
@@ -54,9 +57,15 @@ type ServerInterface interface {
 	// GetLogs Describe the sealed logs
 	// (GET /v1/log)
 	GetLogs(ctx echo.Context) error
+	// VerifyLogs Verify the logs against their records
+	// (POST /v1/log/verify)
+	VerifyLogs(ctx echo.Context, params VerifyLogsParams) error
 	// GetCheckpoint Give the newest signed checkpoint of a log
 	// (GET /v1/log/{stream}/checkpoint)
 	GetCheckpoint(ctx echo.Context, stream Stream) error
+	// ListCheckpoints List the checkpoints of a log over time
+	// (GET /v1/log/{stream}/checkpoints)
+	ListCheckpoints(ctx echo.Context, stream Stream, params ListCheckpointsParams) error
 	// ListSinks List the sinks with what they have not accepted
 	// (GET /v1/sinks)
 	ListSinks(ctx echo.Context) error
@@ -330,6 +339,39 @@ func (w *ServerInterfaceWrapper) ExplainCallback(ctx echo.Context) error {
 	return err
 }
 
+// GetReport converts echo context to params.
+func (w *ServerInterfaceWrapper) GetReport(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "stream" -------------
+	var stream Stream
+
+	err = runtime.BindStyledParameterWithOptions("simple", "stream", ctx.Param("stream"), &stream, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter stream: %s", err))
+	}
+
+	// ------------- Path parameter "sequence" -------------
+	var sequence Sequence
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sequence", ctx.Param("sequence"), &sequence, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sequence: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetReportParams
+	// ------------- Optional query parameter "form" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "form", ctx.QueryParams(), &params.Form, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter form: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetReport(ctx, stream, sequence, params)
+	return err
+}
+
 // GetDoctor converts echo context to params.
 func (w *ServerInterfaceWrapper) GetDoctor(ctx echo.Context) error {
 	var err error
@@ -542,6 +584,24 @@ func (w *ServerInterfaceWrapper) GetLogs(ctx echo.Context) error {
 	return err
 }
 
+// VerifyLogs converts echo context to params.
+func (w *ServerInterfaceWrapper) VerifyLogs(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VerifyLogsParams
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", ctx.QueryParams(), &params.Wait, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter wait: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.VerifyLogs(ctx, params)
+	return err
+}
+
 // GetCheckpoint converts echo context to params.
 func (w *ServerInterfaceWrapper) GetCheckpoint(ctx echo.Context) error {
 	var err error
@@ -555,6 +615,38 @@ func (w *ServerInterfaceWrapper) GetCheckpoint(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCheckpoint(ctx, stream)
+	return err
+}
+
+// ListCheckpoints converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCheckpoints(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "stream" -------------
+	var stream Stream
+
+	err = runtime.BindStyledParameterWithOptions("simple", "stream", ctx.Param("stream"), &stream, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter stream: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCheckpointsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCheckpoints(ctx, stream, params)
 	return err
 }
 
@@ -1274,7 +1366,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/callbacks/:stream/:sequence", wrapper.GetCallback, options.OperationMiddlewares["getCallback"]...)
 	router.GET(options.BaseURL+"/v1/callbacks/:stream/:sequence/bundle", wrapper.GetBundle, options.OperationMiddlewares["getBundle"]...)
 	router.POST(options.BaseURL+"/v1/callbacks/:stream/:sequence/explain", wrapper.ExplainCallback, options.OperationMiddlewares["explainCallback"]...)
+	router.GET(options.BaseURL+"/v1/callbacks/:stream/:sequence/report", wrapper.GetReport, options.OperationMiddlewares["getReport"]...)
 	router.GET(options.BaseURL+"/v1/log", wrapper.GetLogs, options.OperationMiddlewares["getLogs"]...)
+	router.POST(options.BaseURL+"/v1/log/verify", wrapper.VerifyLogs, options.OperationMiddlewares["verifyLogs"]...)
+	router.GET(options.BaseURL+"/v1/log/:stream/checkpoints", wrapper.ListCheckpoints, options.OperationMiddlewares["listCheckpoints"]...)
 	router.GET(options.BaseURL+"/v1/log/:stream/checkpoint", wrapper.GetCheckpoint, options.OperationMiddlewares["getCheckpoint"]...)
 	router.POST(options.BaseURL+"/v1/verify/explain", wrapper.Explain, options.OperationMiddlewares["explain"]...)
 	router.GET(options.BaseURL+"/v1/token", wrapper.GetToken, options.OperationMiddlewares["getToken"]...)
@@ -1441,6 +1536,80 @@ type ExplainCallbackdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ExplainCallbackdefaultApplicationProblemPlusJSONResponse) VisitExplainCallbackResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReportRequestObject struct {
+	Stream   Stream   `json:"stream"`
+	Sequence Sequence `json:"sequence"`
+	Params   GetReportParams
+}
+
+type GetReportResponseObject interface {
+	VisitGetReportResponse(w http.ResponseWriter) error
+}
+
+type GetReport200ResponseHeaders struct {
+	ContentDisposition    string
+	ContentSecurityPolicy string
+}
+
+type GetReport200JSONResponse struct {
+	Body    map[string]interface{}
+	Headers GetReport200ResponseHeaders
+}
+
+func (response GetReport200JSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReport200TexthtmlResponse struct {
+	Body          io.Reader
+	Headers       GetReport200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetReport200TexthtmlResponse) VisitGetReportResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetReportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetReportdefaultApplicationProblemPlusJSONResponse) VisitGetReportResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1756,6 +1925,45 @@ func (response GetLogsdefaultApplicationProblemPlusJSONResponse) VisitGetLogsRes
 	return err
 }
 
+type VerifyLogsRequestObject struct {
+	Params VerifyLogsParams
+}
+
+type VerifyLogsResponseObject interface {
+	VisitVerifyLogsResponse(w http.ResponseWriter) error
+}
+
+type VerifyLogs200JSONResponse Verification
+
+func (response VerifyLogs200JSONResponse) VisitVerifyLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyLogsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response VerifyLogsdefaultApplicationProblemPlusJSONResponse) VisitVerifyLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetCheckpointRequestObject struct {
 	Stream Stream `json:"stream"`
 }
@@ -1789,6 +1997,46 @@ type GetCheckpointdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCheckpointdefaultApplicationProblemPlusJSONResponse) VisitGetCheckpointResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCheckpointsRequestObject struct {
+	Stream Stream `json:"stream"`
+	Params ListCheckpointsParams
+}
+
+type ListCheckpointsResponseObject interface {
+	VisitListCheckpointsResponse(w http.ResponseWriter) error
+}
+
+type ListCheckpoints200JSONResponse CheckpointPage
+
+func (response ListCheckpoints200JSONResponse) VisitListCheckpointsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCheckpointsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCheckpointsdefaultApplicationProblemPlusJSONResponse) VisitListCheckpointsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2749,6 +2997,9 @@ type StrictServerInterface interface {
 	// ExplainCallback Check a stored callback with the keys of today
 	// (POST /v1/callbacks/{stream}/{sequence}/explain)
 	ExplainCallback(ctx context.Context, request ExplainCallbackRequestObject) (ExplainCallbackResponseObject, error)
+	// GetReport Give the report about one record
+	// (GET /v1/callbacks/{stream}/{sequence}/report)
+	GetReport(ctx context.Context, request GetReportRequestObject) (GetReportResponseObject, error)
 	// GetDoctor Look for problems that would lose or refuse callbacks
 	// (GET /v1/doctor)
 	GetDoctor(ctx context.Context, request GetDoctorRequestObject) (GetDoctorResponseObject, error)
@@ -2770,9 +3021,15 @@ type StrictServerInterface interface {
 	// GetLogs Describe the sealed logs
 	// (GET /v1/log)
 	GetLogs(ctx context.Context, request GetLogsRequestObject) (GetLogsResponseObject, error)
+	// VerifyLogs Verify the logs against their records
+	// (POST /v1/log/verify)
+	VerifyLogs(ctx context.Context, request VerifyLogsRequestObject) (VerifyLogsResponseObject, error)
 	// GetCheckpoint Give the newest signed checkpoint of a log
 	// (GET /v1/log/{stream}/checkpoint)
 	GetCheckpoint(ctx context.Context, request GetCheckpointRequestObject) (GetCheckpointResponseObject, error)
+	// ListCheckpoints List the checkpoints of a log over time
+	// (GET /v1/log/{stream}/checkpoints)
+	ListCheckpoints(ctx context.Context, request ListCheckpointsRequestObject) (ListCheckpointsResponseObject, error)
 	// ListSinks List the sinks with what they have not accepted
 	// (GET /v1/sinks)
 	ListSinks(ctx context.Context, request ListSinksRequestObject) (ListSinksResponseObject, error)
@@ -2960,6 +3217,33 @@ func (sh *strictHandler) ExplainCallback(ctx echo.Context, stream Stream, sequen
 	return nil
 }
 
+// GetReport operation middleware
+func (sh *strictHandler) GetReport(ctx echo.Context, stream Stream, sequence Sequence, params GetReportParams) error {
+	var request GetReportRequestObject
+
+	request.Stream = stream
+	request.Sequence = sequence
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetReport(ctx.Request().Context(), request.(GetReportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetReport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetReportResponseObject); ok {
+		return validResponse.VisitGetReportResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetDoctor operation middleware
 func (sh *strictHandler) GetDoctor(ctx echo.Context) error {
 	var request GetDoctorRequestObject
@@ -3127,6 +3411,31 @@ func (sh *strictHandler) GetLogs(ctx echo.Context) error {
 	return nil
 }
 
+// VerifyLogs operation middleware
+func (sh *strictHandler) VerifyLogs(ctx echo.Context, params VerifyLogsParams) error {
+	var request VerifyLogsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifyLogs(ctx.Request().Context(), request.(VerifyLogsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifyLogs")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(VerifyLogsResponseObject); ok {
+		return validResponse.VisitVerifyLogsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetCheckpoint operation middleware
 func (sh *strictHandler) GetCheckpoint(ctx echo.Context, stream Stream) error {
 	var request GetCheckpointRequestObject
@@ -3146,6 +3455,32 @@ func (sh *strictHandler) GetCheckpoint(ctx echo.Context, stream Stream) error {
 		return err
 	} else if validResponse, ok := response.(GetCheckpointResponseObject); ok {
 		return validResponse.VisitGetCheckpointResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCheckpoints operation middleware
+func (sh *strictHandler) ListCheckpoints(ctx echo.Context, stream Stream, params ListCheckpointsParams) error {
+	var request ListCheckpointsRequestObject
+
+	request.Stream = stream
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCheckpoints(ctx.Request().Context(), request.(ListCheckpointsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCheckpoints")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCheckpointsResponseObject); ok {
+		return validResponse.VisitListCheckpointsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
