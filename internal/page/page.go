@@ -45,11 +45,15 @@ func New(o Options) *Page {
 // the CSRF token of its form.
 func (p *Page) routes() map[string]view {
 	return map[string]view{
-		"GET /{$}":                       p.overview,
-		"GET /forwarding":                p.forwarding,
-		"GET /forwarding/{sink}":         p.forwarding,
-		"POST /forwarding/{sink}/replay": p.replaySink,
-		"POST /signout":                  p.signOut,
+		"GET /{$}":                           p.overview,
+		"GET /forwarding":                    p.forwarding,
+		"GET /forwarding/{sink}":             p.forwarding,
+		"POST /forwarding/{sink}/replay":     p.replaySink,
+		"POST /signout":                      p.signOut,
+		"GET /jobs":                          p.jobs,
+		"GET /jobs/{source}/{job}":           p.job,
+		"GET /jobs/{source}/{job}/result":    p.jobResult,
+		"POST /jobs/{source}/{job}/{action}": p.jobAction,
 	}
 }
 

@@ -42,6 +42,7 @@ var functions = template.FuncMap{
 	"inert":   func(v any) string { return plain.Text(fmt.Sprint(v)) },
 	"lines":   func(v any) string { return plain.Lines(fmt.Sprint(v)) },
 	"segment": segment,
+	"job":     func(source, id string) string { return jobName{source, id}.Address() },
 	"query":   url.QueryEscape,
 	"ago":     func(t time.Time) moment { return moment{t, since(time.Now(), t)} },
 	"at":      func(t time.Time) moment { return moment{t, t.UTC().Format("2006-01-02 15:04:05 UTC")} },

@@ -38,13 +38,13 @@ func attempt(source, verdict, body string) job.Attempt {
 func TestAttemptsOfAJob(t *testing.T) {
 	t.Parallel()
 	a, bus := attempts(t)
-	natstest.Store(t, bus, natstest.Event(job.Submitted, "7", "CREATED"))
-	finished := natstest.Store(t, bus, natstest.Called(job.Finished, "7", "COMPLETED"))
+	natstest.Store(t, bus, natstest.Event(job.Submitted, "71", "CREATED"))
+	finished := natstest.Store(t, bus, natstest.Called(job.Finished, "71", "COMPLETED"))
 	own := natstest.Attempt(job.Late) // an answer to our own question
 	own.Event = finished.ID()
 	duplicate := natstest.Attempt(job.Duplicate)
 	duplicate.Event, duplicate.Receipt.Fingerprint = finished.ID(), "sha256:00000001"
-	left := attempt("demo", "mismatch", `{"id":"7","status":"RUNNING"}`)
+	left := attempt("demo", "mismatch", `{"id":"71","status":"RUNNING"}`)
 	left.Body = nil
 	var want []string
 	for i, tt := range []struct {
@@ -54,13 +54,13 @@ func TestAttemptsOfAJob(t *testing.T) {
 	}{
 		{"a repeat of its end", duplicate, api.JobAttemptByEvent},
 		{"the bytes of its end, refused", attempt("demo", "mismatch", string(finished.Data)), api.JobAttemptByDigest},
-		{"other bytes that name it, refused", attempt("demo", "mismatch", `{"id":7,"status":"RUNNING"}`), api.JobAttemptByBody},
-		{"an escaped id", attempt("demo", "mismatch", `{"id":"\u0037","status":"RUNNING"}`), api.JobAttemptByBody},
-		{"a quarantined one", attempt("demo", job.Quarantined, `{"id":"7","status":"RUNNING"}`), api.JobAttemptByBody},
+		{"other bytes that name it, refused", attempt("demo", "mismatch", `{"id":71,"status":"RUNNING"}`), api.JobAttemptByBody},
+		{"an escaped id", attempt("demo", "mismatch", `{"id":"7\u0031","status":"RUNNING"}`), api.JobAttemptByBody},
+		{"a quarantined one", attempt("demo", job.Quarantined, `{"id":"71","status":"RUNNING"}`), api.JobAttemptByBody},
 		{"our own question", own, ""},
 		{"another job", attempt("demo", "mismatch", `{"id":"77","status":"COMPLETED"}`), ""},
-		{"the id elsewhere", attempt("demo", "mismatch", `{"id":"8","status":"7"}`), ""},
-		{"no notification", attempt("demo", "mismatch", `7`), ""},
+		{"the id elsewhere", attempt("demo", "mismatch", `{"id":"8","status":"71"}`), ""},
+		{"no notification", attempt("demo", "mismatch", `71`), ""},
 		{"another source", attempt("crm", "mismatch", string(finished.Data)), ""},
 		{"no source", attempt(job.NoSource, job.UnknownSource, string(finished.Data)), ""},
 		{"a body that was left out", left, ""},
@@ -70,7 +70,7 @@ func TestAttemptsOfAJob(t *testing.T) {
 			want = append(want, fmt.Sprintf("%d %s %s", i+1, tt.by, tt.attempt.Verdict))
 		}
 	}
-	got, err := a.Attempts(t.Context(), "demo", "7", api.ListJobAttemptsParams{})
+	got, err := a.Attempts(t.Context(), "demo", "71", api.ListJobAttemptsParams{})
 	if natstest.Must(t, err); !slices.Equal(shown(got), replaced(want, "mismatch", "refused")) || got.Unread != 1 || got.Next != "" {
 		t.Errorf("Attempts = %q, %d unread, next %q, want %q and 1", shown(got), got.Unread, got.Next, want)
 	}
@@ -78,7 +78,7 @@ func TestAttemptsOfAJob(t *testing.T) {
 	var paged []string
 	two := 2
 	for p := (api.ListJobAttemptsParams{Limit: &two}); ; {
-		got, err := a.Attempts(t.Context(), "demo", "7", p)
+		got, err := a.Attempts(t.Context(), "demo", "71", p)
 		natstest.Must(t, err)
 		paged = append(paged, shown(got)...)
 		if p.After = got.Next; p.After == "" {
