@@ -34,6 +34,7 @@ func New(o Options) *Page {
 		p.mux.HandleFunc(pattern, p.answer(view))
 	}
 	p.mux.HandleFunc("GET /assets/{name}", asset)
+	p.mux.HandleFunc("GET "+checkerPath, checker)
 	p.mux.HandleFunc("GET /live", p.live)
 	p.mux.HandleFunc("GET /signin", p.signIn)
 	p.mux.HandleFunc("POST /signin", p.signedIn)
@@ -54,6 +55,7 @@ func (p *Page) routes() map[string]view {
 		"GET /jobs/{source}/{job}":           p.job,
 		"GET /jobs/{source}/{job}/result":    p.jobResult,
 		"POST /jobs/{source}/{job}/{action}": p.jobAction,
+		"GET /check":                         p.check,
 	}
 }
 

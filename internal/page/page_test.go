@@ -145,7 +145,7 @@ func TestChangesNeedTheCSRFToken(t *testing.T) {
 func TestEveryAnswerHasThePolicy(t *testing.T) {
 	t.Parallel()
 	p := newPage(nil)
-	for _, address := range []string{"/", "/signin", "/assets/page.css", "/assets/none", "/live"} {
+	for _, address := range []string{"/", "/signin", "/assets/page.css", "/assets/none", "/live", "/check"} {
 		for _, token := range []string{"", "rcv_all"} {
 			h := ask(t, p, http.MethodGet, address, token, nil).Header()
 			if policy := h.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {

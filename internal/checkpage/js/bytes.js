@@ -6,7 +6,11 @@ const fromArray = (array) => {
   for (let i = 0; i < array.length; i += 8192) out += String.fromCharCode.apply(null, array.subarray(i, i + 8192));
   return out;
 };
-const toArray = (bytes) => Uint8Array.from(bytes, (c) => c.charCodeAt(0));
+function toArray(bytes) {
+  const array = new Uint8Array(bytes.length);
+  for (let i = 0; i < bytes.length; i++) array[i] = bytes.charCodeAt(i);
+  return array;
+}
 const utf8 = (text) => fromArray(new TextEncoder().encode(text));
 const sha256 = async (bytes) => fromArray(new Uint8Array(await crypto.subtle.digest("SHA-256", toArray(bytes))));
 const hex = (bytes) => Array.from(bytes, (c) => c.charCodeAt(0).toString(16).padStart(2, "0")).join("");
@@ -49,7 +53,10 @@ function* runes(bytes) {
 
 const isSpace = (code) => /^[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]$/.test(code < 0 ? "x" : String.fromCodePoint(code));
 const isBlank = (bytes) => Array.from(runes(bytes)).every(([code]) => isSpace(code));
-const validUTF8 = (bytes) => Array.from(runes(bytes)).every(([code]) => code >= 0);
+function validUTF8(bytes) {
+  for (const [code] of runes(bytes)) if (code < 0) return false;
+  return true;
+}
 const short = { 7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r" };
 
 // quote returns a text in quotes, with escapes for what is not printed; spaces of all widths are
@@ -79,6 +86,7 @@ const values = new Map(Array.from(alphabet, (c, i) => [c, i]));
 // base64 decodes the padded standard alphabet, with line breaks anywhere and, unless strict, with
 // stray bits. The second result is the place of the fault, -1 if there is none.
 function base64(text, strict) {
+  if (text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text) && (!strict || btoa(atob(text)) === text)) return [atob(text), -1];
   const parts = [];
   let si = 0;
   const breaks = () => {
@@ -120,14 +128,4 @@ const decoded = (text, strict) => {
   return bad < 0 ? bytes : null;
 };
 
-// toBase64 encodes bytes.
-function toBase64(bytes) {
-  const out = [];
-  for (let i = 0; i < bytes.length; i += 3) {
-    const at = (n) => (i + n < bytes.length ? bytes.charCodeAt(i + n) : 0);
-    const all = (at(0) << 16) | (at(1) << 8) | at(2);
-    const four = [18, 12, 6, 0].map((bits) => alphabet[(all >> bits) & 63]);
-    out.push(four.slice(0, Math.min(bytes.length - i, 3) + 1).join("").padEnd(4, "="));
-  }
-  return out.join("");
-}
+const toBase64 = (bytes) => btoa(bytes);

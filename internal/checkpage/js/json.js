@@ -108,6 +108,7 @@ function syntaxError(data) {
 
 // unquoted returns the bytes of a string literal; what is no character becomes U+FFFD.
 function unquoted(literal) {
+  if (/^[ -[\]-~]*$/.test(literal)) return literal.slice(1, -1);
   const out = [];
   const end = literal.length - 1, replacement = "\xef\xbf\xbd";
   const escape = (at) => (literal.slice(at, at + 2) === "\\u" ? parseInt(literal.slice(at + 2, at + 6), 16) : -1);

@@ -18,7 +18,7 @@ const shownBytes = 1536; // of a body
 const recordHead = ["received", "source", "verdict", "reason", "job", "remote", "key", "body"];
 
 function verdictOf(result) {
-  const [level, word] = { 0: ["good", ""], 1: ["bad", ""], 2: ["", ""], 3: ["warn", ", but an origin is not known"] }[result.code];
+  const [level, word] = { 0: ["good", ""], 1: ["bad", ""], 2: ["", ""], 3: ["mixed", ", but an origin is not known"] }[result.code];
   const box = element("div", `verdict ${level}`, element("h2", "", result.verdict + word), element("p", "", onPage(result.why)));
   if (result.unknown) box.append(element("p", "", onPage(result.unknown)));
   const lines = result.lines.slice(0, shownRecords).map((line) => element("li", "", onPage(line)));
@@ -106,6 +106,7 @@ async function start() {
     clear();
     const mine = runs;
     run.disabled = true;
+    result.replaceChildren(element("p", "hint", "Checking …"));
     try {
       const [bundle] = await files("file");
       const text = at("text").value, secret = at("secret").value;
