@@ -158,14 +158,13 @@ func ask(t *testing.T, checks []check) []answer {
 	return answers
 }
 
-// agree holds that the page says of each check what the command says, and returns the exit codes.
-func agree(t *testing.T, checks []check) []int {
+// agree holds that the page says of each check what the command says, and returns the answers.
+func agree(t *testing.T, checks []check) []answer {
 	t.Helper()
-	dir, codes := t.TempDir(), make([]int, 0, len(checks))
-	for i, a := range ask(t, checks) {
+	dir, answers := t.TempDir(), ask(t, checks)
+	for i, a := range answers {
 		c := checks[i]
 		code, out, messages := c.audit(t, dir)
-		codes = append(codes, code)
 		switch {
 		case a.Code != code:
 			t.Errorf("%s: the page has code %d, the command %d\npage: %s\ncommand: %s%s", c.name, a.Code, code, a.text(), out, messages)
@@ -176,5 +175,5 @@ func agree(t *testing.T, checks []check) []int {
 			t.Errorf("%s: the page says %q, the command %q", c.name, a.Unknown, messages)
 		}
 	}
-	return codes
+	return answers
 }

@@ -89,8 +89,8 @@ func TestThePageAgreesOnMutations(t *testing.T) {
 		checks = append(checks, check{name: fmt.Sprintf("mutation %d: %s", i, bad), Bundle: bad, LogKeys: []string{logKey(t)}, SignatureKeys: []file{platformKey}})
 	}
 	refused := 0
-	for _, code := range agree(t, checks) {
-		if code == 1 {
+	for _, a := range agree(t, checks) {
+		if a.Code == 1 {
 			refused++
 		}
 	}
