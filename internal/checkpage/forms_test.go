@@ -4,6 +4,7 @@ package checkpage_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -66,6 +67,7 @@ func TestThePageAgreesOnForms(t *testing.T) {
 		"the records twice":         replace(`"records": [`, `"records": [{"stream":"x","header":[["a","b"],["c"]],"data":"AA==","proof":[]},{},{"sequence":9}], "records": [`),
 		"records in a second list":  strings.Replace(good, "\n  ]\n}", "\n  ],\"records\":[{\"sequence\":7}]}", 1),
 		"a list, null and a list":   replace(`"header": [`, `"header": [["x"]], "header": null, "header": [[null],`),
+		"a list and then null":      replace(`"header": [`, `"header": [["x"]], "header": null, "x": [`),
 		"a key missing":             replace(`"first_sequence": 1,`, ""),
 		"something after":           good + "{}",
 		"white space after":         good + "\n\n",
@@ -85,6 +87,7 @@ func TestThePageAgreesOnForms(t *testing.T) {
 		"a number as true":          replace(`"sequence": 3,`, `"sequence": true,`),
 		"a number as null":          replace(`"sequence": 3,`, `"sequence": null,`),
 		"two wrong types":           strings.Replace(replace(`"sequence": 3,`, `"sequence": true,`), `"subject": "`, `"subject": 5, "x": "`, 1),
+		"wrong types that are kept": strings.Replace(replace(`"first_sequence": 1,`, `"first_sequence": true,`), `"data": "`, `"data": 5, "x": "`, 1),
 		"another time zone":         replace(stamp, `:02.123456789+00:00"`),
 		"a comma in the time":       replace(stamp, `:02,123456789Z"`),
 		"a short fraction":          replace(stamp, `:02.12345678Z"`),
@@ -95,6 +98,8 @@ func TestThePageAgreesOnForms(t *testing.T) {
 		"hour 24":                   replace(`T12:00:02`, `T24:00:02`),
 		"a leap second":             replace(`T12:00:02`, `T12:00:60`),
 		"no leap day":               replace(`2026-03-01T`, `2026-02-29T`),
+		"no leap day in 2100":       replace(`2026-03-01T`, `2100-02-29T`),
+		"a leap day in 2000":        replace(`2026-03-01T`, `2000-02-29T`),
 		"a leap day":                replace(`2026-03-01T`, `2024-02-29T`),
 		"month 13":                  replace(`2026-03-01T`, `2026-13-01T`),
 		"day 0":                     replace(`2026-03-01T`, `2026-03-00T`),
@@ -114,6 +119,9 @@ func TestThePageAgreesOnForms(t *testing.T) {
 		"a raw line separator":      replace(`\u2028`, "\u2028"),
 		"DEL escaped":               replace("\x7f", `\u007f`),
 		"a raw control character":   replace(`\u001f`, "\x1f"),
+		"a cut character shown":     replace(`"JOBS"`, `"\u004aé€é€é€é€é€é€é€é€"`),
+		"another one shown":         replace(`"JOBS"`, `"\u004a.é€é€é€é€é€é€é€é€"`),
+		"one more shown":            replace(`"JOBS"`, `"\u004a..é€é€é€é€é€é€é€é€"`),
 		"null for text":             replace(`"JOBS"`, `null`),
 		"true for text":             replace(`"JOBS"`, `true`),
 		"a number for text":         replace(`"JOBS"`, `-1.5e3`),
@@ -148,6 +156,8 @@ func TestThePageAgreesOnForms(t *testing.T) {
 		"bytes that are no text":    replace("\ufffd", "\xff"),
 		"a surrogate in UTF-8":      replace("\ufffd", "\xed\xa0\x80"),
 		"a long form of UTF-8":      replace("\ufffd", "\xc0\xaf"),
+		"a longer form of UTF-8":    replace("\ufffd", "\xe0\x80\xaf"),
+		"the longest form of UTF-8": replace("\ufffd", "\xf0\x80\x80\xaf"),
 		"a cut character":           replace("\ufffd", "\xf0\x9f\x98"),
 		"beyond Unicode":            replace("\ufffd", "\xf4\x90\x80\x80"),
 		"header without a name":     replace(`"header": [`, `"header": [[],`),
@@ -257,6 +267,8 @@ func TestThePageAgreesOnCheckpoints(t *testing.T) {
 	text, line, _ := strings.Cut(string(good.Checkpoint), "\n\n")
 	text += "\n"
 	first, second := audittest.NewWitnessKey("witness.example/w1"), audittest.NewWitnessKey("witness.example/w2")
+	again, spaced := audittest.NewWitnessKey("witness.example/w1"), audittest.NewWitnessKey("witness example")
+	again.PrivateKey = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, ed25519.SeedSize))
 	stranger, err := logkey.Generate("test")
 	if err != nil {
 		t.Fatal(err)
@@ -321,6 +333,10 @@ func TestThePageAgreesOnCheckpoints(t *testing.T) {
 		{name: "cosignatures of nobody asked", Bundle: []byte(both), LogKeys: log()},
 		{name: "one of two", Bundle: []byte(at(5)), LogKeys: log(), WitnessKeys: []string{first.VerifierKey(), second.VerifierKey()}},
 		{name: "one of two is enough", Bundle: []byte(at(5)), LogKeys: log(), WitnessKeys: []string{second.VerifierKey(), first.VerifierKey()}, Witnesses: 1},
+		{name: "one of two keys of a witness", Bundle: []byte(at(5)), LogKeys: log(), WitnessKeys: []string{first.VerifierKey(), again.VerifierKey()}},
+		{name: "two keys of a witness, neither", LogKeys: log(), WitnessKeys: []string{first.VerifierKey(), again.VerifierKey()}},
+		{name: "both keys of a witness", Bundle: []byte(signed(text, audittest.Signer(t), first, again)), LogKeys: log(), WitnessKeys: []string{first.VerifierKey(), again.VerifierKey()}, Witnesses: 2},
+		{name: "a witness with a space in its name", LogKeys: log(), WitnessKeys: []string{spaced.VerifierKey()}},
 		{name: "more than are given", Bundle: []byte(both), LogKeys: log(), WitnessKeys: []string{first.VerifierKey()}, Witnesses: 2},
 		{name: "fewer than none", Bundle: []byte(both), LogKeys: log(), Witnesses: -1},
 		{name: "a cosignature changed", Bundle: []byte(changed), LogKeys: log(), WitnessKeys: []string{first.VerifierKey()}},
@@ -388,10 +404,26 @@ func TestThePageAgreesOnCheckpoints(t *testing.T) {
 		b.Checkpoint = row.Bundle
 		rows[i].Bundle = encoded(t, b)
 	}
+	rows = append(rows, nowhere(t, good))
 	passed := slices.DeleteFunc(agree(t, rows), func(a answer) bool { return a.Code != 0 })
 	if n := len(passed); n < 10 || n > 20 {
 		t.Errorf("%d of %d pass", n, len(rows))
 	}
+}
+
+// nowhere is a check of a bundle that names no stream, of a log whose origin names none.
+func nowhere(t *testing.T, b audit.Bundle) check {
+	t.Helper()
+	origin := strings.TrimSuffix(audittest.Origin, "JOBS")
+	signer, err := audittest.Key(t).Signer(origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ := strings.Cut(string(b.Checkpoint), "\n\n")
+	b.Entries = slices.Clone(b.Entries)
+	b.Checkpoint = audittest.SignedNote(t, origin+strings.TrimPrefix(text, audittest.Origin)+"\n", signer)
+	b.Entries[0].Stream = ""
+	return check{name: "no stream, of a log without one", Bundle: encoded(t, b), LogKeys: []string{audittest.Key(t).VerifierKey(origin)}}
 }
 
 // The bundle that docs/evidence.md shows passes, with the keys that it shows; so does a large one

@@ -103,9 +103,10 @@ func kinds() []kind {
 		{"a body outside, another given too", event, []string{signature, named, hash, callback, outside}, "", good, []string{body, "x"}, none, 1},
 		{"a body outside, polled for", event, []string{"ce-evidence: poll", hash, outside}, "", good, nil, auditlog.Unsigned, 0},
 		{"a body outside, polled for and given", event, []string{"ce-evidence: poll", hash, outside}, "", good, given, auditlog.Unsigned, 0},
-		{"a reference of another form", event, []string{signature, named, hash, callback, "receiver-data-ref: " + digest(body)}, "", good, given, auditlog.Signed, 0},
+		{"a reference of another form", event, []string{signature, named, callback, "receiver-data-ref: " + digest(body)}, "", good, given, auditlog.Signed, 0},
 		{"a reference to no digest", event, []string{signature, named, hash, callback, "receiver-data-ref: x"}, "", good, nil, auditlog.BodyMissing, 3},
 		{"a blank reference", event, []string{signature, named, hash, callback, "receiver-data-ref:"}, body, good, nil, "", -1},
+		{"two bodies that are nobody's", event, []string{signature, named, hash, callback}, body, good, []string{"x", "y"}, none, 1},
 		{"a body that is there, given", event, []string{signature, named, hash, callback}, body, good, given, none, 1},
 		{"an encrypted body", event, []string{signature, named, hash, callback, encrypted, size}, "age-encryption.org/v1\n", good, nil, auditlog.BodyEncrypted, 3},
 		{"an encrypted body, given decrypted", event, []string{signature, named, hash, callback, encrypted, size}, "age-encryption.org/v1\n", good, given, auditlog.Signed, 0},
@@ -116,6 +117,7 @@ func kinds() []kind {
 		{"an encrypted body outside, given twice", event, []string{signature, named, hash, callback, encrypted, "receiver-data-ref: nats-object:PAYLOADS/" + digest("age") + ".x"}, "", good, []string{"age", body}, auditlog.Signed, 0},
 		{"a size with a plus", attempt, []string{signature, hash, "receiver-body-size: +5"}, "", good, nil, auditlog.BodyMissing, 3},
 		{"a size below zero", attempt, []string{"receiver-signature: " + sign(theKey, ""), "receiver-body-size: -5"}, "", good, nil, auditlog.RefusedWrongly, 0},
+		{"a size of nothing", attempt, []string{"receiver-signature: " + sign(theKey, ""), "receiver-body-size: 0"}, "", good, nil, auditlog.RefusedWrongly, 0},
 		{"a size that is none", attempt, []string{"receiver-signature: " + sign(theKey, ""), "receiver-body-size: many"}, "", good, nil, auditlog.RefusedWrongly, 0},
 		{"an attempt of another form", "attempts.demo", []string{signature, hash, size}, body, good, nil, auditlog.RefusedWrongly, 0},
 		{"another's subject", "elsewhere", []string{signature, hash, callback}, body, good, nil, auditlog.Signed, 0},
@@ -123,6 +125,8 @@ func kinds() []kind {
 		{"a hostile subject", "jobs.\u202e\x00.<b>", []string{"\u200b<i>: \ufeff", "ce-evidence: poll"}, "\xff\x00<script>", good, nil, auditlog.Unsigned, 0},
 		{"an edge's event", event, []string{signature, named, hash, callback, received, "receiver-edge: e", "receiver-edge-record: JOBS/5", "receiver-edge-stored: 2026-03-01T12:00:01.75+01:00"}, body, good, nil, auditlog.Signed, 0},
 		{"an edge's record of no number", event, []string{signature, named, hash, callback, received, "receiver-edge-record: JOBS/x", "receiver-edge-stored: 2026-03-01T12:00:01Z"}, body, good, nil, auditlog.Signed, 0},
+		{"an edge's record of the largest number", event, []string{signature, named, hash, callback, received, "receiver-edge-record: JOBS/18446744073709551615", "receiver-edge-stored: 2026-03-01T12:00:01Z"}, body, good, nil, auditlog.Signed, 0},
+		{"an edge's record of a larger number", event, []string{signature, named, hash, callback, received, "receiver-edge-record: JOBS/18446744073709551616", "receiver-edge-stored: 2026-03-01T12:00:01Z"}, body, good, nil, auditlog.Signed, 0},
 		{"an edge's record of no time", event, []string{signature, named, hash, callback, received, "receiver-edge-record: JOBS/1"}, body, good, nil, auditlog.Signed, 0},
 		{"the first time", event, []string{"ce-evidence: poll", "ce-time: 0001-01-01T00:00:00Z"}, body, good, nil, auditlog.Unsigned, 0},
 		{"a blank key file", event, nil, body, []file{{"platform.key", []byte(" \n")}}, nil, none, 2},
@@ -142,10 +146,15 @@ func kinds() []kind {
 			kind{"an action at " + time, action, nil, `{"what":"start","time":"` + time + `"}`, good, nil, auditlog.Unsigned, 0})
 	}
 	for _, subject := range []string{"jobs.demo.7.started", "jobs.Demo.7.finished", "jobs.demo.finished", "jobs.demo.a.b.finished", "jobs.demo.~YS9i.finished", "jobs.demo.~YS9j=.finished", "jobs.demo.~YWI.finished", "jobs.demo.~.finished",
-		"jobs.demo.a b.finished", "jobs.demo.Nats-x.lost", "jobs.demo." + digest(body) + ".unrecognised", "jobs.demo.7.unrecognised", "attempts._.wrong_path", "attempts.DEMO.mismatch", "attempts.demo.", "attempts.demo.a.b"} {
+		"jobs.demo.a b.finished", "jobs.demo.Nats-x.lost", "jobs.demo.~" + encode("a b", 256) + ".finished", "jobs.demo.~" + encode("a b", 257) + ".finished", "jobs.demo." + digest(body) + ".unrecognised", "jobs.demo.7.unrecognised", "attempts._.wrong_path", "attempts.DEMO.mismatch", "attempts.demo.", "attempts.demo.a.b"} {
 		rows = append(rows, kind{"a record of " + subject, subject, []string{signature, hash, size, "ce-evidence: poll", received}, body, good, nil, "", -1})
 	}
 	return rows
+}
+
+// encode returns the token of an id of so many bytes.
+func encode(id string, n int) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(id + strings.Repeat("x", n-len(id))))
 }
 
 func (k kind) record(r *audit.Record) {
@@ -173,7 +182,7 @@ func TestThePageAgreesOnConclusions(t *testing.T) {
 		data := sealed(t, len(rows), changes, uint64(i+1))
 		c := check{name: k.name, Bundle: data, LogKeys: []string{logKey(t)}, SignatureKeys: k.keys}
 		for n, text := range k.bodies {
-			c.Bodies = append(c.Bodies, file{fmt.Sprintf("body-%d", n), []byte(text)})
+			c.Bodies = append(c.Bodies, file{fmt.Sprintf("body-%d", 9-n), []byte(text)}) // in no order
 		}
 		checks = append(checks, c)
 		c.name, c.SignatureKeys = k.name+", without a key", nil

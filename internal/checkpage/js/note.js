@@ -87,7 +87,7 @@ function readCheckpoint(note) {
 async function openCheckpoint(note, logs, witnesses) {
   const checkpoint = readCheckpoint(note);
   const refused = (why) => new Fault("checkpoint is not signed by a configured log key: " + why);
-  const form = checkpoint.lines.length <= 100 && checkpoint.lines.every((l) => validName(l.name) && !/[\r\n]/.test(l.encoded));
+  const form = checkpoint.lines.length <= 100 && checkpoint.lines.every((l) => validName(l.name));
   if (!form || /[\0-\x09\x0b-\x1f]/.test(note) || !validUTF8(note)) throw refused("malformed note");
   let verified = 0, ours = false;
   for (const line of checkpoint.lines) {
