@@ -2,13 +2,14 @@ package page
 
 import (
 	"cmp"
-	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"receiver/api"
 	"receiver/api/client"
+	"receiver/internal/words"
 )
 
 // forwarded is what the view of sinks and edges shows.
@@ -16,10 +17,12 @@ type forwarded struct {
 	Sinks []sinkCard
 	Edge  api.Edge
 	// Sink is the one that is shown whole; nil in the view of all.
-	Sink     *sinkCard
+	Sink *sinkCard
 	// MayAdmin says that the token may have events posted again; CSRF is that of the forms.
 	MayAdmin bool
 	CSRF     string
+	// Replayed says what was posted again just now; empty without a replay.
+	Replayed string
 }
 
 // Streams are the streams that an edge forwards.
@@ -40,12 +43,14 @@ func (s stream) Lag() string { return length(time.Duration(s.SecondsBehind) * ti
 type deliveries struct {
 	Of         []api.SinkDelivery
 	Sink, CSRF string
-	Lost, May  bool
+	// Kind is lost for what was given up, else retried.
+	Kind string
+	May  bool
 }
 
 // Rows is the table of deliveries of the sink that is shown whole.
-func (f forwarded) Rows(of []api.SinkDelivery, lost bool) deliveries {
-	return deliveries{Of: of, Sink: f.Sink.Name, CSRF: f.CSRF, Lost: lost, May: f.MayAdmin}
+func (f forwarded) Rows(of []api.SinkDelivery, kind string) deliveries {
+	return deliveries{Of: of, Sink: f.Sink.Name, CSRF: f.CSRF, Kind: kind, May: f.MayAdmin}
 }
 
 // sinkCard is a sink as the view shows it.
@@ -95,6 +100,9 @@ func (p *Page) forwarding(v *visit) error {
 			return api.UnknownSink.Problem("no sink %.64q is configured; Forwarding lists those that are", name)
 		}
 		shown.Sink = &shown.Sinks[i]
+		if n, err := strconv.ParseUint(v.r.URL.Query().Get("replayed"), 10, 32); err == nil {
+			shown.Replayed = words.Count(n, "delivery") + " posted again"
+		}
 		return v.show("sink", name, shown, "sink")
 	}
 	slices.SortStableFunc(shown.Sinks, func(a, b sinkCard) int { return cmp.Compare(rank[a.Class], rank[b.Class]) })
@@ -105,17 +113,16 @@ func (p *Page) forwarding(v *visit) error {
 }
 
 // rank has what needs attention shown first.
-var rank = map[string]int{"bad": 0, "mixed": 1, "good": 2}
+var rank = map[string]int{"bad": 0, "mixed": 1, "": 2, "good": 2}
 
 // replaySink has what a sink has not accepted posted again: of one job, or all.
 func (p *Page) replaySink(v *visit) error {
 	name, r := v.r.PathValue("sink"), v.r
-	_, err := client.Answer[api.SinkReplay](v.api.ReplaySink(r.Context(), name, &api.ReplaySinkParams{
+	made, err := client.Answer[api.SinkReplay](v.api.ReplaySink(r.Context(), name, &api.ReplaySinkParams{
 		Source: r.URL.Query().Get("source"), Job: r.URL.Query().Get("job"), Reason: strings.TrimSpace(r.PostFormValue("reason")),
 	}))
 	if err != nil {
 		return err
 	}
-	http.Redirect(v.w, r, "/forwarding/"+segment(name), http.StatusSeeOther)
-	return nil
+	return v.back("/forwarding/" + segment(name) + "?replayed=" + strconv.Itoa(made.Replayed))
 }

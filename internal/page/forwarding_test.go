@@ -35,7 +35,7 @@ func inOrder(t *testing.T, page string, texts ...string) {
 	}
 }
 
-// What needs attention comes first, and each state has a word.
+// A sink that needs attention comes first, and each state has a word.
 func TestForwardingShowsWhatIsBehind(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -88,7 +88,7 @@ func TestOneSink(t *testing.T) {
 		t.Error("a token without the scope admin is offered the action")
 	}
 	body = ask(t, p, http.MethodGet, "/forwarding/orders", "rcv_all", nil).Body.String()
-	inOrder(t, body, "Post again</button>", `action="/forwarding/orders/replay"`, "Post everything again now")
+	inOrder(t, body, ">Post again<span", `action="/forwarding/orders/replay"`, "Post everything again now")
 	if len(body) > 100<<10 {
 		t.Errorf("the page has %d bytes", len(body))
 	}
@@ -96,6 +96,10 @@ func TestOneSink(t *testing.T) {
 		if strings.Contains(body, raw) {
 			t.Errorf("the page has %q", raw)
 		}
+	}
+	inOrder(t, ask(t, p, http.MethodGet, "/forwarding/orders?replayed=1", "rcv_all", nil).Body.String(), `role="status">1 delivery posted again`)
+	if body := ask(t, p, http.MethodGet, "/forwarding/orders?replayed=-1%3Cb%3E", "rcv_all", nil).Body.String(); strings.Contains(body, "posted again") {
+		t.Errorf("a number that is none is shown: %s", body)
 	}
 	if w := ask(t, p, http.MethodGet, "/forwarding/order", "rcv_read", nil); w.Code != http.StatusNotFound {
 		t.Errorf("a sink that is not there = %d", w.Code)
@@ -130,7 +134,7 @@ func TestReplayOfASink(t *testing.T) {
 		if asked != nil {
 			query = asked.URL.Query().Encode()
 		}
-		if w.Code != tt.status || query != tt.query || tt.status == 303 && w.Header().Get("Location") != "/forwarding/orders" {
+		if w.Code != tt.status || query != tt.query || tt.status == 303 && w.Header().Get("Location") != "/forwarding/orders?replayed=1" {
 			t.Errorf("%s: %d %q, asked for %q; want %d and %q", tt.name, w.Code, w.Header().Get("Location"), query, tt.status, tt.query)
 		}
 	}
