@@ -56,6 +56,10 @@ func (p *Page) routes() map[string]view {
 		"GET /jobs/{source}/{job}/result":    p.jobResult,
 		"POST /jobs/{source}/{job}/{action}": p.jobAction,
 		"GET /check":                         p.check,
+		"GET /submit":                        p.submitting,
+		"POST /submit":                       p.submit,
+		"POST /submit/check":                 p.checkFile,
+		"GET /submit/{source}/{submission}":  p.submission,
 	}
 }
 
