@@ -1,0 +1,175 @@
+package page
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"receiver/api"
+)
+
+// actionWords are the recorded actions and what they mean.
+var actionWords = []searchOption{
+	{"start", "receiver started"}, {"reload", "keys or sources changed"}, {"cancel", "job cancelled"}, {"release", "quarantined callback released"},
+	{"replay", "event published again"}, {"reverify", "refused callbacks accepted late"}, {"explain", "callback verified again"}, {"export", "records exported"},
+	{"rename", "logs renamed"}, {"streams", "limits or copies changed"}, {"tokens", "tokens changed"}, {"use", "token used"}, {"mend", "store repaired"},
+	{"consumer_add", "consumer admitted"}, {"sink_replay", "events sent to a sink again"}, {"consumer_remove", "consumer removed"},
+}
+
+// The choices of the form of actions that are no action. Each use of a token is recorded twice, and
+// what was done by it once more.
+const (
+	allActions = "all"
+	tokenUse   = "use"
+)
+
+// actionFields is the form of the search of actions.
+var actionFields = []searchField{
+	{Name: "action", Label: "Action", Options: append([]searchOption{{"", "all but uses of tokens"}, {allActions, "all"}}, actionWords...)},
+	{Name: "operator", Label: "Operator", Hint: "name"},
+	{Name: "since", Label: "Since", Hint: "all, 24h, or a time"},
+	{Name: "until", Label: "Until", Hint: "1h, or a time"},
+}
+
+// actions lists what operators did.
+func (p *Page) actions(v *visit) error {
+	q := v.r.URL.Query()
+	asked := recordParams(q)
+	asked.Verdict, asked.Actions = []string{"action"}, true
+	asked.Reason, asked.Source, asked.Address, asked.Key, asked.Job, asked.Body = nil, nil, nil, nil, nil, nil
+	if asked.Since == "" {
+		asked.Since = "all"
+	}
+	switch action := strings.Join(asked.Action, " "); action {
+	case allActions:
+		asked.Action = nil
+	case "":
+		for _, o := range actionWords {
+			if o.Value != tokenUse {
+				asked.Action = append(asked.Action, o.Value)
+			}
+		}
+	}
+	f, err := v.searchRecords(actionFields, asked)
+	if err != nil {
+		return err
+	}
+	if f.Error != "" {
+		v.w.WriteHeader(http.StatusBadRequest)
+	}
+	return v.show("acts", "Actions", newActionsView(f, asked)) // whose name is the class of the body
+}
+
+// actionsView is what the view of actions shows.
+type actionsView struct {
+	foundRecords
+	CSV, JSON string // addresses of the export of the search
+}
+
+func newActionsView(f foundRecords, asked api.ListCallbacksParams) actionsView {
+	export := func(format string) string {
+		q := url.Values{"since": {asked.Since}, "until": {asked.Until}, "verdict": asked.Verdict, "action": asked.Action, "operator": asked.Operator}
+		return viewAddress("/callbacks/export", q, map[string]string{"format": format})
+	}
+	return actionsView{f, export("csv"), export("jsonl")}
+}
+
+// Meaning says an action in words.
+func (r listedRecord) Meaning() string {
+	for _, o := range actionWords {
+		if o.Value == r.What {
+			return o.Text
+		}
+	}
+	return r.What
+}
+
+// actionFact is one of the details of an action.
+type actionFact struct {
+	Name, Value string
+	// Link is the address of the record or the job that it names, and Scope what that needs.
+	Link, Scope string
+}
+
+// The details of an action that a list shows: how many, and how much of each.
+const (
+	factsShown = 12
+	factShown  = 240
+)
+
+// requestID is the detail that a list leaves out: it is the same as in the log.
+const requestID = "request"
+
+// recordName is the name of a record, which has a view of its own.
+var recordName = regexp.MustCompile(`^(JOBS|ATTEMPTS|ACTIONS)/[0-9]+$`)
+
+// Facts are the details of an action by name. More reports that some are left out.
+func (r listedRecord) Facts() (f actionFacts) {
+	var details map[string]json.RawMessage
+	if json.Unmarshal(r.Details, &details) != nil {
+		return f
+	}
+	var names []string
+	for name, value := range details {
+		if text := string(value); name != requestID && text != "null" && text != `""` && text != "[]" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	text := func(name string) (s string) { _ = json.Unmarshal(details[name], &s); return s }
+	for _, name := range names {
+		values := flatValues(details[name])
+		for i, value := range values {
+			if len(f.Shown) == factsShown {
+				f.More = true
+				return f
+			}
+			shown := actionFact{Name: name, Value: value}
+			if len(values) > 1 {
+				shown.Name = fmt.Sprintf("%s %d", name, i+1)
+			}
+			switch {
+			case recordName.MatchString(value):
+				shown.Link, shown.Scope = "/callbacks/"+value, "audit"
+			case name == "job" && text("source") != "":
+				shown.Link, shown.Scope = "/jobs/"+segment(text("source"))+"/"+segment(value), "read"
+			}
+			if digest.MatchString(value) {
+				shown.Value = short(value)
+			}
+			if cut := []rune(value); len(cut) > factShown {
+				shown.Value, f.More = string(cut[:factShown])+"…", true
+			}
+			f.Shown = append(f.Shown, shown)
+		}
+	}
+	return f
+}
+
+// digest is a SHA-256 in hexadecimal, of which a list shows the beginning.
+var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// actionFacts are the details that a list shows.
+type actionFacts struct {
+	Shown []actionFact
+	More  bool
+}
+
+// flatValues returns the values of a list, or the one of anything else.
+func flatValues(value json.RawMessage) []string {
+	var list []json.RawMessage
+	if json.Unmarshal(value, &list) != nil || len(list) == 0 {
+		list = []json.RawMessage{value}
+	}
+	var all []string
+	for _, item := range list {
+		text := string(item)
+		_ = json.Unmarshal(item, &text) // of no string it stays as it is written
+		all = append(all, text)
+	}
+	return all
+}
