@@ -95,10 +95,11 @@ type actionFact struct {
 	Link, Scope string
 }
 
-// The details of an action that a list shows: how many, and how much of each.
+// The bounds of an action in a list: bytes of one detail, bytes of the reason, and bytes of markup.
 const (
-	factsShown = 12
-	factShown  = 240
+	factShown    = 160
+	reasonShown  = 200
+	detailsShown = 1100
 )
 
 // requestID is the detail that a list leaves out: it is the same as in the log.
@@ -107,8 +108,11 @@ const requestID = "request"
 // recordName is the name of a record, which has a view of its own.
 var recordName = regexp.MustCompile(`^(JOBS|ATTEMPTS|ACTIONS)/[0-9]+$`)
 
-// Facts are the details of an action by name. More reports that some are left out.
+// Facts are the reason of an action and its details by name. More reports that some are left out.
 func (r listedRecord) Facts() (f actionFacts) {
+	f.Reason = beginning(r.Reason, reasonShown)
+	f.More = f.Reason != r.Reason
+	left := detailsShown - markupSize(f.Reason)
 	var details map[string]json.RawMessage
 	if json.Unmarshal(r.Details, &details) != nil {
 		return f
@@ -124,10 +128,6 @@ func (r listedRecord) Facts() (f actionFacts) {
 	for _, name := range names {
 		values := flatValues(details[name])
 		for i, value := range values {
-			if len(f.Shown) == factsShown {
-				f.More = true
-				return f
-			}
 			shown := actionFact{Name: name, Value: value}
 			if len(values) > 1 {
 				shown.Name = fmt.Sprintf("%s %d", name, i+1)
@@ -141,8 +141,12 @@ func (r listedRecord) Facts() (f actionFacts) {
 			if digest.MatchString(value) {
 				shown.Value = short(value)
 			}
-			if cut := []rune(value); len(cut) > factShown {
-				shown.Value, f.More = string(cut[:factShown])+"…", true
+			if len(shown.Value) > factShown {
+				shown.Value, f.More = beginning(shown.Value, factShown), true
+			}
+			if left -= len(shown.Name) + markupSize(shown.Value) + len(shown.Link) + len(`<div><dt></dt> <dd><a href=""></a></dd></div>`); left < 0 {
+				f.More = true
+				return f
 			}
 			f.Shown = append(f.Shown, shown)
 		}
@@ -153,10 +157,11 @@ func (r listedRecord) Facts() (f actionFacts) {
 // digest is a SHA-256 in hexadecimal, of which a list shows the beginning.
 var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// actionFacts are the details that a list shows.
+// actionFacts are the reason and the details that a list shows.
 type actionFacts struct {
-	Shown []actionFact
-	More  bool
+	Reason string
+	Shown  []actionFact
+	More   bool
 }
 
 // flatValues returns the values of a list, or the one of anything else.

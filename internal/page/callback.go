@@ -168,6 +168,9 @@ const (
 	markupShown = 48 << 10
 )
 
+// markupSize is how many bytes a text takes in a page.
+func markupSize(text string) int { return len(template.HTMLEscapeString(plain.Lines(text))) }
+
 func newBodyView(body []byte) bodyView {
 	v := bodyView{Size: int64(len(body)), Binary: !utf8.Valid(body)}
 	if v.Binary {
@@ -183,11 +186,11 @@ func newBodyView(body []byte) bodyView {
 				text = text[:len(text)-1]
 			}
 		}
-		markup := len(template.HTMLEscapeString(plain.Lines(text)))
-		if markup <= markupShown {
+		size := markupSize(text)
+		if size <= markupShown {
 			break
 		}
-		most = len(text) * markupShown / (markup + 1)
+		most = len(text) * markupShown / (size + 1)
 	}
 	v.Text, v.Shown = text, int64(len(text))
 	switch {

@@ -2,6 +2,7 @@ package page_test
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
@@ -209,5 +210,28 @@ func TestAMisplacedCallbackIsNotOfThePage(t *testing.T) {
 	}
 	if !slices.Equal(got, []string{"POST /callbacks/crm", "POST /callbacks/crm/token"}) {
 		t.Errorf("the API got %q", got)
+	}
+}
+
+// A list is at most 100 KiB, whatever is in its records.
+func TestListsAreSmall(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{strings.Repeat(`"`, 256), strings.Repeat("\x01", 256), strings.Repeat("\u202e", 85), strings.Repeat("<", 256)} {
+		job, nowhere := refused(1), refused(2)
+		job.Verdict, job.Source, job.Job = "duplicate", "a-source-with-a-long-name", text
+		nowhere.Source, nowhere.Claimed = "_", strings.Repeat(text, 4)
+		details, err := json.Marshal(map[string]any{"text": strings.Repeat(text, 9), "list": slices.Repeat([]string{text}, 99), "job": text, "source": text, text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := action("release", strings.Repeat(text, 4), strings.Repeat(text, 4), string(details))
+		for address, r := range map[string]api.Callback{"/callbacks?job=1": job, "/callbacks?job=2": nowhere, "/actions": done} {
+			var asked []url.Values
+			p := newPage(trail(&asked, map[string]api.CallbackPage{"": {Callbacks: slices.Repeat([]api.Callback{r}, 50), Next: "X"}}))
+			w := ask(t, p, http.MethodGet, address, "rcv_all", nil)
+			if w.Code != http.StatusOK || w.Body.Len() > 100<<10 {
+				t.Errorf("%s with %.8q: %d, %d bytes", address, text, w.Code, w.Body.Len())
+			}
+		}
 	}
 }

@@ -183,5 +183,18 @@ func (r listedRecord) Tone() string {
 	return "mixed"
 }
 
+// textShown is how many bytes a list shows of a text from outside.
+const textShown = 80
+
+// Asked is the address that a callback to no source named, JobText the id of the job, and By the
+// operator, as far as a list shows them.
+func (r listedRecord) Asked() string { return beginning(r.Claimed, textShown) }
+
+// JobText is described at Asked.
+func (r listedRecord) JobText() string { return beginning(r.Job, textShown) }
+
+// By is described at Asked.
+func (r listedRecord) By() string { return beginning(r.Operator, textShown) }
+
 // Known reports whether it came to a configured source.
 func (r listedRecord) Known() bool { return r.Source != "" && r.Source != "_" }
