@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"testing"
@@ -14,6 +15,20 @@ import (
 
 	"receiver/internal/natstest"
 )
+
+var (
+	images = flag.String("images", "", "the folder to write the images of the documentation to")
+	looks  = flag.String("looks", "", "the folder to write an image of every view to, in light and dark, wide and narrow")
+)
+
+// TestImages takes the pictures of the documentation.
+func TestImages(t *testing.T) {
+	if *images == "" && *looks == "" {
+		t.Skip("-images or -looks names no folder")
+	}
+	r := newRig(t, t.TempDir())
+	drive(t, r, r.play(t), "images")
+}
 
 // TestEveryView drives every view over a receiver that has seen one of everything.
 func TestEveryView(t *testing.T) {
@@ -30,7 +45,7 @@ func drive(t *testing.T, r *rig, s scene, parts ...string) {
 	if _, err := os.Stat("node_modules/playwright-core"); err != nil {
 		t.Fatal("playwright-core is not installed: run npm ci --ignore-scripts in internal/page/browser")
 	}
-	given, err := json.Marshal(map[string]any{"base": r.PrivateURL(), "public": r.PublicURL(), "tokens": r.tokens, "scene": s, "parts": parts})
+	given, err := json.Marshal(map[string]any{"base": r.PrivateURL(), "public": r.PublicURL(), "tokens": r.tokens, "scene": s, "parts": parts, "images": *images, "looks": *looks})
 	natstest.Must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()

@@ -5,15 +5,27 @@ import { views } from './views.mjs';
 export default async function (browser, { base, tokens, scene, check }) {
   const page = await open(browser, base, { token: tokens.operator });
   const bare = await open(browser, base, { token: tokens.operator, script: false, size: sizes.narrow });
+  await check('views/the first load', async () => {
+    const first = await open(browser, base, { token: tokens.operator });
+    const requests = [];
+    first.on('requestfinished', (r) => requests.push(r));
+    const cache = await first.context().newCDPSession(first);
+    await cache.send('Network.setCacheDisabled', { cacheDisabled: true });
+    await first.goto(base + '/', { waitUntil: 'load' });
+    const sizes = await Promise.all(requests.map(async (r) => [new URL(r.url()).pathname, (await r.sizes()).responseBodySize]));
+    const all = sizes.reduce((n, [, size]) => n + size, 0);
+    await first.context().close();
+    return { problems: all > mostBytes ? [`takes ${all} bytes, want at most ${mostBytes}`] : [], said: `${all} bytes: ${sizes.map((s) => s.join(' ')).join(', ')}` };
+  });
   for (const view of views(scene)) {
     await check(`views/${view.name}`, async () => {
       page.problems.length = 0;
+      page.expected = view.status ? [new RegExp(`status of ${view.status} `)] : [];
       await page.setViewportSize(sizes.wide);
       await page.emulateMedia({ colorScheme: 'light' });
       const answer = await page.goto(base + view.path, { waitUntil: 'load' });
       const problems = [...missing(view, answer, await page.innerText('body')), ...await frame(page)];
       const html = (await answer.body()).length;
-      const all = html + await page.evaluate(() => performance.getEntriesByType('resource').filter((r) => /assets/.test(r.name)).reduce((n, r) => n + r.encodedBodySize, 0));
       if (html > mostBytes) problems.push(`is ${html} bytes, want at most ${mostBytes}`);
       for (const [name, size] of Object.entries(sizes)) {
         await page.setViewportSize(size);
@@ -23,10 +35,11 @@ export default async function (browser, { base, tokens, scene, check }) {
           problems.push(...(await complaints(page)).map((p) => `${colorScheme}, ${name}: ${p}`));
         }
       }
-      return { problems: [...problems, ...page.problems], said: `${html} bytes, with what it refers to ${all}` };
+      return { problems: [...problems, ...page.problems], said: `${html} bytes` };
     });
     await check(`without scripts/${view.name}`, async () => {
       bare.problems.length = 0;
+      bare.expected = view.status ? [new RegExp(`status of ${view.status} `)] : [];
       const answer = await bare.goto(base + view.path, { waitUntil: 'load' });
       return [...missing(view, answer, await bare.innerText('body')), ...await overflow(bare), ...bare.problems];
     });
