@@ -33,7 +33,7 @@ func TestImages(t *testing.T) {
 // TestEveryView drives every view over a receiver that has seen one of everything.
 func TestEveryView(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	drive(t, r, r.play(t), "views", "access")
+	drive(t, r, r.play(t), "views", "access", "tasks")
 }
 
 // drive has Chromium go through parts of drive.mjs, each of whose checks becomes a subtest.
