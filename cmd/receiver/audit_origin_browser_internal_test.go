@@ -13,8 +13,8 @@ import (
 	"receiver/internal/checkpage"
 )
 
-// TestTheCheckPageAgrees holds that the file for a browser comes to the conclusion of audit check on
-// every kind of record that a receiver writes, and to its exit code, with a key and without.
+// TestTheCheckPageAgrees holds that the file for a browser comes to the conclusion of audit check
+// on every kind of record that a receiver writes, and to its exit code, with a key and without.
 func TestTheCheckPageAgrees(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("node"); err != nil {

@@ -258,7 +258,7 @@ func (view *jobView) history(now time.Time) {
 
 // evidence says how an event is known.
 var evidence = map[api.Evidence]string{
-	"callback": "by callback", "poll": "by polling", "late": "by callback, let in later", "vendor-queue": "from the platform's queue",
+	"callback": "by callback", "poll": "by polling", "late": "by callback, accepted later", "vendor-queue": "from the platform's queue",
 	"receiver": "by the receiver",
 }
 

@@ -181,13 +181,16 @@ func (v *visit) show(name, title string, data any, live ...string) error {
 	if err := views()[name].ExecuteTemplate(&page, "frame", frame{visit: v, View: name, Title: title, Data: data, Live: live}); err != nil {
 		return fmt.Errorf("making the view %s: %w", name, err)
 	}
-	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	v.w.Header().Set("Content-Type", mediaType)
 	_, err := v.w.Write(page.Bytes())
 	if err != nil {
 		v.p.Log.Debug().Err(err).Msg("sending an answer failed")
 	}
 	return nil
 }
+
+// mediaType is that of every view.
+const mediaType = "text/html; charset=utf-8"
 
 // back sends the browser to a view after a change.
 func (v *visit) back(address string) error {
@@ -210,6 +213,7 @@ func (v *visit) fail(err error) {
 		_ = v.back(address)
 		return
 	}
+	v.w.Header().Set("Content-Type", mediaType)
 	v.w.WriteHeader(known.Status)
 	if err := v.show("problem", known.Title, known); err != nil {
 		v.p.Log.Warn().Err(err).Str("path", v.r.URL.Path).Msg("making a page failed")

@@ -93,8 +93,8 @@ const formLimit = 64 << 10
 var errForeignForm = errors.New("this form is not one of this page, or you have signed in anew since; load the page again")
 
 // mayChange refuses a request that changes something unless it comes from a form of this page. The
-// CSRF token is in the header X-CSRF or in the field csrf. The view of the form with a file, that of
-// /submit, reads the field by itself and calls genuine.
+// CSRF token is in the header X-CSRF or in the field csrf. The view of the form with a file, that
+// of /submit, reads the field by itself and calls genuine.
 func (p *Page) mayChange(v *visit) error {
 	if err := p.sites.Check(v.r); err != nil {
 		return api.OtherSite.Problem("%v", errForeignForm)
@@ -159,6 +159,7 @@ func (p *Page) signedIn(w http.ResponseWriter, r *http.Request) {
 	if known := new(api.Problem); errors.As(err, &known) && known.Status != http.StatusUnauthorized {
 		said = known.Error()
 	}
+	w.Header().Set("Content-Type", mediaType)
 	w.WriteHeader(http.StatusUnauthorized)
 	if err := v.show("signin", "Sign in", signIn{Next: next, Error: said}); err != nil {
 		p.Log.Debug().Err(err).Msg("sending an answer failed")

@@ -241,8 +241,8 @@ func (v *visit) json(status int, answer any) error {
 	return nil
 }
 
-// check has the beginning of a file checked, without submitting it. A script gets the part of the
-// page.
+// checkFile has the beginning of a file checked, without submitting it. A script gets the part of
+// the page.
 func (p *Page) checkFile(v *visit) error {
 	u, err := v.openUpload()
 	if err == nil {
