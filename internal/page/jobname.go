@@ -1,7 +1,6 @@
 package page
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -53,18 +52,5 @@ func apart(id string) bool { return dots(id) || id == "/" }
 
 func dots(id string) bool { return strings.Trim(id, ".") == "" }
 
-// dotMark stands before an id of dots, which the client would take for a direction, until the
-// address of the request is made. No id has one.
-const dotMark = "\x01"
-
 // asked is the id as the client takes it, and what completes its request.
-func (n jobName) asked() (string, client.RequestEditorFn) {
-	if !dots(n.ID) {
-		return n.ID, func(context.Context, *http.Request) error { return nil }
-	}
-	return dotMark + n.ID, func(_ context.Context, r *http.Request) error {
-		r.URL.RawPath = strings.ReplaceAll(r.URL.EscapedPath(), "/%01.", "/%2E")
-		r.URL.Path = strings.ReplaceAll(r.URL.Path, "/"+dotMark, "/")
-		return nil
-	}
-}
+func (n jobName) asked() (string, client.RequestEditorFn) { return client.PathID(n.ID) }

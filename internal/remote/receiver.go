@@ -228,14 +228,16 @@ func (r *Receiver) Changes(ctx context.Context, q joblist.Query, last uint64) it
 
 // Job returns one job. It waits, at most for wait, until the job has ended.
 func (r *Receiver) Job(ctx context.Context, source, id string, wait time.Duration) (joblist.Job, error) {
+	path, edit := client.PathID(id)
 	return answer[joblist.Job](ctx, func(ctx context.Context) (*http.Response, error) {
-		return r.c.GetJob(ctx, source, id, &api.GetJobParams{Wait: lasting(wait)})
+		return r.c.GetJob(ctx, source, path, &api.GetJobParams{Wait: lasting(wait)}, edit)
 	})
 }
 
 // Events returns the events of a job.
 func (r *Receiver) Events(ctx context.Context, source, id string) ([]api.Event, error) {
-	all, err := answer[api.Events](ctx, func(ctx context.Context) (*http.Response, error) { return r.c.ListJobEvents(ctx, source, id) })
+	path, edit := client.PathID(id)
+	all, err := answer[api.Events](ctx, func(ctx context.Context) (*http.Response, error) { return r.c.ListJobEvents(ctx, source, path, edit) })
 	return all.Events, err
 }
 
@@ -245,11 +247,12 @@ const mostRowErrors = 10_000
 // RowErrors returns the errors of a job's rows, at most limit; 0 means as many as the receiver
 // gives. With platform they are asked from there even if there is an errors event.
 func (r *Receiver) RowErrors(ctx context.Context, source, id string, limit int, platform bool) (api.RowErrors, error) {
+	path, edit := client.PathID(id)
 	if limit <= 0 || limit > mostRowErrors {
 		limit = mostRowErrors
 	}
 	return answer[api.RowErrors](ctx, func(ctx context.Context) (*http.Response, error) {
-		return r.c.ListJobErrors(ctx, source, id, &api.ListJobErrorsParams{Limit: &limit, Platform: platform})
+		return r.c.ListJobErrors(ctx, source, path, &api.ListJobErrorsParams{Limit: &limit, Platform: platform}, edit)
 	})
 }
 
@@ -262,45 +265,51 @@ var formats = map[string]api.GetJobResultParamsFormat{
 // Result returns the rows of a job as they come, in a media type; the caller closes it. An empty
 // object is taken from the job's events.
 func (r *Receiver) Result(ctx context.Context, source, id, object, mediaType string) (io.ReadCloser, error) {
+	path, edit := client.PathID(id)
 	format, ok := formats[mediaType]
 	if !ok {
 		return nil, fmt.Errorf("%w: --accept %q is neither text/csv, application/json nor application/jsonl", ErrUse, mediaType)
 	}
-	rows, err := client.Body(r.c.GetJobResult(ctx, source, id, &api.GetJobResultParams{Object: object, Format: format}))
+	rows, err := client.Body(r.c.GetJobResult(ctx, source, path, &api.GetJobResultParams{Object: object, Format: format}, edit))
 	return rows, told(err)
 }
 
 // Status returns the platform's word on a job.
 func (r *Receiver) Status(ctx context.Context, source, id string) (submit.Status, error) {
-	return answer[submit.Status](ctx, func(ctx context.Context) (*http.Response, error) { return r.c.GetJobStatus(ctx, source, id) })
+	path, edit := client.PathID(id)
+	return answer[submit.Status](ctx, func(ctx context.Context) (*http.Response, error) { return r.c.GetJobStatus(ctx, source, path, edit) })
 }
 
 // Cancel asks the platform to cancel a job, and returns its word.
 func (r *Receiver) Cancel(ctx context.Context, source, id, reason string) (submit.Status, error) {
+	path, edit := client.PathID(id)
 	return answer[submit.Status](ctx, func(ctx context.Context) (*http.Response, error) {
-		return r.c.CancelJob(ctx, source, id, &api.CancelJobParams{Reason: reason})
+		return r.c.CancelJob(ctx, source, path, &api.CancelJobParams{Reason: reason}, edit)
 	})
 }
 
 // Poll has the platform polled for a job now, and returns the job as it was before.
 func (r *Receiver) Poll(ctx context.Context, source, id, reason string) (joblist.Job, error) {
+	path, edit := client.PathID(id)
 	return answer[joblist.Job](ctx, func(ctx context.Context) (*http.Response, error) {
-		return r.c.PollJob(ctx, source, id, &api.PollJobParams{Reason: reason})
+		return r.c.PollJob(ctx, source, path, &api.PollJobParams{Reason: reason}, edit)
 	})
 }
 
 // Release publishes the quarantined callbacks of a job, and returns the events.
 func (r *Receiver) Release(ctx context.Context, source, id, reason string) ([]api.Event, error) {
+	path, edit := client.PathID(id)
 	all, err := answer[api.Events](ctx, func(ctx context.Context) (*http.Response, error) {
-		return r.c.ReleaseJob(ctx, source, id, &api.ReleaseJobParams{Reason: reason})
+		return r.c.ReleaseJob(ctx, source, path, &api.ReleaseJobParams{Reason: reason}, edit)
 	})
 	return all.Events, err
 }
 
 // Replay publishes the event of a kind of a job once more.
 func (r *Receiver) Replay(ctx context.Context, source, id string, kind job.Kind, reason string) (api.Replay, error) {
+	path, edit := client.PathID(id)
 	return answer[api.Replay](ctx, func(ctx context.Context) (*http.Response, error) {
-		return r.c.ReplayJob(ctx, source, id, &api.ReplayJobParams{Kind: kind, Reason: reason})
+		return r.c.ReplayJob(ctx, source, path, &api.ReplayJobParams{Kind: kind, Reason: reason}, edit)
 	})
 }
 
