@@ -13,3 +13,8 @@ var Notice string
 //
 //go:embed config.yaml
 var Example string
+
+// Runbooks is the file docs/runbooks.md: a section for each alert.
+//
+//go:embed docs/runbooks.md
+var Runbooks string

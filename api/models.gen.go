@@ -9,6 +9,7 @@ import (
 
 	"receiver/internal/access"
 	"receiver/internal/auditlog"
+	"receiver/internal/condition"
 	"receiver/internal/diagnose"
 	"receiver/internal/job"
 	"receiver/internal/joblist"
@@ -511,10 +512,13 @@ type JobPage = joblist.Page
 
 // KeyStatus defines model for KeyStatus.
 type KeyStatus struct {
-	Fingerprint string    `json:"fingerprint"`
-	Name        string    `json:"name"`
-	NotAfter    time.Time `json:"not_after,omitempty,omitzero"`
-	NotBefore   time.Time `json:"not_before,omitempty,omitzero"`
+	Fingerprint string `json:"fingerprint"`
+
+	// LastUse When this process last accepted a signature by it; absent if it has accepted none.
+	LastUse   time.Time `json:"last_use,omitempty,omitzero"`
+	Name      string    `json:"name"`
+	NotAfter  time.Time `json:"not_after,omitempty,omitzero"`
+	NotBefore time.Time `json:"not_before,omitempty,omitzero"`
 }
 
 // KeyUse defines model for KeyUse.
@@ -668,6 +672,9 @@ type OlderRecords struct {
 
 // Preflight defines model for Preflight.
 type Preflight = preflight.Report
+
+// ReceiverStatus defines model for ReceiverStatus.
+type ReceiverStatus = condition.Status
 
 // Replay defines model for Replay.
 type Replay struct {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"time"
 	"unicode/utf8"
 
 	"receiver/internal/callback"
@@ -14,6 +15,11 @@ type SourceStatus struct {
 	Name string `json:"name"`
 	// Keys are the source's keys, newest first.
 	Keys []KeyStatus `json:"keys"`
+	// Authentic is when its last authentic callback came, as this process or JOBS knows; zero for
+	// never.
+	Authentic time.Time `json:"last_authentic,omitzero"`
+	// RefusedBy counts the callbacks that this process refused, by reason.
+	RefusedBy map[string]int64 `json:"refused,omitempty"`
 	callback.Standing
 }
 

@@ -389,6 +389,15 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/sources/{source}/submissions/{submission} (the `GetSubmission` operationId).
 	GetSubmission(ctx context.Context, source Source, submission string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetStatus Say in one sentence how this receiver is, and what is wrong
+	//
+	// What is wrong has the name of an alert of deploy/alerts.yaml, and of its section in
+	// docs/runbooks.md, with the limits of the alert. It is computed from what this process knows.
+	// Alerts that compare with what was hours ago are left to Prometheus.
+	//
+	// Corresponds with GET /v1/status (the `GetStatus` operationId).
+	GetStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetStreams Compare the streams with the configuration
 	//
 	// As `receiver streams plan` does. It changes nothing.
@@ -1124,6 +1133,25 @@ func (c *Client) PreflightFileWithBody(ctx context.Context, source Source, objec
 // Corresponds with GET /v1/sources/{source}/submissions/{submission} (the `GetSubmission` operationId).
 func (c *Client) GetSubmission(ctx context.Context, source Source, submission string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetSubmissionRequest(c.Server, source, submission)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetStatus Say in one sentence how this receiver is, and what is wrong
+//
+// What is wrong has the name of an alert of deploy/alerts.yaml, and of its section in
+// docs/runbooks.md, with the limits of the alert. It is computed from what this process knows.
+// Alerts that compare with what was hours ago are left to Prometheus.
+//
+// Corresponds with GET /v1/status (the `GetStatus` operationId).
+func (c *Client) GetStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetStatusRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -3533,6 +3561,33 @@ func NewGetSubmissionRequest(server string, source Source, submission string) (*
 	return req, nil
 }
 
+// NewGetStatusRequest constructs an http.Request for the GetStatus method
+func NewGetStatusRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/status")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetStreamsRequest constructs an http.Request for the GetStreams method
 func NewGetStreamsRequest(server string) (*http.Request, error) {
 	var err error
@@ -4129,6 +4184,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/sources/{source}/submissions/{submission} (the `GetSubmission` operationId).
 	GetSubmissionWithResponse(ctx context.Context, source Source, submission string, reqEditors ...RequestEditorFn) (*GetSubmissionResponse, error)
+
+	// GetStatusWithResponse Say in one sentence how this receiver is, and what is wrong
+	//
+	// What is wrong has the name of an alert of deploy/alerts.yaml, and of its section in
+	// docs/runbooks.md, with the limits of the alert. It is computed from what this process knows.
+	// Alerts that compare with what was hours ago are left to Prometheus.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/status (the `GetStatus` operationId).
+	GetStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetStatusResponse, error)
 
 	// GetStreamsWithResponse Compare the streams with the configuration
 	//
@@ -6100,6 +6166,54 @@ func (r GetSubmissionResponse) ContentType() string {
 	return ""
 }
 
+type GetStatusResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ReceiverStatus
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetStatusResponse) GetJSON200() *ReceiverStatus {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetStatusResponse) GetApplicationproblemJSONDefault() *Error {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetStatusResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetStatusResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetStatusResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetStatusResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetStreamsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6954,6 +7068,23 @@ func (c *ClientWithResponses) GetSubmissionWithResponse(ctx context.Context, sou
 		return nil, err
 	}
 	return ParseGetSubmissionResponse(rsp)
+}
+
+// GetStatusWithResponse Say in one sentence how this receiver is, and what is wrong
+//
+// What is wrong has the name of an alert of deploy/alerts.yaml, and of its section in
+// docs/runbooks.md, with the limits of the alert. It is computed from what this process knows.
+// Alerts that compare with what was hours ago are left to Prometheus.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/status (the `GetStatus` operationId).
+func (c *ClientWithResponses) GetStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetStatusResponse, error) {
+	rsp, err := c.GetStatus(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetStatusResponse(rsp)
 }
 
 // GetStreamsWithResponse Compare the streams with the configuration
@@ -8389,6 +8520,39 @@ func ParseGetSubmissionResponse(rsp *http.Response) (*GetSubmissionResponse, err
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Submission
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetStatusResponse parses an HTTP response from a GetStatusWithResponse call
+func ParseGetStatusResponse(rsp *http.Response) (*GetStatusResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetStatusResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ReceiverStatus
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -58,7 +58,7 @@ func TestTheManualOfTheAuditHolds(t *testing.T) {
 	}
 	program := metrics.New(nil)
 	figures := program.Sealing([]string{"JOBS"})
-	figures.Observe("JOBS", 1, 0, 0, 1, false)
+	figures.Observe("JOBS", 1, 0, 0, 1, false, nil)
 	figures.Told("JOBS", "a folder", 1, time.Now())
 	program.Archives().Observe("JOBS", time.Now(), false)
 	served := metricsText(t, program)

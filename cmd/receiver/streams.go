@@ -13,7 +13,7 @@ import (
 	"receiver/internal/job"
 	"receiver/internal/plain"
 	"receiver/internal/publish/schema"
-	"receiver/internal/service"
+	"receiver/internal/service/plans"
 	"receiver/internal/words"
 )
 
@@ -118,7 +118,7 @@ func (a *app) applyStreams(ctx context.Context, f applyFlags) error {
 		}
 	}
 	if a.output == "json" {
-		if err := printJSON(a.out, service.StreamsPlan(plan)); err != nil {
+		if err := printJSON(a.out, plans.Shown(plan)); err != nil {
 			return err
 		}
 	}

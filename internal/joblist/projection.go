@@ -60,6 +60,7 @@ type Projection struct {
 	past   past   // what is known of submitted jobs that were left out
 	next   uint64 // the sequence to go on with
 	counts map[count]int
+	lost   map[uint32]int64 // when a job of each source was last lost, in milliseconds
 	watch  map[*follower]struct{}
 
 	current   atomic.Bool       // what comes is being read
@@ -95,7 +96,7 @@ func NewProjection(o Options) *Projection {
 	}
 	return &Projection{
 		o: o, maxJobs: maxJobs, snapshotEvery: snapshotEvery, ready: make(chan struct{}), words: newWords(), next: 1,
-		index: newIndex(), counts: map[count]int{}, watch: map[*follower]struct{}{}, announced: map[key]time.Time{},
+		index: newIndex(), counts: map[count]int{}, lost: map[uint32]int64{}, watch: map[*follower]struct{}{}, announced: map[key]time.Time{},
 	}
 }
 
@@ -152,7 +153,7 @@ func (p *Projection) reset() {
 	defer p.mu.Unlock()
 	p.out = uint32((p.end() + chunkSize - 1) / chunkSize)
 	p.front, p.chunks = int(p.out)*chunkSize, nil
-	p.words, p.index, p.counts, p.past, p.next = fresh.words, fresh.index, fresh.counts, fresh.past, fresh.next
+	p.words, p.index, p.counts, p.lost, p.past, p.next = fresh.words, fresh.index, fresh.counts, fresh.lost, fresh.past, fresh.next
 	p.announced, p.saved = fresh.announced, 0
 }
 

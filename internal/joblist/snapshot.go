@@ -62,7 +62,7 @@ func (p *Projection) load(ctx context.Context) error {
 	if p.end() > 0 {
 		return nil // filled by other means meanwhile
 	}
-	p.words, p.chunks, p.index, p.counts, p.past, p.next = fresh.words, fresh.chunks, fresh.index, fresh.counts, fresh.past, fresh.next
+	p.words, p.chunks, p.index, p.counts, p.lost, p.past, p.next = fresh.words, fresh.chunks, fresh.index, fresh.counts, fresh.lost, fresh.past, fresh.next
 	p.saved = p.next
 	return nil
 }

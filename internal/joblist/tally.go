@@ -18,6 +18,9 @@ func (p *Projection) count(r *record, by int) {
 	if p.counts[c] += by; p.counts[c] == 0 {
 		delete(p.counts, c)
 	}
+	if by > 0 && order[r.state] == Lost {
+		p.lost[r.source] = max(p.lost[r.source], r.changed)
+	}
 }
 
 // Counts returns how many jobs of each source are in each state.
@@ -74,6 +77,17 @@ func (p *Projection) complete() bool {
 	default:
 		return false
 	}
+}
+
+// LastLost returns when a job of each source was last lost, but for those of which none was.
+func (p *Projection) LastLost() map[string]time.Time {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	all := make(map[string]time.Time, len(p.lost))
+	for source, at := range p.lost {
+		all[p.words.names[source]] = time.UnixMilli(at)
+	}
+	return all
 }
 
 // LastCallbacks returns when the newest of the callbacks came that ended a job, by source. It looks

@@ -19,8 +19,10 @@ const Unavailable = "unavailable"
 
 // The outcomes of a callback at a configured source, and at an address without one.
 var (
-	outcomes = []string{
+	outcomes = append([]string{
 		callback.Accepted, callback.Duplicate, callback.Unrecognised, callback.Late, callback.Quarantined, callback.Unconfirmed, Unavailable,
+	}, refusals...)
+	refusals = []string{
 		string(verify.Missing), string(verify.Ambiguous), string(verify.UnsupportedAlgorithm), string(verify.Malformed), string(verify.Mismatch),
 		callback.BadCredentials, callback.MissingToken, callback.MismatchToken, job.Encoded, job.WrongPath, job.WrongMethod,
 	}
@@ -37,14 +39,29 @@ var rejections = []int{
 // sourceSeries are the series of one source, looked up once: this spares each callback the search
 // by labels.
 type sourceSeries struct {
-	outcomes map[string]prometheus.Counter
+	outcomes map[string]counter
 	keys     map[keyLabels]keySeries
 	last     atomic.Int64 // when it sent the last authentic callback, in nanoseconds since 1970; 0 for none
 }
 
 type keyLabels struct{ name, fingerprint string }
 
-type keySeries struct{ used, outside prometheus.Counter }
+type keySeries struct {
+	used, outside prometheus.Counter
+	last          *atomic.Int64 // when it was used last, as of sourceSeries
+}
+
+// counter is a counter that can be read, too.
+type counter struct {
+	prometheus.Counter
+	n *atomic.Int64
+}
+
+// Inc implements prometheus.Counter.
+func (c counter) Inc() {
+	c.n.Add(1)
+	c.Counter.Inc()
+}
 
 func (m *Metrics) makeCallbacks() {
 	m.callbacks = m.vector("receiver_callbacks_total",
@@ -85,7 +102,11 @@ func (m *Metrics) SetSources(keys []keyusage.Key) {
 			now[k.Source] = s
 		}
 		labels := keyLabels{k.Name, k.Fingerprint}
-		s.keys[labels] = keySeries{m.keys.WithLabelValues(k.Source, k.Name, k.Fingerprint), m.outside.WithLabelValues(k.Source, k.Name, k.Fingerprint)}
+		last := new(atomic.Int64)
+		if old := before[k.Source]; old != nil && old.keys[labels].last != nil {
+			last = old.keys[labels].last
+		}
+		s.keys[labels] = keySeries{m.keys.WithLabelValues(k.Source, k.Name, k.Fingerprint), m.outside.WithLabelValues(k.Source, k.Name, k.Fingerprint), last}
 	}
 	m.sources.Store(&now)
 	m.reminded = false
@@ -107,9 +128,12 @@ func (m *Metrics) SetSources(keys []keyusage.Key) {
 
 // series returns the series of a source without those of its keys.
 func (m *Metrics) series(source string, outcomes []string, before *sourceSeries) *sourceSeries {
-	s := &sourceSeries{outcomes: map[string]prometheus.Counter{}, keys: map[keyLabels]keySeries{}}
+	s := &sourceSeries{outcomes: map[string]counter{}, keys: map[keyLabels]keySeries{}}
 	for _, outcome := range outcomes {
-		s.outcomes[outcome] = m.callbacks.WithLabelValues(source, outcome)
+		s.outcomes[outcome] = counter{m.callbacks.WithLabelValues(source, outcome), new(atomic.Int64)}
+		if before != nil {
+			s.outcomes[outcome] = before.outcomes[outcome]
+		}
 	}
 	if before != nil {
 		s.last.Store(before.last.Load())
@@ -137,15 +161,17 @@ func (m *Metrics) Callback(source string, out callback.Outcome, err error, took 
 	if s == nil {
 		s = all[job.NoSource]
 	}
-	if c := s.outcomes[outcome]; c != nil {
+	if c, known := s.outcomes[outcome]; known {
 		c.Inc()
 	}
 	duration := m.refused
 	if out.Key != nil {
 		duration = m.authentic
-		s.last.Store(time.Now().UnixNano())
+		now := time.Now().UnixNano()
+		s.last.Store(now)
 		if k, ok := s.keys[keyLabels{out.Key.Name(), out.Key.Fingerprint()}]; ok {
 			k.used.Inc()
+			k.last.Store(now)
 			if out.Outside {
 				k.outside.Inc()
 			}
@@ -170,8 +196,8 @@ func (m *Metrics) Rejected(status int) {
 	m.rejected.WithLabelValues(http.StatusText(status)).Inc()
 }
 
-// known notes when a source sent an authentic callback, as the store tells.
-func (m *Metrics) known(source string, at time.Time) {
+// heard notes when a source sent an authentic callback, as the store tells.
+func (m *Metrics) heard(source string, at time.Time) {
 	s := (*m.sources.Load())[source]
 	for s != nil {
 		last := s.last.Load()

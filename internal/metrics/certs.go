@@ -10,6 +10,7 @@ import (
 // not be used.
 func (m *Metrics) ShowCertificate(name string, end func() time.Time, failures func() uint64) {
 	labels := prometheus.Labels{"listener": name}
+	m.known.set(func(k *known) { k.certificates = append(k.certificates, certificate{name, end}) })
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "receiver_certificate_not_after_seconds", ConstLabels: labels, Help: "Expiry of the TLS certificate of a listener, in seconds since 1970; 0 before the first certificate is issued.",

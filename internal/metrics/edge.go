@@ -35,6 +35,7 @@ func (m *Metrics) ShowEdge(look func() (EdgeLine, error)) {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("receiver_edge_"+name, help, labels, nil)
 	}
+	m.known.set(func(k *known) { k.edge = look })
 	m.registry.MustRegister(&edgeCollector{
 		look:      look,
 		up:        desc("line_up", "1 while the hub answers. Callbacks are stored here in any case."),

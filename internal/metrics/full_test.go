@@ -51,7 +51,7 @@ func full(t *testing.T) *rig {
 	})
 	sealing := m.Sealing([]string{"JOBS", "ATTEMPTS", "ACTIONS"})
 	for _, stream := range []string{"JOBS", "ATTEMPTS", "ACTIONS"} {
-		sealing.Observe(stream, 1, 0, 0, 0, false)
+		sealing.Observe(stream, 1, 0, 0, 0, false, nil)
 		sealing.Told(stream, "ANCHOR", 1, time.Now())
 	}
 	archives := m.Archives()

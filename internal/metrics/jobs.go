@@ -50,7 +50,7 @@ func (m *Metrics) list() Jobs {
 	if !m.reminded {
 		m.reminded = true
 		for source, at := range (*list).LastCallbacks() {
-			m.known(source, at)
+			m.heard(source, at)
 		}
 	}
 	return *list

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"receiver/internal/condition"
 	"receiver/internal/version"
 )
 
@@ -33,6 +34,7 @@ type Metrics struct {
 	batches     prometheus.Histogram
 
 	refused, authentic prometheus.Observer // of the duration of callbacks
+	known              known
 
 	sources  atomic.Pointer[map[string]*sourceSeries]
 	jobs     atomic.Pointer[Jobs]
@@ -53,7 +55,7 @@ type Store interface {
 // New returns metrics with everything at zero. Store returns the store, nil while there is none; it
 // may be nil itself.
 func New(store func() Store) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry()}
+	m := &Metrics{registry: prometheus.NewRegistry(), known: known{posts: map[string]condition.Sink{}}}
 	m.makeCallbacks()
 	m.makeWatch()
 	m.makeRequests()

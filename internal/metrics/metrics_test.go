@@ -1,6 +1,7 @@
 package metrics_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -193,15 +194,59 @@ func TestTheAgeOfUnsealedRecords(t *testing.T) {
 	if got := age(); got != "0" {
 		t.Errorf("%s at the start", got)
 	}
-	s.Observe("JOBS", 5, 2, 0, 0, false)
+	s.Observe("JOBS", 5, 2, 0, 0, false, nil)
 	first := age()
-	s.Observe("JOBS", 5, 3, 0, 0, false)
+	s.Observe("JOBS", 5, 3, 0, 0, false, nil)
 	if second := age(); first == "0" || first == second {
 		t.Errorf("%s, and then %s, while nothing is sealed", first, second)
 	}
-	s.Observe("JOBS", 8, 0, 0, 0, false)
+	s.Observe("JOBS", 8, 0, 0, 0, false, nil)
 	if got := age(); got != "0" {
 		t.Errorf("%s when all is sealed", got)
+	}
+}
+
+// A log says whether it was checked, and what each anchor has, if anything.
+func TestLogsSayWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	m := metrics.New(nil)
+	s := m.Sealing([]string{"JOBS"})
+	if l := s.Logs()[0]; l.Stream != "JOBS" || !l.Seen.IsZero() {
+		t.Errorf("at the start: %+v", l)
+	}
+	s.Told("JOBS", "a", 0, time.Time{})
+	if !strings.Contains(text(m), `receiver_audit_anchor_timestamp_seconds{anchor="a",stream="JOBS"} 0`) {
+		t.Error("an anchor that has nothing has no series, so no alert")
+	}
+	s.Told("JOBS", "a", 4, time.Now())
+	s.Observe("JOBS", 5, 2, 1, 0, false, nil)
+	l := s.Logs()[0]
+	if l.Sealed != 5 || l.Unsealed != 2 || l.Seen.IsZero() || !l.Whole.IsZero() || l.Suspect.IsZero() || len(l.Anchors) != 1 || l.Anchors[0].Records != 4 {
+		t.Errorf("with unsealed records: %+v", l)
+	}
+	s.Observe("JOBS", 5, 0, 0, 0, true, errors.New("a fork"))
+	if l := s.Logs()[0]; !l.Fork || !l.Failed || !l.Whole.IsZero() {
+		t.Errorf("with a fork: %+v", l)
+	}
+}
+
+// Posts that fail do so since the first after the last accepted one.
+func TestSinksSayWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	m := metrics.New(nil)
+	if s := m.Sink("shop"); s.Unknown == nil {
+		t.Error("a sink is known that has not begun")
+	}
+	count := m.ShowSinks([]string{"shop"}, func(string) (metrics.SinkBacklog, error) { return metrics.SinkBacklog{Retrying: 2, GivenUp: 3}, nil })
+	count("shop", "failed")
+	first := m.Sink("shop")
+	count("shop", "failed")
+	if s := m.Sink("shop"); s.Unknown != nil || s.Retrying != 2 || s.GivenUp != 3 || first.Failing.IsZero() || !s.Failing.Equal(first.Failing) || s.Failed.Before(first.Failed) {
+		t.Errorf("after failures: %+v", s)
+	}
+	count("shop", "accepted")
+	if s := m.Sink("shop"); !s.Failing.IsZero() || !s.Failed.IsZero() {
+		t.Errorf("after an accepted one: %+v", s)
 	}
 }
 

@@ -1,10 +1,13 @@
 package metrics
 
 import (
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"receiver/internal/condition"
 )
 
 // Sealing are the figures of the sealed logs, by stream.
@@ -16,6 +19,7 @@ type Sealing struct {
 	took     *prometheus.HistogramVec
 	told     *prometheus.GaugeVec
 	toldAt   *prometheus.GaugeVec
+	streams  []string
 	lags     map[string]*lag
 }
 
@@ -23,7 +27,7 @@ type Sealing struct {
 func (m *Metrics) Sealing(streams []string) *Sealing {
 	by := []string{"stream"}
 	s := &Sealing{
-		lags: map[string]*lag{},
+		streams: streams, lags: map[string]*lag{},
 		sealed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "receiver_audit_sealed_records", Help: "Records in the newest checkpoint of the log.",
 		}, by),
@@ -53,7 +57,7 @@ func (m *Metrics) Sealing(streams []string) *Sealing {
 		s.fork.WithLabelValues(stream)
 		s.odd.WithLabelValues(stream)
 		s.took.WithLabelValues(stream)
-		lag := &lag{}
+		lag := &lag{log: condition.Log{Stream: stream}}
 		s.lags[stream] = lag
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "receiver_audit_unsealed_age_seconds", ConstLabels: prometheus.Labels{"stream": stream},
@@ -63,43 +67,71 @@ func (m *Metrics) Sealing(streams []string) *Sealing {
 	return s
 }
 
-// lag is how long a log has had records that are not sealed.
+// lag is how long a log has had records that are not sealed, and what else is known of it.
 type lag struct {
-	mu     sync.Mutex
-	sealed int64
-	since  time.Time
+	mu  sync.Mutex
+	log condition.Log
 }
 
 // observe takes how many records are sealed and are not. Once more are sealed, the oldest of the
 // others came after the sealing had begun.
-func (l *lag) observe(sealed, unsealed int64) {
+func (l *lag) observe(sealed, unsealed int64, odd int, fork, failed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := time.Now()
 	switch {
 	case unsealed == 0:
-		l.since = time.Time{}
-	case l.since.IsZero() || sealed > l.sealed:
-		l.since = time.Now()
+		l.log.Since = time.Time{}
+	case l.log.Since.IsZero() || sealed > l.log.Sealed:
+		l.log.Since = now
 	}
-	l.sealed = sealed
+	l.log.Sealed, l.log.Unsealed, l.log.Fork = sealed, unsealed, fork
+	if odd > 0 {
+		l.log.Suspect = now
+	}
+	if l.log.Failed = failed; failed {
+		return
+	}
+	if l.log.Seen = now; unsealed == 0 {
+		l.log.Whole = now
+	}
+}
+
+// told takes that an anchor has a checkpoint.
+func (l *lag) told(a condition.Anchor) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.log.Anchors = append(slices.DeleteFunc(slices.Clone(l.log.Anchors), func(b condition.Anchor) bool { return b.Name == a.Name }), a)
 }
 
 func (l *lag) age() float64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.since.IsZero() {
+	if l.log.Since.IsZero() {
 		return 0
 	}
-	return time.Since(l.since).Seconds()
+	return time.Since(l.log.Since).Seconds()
+}
+
+// Logs returns what is known of all logs.
+func (s *Sealing) Logs() []condition.Log {
+	all := make([]condition.Log, 0, len(s.streams))
+	for _, stream := range s.streams {
+		l := s.lags[stream]
+		l.mu.Lock()
+		all = append(all, l.log)
+		l.mu.Unlock()
+	}
+	return all
 }
 
 // Observe takes the figures of one log. Odd counts since the last call; took is zero when this
-// replica did not seal.
-func (s *Sealing) Observe(stream string, sealed, unsealed int64, odd int, took time.Duration, fork bool) {
+// replica did not seal. Err is why the log could not be looked at; nil if it could.
+func (s *Sealing) Observe(stream string, sealed, unsealed int64, odd int, took time.Duration, fork bool, err error) {
 	s.sealed.WithLabelValues(stream).Set(float64(sealed))
 	s.unsealed.WithLabelValues(stream).Set(float64(unsealed))
 	if l := s.lags[stream]; l != nil {
-		l.observe(sealed, unsealed)
+		l.observe(sealed, unsealed, odd, fork, err != nil)
 	}
 	s.fork.WithLabelValues(stream).Set(one(fork))
 	s.odd.WithLabelValues(stream).Add(float64(odd))
@@ -108,10 +140,18 @@ func (s *Sealing) Observe(stream string, sealed, unsealed int64, odd int, took t
 	}
 }
 
-// Told takes that an anchor has taken a checkpoint of so many records.
+// Told takes that an anchor has taken a checkpoint of so many records; both are zero for one that
+// has taken none.
 func (s *Sealing) Told(stream, anchor string, size int64, at time.Time) {
+	seconds := 0.0
+	if !at.IsZero() {
+		seconds = float64(at.UnixMilli()) / 1000
+	}
 	s.told.WithLabelValues(stream, anchor).Set(float64(size))
-	s.toldAt.WithLabelValues(stream, anchor).Set(float64(at.UnixMilli()) / 1000)
+	s.toldAt.WithLabelValues(stream, anchor).Set(seconds)
+	if l := s.lags[stream]; l != nil {
+		l.told(condition.Anchor{Name: anchor, Records: size, At: at})
+	}
 }
 
 // Archives are the figures of records that are in no archive, by stream.

@@ -32,12 +32,16 @@ func (m *Metrics) ShowSinks(names []string, look func(name string) (SinkBacklog,
 		retrying: desc("retrying_jobs", "Jobs whose events a sink did not accept; they are posted again."),
 		givenUp:  desc("given_up_events", "Events that were given up and not replayed."),
 	})
+	m.known.set(func(k *known) { k.backlog = look })
 	for _, name := range names {
 		for _, outcome := range []string{"accepted", "failed", "given_up", "gone"} {
 			posts.WithLabelValues(name, outcome)
 		}
 	}
-	return func(name, outcome string) { posts.WithLabelValues(name, outcome).Inc() }
+	return func(name, outcome string) {
+		posts.WithLabelValues(name, outcome).Inc()
+		m.known.posted(name, outcome)
+	}
 }
 
 // Describe implements prometheus.Collector.

@@ -37,7 +37,7 @@ func (f forwarded) Streams() (all []stream) {
 type stream struct{ api.EdgeStream }
 
 // Lag is the age of the oldest record that the hub does not have.
-func (s stream) Lag() string { return length(time.Duration(s.SecondsBehind) * time.Second) }
+func (s stream) Lag() string { return words.Length(time.Duration(s.SecondsBehind) * time.Second) }
 
 // deliveries are a table of what a sink has not accepted.
 type deliveries struct {
@@ -82,7 +82,7 @@ func newSinkCard(s api.Sink) sinkCard {
 }
 
 // Lag is the age of the oldest event that the sink has not accepted.
-func (c sinkCard) Lag() string { return length(time.Duration(c.SecondsBehind) * time.Second) }
+func (c sinkCard) Lag() string { return words.Length(time.Duration(c.SecondsBehind) * time.Second) }
 
 // forwarding shows what is passed on to sinks and from an edge to its hub.
 func (p *Page) forwarding(v *visit) error {

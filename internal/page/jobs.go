@@ -8,6 +8,7 @@ import (
 
 	"receiver/api"
 	"receiver/api/client"
+	"receiver/internal/words"
 )
 
 // The rows of a page of each list: few enough that a page of the longest ids stays below 100 KiB.
@@ -205,7 +206,7 @@ func (r jobRow) Took() string {
 	if !r.Expected || r.FinishedAt.IsZero() {
 		return ""
 	}
-	return length(r.FinishedAt.Sub(r.At))
+	return words.Length(r.FinishedAt.Sub(r.At))
 }
 
 // Outcome is the word on how it ended.
@@ -285,19 +286,19 @@ func jobProgress(state api.State, due *api.Due, at, changed, now time.Time) jobA
 	age := max(0, now.Sub(at)) // a clock may have been ahead
 	switch {
 	case state == "lost":
-		return jobAge{Words: fmt.Sprintf("lost %s, after %s", since(now, changed), length(changed.Sub(at))), Class: "bad", Bar: true, Part: 100}
+		return jobAge{Words: fmt.Sprintf("lost %s, after %s", since(now, changed), words.Length(changed.Sub(at))), Class: "bad", Bar: true, Part: 100}
 	case due == nil:
-		return jobAge{Words: length(age) + "; not submitted here"}
+		return jobAge{Words: words.Length(age) + "; not submitted here"}
 	}
 	expected, deadline := due.Expected.Sub(at), due.Overdue.Sub(at)
 	switch {
 	case state == "overdue" || age >= deadline:
-		return jobAge{Words: fmt.Sprintf("%s, overdue %s, given up %s", length(age), since(now, due.Overdue), since(now, due.Lost)), Class: "mixed", Bar: true, Part: 100}
+		return jobAge{Words: fmt.Sprintf("%s, overdue %s, given up %s", words.Length(age), since(now, due.Overdue), since(now, due.Lost)), Class: "mixed", Bar: true, Part: 100}
 	case age <= expected:
-		return jobAge{Words: fmt.Sprintf("%s of %s, overdue %s", length(age), length(expected), since(now, due.Overdue)), Class: "good", Bar: true, Part: part(age, expected, 50)}
+		return jobAge{Words: fmt.Sprintf("%s of %s, overdue %s", words.Length(age), words.Length(expected), since(now, due.Overdue)), Class: "good", Bar: true, Part: part(age, expected, 50)}
 	}
 	return jobAge{
-		Words: fmt.Sprintf("%s, expected %s, overdue %s", length(age), length(expected), since(now, due.Overdue)), Bar: true,
+		Words: fmt.Sprintf("%s, expected %s, overdue %s", words.Length(age), words.Length(expected), since(now, due.Overdue)), Bar: true,
 		Part: 50 + part(age-expected, deadline-expected, 50),
 	}
 }

@@ -47,7 +47,7 @@ var functions = template.FuncMap{
 	"ago":     func(t time.Time) moment { return moment{t, since(time.Now(), t)} },
 	"at":      func(t time.Time) moment { return moment{t, t.UTC().Format("2006-01-02 15:04:05 UTC")} },
 	"count":   func(n any, noun string) (string, error) { return counted(n, noun) },
-	"bytes":   size,
+	"bytes":   words.Bytes,
 	"short":   short,
 }
 
@@ -73,22 +73,9 @@ func since(now, t time.Time) string {
 	}
 	d := now.Sub(t)
 	if d < 0 {
-		return "in " + length(-d)
+		return "in " + words.Length(-d)
 	}
-	return length(d) + " ago"
-}
-
-// length says a duration in its largest unit, and in two for a few of them.
-func length(d time.Duration) string {
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", int(d.Hours()))
-	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
+	return words.Length(d) + " ago"
 }
 
 // counted is a number with its noun.
@@ -102,19 +89,6 @@ func counted(n any, noun string) (string, error) {
 		return words.Count(n, noun), nil
 	}
 	return "", fmt.Errorf("count: %T is no number", n)
-}
-
-// size says a number of bytes in its largest unit.
-func size(n int64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	v, u := float64(n), 0
-	for v >= 1024 && u < len(units)-1 {
-		v, u = v/1024, u+1
-	}
-	if v == float64(int64(v)) || v >= 100 {
-		return fmt.Sprintf("%.0f %s", v, units[u])
-	}
-	return fmt.Sprintf("%.1f %s", v, units[u])
 }
 
 // short is the beginning of a digest or a fingerprint.

@@ -83,7 +83,8 @@ type Options struct {
 	Prove func(fork *audit.ForkError) (where string, err error)
 	// Observe is called with the state of a log whenever it was looked at; nil for no calls.
 	Observe func(State)
-	// Told is called when an anchor has taken a checkpoint of so many leaves; nil for no calls.
+	// Told is called with what each anchor has at the start, zero for nothing, and when one has
+	// taken a checkpoint of so many leaves; nil for no calls.
 	Told func(stream, anchor string, size int64, at time.Time)
 	Log  zerolog.Logger
 }
@@ -136,9 +137,7 @@ func New(o Options) *Keeper {
 	k := &Keeper{o: o}
 	for _, l := range o.Logs {
 		for _, a := range l.Anchors {
-			if a.Size > 0 {
-				k.told(l.Stream, a.Name, a.Size, a.Time)
-			}
+			k.told(l.Stream, a.Name, a.Size, a.Time)
 		}
 		k.logs = append(k.logs, &kept{Log: l, state: State{Stream: l.Stream}, note: l.Kept, anchors: map[string]*alarm{}})
 	}

@@ -9,28 +9,32 @@ import (
 
 	"receiver/api"
 	"receiver/internal/callback"
+	"receiver/internal/condition"
 	"receiver/internal/config"
 	"receiver/internal/doctor"
 	"receiver/internal/keyusage"
+	"receiver/internal/natsserver"
 	"receiver/internal/page"
-	"receiver/internal/publish/schema"
 	"receiver/internal/publish/sender"
 	"receiver/internal/service/deliveries"
 	"receiver/internal/service/evidence"
 	"receiver/internal/service/jobs"
+	"receiver/internal/service/plans"
 	"receiver/internal/service/records"
+	"receiver/internal/service/status"
 	"receiver/internal/service/traffic"
 	"receiver/internal/verify"
 	"receiver/internal/web"
 	"receiver/internal/web/apiserver"
-	"receiver/internal/web/profiling"
 )
 
 // answers sets what the API answers from beside the records, and the metrics of the same.
 func (in *Instance) answers(a *apiserver.Server, retries *callback.RetryState) {
 	asked := jobs.Platform{Clients: in.platforms.Client, Known: in.platforms.Known}
 	a.Explainer = in.explainer.explain
-	a.Sources = apiserver.SourcesOf(in.receiver, retries, time.Now())
+	started := time.Now()
+	a.Sources = apiserver.SourcesOf(in.receiver, retries, in.metrics.Source, started)
+	a.Status = in.condition(started, retries).Status
 	a.Platform = asked
 	reader := jobs.Reader{Listed: in.list, Store: in.bus, Platform: asked, Schedule: in.platforms.Schedule}
 	a.Jobs = reader
@@ -65,9 +69,30 @@ func (in *Instance) openEvidence(ctx context.Context) (err error) {
 	return err
 }
 
-// profiler takes the profiles that the private listener is asked for.
-func (in *Instance) profiler() profiling.Profiler {
-	return profiling.Profiler{On: in.cfg.Private.Pprof, Stopping: in.waits}
+// condition says how the receiver is.
+func (in *Instance) condition(started time.Time, retries *callback.RetryState) *status.Receiver {
+	r := &status.Receiver{
+		Started: started, Ready: in.Ready, Store: in.storeState, Metrics: in.metrics, Sources: in.receiver, Retries: retries, Jobs: in.list,
+		Keyless: in.figures == nil, Sinks: deliveries.Names(in.cfg), Edge: in.cfg.NATS.Mode == config.ModeEdge,
+	}
+	if in.figures != nil {
+		r.Logs = in.figures.Logs
+	}
+	if in.server != nil {
+		r.Disk = func() condition.Disk {
+			now := in.server.Status()
+			return condition.Disk{Free: now.Free, Refuses: now.Err}
+		}
+	}
+	return r
+}
+
+// storeState is the state of the store in one word.
+func (in *Instance) storeState() string {
+	if bus := in.reached.Load(); bus != nil {
+		return string(bus.State())
+	}
+	return string(natsserver.StateAway)
 }
 
 // inForce is the configuration in force.
@@ -81,22 +106,7 @@ func (in *Instance) streams(ctx context.Context) (api.StreamsPlan, error) {
 	}
 	defer done()
 	plan, err := survey.Plan(ctx)
-	return StreamsPlan(plan), err
-}
-
-// StreamsPlan returns a plan as the API and the commands show it.
-func StreamsPlan(p schema.Plan) api.StreamsPlan {
-	all := api.StreamsPlan{Streams: []api.StreamPlan{}}
-	for _, s := range p.Streams {
-		shown := api.StreamPlan{Stream: s.Stream, Missing: s.Missing, Changes: []api.StreamChange{}}
-		for _, c := range s.Changes {
-			shown.Changes = append(shown.Changes, api.StreamChange{
-				Setting: c.Setting, Have: c.Have, Want: c.Want, Refused: c.Refused, Blocked: c.Blocked, Drops: c.Drops,
-			})
-		}
-		all.Streams = append(all.Streams, shown)
-	}
-	return all
+	return plans.Shown(plan), err
 }
 
 // keys returns the use of all keys.

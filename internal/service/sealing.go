@@ -33,7 +33,7 @@ type sealer struct {
 // openSealing opens what is needed to seal.
 func openSealing(ctx context.Context, cfg *config.Config, bus *publish.Store, figures *metrics.Sealing, log zerolog.Logger) (*sealer, error) {
 	keepers, err := logs.OpenKeepers(ctx, cfg, bus, sealing.Options{Log: log, Told: figures.Told, Observe: func(s sealing.State) {
-		figures.Observe(s.Stream, s.Size, s.Unsealed, s.Odd, s.Took, s.Fork)
+		figures.Observe(s.Stream, s.Size, s.Unsealed, s.Odd, s.Took, s.Fork, s.Err)
 	}})
 	if err != nil {
 		return nil, err

@@ -38,6 +38,7 @@ import (
 	"receiver/internal/submission"
 	"receiver/internal/tracing"
 	"receiver/internal/web"
+	"receiver/internal/web/profiling"
 )
 
 // Instance is a running receiver: the store, both listeners, everything between.
@@ -150,7 +151,7 @@ func (in *Instance) openPlatforms() (err error) {
 func (in *Instance) privateRoutes() web.Private {
 	p := web.Private{
 		Access: in.access, Record: in.recordUse, Ready: in.Ready, Remark: in.sealing.remark, Metrics: in.metrics, ExplainBody: int64(in.cfg.Limits.Body), Log: in.log, Tracer: in.tracer,
-		Profiles: in.profiler(),
+		Profiles: profiling.Profiler{On: in.cfg.Private.Pprof, Stopping: in.waits},
 	}
 	p.API.Trail, p.API.Logs = in.evidence, in.evidence
 	return p
@@ -302,12 +303,7 @@ func (in *Instance) newMetrics() (*metrics.Metrics, error) {
 	for i, s := range natsserver.States {
 		words[i] = string(s)
 	}
-	m.ShowState(words, func() string {
-		if bus := in.reached.Load(); bus != nil {
-			return string(bus.State())
-		}
-		return string(natsserver.StateAway)
-	})
+	m.ShowState(words, in.storeState)
 	return m, err
 }
 

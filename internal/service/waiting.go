@@ -18,7 +18,10 @@ import (
 	"receiver/internal/publish"
 	"receiver/internal/publish/conn"
 	"receiver/internal/service/logs"
+	"receiver/internal/service/status"
 	"receiver/internal/web"
+	"receiver/internal/web/apiserver"
+	"receiver/internal/web/profiling"
 )
 
 const (
@@ -73,8 +76,9 @@ func (in *Instance) connect(ctx, background context.Context) error {
 func (in *Instance) openEarly(background context.Context) error {
 	w := in.waiting
 	w.public = web.NewGate(web.NewWaiting(in.cfg.Public.Prefix, in.metrics, in.log))
-	w.private = web.NewGate(web.NewPrivate(web.Private{
-		Access: in.access, Ready: w.ready, Metrics: in.metrics, Log: in.log, Profiles: in.profiler(),
+	w.private = web.NewGate(in.page(web.Private{
+		Access: in.access, Ready: w.ready, Metrics: in.metrics, Log: in.log, Profiles: profiling.Profiler{On: in.cfg.Private.Pprof, Stopping: in.waits},
+		API: apiserver.Server{Status: (&status.Receiver{Ready: w.ready, Store: in.storeState}).Status},
 	}))
 	if err := in.openListeners(background, w.public, w.private); err != nil {
 		return err

@@ -5,14 +5,14 @@ import (
 
 	"receiver/internal/plain"
 	"receiver/internal/publish/schema"
-	"receiver/internal/service"
+	"receiver/internal/service/plans"
 	"receiver/internal/words"
 )
 
 // Plan prints what would be changed about the streams.
 func (p Printer) Plan(plan schema.Plan) error {
 	if p.JSON {
-		return plain.WriteJSON(p.Out, service.StreamsPlan(plan))
+		return plain.WriteJSON(p.Out, plans.Shown(plan))
 	}
 	var rows [][]string
 	for _, s := range plan.Streams {

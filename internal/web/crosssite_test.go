@@ -30,7 +30,7 @@ func wholePrivate(t *testing.T, set *access.Set) *echo.Echo {
 	h, ok := web.NewPrivate(web.Private{
 		Access: set, Ready: func(context.Context) error { return nil }, Metrics: metrics.New(nil),
 		ExplainBody: 100, Record: unrecorded, Log: zerolog.Nop(), API: apiserver.Server{
-			Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), time.Now()), Trail: archive{}, Logs: archive{}, Jobs: ledger{}, Platform: ledger{}, Submissions: desk{}, Actions: desk{}, Forwarding: hub{},
+			Status: feed{}.status, Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), metrics.New(nil).Source, time.Now()), Trail: archive{}, Logs: archive{}, Jobs: ledger{}, Platform: ledger{}, Submissions: desk{}, Actions: desk{}, Forwarding: hub{},
 			Feed: feed{}, Readers: apiserver.NewReaders(10), Streams: feed{}.streams, Keys: feed{}.keys, Doctor: feed{}.doctor, Traffic: feed{}.traffic,
 			Explainer: func(context.Context, string, []string, []byte) (api.Explanation, bool) {
 				return api.NewExplanation(verify.Verdict{}), true

@@ -15,6 +15,7 @@ import (
 	"receiver/api"
 	"receiver/api/apitest"
 	"receiver/internal/access"
+	"receiver/internal/condition"
 	"receiver/internal/job"
 	"receiver/internal/joblist"
 	"receiver/internal/keyusage"
@@ -46,6 +47,10 @@ func (f feed) Follow(ctx context.Context, q api.Follow) (iter.Seq[api.Followed],
 		case <-ctx.Done():
 		}
 	}, nil
+}
+
+func (f feed) status(context.Context) condition.Status {
+	return condition.Of(condition.Facts{Store: "away", NotReady: errors.New("no NATS")})
 }
 
 func (f feed) streams(context.Context) (api.StreamsPlan, error) {

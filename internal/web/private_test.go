@@ -140,7 +140,7 @@ func TestHEADIsGETWithoutABody(t *testing.T) {
 	for name, ready := range map[string]error{"ready": nil, "not ready": down} {
 		addresses[name] = serve(t, web.NewPrivate(web.Private{
 			Ready: func(context.Context) error { return ready }, Metrics: metrics.New(nil),
-			API: apiserver.Server{Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), time.Now())},
+			API: apiserver.Server{Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), metrics.New(nil).Source, time.Now())},
 		}), web.Limits{})
 	}
 	addresses["public"] = open(t).addr
@@ -187,7 +187,7 @@ func TestWithoutATokenOnlyThisMachinesNamesAreAnswered(t *testing.T) {
 	private := func(token string) http.Handler {
 		return web.NewPrivate(web.Private{
 			Access: tokens(token), Ready: func(context.Context) error { return nil }, Metrics: metrics.New(nil),
-			API: apiserver.Server{Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), time.Now())},
+			API: apiserver.Server{Sources: apiserver.SourcesOf(judge, callback.NewRetryState(), metrics.New(nil).Source, time.Now())},
 		})
 	}
 	for _, tt := range []struct {

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"receiver/api/apitest"
 	"receiver/internal/callback"
 	"receiver/internal/job"
+	"receiver/internal/keyusage"
 	"receiver/internal/metrics"
 	"receiver/internal/verify"
 	"receiver/internal/web"
@@ -51,11 +53,12 @@ func newRetryRig(t *testing.T) *retryRig {
 	}
 	m, p := metrics.New(nil), callback.NewRetryState()
 	m.ShowRetryState(r, p)
+	m.SetSources([]keyusage.Key{{Source: "crm", Name: key.Name(), Fingerprint: key.Fingerprint()}})
 	rig.public = web.NewPublic(web.Public{
 		Receiver: r, BodyLimit: 100, Metrics: m, Retries: p, Log: zerolog.Nop(),
 	})
 	rig.private = web.NewPrivate(web.Private{
-		Access: tokens("operator"), Ready: func(context.Context) error { return nil }, Metrics: m, API: apiserver.Server{Sources: apiserver.SourcesOf(r, p, time.Now())}, Log: zerolog.Nop(),
+		Access: tokens("operator"), Ready: func(context.Context) error { return nil }, Metrics: m, API: apiserver.Server{Sources: apiserver.SourcesOf(r, p, m.Source, time.Now())}, Log: zerolog.Nop(),
 	})
 	return rig
 }
@@ -112,6 +115,26 @@ func (r *retryRig) standing() api.SourceStatus {
 }
 
 const retryBody = `{"id":"7","status":"COMPLETED"}`
+
+// A source says what this process has accepted and refused.
+func TestSourcesSayWhatCame(t *testing.T) {
+	t.Parallel()
+	r := newRetryRig(t)
+	if s := r.standing(); !s.Authentic.IsZero() || len(s.RefusedBy) != 0 || !s.Keys[0].LastUse.IsZero() {
+		t.Errorf("at the start: %+v", s)
+	}
+	right := signature(retryKey, retryBody)
+	for _, s := range []string{right, right, signature("another", retryBody), "sha256=x", ""} {
+		r.post("crm", s, retryBody)
+	}
+	s := r.standing()
+	if want := map[string]int64{"mismatch": 1, "malformed": 1, "missing": 1}; !maps.Equal(s.RefusedBy, want) {
+		t.Errorf("refused %v, want %v", s.RefusedBy, want)
+	}
+	if s.Authentic.IsZero() || !s.Keys[0].LastUse.Equal(s.Authentic) {
+		t.Errorf("the last authentic callback came %v, by the key %v", s.Authentic, s.Keys[0].LastUse)
+	}
+}
 
 // Only answers that the platform itself may have got use up its retries.
 func TestAnswersThatUseUpRetries(t *testing.T) {

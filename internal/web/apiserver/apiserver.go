@@ -14,6 +14,7 @@ import (
 
 	"receiver/api"
 	"receiver/internal/access"
+	"receiver/internal/condition"
 	"receiver/internal/job"
 	"receiver/internal/joblist"
 	"receiver/internal/keyusage"
@@ -44,6 +45,8 @@ type Server struct {
 	// Stopping is done when the listener stops: then requests that wait are answered, and streams
 	// of events end. Nil is never.
 	Stopping context.Context
+	// Status says how the receiver is.
+	Status func(context.Context) condition.Status
 	// Sources returns the sources in force, and Tokens the use of the tokens in force.
 	Sources func() api.Sources
 	Tokens  func() []access.Use

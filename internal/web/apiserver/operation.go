@@ -8,6 +8,7 @@ import (
 	"receiver/api"
 	"receiver/internal/access"
 	"receiver/internal/callback"
+	"receiver/internal/metrics"
 )
 
 // ListSources implements StrictServerInterface.
@@ -18,15 +19,25 @@ func (s Server) ListSources(context.Context, ListSourcesRequestObject) (ListSour
 	return ListSources200JSONResponse(s.Sources()), nil
 }
 
-// SourcesOf returns the sources of a receiver with what is known of the platform's retries.
-func SourcesOf(r *callback.Receiver, retries *callback.RetryState, since time.Time) func() api.Sources {
+// GetStatus implements StrictServerInterface.
+func (s Server) GetStatus(ctx context.Context, _ GetStatusRequestObject) (GetStatusResponseObject, error) {
+	if s.Status == nil {
+		return nil, notReached()
+	}
+	return GetStatus200JSONResponse(s.Status(ctx)), nil
+}
+
+// SourcesOf returns the sources of a receiver with what is known of the platform's retries, and of
+// each by its metrics.
+func SourcesOf(r *callback.Receiver, retries *callback.RetryState, known func(source string) metrics.Source, since time.Time) func() api.Sources {
 	return func() api.Sources {
 		all := api.Sources{Since: since.UTC(), Sources: []api.SourceStatus{}}
 		for _, s := range r.Sources() {
-			status := api.SourceStatus{Name: s.Name, Standing: retries.Standing(s.Name, time.Now())}
+			seen := known(s.Name)
+			status := api.SourceStatus{Name: s.Name, Authentic: seen.Authentic, RefusedBy: seen.Refused, Standing: retries.Standing(s.Name, time.Now())}
 			for _, k := range s.Verifier.Keys() {
 				w := k.Window()
-				status.Keys = append(status.Keys, api.KeyStatus{Name: k.Name(), Fingerprint: k.Fingerprint(), NotBefore: w.NotBefore, NotAfter: w.NotAfter})
+				status.Keys = append(status.Keys, api.KeyStatus{Name: k.Name(), Fingerprint: k.Fingerprint(), NotBefore: w.NotBefore, NotAfter: w.NotAfter, LastUse: seen.Used[k.Fingerprint()]})
 			}
 			all.Sources = append(all.Sources, status)
 		}

@@ -120,6 +120,9 @@ type ServerInterface interface {
 	// GetSubmission Say what became of a submission
 	// (GET /v1/sources/{source}/submissions/{submission})
 	GetSubmission(ctx echo.Context, source Source, submission string) error
+	// GetStatus Say in one sentence how this receiver is, and what is wrong
+	// (GET /v1/status)
+	GetStatus(ctx echo.Context) error
 	// GetStreams Compare the streams with the configuration
 	// (GET /v1/streams)
 	GetStreams(ctx echo.Context) error
@@ -1228,6 +1231,15 @@ func (w *ServerInterfaceWrapper) GetSubmission(ctx echo.Context) error {
 	return err
 }
 
+// GetStatus converts echo context to params.
+func (w *ServerInterfaceWrapper) GetStatus(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetStatus(ctx)
+	return err
+}
+
 // GetStreams converts echo context to params.
 func (w *ServerInterfaceWrapper) GetStreams(ctx echo.Context) error {
 	var err error
@@ -1372,6 +1384,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/log/:stream/checkpoints", wrapper.ListCheckpoints, options.OperationMiddlewares["listCheckpoints"]...)
 	router.GET(options.BaseURL+"/v1/log/:stream/checkpoint", wrapper.GetCheckpoint, options.OperationMiddlewares["getCheckpoint"]...)
 	router.POST(options.BaseURL+"/v1/verify/explain", wrapper.Explain, options.OperationMiddlewares["explain"]...)
+	router.GET(options.BaseURL+"/v1/status", wrapper.GetStatus, options.OperationMiddlewares["getStatus"]...)
 	router.GET(options.BaseURL+"/v1/token", wrapper.GetToken, options.OperationMiddlewares["getToken"]...)
 	router.GET(options.BaseURL+"/v1/tokens", wrapper.ListTokens, options.OperationMiddlewares["listTokens"]...)
 
@@ -2791,6 +2804,44 @@ func (response GetSubmissiondefaultApplicationProblemPlusJSONResponse) VisitGetS
 	return err
 }
 
+type GetStatusRequestObject struct {
+}
+
+type GetStatusResponseObject interface {
+	VisitGetStatusResponse(w http.ResponseWriter) error
+}
+
+type GetStatus200JSONResponse ReceiverStatus
+
+func (response GetStatus200JSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetStatusdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetStatusdefaultApplicationProblemPlusJSONResponse) VisitGetStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetStreamsRequestObject struct {
 }
 
@@ -3084,6 +3135,9 @@ type StrictServerInterface interface {
 	// GetSubmission Say what became of a submission
 	// (GET /v1/sources/{source}/submissions/{submission})
 	GetSubmission(ctx context.Context, request GetSubmissionRequestObject) (GetSubmissionResponseObject, error)
+	// GetStatus Say in one sentence how this receiver is, and what is wrong
+	// (GET /v1/status)
+	GetStatus(ctx context.Context, request GetStatusRequestObject) (GetStatusResponseObject, error)
 	// GetStreams Compare the streams with the configuration
 	// (GET /v1/streams)
 	GetStreams(ctx context.Context, request GetStreamsRequestObject) (GetStreamsResponseObject, error)
@@ -3988,6 +4042,29 @@ func (sh *strictHandler) GetSubmission(ctx echo.Context, source Source, submissi
 		return err
 	} else if validResponse, ok := response.(GetSubmissionResponseObject); ok {
 		return validResponse.VisitGetSubmissionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetStatus operation middleware
+func (sh *strictHandler) GetStatus(ctx echo.Context) error {
+	var request GetStatusRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetStatus(ctx.Request().Context(), request.(GetStatusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetStatus")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetStatusResponseObject); ok {
+		return validResponse.VisitGetStatusResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
