@@ -87,6 +87,8 @@ type Use struct {
 	Mismatches int `json:"mismatches"`
 	// Warnings say what somebody should look at, each in one sentence.
 	Warnings []string `json:"warnings,omitempty"`
+	// Removal says whether it can be removed; nil if it is removed, or that was not asked.
+	Removal *Removal `json:"removal,omitempty"`
 }
 
 // Keys counts the use of keys over the streams. It is filled by Add and read after.

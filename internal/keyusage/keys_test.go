@@ -191,3 +191,18 @@ func TestRoughly(t *testing.T) {
 		}
 	}
 }
+
+// The list says of each configured key what Retire says of it.
+func TestListRemovable(t *testing.T) {
+	k := keysOf([]keyusage.Key{key("new"), key("old")}, verified("old", 100), verified("new", 1), verified("gone", 300))
+	all := k.ListRemovable(keyusage.Reach{Jobs: hoursAgo(2000)}, keysNow)
+	for i, want := range []*keyusage.Removal{
+		{Why: "used 1h ago by job j-new", SafeAt: hoursAgo(1 - 96)},
+		{Safe: true, Why: "unused for 100h"},
+		nil,
+	} {
+		if got := all[i].Removal; (got == nil) != (want == nil) || got != nil && *got != *want {
+			t.Errorf("%s: %+v, want %+v", all[i].Name, got, want)
+		}
+	}
+}

@@ -15,22 +15,42 @@ type Reach struct {
 	Attempts time.Time
 }
 
-// Retirement says whether a key can be removed without refusing a callback.
-type Retirement struct {
-	Use
+// Removal says whether a key can be removed without refusing a callback.
+type Removal struct {
 	// Safe is true when it can.
 	Safe bool `json:"safe"`
-	// Unused is how long it has verified nothing, as far as the streams reach.
-	Unused time.Duration `json:"-"`
 	// Why says in words what speaks for it or against it.
 	Why string `json:"why"`
-	// NotBefore is when it can be at the earliest, as things stand; zero if time alone
+	// SafeAt is when it can be at the earliest, as things stand; zero if time alone
 	// does not make it so.
 	SafeAt time.Time `json:"safe_not_before,omitzero"`
 }
 
+// Retirement is a key with whether it can be removed.
+type Retirement struct {
+	Use
+	Removal
+	// Unused is how long it has verified nothing, as far as the streams reach.
+	Unused time.Duration `json:"-"`
+}
+
 // ErrNoKey is returned by Retire for a key that is not configured.
 var ErrNoKey = errors.New("no such key is configured")
+
+// ListRemovable is List, and says of each configured key whether it can be removed, as Retire does
+// with RetrySpan.
+func (k *Keys) ListRemovable(r Reach, now time.Time) []Use {
+	all := k.List(now)
+	for i, u := range all {
+		if u.State == Removed {
+			continue
+		}
+		if t, err := k.Retire(u.Source, u.Fingerprint, RetrySpan, r, now); err == nil {
+			all[i].Removal = &t.Removal
+		}
+	}
+	return all
+}
 
 // Retire says whether a source's configured key, by its fingerprint, is unused for at
 // least span. That alone is not enough: another key of the source must have verified

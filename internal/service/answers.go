@@ -116,10 +116,11 @@ func (in *Instance) keys(ctx context.Context) ([]keyusage.Use, error) {
 		return nil, err
 	}
 	keys := keyusage.NewKeys(configured)
-	if _, err := records.Arrivals(ctx, in.bus, keys.Add); err != nil {
+	reach, err := records.Arrivals(ctx, in.bus, keys.Add)
+	if err != nil {
 		return nil, err
 	}
-	return keys.List(time.Now()), nil
+	return keys.ListRemovable(reach, time.Now()), nil
 }
 
 // doctorTimeout bounds all checks of one request.
