@@ -92,7 +92,7 @@ func (p *Page) exportCallbacks(v *visit) error {
 	}
 	for n := 0; ; {
 		for _, c := range page.Callbacks {
-			if n == mostExported {
+			if n == p.exported {
 				return brokenOff(cut(words.Count(n, "record")))
 			}
 			if err := write(c); err != nil {

@@ -23,13 +23,15 @@ type Options struct {
 type Page struct {
 	Options
 	random []byte // keys the CSRF tokens of browsers without a token
-	sites  *http.CrossOriginProtection
-	mux    *http.ServeMux
+	// exported is how many records an export has at most.
+	exported int
+	sites    *http.CrossOriginProtection
+	mux      *http.ServeMux
 }
 
 // New returns a page.
 func New(o Options) *Page {
-	p := &Page{Options: o, random: []byte(rand.Text()), sites: http.NewCrossOriginProtection(), mux: http.NewServeMux()}
+	p := &Page{Options: o, random: []byte(rand.Text()), exported: mostExported, sites: http.NewCrossOriginProtection(), mux: http.NewServeMux()}
 	for pattern, view := range p.routes() {
 		p.mux.HandleFunc(pattern, p.answer(view))
 	}

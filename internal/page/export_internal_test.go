@@ -1,0 +1,4 @@
+package page
+
+// ExportAtMost has exports end after fewer records than in operation.
+func (p *Page) ExportAtMost(n int) { p.exported = n }
