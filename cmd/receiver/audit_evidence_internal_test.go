@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"receiver/api"
 	"receiver/internal/audit"
+	"receiver/internal/auditlog/report"
 )
 
 // answered asks a receiver and reads the JSON of its answer.
@@ -190,7 +192,7 @@ func TestAReportOverHTTP(t *testing.T) {
 		if code, out := auditReport(t, dir, record, "--html", page); code != exitDone {
 			t.Fatalf("audit report = exit %d: %s", code, out)
 		}
-		html, err := os.ReadFile(page)
+		written, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +200,7 @@ func TestAReportOverHTTP(t *testing.T) {
 		if code != exitDone {
 			t.Fatalf("audit report -o json = exit %d: %s", code, out)
 		}
-		for form, want := range map[string][]byte{"": html, "?form=json": []byte(out)} {
+		for form, want := range map[string][]byte{"": written, "?form=json": []byte(out)} {
 			got := []byte(get(t, url+form))
 			if a, b := madeAt.ReplaceAll(got, nil), madeAt.ReplaceAll(want, nil); !bytes.Equal(a, b) {
 				t.Errorf("%s%s is not what audit report writes:\n%.2000s\nwant\n%.2000s", record, form, a, b)
@@ -220,5 +222,42 @@ func TestAReportOverHTTP(t *testing.T) {
 	policy := r.Header.Get("Content-Security-Policy")
 	if m, _ := regexp.MatchString(`^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox allow-downloads$`, policy); !m {
 		t.Errorf("the policy of the page is %q", policy)
+	}
+}
+
+// The certificate of the page has every statement of audit report, and its bundle passes the command
+// that is printed on it.
+func TestTheCertificateOfThePage(t *testing.T) {
+	t.Parallel()
+	dir := sealedFolder(t)
+	in := runningOn(t, dir)
+	for _, record := range []string{"JOBS/2", "ATTEMPTS/1", "ACTIONS/1"} {
+		code, out := auditReport(t, dir, record, "-o", "json")
+		var r report.Report
+		if err := json.Unmarshal([]byte(out), &r); code != exitDone || err != nil {
+			t.Fatalf("audit report = exit %d, %v: %s", code, err, out)
+		}
+		one, bundle := r.Records[0], r.Bundles[0]
+		want := append([]string{one.ID, one.Remote, one.Leaf, one.Check.Text, one.Content.Text, one.Subject, one.Fingerprint, bundle.Root, bundle.LogKey, bundle.Command, bundle.Checkpoint}, r.NotProved...)
+		for _, d := range r.Dates {
+			want = append(want, d.Name, d.Clock, d.Says)
+		}
+		for _, s := range one.Path {
+			want = append(want, s.Sibling)
+		}
+		page := html.UnescapeString(get(t, in.PrivateURL()+"/evidence/"+record))
+		for _, w := range want {
+			if !strings.Contains(page, strings.TrimSpace(w)) {
+				t.Errorf("the certificate of %s does not say %q", record, w)
+			}
+		}
+		file := filepath.Join(t.TempDir(), bundle.File)
+		if err := os.WriteFile(file, []byte(get(t, in.PrivateURL()+"/evidence/"+record+"/bundle")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var printed bytes.Buffer
+		if code := run(t.Context(), []string{"audit", "check", file, "--log-key", bundle.LogKey}, strings.NewReader(""), &printed, &printed); code != exitDone {
+			t.Errorf("audit check of the bundle of %s = exit %d: %s", record, code, &printed)
+		}
 	}
 }

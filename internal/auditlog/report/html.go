@@ -52,11 +52,26 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	},
 }).Parse(strings.NewReplacer("{{styles}}", styles, "{{policy}}", Policy()).Replace(pageText)))
 
+// composed is a report as a template gets it.
+type composed struct {
+	Report
+	// Bundle is the address of the only bundle; empty where it is in the page.
+	Bundle string
+}
+
 // Page returns one page of HTML that needs nothing else: no script, no file, no network.
 func (r Report) Page() ([]byte, error) {
 	var out bytes.Buffer
-	err := page.Execute(&out, r)
+	err := page.Execute(&out, composed{Report: r})
 	return out.Bytes(), err
+}
+
+// Certificate returns a report about one record as a part of another page, with the same sentences.
+// Its bundle is at an address.
+func (r Report) Certificate(bundle string) (template.HTML, error) {
+	var out bytes.Buffer
+	err := page.ExecuteTemplate(&out, "certificate", composed{r, bundle})
+	return template.HTML(out.String()), err //nolint:gosec // the template has escaped it
 }
 
 // root is where the path of a record ends.

@@ -1,0 +1,148 @@
+package page
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"receiver/api"
+	"receiver/api/client"
+)
+
+// checkpointsShown is how many checkpoints a page has.
+const checkpointsShown = 50
+
+// history is what the view of the checkpoints of a log shows.
+type history struct {
+	api.CheckpointPage
+	Chart  *chart
+	Breaks int
+	// First is true of the newest checkpoints.
+	First bool
+}
+
+// breakWords are the words for breaks.
+var breakWords = map[string]string{
+	"rolled_back": "rollback", "fork": "fork", "missing": "gap", "checkpoint": "signature", "unsealed": "late", "time": "clock", "tile": "unknown",
+}
+
+// Word is the word for a break.
+func (h history) Word(b api.CheckpointBreak) string {
+	if word, known := breakWords[b.Kind]; known {
+		return word
+	}
+	return b.Kind
+}
+
+// New is how many records a checkpoint covers that the one before it does not; empty if that is not
+// on the page.
+func (h history) New(i int) string {
+	if i+1 >= len(h.Checkpoints) {
+		return ""
+	}
+	return fmt.Sprintf("%+d", h.Checkpoints[i].Size-h.Checkpoints[i+1].Size)
+}
+
+// checkpoints shows the checkpoints of a log over time.
+func (p *Page) checkpoints(v *visit) error {
+	stream, after, most := v.r.PathValue("stream"), v.r.URL.Query().Get("after"), checkpointsShown
+	page, err := client.Answer[api.CheckpointPage](v.api.ListCheckpoints(v.r.Context(), stream, &api.ListCheckpointsParams{Limit: &most, After: after}))
+	if err != nil {
+		return err
+	}
+	shown := history{CheckpointPage: page, First: after == ""}
+	shown.Chart = newChart(page.Checkpoints, shown.Word)
+	for _, c := range page.Checkpoints {
+		if c.Break.Kind != "" {
+			shown.Breaks++
+		}
+	}
+	for _, a := range page.Anchors {
+		if a.Break.Kind != "" {
+			shown.Breaks++
+		}
+	}
+	return v.show("checkpoints", "Checkpoints of "+stream, shown, "history")
+}
+
+// The chart of sizes over time, in its own units.
+const (
+	chartWidth  = 720
+	chartHeight = 190
+	chartLeft   = 8
+	chartTop    = 26 // above it are the words of the cuts
+	wordsShown  = 12
+)
+
+// chart draws the sizes over time as lines that end at each break.
+type chart struct {
+	Lines        []string // of an SVG path
+	Points, Cuts []chartPoint
+	From, To     time.Time
+	Least, Most  int64
+}
+
+// chartPoint is a checkpoint in the chart.
+type chartPoint struct {
+	X, Y, TextY int
+	Word        string
+	Start       bool // the word begins at X; else it ends there
+}
+
+// newChart draws checkpoints, newest first; nil of fewer than two.
+func newChart(all []api.SealedCheckpoint, word func(api.CheckpointBreak) string) *chart {
+	if len(all) < 2 {
+		return nil
+	}
+	rows := slices.Clone(all)
+	slices.Reverse(rows)
+	c := &chart{From: rows[0].Time, To: rows[0].Time, Least: rows[0].Size, Most: rows[0].Size}
+	for _, r := range rows {
+		c.Least, c.Most = min(c.Least, r.Size), max(c.Most, r.Size)
+		if r.Time.Before(c.From) {
+			c.From = r.Time
+		}
+		if r.Time.After(c.To) {
+			c.To = r.Time
+		}
+	}
+	line := ""
+	for i, r := range rows {
+		at := c.place(r)
+		if r.Break.Kind != "" {
+			cut := at
+			if i > 0 {
+				cut.X = (c.place(rows[i-1]).X + at.X) / 2
+			}
+			cut.Start = cut.X < chartWidth/2
+			if len(c.Cuts) < wordsShown {
+				cut.Word, cut.TextY = word(r.Break), 10+12*(len(c.Cuts)%2)
+			}
+			c.Cuts, c.Lines, line = append(c.Cuts, cut), append(c.Lines, line), ""
+		}
+		if line == "" {
+			line = fmt.Sprintf("M%d %d", at.X, at.Y)
+		} else {
+			line += fmt.Sprintf("H%dV%d", at.X, at.Y)
+		}
+		c.Points = append(c.Points, at)
+	}
+	c.Lines = slices.DeleteFunc(append(c.Lines, line), func(s string) bool { return s == "" })
+	return c
+}
+
+// place is where a checkpoint is in the chart.
+func (c *chart) place(r api.SealedCheckpoint) chartPoint {
+	share := func(part, whole float64) float64 {
+		if whole <= 0 {
+			return 0.5
+		}
+		return part / whole
+	}
+	x := share(float64(r.Time.Sub(c.From)), float64(c.To.Sub(c.From)))
+	y := share(float64(r.Size-c.Least), float64(c.Most-c.Least))
+	return chartPoint{
+		X: chartLeft + int(x*(chartWidth-2*chartLeft)),
+		Y: chartHeight - 8 - int(y*(chartHeight-chartTop-16)),
+	}
+}
