@@ -7,6 +7,8 @@ import (
 	"net/http"
 
 	"github.com/rs/zerolog"
+
+	"receiver/internal/page/assets"
 )
 
 // Options are what a page needs.
@@ -35,7 +37,10 @@ func New(o Options) *Page {
 	for pattern, view := range p.routes() {
 		p.mux.HandleFunc(pattern, p.answer(view))
 	}
-	p.mux.HandleFunc("GET /assets/{name}", asset)
+	p.mux.HandleFunc("GET /assets/{name}", func(w http.ResponseWriter, r *http.Request) {
+		secure(w.Header())
+		assets.Serve(w, r)
+	})
 	p.mux.HandleFunc("GET "+checkerPath, checker)
 	p.mux.HandleFunc("GET /live", p.live)
 	p.mux.HandleFunc("GET /signin", p.signIn)

@@ -78,7 +78,6 @@ func since(now, t time.Time) string {
 	return words.Length(d) + " ago"
 }
 
-
 // counted is a number with its noun.
 func counted(n any, noun string) (string, error) {
 	switch n := n.(type) {

@@ -14,6 +14,7 @@ import (
 	"receiver/api"
 	"receiver/api/client"
 	"receiver/internal/access"
+	"receiver/internal/page/inprocess"
 )
 
 // visit is one request of a browser.
@@ -40,7 +41,7 @@ func (p *Page) open(w http.ResponseWriter, r *http.Request) (*visit, error) {
 
 // ask asks the API whose token it is.
 func (v *visit) ask() (err error) {
-	b := backend{api: v.p.API, outer: v.w, r: v.r, token: v.token, log: v.p.Log}
+	b := inprocess.Backend{API: v.p.API, Outer: v.w, Request: v.r, Token: v.token, Log: v.p.Log}
 	if v.api, err = client.NewClient("http://receiver", client.WithHTTPClient(b)); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"receiver/api"
 	"receiver/api/client"
+	"receiver/internal/page/filecheck"
 	"receiver/internal/plain"
 )
 
@@ -34,7 +35,7 @@ type submitForm struct {
 	// Problem is why the file was not submitted, or not checked; nil without one.
 	Problem *api.Problem
 	// Check is what was found in the beginning of a file; nil without a check.
-	Check *checkedFile
+	Check *filecheck.File
 }
 
 // fieldRow is a field of an object.

@@ -15,6 +15,7 @@ import (
 
 	"receiver/api"
 	"receiver/api/client"
+	"receiver/internal/page/filecheck"
 	"receiver/internal/preflight"
 )
 
@@ -275,7 +276,7 @@ func (p *Page) checkFile(v *visit) error {
 }
 
 // check asks the API about the beginning of the file.
-func (u *upload) check() (*checkedFile, error) {
+func (u *upload) check() (*filecheck.File, error) {
 	head, err := io.ReadAll(io.LimitReader(u.file, preflight.HeadSize+1)) // one more says that it is longer
 	if err != nil {
 		return nil, incomplete(err)
@@ -286,5 +287,5 @@ func (u *upload) check() (*checkedFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newCheckedFile(u.name(), head, report), nil
+	return filecheck.New(u.name(), head, report), nil
 }

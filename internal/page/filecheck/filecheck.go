@@ -1,4 +1,5 @@
-package page
+// Package filecheck shows what was found in the beginning of a file that is to be submitted.
+package filecheck
 
 import (
 	"bytes"
@@ -11,8 +12,8 @@ import (
 	"receiver/internal/words"
 )
 
-// checkedFile is what was found in the beginning of a file, as the page shows it.
-type checkedFile struct {
+// File is what was found in the beginning of a file, as the page shows it.
+type File struct {
 	Name string
 	preflight.Report
 	// Part says that only the beginning of the file was read.
@@ -43,8 +44,8 @@ const (
 	columnsShown, rowsShown, cellsShown, cellShown = 150, 5, 20, 60
 )
 
-func newCheckedFile(name string, head []byte, r preflight.Report) *checkedFile {
-	c := &checkedFile{Name: name, Report: r, Part: len(head) > preflight.HeadSize, Encoding: "UTF-8"}
+func New(name string, head []byte, r preflight.Report) *File {
+	c := &File{Name: name, Report: r, Part: len(head) > preflight.HeadSize, Encoding: "UTF-8"}
 	if c.Part {
 		head = head[:preflight.HeadSize]
 	}
@@ -87,6 +88,9 @@ func newCheckedFile(name string, head []byte, r preflight.Report) *checkedFile {
 	}
 	return c
 }
+
+// rank has what needs attention shown first.
+var rank = map[string]int{"bad": 0, "mixed": 1, "good": 2}
 
 // encodings are the words for what is no UTF-8, by the finding.
 var encodings = map[preflight.Kind]string{
@@ -138,7 +142,7 @@ func judge(name string, found []preflight.Finding, compared, whole bool) judged 
 }
 
 // rows reads the first rows, for a look at them.
-func (c *checkedFile) rows(head []byte) {
+func (c *File) rows(head []byte) {
 	r := csv.NewReader(bytes.NewReader(head))
 	r.FieldsPerRecord = -1
 	for len(c.First) < rowsShown {
@@ -166,7 +170,7 @@ func (c *checkedFile) rows(head []byte) {
 }
 
 // Warnings is how many findings that are listed are none.
-func (c *checkedFile) Warnings() (n int) {
+func (c *File) Warnings() (n int) {
 	for _, f := range c.Findings {
 		if f.Severity != preflight.Error {
 			n++
@@ -176,7 +180,7 @@ func (c *checkedFile) Warnings() (n int) {
 }
 
 // Sum says in one line what was found.
-func (c *checkedFile) Sum() string {
+func (c *File) Sum() string {
 	of := words.Count(c.Rows, "row")
 	if c.Part {
 		of = fmt.Sprintf("the first %s", of)

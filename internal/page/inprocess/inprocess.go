@@ -1,4 +1,5 @@
-package page
+// Package inprocess asks an HTTP handler of this process as a client asks a server.
+package inprocess
 
 import (
 	"context"
@@ -11,24 +12,28 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// backend asks the API in this process, as the browser whose request it answers.
-type backend struct {
-	api   http.Handler
-	outer http.ResponseWriter // whose connection has the deadlines
-	r     *http.Request       // of the browser
-	token string
-	log   zerolog.Logger
+// Backend asks a handler as the sender of another request that is being answered.
+type Backend struct {
+	// API is the handler.
+	API http.Handler
+	// Outer answers the other request; its connection has the deadlines.
+	Outer http.ResponseWriter
+	// Request is the other request. Its sender, host and origin are passed on.
+	Request *http.Request
+	// Token is a bearer token; empty for none.
+	Token string
+	Log   zerolog.Logger
 }
 
-// passedOn are the headers of the browser that the API decides by, or records.
+// passedOn are the headers of the other request that the handler decides by, or records.
 var passedOn = []string{"Sec-Fetch-Site", "Origin", "X-Forwarded-For", "X-Request-Id", "Traceparent"}
 
 // Do implements client.HttpRequestDoer. The body of the answer comes as the API writes it; it ends
 // with an error where the API cuts the connection. The caller must close it.
-func (b backend) Do(r *http.Request) (*http.Response, error) {
+func (b Backend) Do(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	asked := r.Clone(ctx)
-	asked.RequestURI, asked.RemoteAddr, asked.Host, asked.TLS = r.URL.RequestURI(), b.r.RemoteAddr, b.r.Host, b.r.TLS
+	asked.RequestURI, asked.RemoteAddr, asked.Host, asked.TLS = r.URL.RequestURI(), b.Request.RemoteAddr, b.Request.Host, b.Request.TLS
 	switch {
 	case asked.Body == nil:
 		asked.Body = http.NoBody
@@ -36,15 +41,15 @@ func (b backend) Do(r *http.Request) (*http.Response, error) {
 		asked.ContentLength = -1 // a client does not know it; to a server, zero is an empty body
 	}
 	for _, name := range passedOn {
-		if values := b.r.Header.Values(name); len(values) > 0 {
+		if values := b.Request.Header.Values(name); len(values) > 0 {
 			asked.Header[name] = values
 		}
 	}
-	if b.token != "" {
-		asked.Header.Set("Authorization", "Bearer "+b.token)
+	if b.Token != "" {
+		asked.Header.Set("Authorization", "Bearer "+b.Token)
 	}
 	from, to := io.Pipe()
-	w := &answer{outer: b.outer, header: http.Header{}, to: to, began: make(chan struct{})}
+	w := &answer{outer: b.Outer, header: http.Header{}, to: to, began: make(chan struct{})}
 	go func() {
 		defer cancel()
 		defer func() {
@@ -52,13 +57,13 @@ func (b backend) Do(r *http.Request) (*http.Response, error) {
 			if cut := recover(); cut != nil {
 				err = errCut
 				if cut != http.ErrAbortHandler { //nolint:errorlint // it is no error that is wrapped
-					b.log.Error().Interface("panic", cut).Msg("answering the page failed")
+					b.Log.Error().Interface("panic", cut).Msg("answering the page failed")
 				}
 			}
 			w.begin(http.StatusOK)
-			to.CloseWithError(err) //nolint:errcheck // it returns none
+			to.CloseWithError(err) // it returns none
 		}()
-		b.api.ServeHTTP(w, asked)
+		b.API.ServeHTTP(w, asked)
 	}()
 	select {
 	case <-w.began:

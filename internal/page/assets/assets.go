@@ -1,4 +1,5 @@
-package page
+// Package assets has the files that the page refers to: styles, scripts and icons.
+package assets
 
 import (
 	"bytes"
@@ -13,7 +14,7 @@ import (
 	"sync"
 )
 
-//go:embed assets
+//go:embed css js third_party *.svg
 var assetFiles embed.FS
 
 // file is an asset as it is sent.
@@ -25,11 +26,11 @@ type file struct {
 // assets are all files that the page refers to, by name.
 var assets = sync.OnceValue(func() map[string]file {
 	all := map[string]file{
-		"page.css": made("text/css; charset=utf-8", joined("assets/css/*.css")),
-		"page.js":  made("text/javascript; charset=utf-8", joined("assets/js/*.js")),
-		"htmx.js":  made("text/javascript; charset=utf-8", joined("assets/third_party/htmx.org-*/htmx.min.js")),
+		"page.css": made("text/css; charset=utf-8", joined("css/*.css")),
+		"page.js":  made("text/javascript; charset=utf-8", joined("js/*.js")),
+		"htmx.js":  made("text/javascript; charset=utf-8", joined("third_party/htmx.org-*/htmx.min.js")),
 	}
-	icons, err := fs.Glob(assetFiles, "assets/*.svg")
+	icons, err := fs.Glob(assetFiles, "*.svg")
 	if err != nil {
 		panic(err)
 	}
@@ -73,9 +74,9 @@ func made(mediaType string, text []byte) file {
 	return file{mediaType, `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`, text, small.Bytes()}
 }
 
-// asset answers with a file. It needs no token: it is the same in every copy of the program.
-func asset(w http.ResponseWriter, r *http.Request) {
-	secure(w.Header())
+// Serve answers with the file that the path names. It needs no token: it is the same in every copy
+// of the program.
+func Serve(w http.ResponseWriter, r *http.Request) {
 	f, there := assets()[r.PathValue("name")]
 	if !there {
 		http.NotFound(w, r)
