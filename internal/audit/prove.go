@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"receiver/internal/audit/tile"
 )
 
 // ErrProof is returned when a record is not what the log has sealed in its place: its leaf
@@ -86,6 +88,9 @@ func (l *Log) entry(ctx context.Context, cp Checkpoint, seq uint64) (Entry, erro
 	if i >= cp.Tree.N {
 		return Entry{}, ErrNotSealed
 	}
+	if cp.Tree.N > tile.MaxSize {
+		return Entry{}, fmt.Errorf("%w: no log has %d leaves", ErrTile, cp.Tree.N)
+	}
 	proof, err := tlog.ProveRecord(cp.Tree.N, i, l.proofs(ctx, cp.Tree, nil))
 	if err != nil {
 		return Entry{}, tileError(ctx, "reading tiles", err)
@@ -104,7 +109,7 @@ func (e Entry) check(tree tlog.Tree, first uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := tlog.CheckRecord(e.Proof, tree.N, tree.Hash, i, hash); err != nil {
+	if tree.N > tile.MaxSize || tlog.CheckRecord(e.Proof, tree.N, tree.Hash, i, hash) != nil {
 		return fmt.Errorf("%w: sequence %d", ErrProof, e.Seq)
 	}
 	return nil

@@ -173,6 +173,9 @@ func (l *Log) proveTree(ctx context.Context, tree tlog.Tree, old int64, overlay 
 	if old == 0 || old == tree.N {
 		return nil, nil
 	}
+	if tree.N > tile.MaxSize {
+		return nil, fmt.Errorf("proving consistency: %w: no log has %d leaves", ErrTile, tree.N)
+	}
 	proof, err := tlog.ProveTree(tree.N, old, l.proofs(ctx, tree, overlay))
 	return proof, tileError(ctx, "proving consistency", err)
 }

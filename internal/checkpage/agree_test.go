@@ -70,13 +70,11 @@ func (a answer) text() string {
 	return out.String()
 }
 
+var folder string // of the program
+
 // command builds the program once for all tests.
 var command = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "checkpage")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "receiver")
+	path := filepath.Join(folder, "receiver")
 	if out, err := exec.Command("go", "build", "-o", path, "receiver/cmd/receiver").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
@@ -84,11 +82,12 @@ var command = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := command(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	var err error
+	if folder, err = os.MkdirTemp("", "checkpage"); err != nil {
+		panic(err)
 	}
-	os.Exit(code)
+	defer os.RemoveAll(folder)
+	m.Run()
 }
 
 // audit runs `receiver audit check`.

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"receiver/internal/audit"
 	"receiver/internal/audit/audittest"
 	"receiver/internal/audit/bundle"
@@ -37,6 +39,23 @@ func sealed(t *testing.T, n int, change map[uint64]func(*audit.Record), seqs ...
 	if err != nil {
 		t.Fatal(err)
 	}
+	return encoded(t, b)
+}
+
+// countless returns a bundle whose proof leads from its record to the root of a tree of so many
+// leaves, the first of which is the record.
+func countless(t *testing.T, leaves uint64) []byte {
+	t.Helper()
+	b := audit.Bundle{First: 1, Entries: []audit.Entry{{Record: audittest.Record(1)}}}
+	node, err := b.Entries[0].LeafHash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for last := leaves - 1; last > 0; last >>= 1 {
+		sibling := tlog.RecordHash([]byte{byte(last)})
+		b.Entries[0].Proof, node = append(b.Entries[0].Proof, sibling), tlog.NodeHash(node, sibling)
+	}
+	b.Checkpoint = audittest.SignedNote(t, fmt.Sprintf("%s\n%d\n%s\n", audittest.Origin, leaves, node), audittest.Signer(t))
 	return encoded(t, b)
 }
 

@@ -220,6 +220,10 @@ func TestThePageAgreesOnTrees(t *testing.T) {
 		}
 		add(fmt.Sprintf("all of %d", n), sealed(t, n, nil, seqs...))
 	}
+	add("all of 2^40", countless(t, 1<<40))
+	add("all of nearly 2^62", countless(t, 1<<62-1))
+	add("2^62", countless(t, 1<<62))
+	add("as many as can be", countless(t, 1<<63-1))
 	good, err := bundle.Parse(sealed(t, 7, nil, 2, 5, 7))
 	if err != nil {
 		t.Fatal(err)

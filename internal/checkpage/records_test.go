@@ -61,7 +61,7 @@ func kinds() []kind {
 		{"an answer to a poll", event, []string{"ce-evidence: poll", "ce-time: 2026-03-01T12:00:01.25Z"}, body, good, nil, auditlog.Unsigned, 0},
 		{"a backfill", event, []string{"ce-evidence: vendor_queue"}, body, good, nil, auditlog.Unsigned, 0},
 		{"the receiver's own event", event, []string{"ce-evidence: receiver"}, body, good, nil, auditlog.Unsigned, 0},
-		{"an action", action, nil, `{"what":"start","time":"2026-03-01T12:00:01.5+02:00","operator":"root","reason":"‮x","details":{"a":[1]}}`, good, nil, auditlog.Unsigned, 0},
+		{"an action", action, nil, `{"what":"start","time":"2026-03-01T12:00:01.5+02:00","operator":"root","reason":"` + "\u202e" + `x","details":{"a":[1]}}`, good, nil, auditlog.Unsigned, 0},
 		{"an action of another name", action, nil, `{"what":"stop","time":"2026-03-01T12:00:01Z"}`, good, nil, auditlog.Unsigned, 0},
 		{"an action without a time", action, nil, `{"What":"start","operator":null}`, good, nil, auditlog.Unsigned, 0},
 		{"an action of a bad time", action, nil, `{"what":"start","time":"yesterday"}`, good, nil, auditlog.Unsigned, 0},

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"receiver/internal/audit"
 	"receiver/internal/audit/audittest"
@@ -190,6 +193,37 @@ func TestBundleCheckRefuses(t *testing.T) {
 				t.Errorf("Check: error %v, want %v", err, row.want)
 			}
 		})
+	}
+}
+
+// Whoever holds the log's key can claim any number of leaves. Nothing is proved by that, and no
+// proof or check of one goes on for ever.
+func TestNothingIsProvedOfCountlessLeaves(t *testing.T) {
+	keys := audittest.Keys(t)
+	for _, leaves := range []int64{1 << 62, 1<<62 + 1, math.MaxInt64} {
+		w, all := grown(t, 3)
+		b, err := w.Log.Prove(t.Context(), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Checkpoint = audittest.HugeCheckpoint(t, leaves)
+		if _, err := b.Check(keys, nil); !errors.Is(err, audit.ErrProof) {
+			t.Errorf("%d leaves: Check = %v, want ErrProof", leaves, err)
+		}
+		huge, err := audit.OpenCheckpoint(b.Checkpoint, keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := bundle.Consistency{Origin: huge.Origin, Old: 2, New: leaves, Proof: make(tlog.TreeProof, 3)}
+		if err := c.Check(all[2], huge); !errors.Is(err, bundle.ErrInconsistent) {
+			t.Errorf("%d leaves: Check of a consistency proof = %v, want ErrInconsistent", leaves, err)
+		}
+		if _, err := w.Log.ProveAt(t.Context(), huge, 2); !errors.Is(err, audit.ErrTile) {
+			t.Errorf("%d leaves: ProveAt = %v, want ErrTile", leaves, err)
+		}
+		if err := w.Log.Extends(t.Context(), huge, all[2]); !errors.Is(err, audit.ErrTile) {
+			t.Errorf("%d leaves: Extends = %v, want ErrTile", leaves, err)
+		}
 	}
 }
 

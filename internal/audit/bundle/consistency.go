@@ -9,6 +9,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"receiver/internal/audit"
+	"receiver/internal/audit/tile"
 )
 
 // consistencyFormat is the version of the consistency proof. A change of it changes this.
@@ -84,6 +85,8 @@ func (c Consistency) Check(old, later audit.Checkpoint) error {
 		if len(c.Proof) > 0 {
 			err = errors.New("a proof where none is needed")
 		}
+	case c.New > tile.MaxSize:
+		err = fmt.Errorf("no log has %d leaves", c.New)
 	default:
 		err = tlog.CheckTree(c.Proof, c.New, later.Tree.Hash, c.Old, old.Tree.Hash)
 	}

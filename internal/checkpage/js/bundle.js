@@ -130,5 +130,5 @@ async function included(r, bundle, checkpoint) {
     index >>= 1n;
     last >>= 1n;
   }
-  if (last !== 0n || node !== checkpoint.root) throw none;
+  if (last !== 0n || node !== checkpoint.root || checkpoint.size >= 1n << 62n) throw none;
 }

@@ -74,7 +74,7 @@ function readCheckpoint(note) {
   if (root === undefined || more.length > 0 || origin === "") throw malformed("the text is not three lines");
   const digits = /^([+-]?)(\d+)$/.exec(size);
   const n = digits && BigInt(digits[2]) * (digits[1] === "-" ? -1n : 1n);
-  if (!digits || n < 0n || n > 1n << 62n) throw malformed("bad tree size");
+  if (!digits || n < 0n || n >= 1n << 63n) throw malformed("bad tree size");
   const hash = decoded(root);
   if (hash === null || hash.length !== 32) throw malformed("bad root hash");
   const text = `${origin}\n${n}\n${toBase64(hash)}\n`;
