@@ -57,6 +57,8 @@ func (p *Page) routes() map[string]view {
 		"GET /forwarding":                             p.forwarding,
 		"GET /forwarding/{sink}":                      p.forwarding,
 		"POST /forwarding/{sink}/replay":              p.replaySink,
+		"GET /traffic":                                p.traffic,
+		"GET /traffic/{minute}":                       p.trafficMinute,
 		"POST /signout":                               p.signOut,
 		"GET /jobs":                                   p.jobs,
 		"GET /jobs/{source}/{job}":                    p.job,
@@ -120,5 +122,5 @@ func secure(h http.Header) {
 
 // overview is the first view: how the receiver is.
 func (p *Page) overview(v *visit) error {
-	return v.show("overview", "Overview", nil)
+	return v.show("overview", "Overview", nil, "sources", "traffic")
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"receiver/api"
+	"receiver/internal/page/perminute"
 	"receiver/internal/plain"
 	"receiver/internal/words"
 )
@@ -49,6 +50,7 @@ var functions = template.FuncMap{
 	"count":   func(n any, noun string) (string, error) { return counted(n, noun) },
 	"bytes":   words.Bytes,
 	"short":   short,
+	"clock":   perminute.Clock,
 }
 
 // segment escapes text for one part of a path. A dot alone would be taken for a direction.
