@@ -86,7 +86,7 @@ func TestMain(m *testing.M) {
 	if folder, err = os.MkdirTemp("", "checkpage"); err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	m.Run()
 }
 
