@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { runInThisContext } from "node:vm";
 
+if (!globalThis.crypto?.subtle) throw new Error(`node ${process.version} has no WebCrypto: this needs version 20 or later`);
 const page = readFileSync(process.argv[2], "utf8");
 runInThisContext(page.slice(page.indexOf("<script>") + 8, page.lastIndexOf("</script>")));
 const bytes = (text) => new Uint8Array(Buffer.from(text ?? "", "base64"));
