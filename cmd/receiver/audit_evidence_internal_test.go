@@ -225,8 +225,8 @@ func TestAReportOverHTTP(t *testing.T) {
 	}
 }
 
-// The certificate of the page has every statement of audit report, and its bundle passes the command
-// that is printed on it.
+// The certificate of the page has every statement of audit report, and its bundle passes the
+// command that is printed on it.
 func TestTheCertificateOfThePage(t *testing.T) {
 	t.Parallel()
 	dir := sealedFolder(t)
@@ -250,6 +250,10 @@ func TestTheCertificateOfThePage(t *testing.T) {
 			if !strings.Contains(page, strings.TrimSpace(w)) {
 				t.Errorf("the certificate of %s does not say %q", record, w)
 			}
+		}
+		whole, byAPI := get(t, in.PrivateURL()+"/evidence/"+record+"/report"), get(t, in.PrivateURL()+"/v1/callbacks/"+record+"/report")
+		if madeAt.ReplaceAllString(whole, "") != madeAt.ReplaceAllString(byAPI, "") {
+			t.Errorf("the report of %s by the page is not that of the API", record)
 		}
 		file := filepath.Join(t.TempDir(), bundle.File)
 		if err := os.WriteFile(file, []byte(get(t, in.PrivateURL()+"/evidence/"+record+"/bundle")), 0o600); err != nil {

@@ -3,10 +3,10 @@ package page
 import (
 	"errors"
 	"html/template"
-	"io"
 	"mime"
-	"net/http"
+	"path"
 	"strconv"
+	"strings"
 
 	"receiver/api"
 	"receiver/api/client"
@@ -16,7 +16,6 @@ import (
 // certificate is what the view of one record's proof shows.
 type certificate struct {
 	ID, Stream string
-	Sequence   uint64
 	// HTML is the certificate itself, with the sentences of `receiver audit report`; empty of a
 	// record that is not sealed yet.
 	HTML template.HTML
@@ -25,13 +24,8 @@ type certificate struct {
 
 // certificate shows the proof of one record, for print.
 func (p *Page) certificate(v *visit) error {
-	shown, err := v.certified()
-	if err != nil {
-		return err
-	}
-	r, err := v.report(shown.Stream, shown.Sequence)
-	known := new(api.Problem)
-	if errors.As(err, &known) && known.Type == api.NotSealed.Type() {
+	shown, r, err := v.certified()
+	if known := new(api.Problem); errors.As(err, &known) && known.Type == api.NotSealed.Type() {
 		return v.show("certificate", shown.ID, shown, "certificate")
 	}
 	if err != nil {
@@ -44,57 +38,39 @@ func (p *Page) certificate(v *visit) error {
 	return v.show("certificate", "Certificate of "+shown.ID, shown)
 }
 
-// certified is the record that the address names.
-func (v *visit) certified() (certificate, error) {
+// certified asks for the report about the record that the address names.
+func (v *visit) certified() (c certificate, r report.Report, err error) {
 	stream, text := v.r.PathValue("stream"), v.r.PathValue("sequence")
 	sequence, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		return certificate{}, api.UnknownRecord.Problem("%.40q is not the sequence of a record; the address is /evidence/JOBS/12", text)
+		return c, r, api.UnknownRecord.Problem("there is no record %s/%s; a record has a number", stream, text)
 	}
-	return certificate{ID: segment(stream) + "/" + text, Stream: stream, Sequence: sequence}, nil
+	c = certificate{ID: segment(stream) + "/" + text, Stream: stream}
+	r, err = client.Answer[report.Report](v.api.GetReport(v.r.Context(), stream, sequence, &api.GetReportParams{Form: "json"}))
+	if err == nil && len(r.Bundles) != 1 {
+		err = api.UnknownRecord.Problem("the report about %s has no bundle", c.ID)
+	}
+	return c, r, err
 }
 
-// report asks for the report about a record.
-func (v *visit) report(stream string, sequence uint64) (report.Report, error) {
-	return client.Answer[report.Report](v.api.GetReport(v.r.Context(), stream, sequence, &api.GetReportParams{Form: "json"}))
-}
-
-// bundle gives the bundle that a certificate is of, under the name that its command has.
-func (p *Page) bundle(v *visit) error {
-	c, err := v.certified()
+// proofFile gives the bundle that a certificate is of, under the name that its command has, or the
+// report as one file, with the policy that it has of its own.
+func (p *Page) proofFile(v *visit) error {
+	c, r, err := v.certified()
 	if err != nil {
 		return err
 	}
-	r, err := v.report(c.Stream, c.Sequence)
-	if err != nil {
-		return err
+	h, name, data := v.w.Header(), r.Bundles[0].File, r.Bundles[0].Data
+	h.Set("Content-Type", "application/json")
+	if path.Base(v.r.URL.Path) == "report" {
+		if data, err = r.Page(); err != nil {
+			return err
+		}
+		name = strings.ReplaceAll(c.ID, "/", "-") + ".html"
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", report.Policy()+"; frame-ancestors 'none'; sandbox allow-downloads")
 	}
-	for _, b := range r.Bundles {
-		v.w.Header().Set("Content-Type", "application/json")
-		v.w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": b.File}))
-		_, err := v.w.Write(b.Data)
-		return err
-	}
-	return api.UnknownRecord.Problem("the report about %s has no bundle", c.ID)
-}
-
-// wholeReport gives the report as one file, with the policy that it has of its own.
-func (p *Page) wholeReport(v *visit) error {
-	c, err := v.certified()
-	if err != nil {
-		return err
-	}
-	got, err := v.api.GetReport(v.r.Context(), c.Stream, c.Sequence, &api.GetReportParams{})
-	body, err := client.Body(got, err)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	v.w.Header().Set("Content-Type", got.Header.Get("Content-Type"))
-	v.w.Header().Set("Content-Security-Policy", got.Header.Get("Content-Security-Policy"))
-	v.w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": c.Stream + "-" + strconv.FormatUint(c.Sequence, 10) + ".html"}))
-	if _, err := io.Copy(v.w, body); err != nil {
-		return http.ErrAbortHandler
-	}
-	return nil
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	_, err = v.w.Write(data)
+	return err
 }

@@ -1,4 +1,4 @@
-package page
+package sealed
 
 import (
 	"fmt"
@@ -6,19 +6,32 @@ import (
 	"time"
 
 	"receiver/api"
-	"receiver/api/client"
 )
 
-// checkpointsShown is how many checkpoints a page has.
-const checkpointsShown = 50
-
-// history is what the view of the checkpoints of a log shows.
-type history struct {
+// History is what the view of the checkpoints of a log shows.
+type History struct {
 	api.CheckpointPage
-	Chart  *chart
+	Chart  *Chart
 	Breaks int
 	// First is true of the newest checkpoints.
 	First bool
+}
+
+// NewHistory returns what is shown of a page of checkpoints; first says that it has the newest.
+func NewHistory(page api.CheckpointPage, first bool) History {
+	h := History{CheckpointPage: page, First: first}
+	h.Chart = newChart(page.Checkpoints, h.Word)
+	for _, c := range page.Checkpoints {
+		if c.Break.Kind != "" {
+			h.Breaks++
+		}
+	}
+	for _, a := range page.Anchors {
+		if a.Break.Kind != "" {
+			h.Breaks++
+		}
+	}
+	return h
 }
 
 // breakWords are the words for breaks.
@@ -27,7 +40,7 @@ var breakWords = map[string]string{
 }
 
 // Word is the word for a break.
-func (h history) Word(b api.CheckpointBreak) string {
+func (h History) Word(b api.CheckpointBreak) string {
 	if word, known := breakWords[b.Kind]; known {
 		return word
 	}
@@ -36,33 +49,11 @@ func (h history) Word(b api.CheckpointBreak) string {
 
 // New is how many records a checkpoint covers that the one before it does not; empty if that is not
 // on the page.
-func (h history) New(i int) string {
+func (h History) New(i int) string {
 	if i+1 >= len(h.Checkpoints) {
 		return ""
 	}
 	return fmt.Sprintf("%+d", h.Checkpoints[i].Size-h.Checkpoints[i+1].Size)
-}
-
-// checkpoints shows the checkpoints of a log over time.
-func (p *Page) checkpoints(v *visit) error {
-	stream, after, most := v.r.PathValue("stream"), v.r.URL.Query().Get("after"), checkpointsShown
-	page, err := client.Answer[api.CheckpointPage](v.api.ListCheckpoints(v.r.Context(), stream, &api.ListCheckpointsParams{Limit: &most, After: after}))
-	if err != nil {
-		return err
-	}
-	shown := history{CheckpointPage: page, First: after == ""}
-	shown.Chart = newChart(page.Checkpoints, shown.Word)
-	for _, c := range page.Checkpoints {
-		if c.Break.Kind != "" {
-			shown.Breaks++
-		}
-	}
-	for _, a := range page.Anchors {
-		if a.Break.Kind != "" {
-			shown.Breaks++
-		}
-	}
-	return v.show("checkpoints", "Checkpoints of "+stream, shown, "history")
 }
 
 // The chart of sizes over time, in its own units.
@@ -74,29 +65,29 @@ const (
 	wordsShown  = 12
 )
 
-// chart draws the sizes over time as lines that end at each break.
-type chart struct {
+// Chart draws the sizes over time as lines that end at each break.
+type Chart struct {
 	Lines        []string // of an SVG path
-	Points, Cuts []chartPoint
+	Points, Cuts []Point
 	From, To     time.Time
 	Least, Most  int64
 }
 
-// chartPoint is a checkpoint in the chart.
-type chartPoint struct {
+// Point is a checkpoint in the chart.
+type Point struct {
 	X, Y, TextY int
 	Word        string
 	Start       bool // the word begins at X; else it ends there
 }
 
 // newChart draws checkpoints, newest first; nil of fewer than two.
-func newChart(all []api.SealedCheckpoint, word func(api.CheckpointBreak) string) *chart {
+func newChart(all []api.SealedCheckpoint, word func(api.CheckpointBreak) string) *Chart {
 	if len(all) < 2 {
 		return nil
 	}
 	rows := slices.Clone(all)
 	slices.Reverse(rows)
-	c := &chart{From: rows[0].Time, To: rows[0].Time, Least: rows[0].Size, Most: rows[0].Size}
+	c := &Chart{From: rows[0].Time, To: rows[0].Time, Least: rows[0].Size, Most: rows[0].Size}
 	for _, r := range rows {
 		c.Least, c.Most = min(c.Least, r.Size), max(c.Most, r.Size)
 		if r.Time.Before(c.From) {
@@ -132,7 +123,7 @@ func newChart(all []api.SealedCheckpoint, word func(api.CheckpointBreak) string)
 }
 
 // place is where a checkpoint is in the chart.
-func (c *chart) place(r api.SealedCheckpoint) chartPoint {
+func (c *Chart) place(r api.SealedCheckpoint) Point {
 	share := func(part, whole float64) float64 {
 		if whole <= 0 {
 			return 0.5
@@ -141,7 +132,7 @@ func (c *chart) place(r api.SealedCheckpoint) chartPoint {
 	}
 	x := share(float64(r.Time.Sub(c.From)), float64(c.To.Sub(c.From)))
 	y := share(float64(r.Size-c.Least), float64(c.Most-c.Least))
-	return chartPoint{
+	return Point{
 		X: chartLeft + int(x*(chartWidth-2*chartLeft)),
 		Y: chartHeight - 8 - int(y*(chartHeight-chartTop-16)),
 	}
