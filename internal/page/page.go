@@ -81,6 +81,8 @@ func (p *Page) routes() map[string]view {
 		"GET /callbacks/{stream}/{sequence}/body":     p.callbackBody,
 		"POST /callbacks/{stream}/{sequence}/explain": p.explainCallback,
 		"GET /actions":                                p.actions,
+		"GET /runbooks/{name}":                        p.runbook,
+		"GET /sources/{source}":                       p.keys,
 	}
 }
 

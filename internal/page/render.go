@@ -51,6 +51,7 @@ var functions = template.FuncMap{
 	"bytes":   words.Bytes,
 	"short":   short,
 	"clock":   perminute.Clock,
+	"spans":   spans,
 }
 
 // segment escapes text for one part of a path. A dot alone would be taken for a direction.

@@ -28,6 +28,8 @@ type visit struct {
 	holder api.Token
 	// token is the token itself; empty for a browser that needs none.
 	token string
+	// health is how the receiver is, once it was asked.
+	health *health
 }
 
 // open returns the visit of a request; it fails if the API does not take the browser's token.
