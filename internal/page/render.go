@@ -50,7 +50,7 @@ var functions = template.FuncMap{
 	"count":   func(n any, noun string) (string, error) { return counted(n, noun) },
 	"bytes":   words.Bytes,
 	"short":   short,
-	"clock":   perminute.Clock,
+	"clock":   func(t time.Time) moment { return moment{t, perminute.Clock(t)} },
 	"spans":   spans,
 }
 

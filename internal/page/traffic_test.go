@@ -104,7 +104,7 @@ func TestAMinuteLeadsToItsCallbacks(t *testing.T) {
 		}
 	}
 	table := ask(t, p, http.MethodGet, "/traffic", "rcv_all", nil).Body.String()
-	inOrder(t, table, "<h1>Callbacks a minute</h1>", ">09:31</a>", "not recorded 4", strings.ReplaceAll(list, "&", "&amp;"), ">09:30</a>", ">1<", ">3<", "mismatch 2, missing 1")
+	inOrder(t, table, "<h1>Callbacks a minute</h1>", ">09:31</time></a>", "not recorded 4", strings.ReplaceAll(list, "&", "&amp;"), ">09:30</time></a>", ">1<", ">3<", "mismatch 2, missing 1")
 	for _, address := range []string{"/", "/traffic"} {
 		if got := ask(t, p, http.MethodGet, address, "rcv_read", nil).Body.String(); strings.Contains(got, "/callbacks") || strings.Contains(got, "/traffic/") {
 			t.Errorf("%s links to what the token may not list: %s", address, got)
@@ -129,7 +129,8 @@ func TestTrafficIsSmall(t *testing.T) {
 		}
 	}
 	o := counted(minutes, marks...)
-	if got := section(t, o, "rcv_all"); len(got) > 30<<10 || strings.Count(got, "<a href=\"/traffic/") != 181 {
+	got := section(t, o, "rcv_all")
+	if len(got) > 30<<10 || strings.Count(got, "<a href=\"/traffic/") != 181 {
 		t.Errorf("the chart has %d bytes and %d links", len(got), strings.Count(got, "<a href=\"/traffic/"))
 	}
 	if got := ask(t, newPage(o), http.MethodGet, "/traffic", "rcv_all", nil).Body.Len(); got > 100<<10 {
