@@ -31,8 +31,8 @@ func (p *Page) traffic(v *visit) error {
 	return v.show("traffic", "Callbacks a minute", t, "minutes")
 }
 
-// trafficMinute leads to the callbacks of a minute, whose number counts since 1970. The chart has so
-// many of these addresses that they must be short.
+// trafficMinute leads to the callbacks of a minute, whose number counts since 1970. The chart has
+// so many of these addresses that they must be short.
 func (p *Page) trafficMinute(v *visit) error {
 	n, err := strconv.ParseUint(v.r.PathValue("minute"), 10, 32)
 	if err != nil {

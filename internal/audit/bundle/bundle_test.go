@@ -196,7 +196,7 @@ func TestBundleCheckRefuses(t *testing.T) {
 	}
 }
 
-// Whoever holds the log's key can claim any number of leaves. Nothing is proved by that, and no
+// The holder of the log's key can claim any number of leaves. Nothing is proved by that, and no
 // proof or check of one goes on for ever.
 func TestNothingIsProvedOfCountlessLeaves(t *testing.T) {
 	keys := audittest.Keys(t)

@@ -17,7 +17,7 @@ const (
 )
 
 // MaxSize is the largest tree that has proofs: package tlog does not return for a larger one.
-// Whoever holds a log's key can claim that there is one.
+// The holder of a log's key can claim that there is one.
 const MaxSize = 1<<62 - 1
 
 // Name returns the storage name of a tile: tile/<level>/<number>[.p/<width>]. It is

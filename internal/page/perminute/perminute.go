@@ -136,8 +136,8 @@ func axisTop(highest int64) int64 {
 	}
 }
 
-// chartHeight is that of the chart in its own units, and it is stretched to what there is; sliver is
-// what one callback among thousands has of it.
+// chartHeight is that of the chart in its own units, and it is stretched to what there is; sliver
+// is what one callback among thousands has of it.
 const chartHeight, sliver = 200, 3
 
 // outline is the path around columns, as a stair of one unit each.
@@ -181,7 +181,8 @@ func (t View) Hours() (all []string) {
 	return all
 }
 
-// Stack are the layers as they are drawn: each covers the part of the one before that is not its own.
+// Stack are the layers as they are drawn: each covers the part of the one before that is not its
+// own.
 func (t View) Stack() []Layer {
 	all := slices.Clone(t.Layers)
 	slices.Reverse(all)

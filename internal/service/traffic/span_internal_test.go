@@ -10,8 +10,8 @@ import (
 	"receiver/internal/publish"
 )
 
-// Whatever sources and verdicts other clients of the account make up, a minute holds a bounded
-// number of counts, none is lost, and minutes end.
+// Other clients of the account can make up sources and verdicts: a minute holds a bounded number
+// of counts, none is lost, and minutes end.
 func TestTalliesAreBounded(t *testing.T) {
 	t.Parallel()
 	now, c := time.Now(), newTally()
