@@ -109,13 +109,16 @@ func TestConditions(t *testing.T) {
 		{"ReceiverUnsealedGrowing", first(func(l *condition.Log) { l.Failed, l.Seen = true, before(11*minute) }), first(func(l *condition.Log) { l.Failed, l.Seen = true, before(9*minute) }), "fails since 11 min", condition.Warning},
 		{"ReceiverSuspectRecords", first(func(l *condition.Log) { l.Suspect = before(23 * hour) }), first(func(l *condition.Log) { l.Suspect = before(25 * hour) }), "stream JOBS", condition.Error},
 		{"ReceiverAnchorBehind", first(func(l *condition.Log) { l.Sealed = 9 }), first(func(l *condition.Log) { l.Sealed, l.Anchors[0].At = 9, before(hour) }), "anchor a, stream JOBS, 4 records missing.", condition.Warning},
-		{"ReceiverAnchorBehind", first(func(l *condition.Log) { l.Anchors[0] = condition.Anchor{Name: "a"} }),
+		{"ReceiverAnchorBehind", func(f *condition.Facts) {
+			f.Logs[0].Anchors[0] = condition.Anchor{Name: "a"}
+			f.Started = before(16 * minute)
+		},
 			func(f *condition.Facts) {
 				f.Logs[0].Anchors[0] = condition.Anchor{Name: "a"}
 				f.Started = before(14 * minute)
 			}, "5 records missing.", condition.Warning},
 		{"ReceiverCertificateExpires", ends(13 * day), ends(15 * day), "public listener, 13 days left.", condition.Warning},
-		{"ReceiverCertificateExpired", ends(23 * hour), nil, "public listener, 23 h left.", condition.Error},
+		{"ReceiverCertificateExpired", ends(23 * hour), ends(25 * hour), "public listener, 23 h left.", condition.Error},
 		{"ReceiverCertificateExpired", ends(-hour), nil, "it ended 60 min ago.", condition.Error},
 		{"ReceiverCertificateExpired", func(f *condition.Facts) { f.Certificates[0].Ends = time.Unix(0, 0) }, nil, "the public listener has none yet.", condition.Error},
 		{"ReceiverSinkGivenUp", sink(func(s *condition.Sink) { s.GivenUp = 3 }), nil, "sink shop, 3 events.", condition.Error},
