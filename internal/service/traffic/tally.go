@@ -126,7 +126,7 @@ func (w *words) number(word string) uint16 {
 		return 0
 	}
 	word = strings.Clone(word) // its memory is that of a file
-	n := uint16(len(w.names))  //nolint:gosec // at most most
+	n := uint16(len(w.names))
 	w.names, w.numbers[word] = append(w.names, word), n
 	return n
 }

@@ -255,7 +255,7 @@ func (c *Counter) answer(since time.Time, sources []string) api.Traffic {
 	}
 	for minute, n := range c.unrecorded {
 		if minute >= minuteOf(t.From) && len(sources) == 0 {
-			at(minute).Unrecorded = int64(n) //nolint:gosec // a count
+			at(minute).Unrecorded = int64(n)
 		}
 	}
 	for _, m := range all {
