@@ -129,8 +129,9 @@ func TestCheckpointsOverTime(t *testing.T) {
 	body := ask(t, newPage(o), http.MethodGet, "/evidence/JOBS", "rcv_audit", nil).Body.String()
 	inOrder(t, body, "4 breaks", "<svg", "with 4 breaks", `class="cut"`, ">gap</text>", ">rollback</text>", ">fork</text>", `class="size"`,
 		"<table", ">fork</span>", ">rollback</span>", ">gap</span>", "What anchors took", "/mnt/once", ">fork</span>", `href="/evidence/JOBS?after=3"`)
-	if n := strings.Count(body, `class="size"`); n != 4 {
-		t.Errorf("the line has %d pieces for 3 breaks, want 4", n)
+	pieces := regexp.MustCompile(`class="size" d="(M\d+ \d+)((?:H\d+V\d+)*)"`).FindAllStringSubmatch(body, -1)
+	if len(pieces) != 4 || pieces[0][2] != "" || pieces[1][2] != "" || strings.Count(pieces[2][2], "H") != 1 || pieces[3][2] != "" {
+		t.Errorf("the line has the pieces %q, want one that ends before each break", pieces)
 	}
 	if strings.Contains(body, "<script>alert") || strings.Contains(body, "style=") {
 		t.Error("text from outside is not inert, or there is an inline style")

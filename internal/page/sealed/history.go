@@ -2,6 +2,7 @@ package sealed
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -62,7 +63,7 @@ const (
 	chartHeight = 190
 	chartLeft   = 8
 	chartTop    = 26 // above it are the words of the cuts
-	wordsShown  = 12
+	wordWidth   = 100
 )
 
 // Chart draws the sizes over time as lines that end at each break.
@@ -75,9 +76,9 @@ type Chart struct {
 
 // Point is a checkpoint in the chart.
 type Point struct {
-	X, Y, TextY int
-	Word        string
-	Start       bool // the word begins at X; else it ends there
+	X, Y  int
+	Word  string // empty where there is no room for it
+	Start bool   // the word begins at X; else it ends there
 }
 
 // newChart draws checkpoints, newest first; nil of fewer than two.
@@ -97,7 +98,7 @@ func newChart(all []api.SealedCheckpoint, word func(api.CheckpointBreak) string)
 			c.To = r.Time
 		}
 	}
-	line := ""
+	line, free := "", math.MinInt // from where on there is room for a word
 	for i, r := range rows {
 		at := c.place(r)
 		if r.Break.Kind != "" {
@@ -106,8 +107,12 @@ func newChart(all []api.SealedCheckpoint, word func(api.CheckpointBreak) string)
 				cut.X = (c.place(rows[i-1]).X + at.X) / 2
 			}
 			cut.Start = cut.X < chartWidth/2
-			if len(c.Cuts) < wordsShown {
-				cut.Word, cut.TextY = word(r.Break), 10+12*(len(c.Cuts)%2)
+			from, to := cut.X-wordWidth, cut.X
+			if cut.Start {
+				from, to = cut.X, cut.X+wordWidth
+			}
+			if from >= free {
+				cut.Word, free = word(r.Break), to
 			}
 			c.Cuts, c.Lines, line = append(c.Cuts, cut), append(c.Lines, line), ""
 		}
