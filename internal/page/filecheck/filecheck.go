@@ -44,6 +44,7 @@ const (
 	columnsShown, rowsShown, cellsShown, cellShown = 150, 5, 20, 60
 )
 
+// New makes what is shown of a file out of its beginning and what was found in it.
 func New(name string, head []byte, r preflight.Report) *File {
 	c := &File{Name: name, Report: r, Part: len(head) > preflight.HeadSize, Encoding: "UTF-8"}
 	if c.Part {

@@ -1,17 +1,12 @@
 package traffic_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"receiver/api"
 	"receiver/internal/auditlog"
-	"receiver/internal/job"
 	"receiver/internal/natstest"
-	"receiver/internal/publish"
 	"receiver/internal/service/records"
 )
 
@@ -21,7 +16,7 @@ import (
 func BenchmarkTraffic(b *testing.B) {
 	const all = 200_000
 	bus := natstest.Open(b, natstest.Start(b, b.TempDir()))
-	fill(b, bus, 0, all)
+	natstest.Fill(b, bus, 0, all)
 	b.Run("records", func(b *testing.B) {
 		for b.Loop() {
 			q := records.Query{Since: "3h"}
@@ -59,32 +54,11 @@ func BenchmarkTraffic(b *testing.B) {
 		asked(b, c, api.GetTrafficParams{})
 		for next := all; b.Loop(); next += 10 {
 			b.StopTimer()
-			fill(b, bus, next, 10)
+			natstest.Fill(b, bus, next, 10)
 			b.StartTimer()
 			if got, err := c.Traffic(b.Context(), api.GetTrafficParams{}); err != nil || !got.Complete {
 				b.Fatal(err, got.Complete)
 			}
 		}
 	})
-}
-
-// fill stores callbacks, accepted and refused in turn.
-func fill(b *testing.B, bus *publish.Store, from, n int) {
-	b.Helper()
-	js := bus.JetStream()
-	for i := range n {
-		e := natstest.Called(job.Finished, fmt.Sprint(from+i), "COMPLETED")
-		msg := &nats.Msg{Subject: e.Subject(), Header: e.Header().Map(), Data: e.Data}
-		if i%2 == 1 {
-			a := natstest.Attempt("mismatch")
-			msg = &nats.Msg{Subject: a.Subject(), Header: a.Header().Map(), Data: a.Body}
-		}
-		if _, err := js.PublishMsgAsync(msg); err != nil {
-			b.Fatal(err)
-		}
-		if i%1000 == 999 {
-			<-js.PublishAsyncComplete()
-		}
-	}
-	<-js.PublishAsyncComplete()
 }
