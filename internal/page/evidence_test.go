@@ -86,7 +86,7 @@ func TestCheckNow(t *testing.T) {
 	for state, want := range map[string]string{
 		"never": "not checked since this receiver started", "running": "verifying JOBS, 25 %", "failed": "The check failed: too many checkpoints", "done": "intact 2",
 	} {
-		o["GET /v1/log"] = give(api.Logs{Logs: []api.Log{}, Verification: api.Verification{
+		o["GET /v1/log"] = give(api.Logs{Logs: []api.Log{{Stream: "JOBS"}}, Verification: api.Verification{
 			State: state, Since: at, Began: at, Ended: time.Now().Add(-2*time.Minute - time.Second), Error: "too many checkpoints", Ok: &yes,
 			Progress: api.VerificationProgress{Log: "verifying JOBS", Done: 1, Total: 4},
 		}})
@@ -95,6 +95,11 @@ func TestCheckNow(t *testing.T) {
 			t.Errorf("while %s the page says %s, want %q", state, readable(body), want)
 		}
 	}
+	o["GET /v1/log"] = give(api.Logs{Logs: []api.Log{}, Verification: api.Verification{State: "never", Since: at}})
+	if body := ask(t, p, http.MethodGet, "/evidence", "rcv_audit", nil).Body.String(); strings.Contains(body, "check-now") || !strings.Contains(readable(body), "Nothing is sealed without audit.key") {
+		t.Errorf("without logs the page says %s", readable(body))
+	}
+	o["GET /v1/log"] = give(api.Logs{Logs: []api.Log{{Stream: "JOBS"}}, Verification: api.Verification{State: "never", Since: at}})
 	body := ask(t, p, http.MethodGet, "/evidence", "rcv_audit", nil).Body.String()
 	csrf := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindStringSubmatch(body)[1]
 	if got := ask(t, p, http.MethodPost, "/evidence/check", "rcv_audit", url.Values{"csrf": {"x"}}); got.Code != http.StatusForbidden || waited != "" {
