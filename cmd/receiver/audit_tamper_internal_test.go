@@ -22,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/mod/sumdb/note"
 
+	"receiver/api"
 	"receiver/internal/audit"
 	"receiver/internal/audit/anchor"
 	"receiver/internal/audit/logkey"
@@ -451,6 +452,12 @@ func TestAReceiverThatFindsItsLogRolledBackSaysSo(t *testing.T) {
 		t.Errorf("Seal = %v, want that the log was rolled back", sealErr)
 	}
 	metrics := get(t, in.PrivateURL()+"/metrics")
+	if about, text := answered[api.Logs](t, "GET", in.PrivateURL()+"/v1/log"); len(about.Logs) != 3 || !about.Logs[0].Fork {
+		t.Errorf("GET /v1/log does not tell of it: %s", text)
+	}
+	if page := get(t, in.PrivateURL()+"/evidence"); !strings.Contains(page, "It contradicts itself, and is sealed no more") {
+		t.Errorf("the page does not tell of it: %s", page)
+	}
 	if err := in.Stop(); err == nil || !strings.Contains(err.Error(), "rolled back") {
 		t.Errorf("stop = %v, want it to say that the last sealing was refused", err)
 	}
