@@ -25,11 +25,12 @@
   const mark = (f) => [f.name, f.size, f.lastModified].join("/");
 
   const look = async () => {
+    const chosen = file.files[0];
+    if (sending) return;
     checking?.abort();
     check.replaceChildren();
     send.textContent = "Upload";
-    const chosen = file.files[0];
-    if (!chosen || sending) return;
+    if (!chosen) return say("");
     // Another file is another submission; the same one, chosen again, is submitted once.
     if (sent && sent !== mark(chosen)) {
       form.elements.key.value = Array.from(crypto.getRandomValues(new Uint8Array(16)), (n) => n.toString(16).padStart(2, "0")).join("");
@@ -53,7 +54,12 @@
     }
   };
   file.addEventListener("change", look);
-  part("metadata").addEventListener("change", look);
+  // A press on a button ends the writing in a field: what is below must not move under the pointer.
+  let later;
+  part("metadata").addEventListener("change", () => {
+    clearTimeout(later);
+    later = setTimeout(look, 500);
+  });
   if (file.files.length) look(); // chosen before the page was loaded again
 
   const holdsFiles = (e) => e.dataTransfer?.types.includes("Files");
@@ -75,6 +81,17 @@
     send.focus();
   });
 
+  // A receiver that was started anew without tokens takes no form of before. The key must stay, so
+  // the form is not loaded again, but its token is.
+  const renew = async () => {
+    const at = new URLSearchParams({ source: form.elements.source.value, object: form.elements.object.value });
+    try {
+      const got = await fetch("/submit?" + at, { signal: AbortSignal.timeout(12000) });
+      const token = new DOMParser().parseFromString(await got.text(), "text/html").querySelector("#upload [name=csrf]");
+      if (token) form.elements.csrf.value = token.value;
+    } catch { /* the upload says what is wrong */ }
+  };
+
   const hold = (e) => e.preventDefault();
   const end = () => {
     sending = undefined;
@@ -83,11 +100,13 @@
     file.disabled = false;
     removeEventListener("beforeunload", hold);
   };
-  form.addEventListener("submit", (e) => {
+  form.addEventListener("submit", async (e) => {
     e.preventDefault();
     if (sending || !file.files.length) return;
     checking?.abort();
-    const body = new FormData(form), request = (sending = new XMLHttpRequest()), marks = [];
+    const request = (sending = new XMLHttpRequest()), marks = [];
+    if (sent) await renew();
+    const body = new FormData(form);
     part("progress").hidden = cancel.hidden = false;
     send.setAttribute("aria-disabled", "true"); // it keeps the focus, so that a second press does nothing
     file.disabled = true;
