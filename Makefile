@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo recording cluster build snapshot test race contract reference site release-contract lint fuzz mutate bench performance reliability ci
+.PHONY: help demo recording images cluster build snapshot test race contract reference site release-contract lint fuzz mutate bench performance reliability ci
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -9,6 +9,10 @@ demo: ## run the whole path of one callback in one process
 
 recording: ## record the demo again for README: docs/images/demo.cast and demo.svg
 	go test -count=1 -run '^TestTheRecordingOfTheDemoIsFresh$$' ./cmd/receiver -record
+
+images: ## take the pictures of the page again: docs/images/page-*.png; needs Node.js, npm and Chromium
+	npm ci --ignore-scripts --prefix internal/page/browser --no-audit --no-fund --loglevel=error
+	go test -tags browser -count=1 -timeout 5m -run TestImages ./internal/page/browser -args -images $(CURDIR)/docs/images
 
 cluster: ## run three NATS servers to try out nats.mode external
 	go run ./internal/cluster/up
