@@ -49,7 +49,7 @@ export default async function (browser, { base, tokens, scene, check }) {
       }
       // Each entry of the navigation leads to what the token opens.
       await page.goto(base + '/');
-      for (const href of await page.$$eval('nav a', (all) => all.map((a) => a.getAttribute('href')))) {
+      for (const href of await page.$$eval('body > header nav a', (all) => all.map((a) => a.getAttribute('href')))) {
         const answer = await page.goto(base + href);
         if (answer.status() !== 200) problems.push(`the navigation leads to ${href}, which is answered ${answer.status()}`);
       }

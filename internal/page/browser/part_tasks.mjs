@@ -35,11 +35,11 @@ const tasks = {
 
   'going through all views': async ({ page, hand, base }) => {
     await page.goto(base);
-    const names = await page.$$eval('nav a', (all) => all.map((a) => [a.textContent, a.pathname]));
+    const names = await page.$$eval('body > header nav a', (all) => all.map((a) => [a.textContent, a.pathname]));
     for (const [name, path] of names) {
       await hand.click('link', name);
       await at(page, path);
-      await page.locator('nav a[aria-current=page]', { hasText: name }).waitFor();
+      await page.locator('body > header nav a[aria-current=page]', { hasText: name }).waitFor();
     }
   },
 

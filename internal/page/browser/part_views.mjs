@@ -41,7 +41,7 @@ export default async function (browser, { base, tokens, scene, check }) {
       bare.problems.length = 0;
       bare.expected = view.status ? [new RegExp(`status of ${view.status} `)] : [];
       const answer = await bare.goto(base + view.path, { waitUntil: 'load' });
-      return [...missing(view, answer, await bare.innerText('body')), ...await overflow(bare), ...bare.problems];
+      return [...missing({ ...view, shows: [...view.shows, ...view.bare ?? []] }, answer, await bare.innerText('body')), ...await overflow(bare), ...bare.problems];
     });
   }
   await page.context().close();

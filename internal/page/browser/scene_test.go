@@ -113,9 +113,11 @@ func (r *rig) find(t testing.TB, s scene) {
 			case c.Job == "777000222":
 				name = "large"
 			case c.Job != "" && c.Verdict == "accepted":
-				name = c.Kind
+				name = "a " + c.Kind
+			case c.What != "" && !strings.Contains(c.Operator, "operator"):
+				name = "the receiver's"
 			}
-			if s.Callbacks[name] == "" { // the first mismatch is that of the line feed, or of a first attempt
+			if s.Callbacks[name] == "" { // any of that name will do
 				s.Callbacks[name] = fmt.Sprint(c.Stream, "/", c.Sequence)
 			}
 			if c.Reason == "mismatch" && c.Job == "" && c.Signature == signature(platformKey+"\n", goodBody(s)) {
