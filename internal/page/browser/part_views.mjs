@@ -1,4 +1,5 @@
 // Every view in light and dark, wide and narrow, with scripts and without.
+import { get } from 'node:http';
 import { complaints, frame, mostBytes, open, overflow, sizes } from './browser.mjs';
 import { views } from './views.mjs';
 
@@ -6,15 +7,12 @@ export default async function (browser, { base, tokens, scene, check }) {
   const page = await open(browser, base, { token: tokens.operator });
   const bare = await open(browser, base, { token: tokens.operator, script: false, size: sizes.narrow });
   await check('views/the first load', async () => {
-    const first = await open(browser, base, { token: tokens.operator });
-    const requests = [];
-    first.on('requestfinished', (r) => requests.push(r));
-    const cache = await first.context().newCDPSession(first);
-    await cache.send('Network.setCacheDisabled', { cacheDisabled: true });
-    await first.goto(base + '/', { waitUntil: 'load' });
-    const sizes = await Promise.all(requests.map(async (r) => [new URL(r.url()).pathname, (await r.sizes()).responseBodySize]));
+    await page.goto(base + '/', { waitUntil: 'load' });
+    const paths = new Set(await page.evaluate(() => performance.getEntriesByType('resource').map((r) => new URL(r.name).pathname)));
+    paths.delete('/live');
+    const sizes = [['/', (await page.content()).length]];
+    for (const path of paths) sizes.push([path, await sent(base + path)]);
     const all = sizes.reduce((n, [, size]) => n + size, 0);
-    await first.context().close();
     return { problems: all > mostBytes ? [`takes ${all} bytes, want at most ${mostBytes}`] : [], said: `${all} bytes: ${sizes.map((s) => s.join(' ')).join(', ')}` };
   });
   for (const view of views(scene)) {
@@ -47,6 +45,12 @@ export default async function (browser, { base, tokens, scene, check }) {
   await page.context().close();
   await bare.context().close();
 }
+
+// How many bytes an asset is on its way.
+const sent = (url) => new Promise((done, failed) => get(url, { headers: { 'accept-encoding': 'gzip' } }, (answer) => {
+  let size = 0;
+  answer.on('data', (part) => { size += part.length; }).on('end', () => done(size));
+}).on('error', failed));
 
 // What a view should show and does not.
 function missing(view, answer, text) {

