@@ -13,7 +13,7 @@ func TestCount(t *testing.T) {
 		noun, want string
 	}{
 		{0, "source", "0 sources"}, {1, "source", "1 source"}, {2, "source", "2 sources"},
-		{1, "copy", "1 copy"}, {3, "copy", "3 copies"}, {2, "day", "2 days"}, {2, "queued callback", "2 queued callbacks"},
+		{1, "copy", "1 copy"}, {3, "copy", "3 copies"}, {2, "day", "2 days"}, {2, "witness", "2 witnesses"}, {2, "queued callback", "2 queued callbacks"},
 	} {
 		if got := words.Count(tt.n, tt.noun); got != tt.want {
 			t.Errorf("Count(%d, %q) = %q, want %q", tt.n, tt.noun, got, tt.want)

@@ -89,7 +89,10 @@ var pages = []struct {
 	most            time.Duration
 }{
 	{"overview", "/", "/v1/sources", mostFirst},
-	//{"jobs", "/jobs", "/v1/jobs?limit=50", mostFirst},
+	{"jobs", "/jobs", "/v1/jobs?limit=50", mostFirst},
+	{"finished", "/jobs?result=failed", "/v1/jobs?result=failed&limit=50", mostList},
+	{"callbacks", "/callbacks", "/v1/callbacks?since=all&newest_first=true&limit=50", mostList},
+	{"job", "/jobs/crm/42000000", "/v1/sources/crm/jobs/42000000", mostList},
 }
 
 // BenchmarkPage is the time of each view, from the request of a browser to the last byte of the

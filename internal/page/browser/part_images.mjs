@@ -11,7 +11,14 @@ export default async function (browser, { base, tokens, scene, images, looks, ch
       await page.setViewportSize(sizes.wide);
       await page.emulateMedia({ colorScheme: 'light' });
       await page.goto(base + view.path, { waitUntil: 'load' });
-      if (images && view.image) await page.screenshot({ path: `${images}/${view.image}.png`, clip: { x: 0, y: 0, width: 1280, height: Math.min(view.height ?? 900, await page.evaluate(() => document.documentElement.scrollHeight)) } , fullPage: true });
+      if (images && view.image) {
+        if (view.press) {
+          await page.getByRole('button', { name: view.press }).click();
+          await page.waitForLoadState('load');
+        }
+        const whole = await page.evaluate(() => document.documentElement.scrollHeight), y = view.from ?? 0;
+        await page.screenshot({ path: `${images}/${view.image}.png`, fullPage: true, clip: { x: 0, y, width: 1280, height: Math.min(view.height ?? 900, whole - y) } });
+      }
       if (!looks) return [];
       for (const [name, size] of Object.entries(sizes)) {
         await page.setViewportSize(size);

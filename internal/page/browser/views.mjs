@@ -18,7 +18,7 @@ export const views = ({ jobs, callbacks }) => [
   { name: 'callbacks, none', path: '/callbacks?job=no-job-has-this', scopes: ['audit'], heading: 'Callbacks', shows: ['Nothing found'] },
   { name: 'callbacks, wrong', path: '/callbacks?address=nonsense', status: 400, scopes: ['audit'], heading: 'Callbacks', shows: ['nonsense'] },
   { name: 'callback, accepted', path: `/callbacks/${callbacks.finished}`, scopes: ['audit'], heading: 'Callback', shows: ['accepted', jobs.good, 'COMPLETED', 'key-2026', 'sealed', 'Headers', /Elements-Webhook-Signature/i] },
-  { name: 'callback, refused', path: `/callbacks/${callbacks['line feed']}`, scopes: ['audit'], image: 'page-callback', heading: 'Callback', shows: ['refused', 'mismatch', 'COMPLETED', 'Verify again'] },
+  { name: 'callback, refused', path: `/callbacks/${callbacks['line feed']}`, scopes: ['audit'], image: 'page-callback', press: /^Verify again/, height: 1000, heading: 'Callback', shows: ['refused', 'mismatch', 'COMPLETED', 'Verify again'] },
   { name: 'callback, large', path: `/callbacks/${callbacks.large}`, scopes: ['audit'], heading: 'Callback', shows: ['key-2025', 'a word and another', 'are shown'] },
   { name: 'callback, no JSON', path: `/callbacks/${callbacks.unrecognised}`, scopes: ['audit'], heading: 'Callback', shows: ['unrecognised', '<html>'] },
   { name: 'callback, an action', path: `/callbacks/${callbacks.action}`, scopes: ['audit'], heading: 'Action', shows: ['Operator'] },
@@ -33,7 +33,7 @@ export const views = ({ jobs, callbacks }) => [
   { name: 'keys', path: '/sources/crm', scopes: ['read'], heading: 'Keys of crm', shows: ['key-2026', 'key-2025'] },
   { name: 'evidence', path: '/evidence', scopes: ['audit'], heading: 'Evidence', shows: ['JOBS', 'ATTEMPTS', 'witness'] },
   { name: 'checkpoints', path: '/evidence/JOBS', scopes: ['audit'], heading: 'Checkpoints of JOBS', shows: ['witness'] },
-  { name: 'certificate', path: `/evidence/${callbacks.finished}`, scopes: ['audit'], image: 'page-certificate', height: 1250, heading: 'Certificate of', shows: [callbacks.finished, 'key-2026', 'witness.example/w1', 'receiver audit check'] },
+  { name: 'certificate', path: `/evidence/${callbacks.finished}`, scopes: ['audit'], image: 'page-certificate', from: 430, height: 930, heading: 'Certificate of', shows: [callbacks.finished, 'key-2026', 'witness.example/w1', 'receiver audit check'] },
   { name: 'certificate of a refused one', path: `/evidence/${callbacks['line feed']}`, scopes: ['audit'], heading: 'Certificate of', shows: ['mismatch'] },
 
   { name: 'forwarding', path: '/forwarding', scopes: ['read'], heading: 'Forwarding', shows: ['orders', 'Retried'] },
