@@ -104,7 +104,7 @@ export function frame(page) {
     }
     if (!/\S · receiver$/.test(document.title)) faults.push(`its title is ${document.title}`);
     // The file for checking bundles stands alone.
-    if (document.querySelector('body > header') && !/^\/assets\/icon-(ok|warning|error)\.svg$/.test(document.querySelector('link[rel=icon]')?.getAttribute('href'))) faults.push('has no icon of the state');
+    if (document.querySelector('body > header') && !/^\/assets\/icon-(ok|warning|error|none)\.svg$/.test(document.querySelector('link[rel=icon]')?.getAttribute('href'))) faults.push('has no icon of the state');
     for (const e of all('*')) {
       for (const a of e.attributes) {
         if (/^on|^style$|^(data-)?hx-on/i.test(a.name)) faults.push(`${e.tagName} has ${a.name}=${a.value.slice(0, 40)}`);

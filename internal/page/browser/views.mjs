@@ -29,7 +29,7 @@ export const views = ({ jobs, callbacks }) => [
   { name: 'submit, an object', path: '/submit?source=crm', scopes: ['submit', 'read'], heading: 'Submit', shows: ['Object'] },
   { name: 'submit, a file', path: '/submit?source=crm&object=contact', scopes: ['submit', 'read'], heading: 'Submit', shows: ['CSV file', 'Upload', 'fields'], bare: ['Only check'] },
 
-  { name: 'traffic', path: '/traffic', scopes: ['read'], heading: 'Callbacks a minute', shows: ['accepted', 'mismatch'] },
+  { name: 'traffic', path: '/traffic', scopes: ['read'], heading: 'Callbacks a minute', shows: [/mismatch/] },
   { name: 'keys', path: '/sources/crm', scopes: ['read'], heading: 'Keys of crm', shows: ['key-2026', 'key-2025'] },
   { name: 'evidence', path: '/evidence', scopes: ['audit'], heading: 'Evidence', shows: ['JOBS', 'ATTEMPTS', 'witness'] },
   { name: 'checkpoints', path: '/evidence/JOBS', scopes: ['audit'], heading: 'Checkpoints of JOBS', shows: ['witness'] },
