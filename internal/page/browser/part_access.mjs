@@ -88,7 +88,7 @@ export default async function (browser, { base, tokens, scene, check }) {
         for (const [name, value] of Object.entries(form)) parts.append(name, value);
         for (const body of [new URLSearchParams(form), parts]) {
           const answer = await fetch(base + action, { method: 'POST', headers, body, redirect: 'manual' });
-          if (answer.status !== 403) problems.push(`POST ${action} with ${body.constructor.name} ${JSON.stringify(form)} is answered ${answer.status}`);
+          if (![400, 403].includes(answer.status)) problems.push(`POST ${action} with ${body.constructor.name} ${JSON.stringify(form)} is answered ${answer.status}`);
         }
       }
     }

@@ -78,6 +78,26 @@ const tasks = {
     await page.locator('.done').waitFor();
   },
 
+  'submitting a file': async ({ page, hand, base }) => {
+    await page.goto(`${base}/submit`);
+    await hand.choose('Source', 'crm');
+    await hand.click('button', 'Choose');
+    await page.waitForURL(/source=crm/);
+    await hand.type('Object of the platform', 'contact');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/object=contact/);
+    await hand.attach('CSV file', { name: 'contacts.csv', mimeType: 'text/csv', buffer: Buffer.from('C_EmailAddress,C_FirstName\nada@example.com,Ada\n') });
+    await see(page, 'ada@example.com');
+    await hand.click('button', 'Upload');
+    await at(page, /^\/jobs\/crm\//);
+  },
+
+  'explaining a refusal': async ({ page, hand, base, scene }) => {
+    await page.goto(`${base}/callbacks/${scene.callbacks['line feed']}`);
+    await hand.click('button', /^Verify again/);
+    await see(page, 'has a line feed at its end');
+  },
+
   'signing out': async ({ page, hand, base }) => {
     await page.goto(base);
     await hand.click('button', 'Sign out');

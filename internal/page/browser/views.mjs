@@ -30,7 +30,7 @@ export const views = ({ jobs, callbacks }) => [
   { name: 'submit, a file', path: '/submit?source=crm&object=contact', scopes: ['submit', 'read'], heading: 'Submit', shows: ['CSV file', 'Upload', 'fields'], bare: ['Only check'] },
 
   { name: 'traffic', path: '/traffic', scopes: ['read'], heading: 'Callbacks a minute', shows: [/mismatch/] },
-  { name: 'keys', path: '/sources/crm', scopes: ['read'], heading: 'Keys of crm', shows: ['key-2026', 'key-2025'] },
+  { name: 'keys', path: '/sources/crm', scopes: ['audit'], heading: 'Keys of crm', shows: ['key-2026', 'key-2025'] },
   { name: 'evidence', path: '/evidence', scopes: ['audit'], heading: 'Evidence', shows: ['JOBS', 'ATTEMPTS', 'witness'] },
   { name: 'checkpoints', path: '/evidence/JOBS', scopes: ['audit'], heading: 'Checkpoints of JOBS', shows: ['witness'] },
   { name: 'certificate', path: `/evidence/${callbacks.finished}`, scopes: ['audit'], image: 'page-certificate', from: 430, height: 930, heading: 'Certificate of', shows: [callbacks.finished, 'key-2026', 'witness.example/w1', 'receiver audit check'] },
