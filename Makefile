@@ -14,10 +14,6 @@ images: ## take the pictures of the page again: docs/images/page-*.png; needs No
 	npm ci --ignore-scripts --prefix internal/page/browser --no-audit --no-fund --loglevel=error
 	go test -tags browser -count=1 -timeout 5m -run TestImages ./internal/page/browser -args -images $(CURDIR)/docs/images
 
-images: ## take the pictures of the page in docs/images again (Debian: nodejs npm chromium)
-	npm ci --ignore-scripts --prefix internal/page/browser --no-audit --no-fund --loglevel=error
-	go test -tags browser -count=1 ./internal/page/browser -run TestImages -images $(CURDIR)/docs/images
-
 cluster: ## run three NATS servers to try out nats.mode external
 	go run ./internal/cluster/up
 

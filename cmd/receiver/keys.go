@@ -56,11 +56,11 @@ that are in the streams but no longer configured are shown as removed.`,
 					return err
 				}
 			}
-			keys, _, err := a.keyUse(cmd.Context(), cfg)
+			keys, reach, err := a.keyUse(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
-			return a.show().Keys(keys.List(time.Now()), sourceName)
+			return a.show().Keys(keys.ListRemovable(reach, time.Now()), sourceName)
 		},
 	}
 	cmd.Flags().StringVar(&sourceName, "source", "", "name of the source (default: all configured and recorded sources)")

@@ -5,9 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"strings"
+	"sync"
 
 	"github.com/rs/zerolog"
 
+	"receiver/api"
 	"receiver/internal/page/assets"
 )
 
@@ -92,8 +95,26 @@ type view func(v *visit) error
 // ServeHTTP implements http.Handler.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.mux.ServeHTTP(w, r) }
 
-// elsewhere hands a request to the API, which answers all that is none of the page's.
-func (p *Page) elsewhere(w http.ResponseWriter, r *http.Request) { p.API.ServeHTTP(w, r) }
+// elsewhere hands a request to the API, which answers all that is none of the page's. A person who
+// mistypes an address gets a page.
+func (p *Page) elsewhere(w http.ResponseWriter, r *http.Request) {
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if r.Method != http.MethodGet || !strings.Contains(r.Header.Get("Accept"), "text/html") || operations()[first] {
+		p.API.ServeHTTP(w, r)
+		return
+	}
+	p.answer(func(*visit) error { return api.NoSuchPath.Problem("there is nothing at this address") })(w, r)
+}
+
+// operations are the first parts of the paths of the API's operations.
+var operations = sync.OnceValue(func() map[string]bool {
+	all := map[string]bool{}
+	for _, o := range api.Operations() {
+		first, _, _ := strings.Cut(strings.TrimPrefix(o.Path, "/"), "/")
+		all[first] = true
+	}
+	return all
+})
 
 // answer makes a handler of a view.
 func (p *Page) answer(show view) http.HandlerFunc {

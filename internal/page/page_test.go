@@ -178,6 +178,31 @@ func TestTheAPIIsAskedAsTheBrowser(t *testing.T) {
 	}
 }
 
+// A person who mistypes an address gets a page; a program gets the API's answer.
+func TestNothingIsThere(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		path, accept, token, mediaType string
+		status                         int
+	}{
+		{"/job", "text/html,*/*;q=0.8", "rcv_read", "text/html; charset=utf-8", 404},
+		{"/job", "text/html,*/*;q=0.8", "", "", 303},
+		{"/job", "application/json", "rcv_read", "application/problem+json", 401},
+		{"/v1/job", "text/html,*/*;q=0.8", "rcv_read", "application/problem+json", 401},
+		{"/openapi.yaml", "text/html,*/*;q=0.8", "rcv_read", "application/problem+json", 401},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, tt.path, nil)
+		r.Host = "localhost:8081"
+		r.Header.Set("Accept", tt.accept)
+		r.AddCookie(&http.Cookie{Name: "receiver-8081", Value: tt.token})
+		w := httptest.NewRecorder()
+		newPage(nil).ServeHTTP(w, r)
+		if got := w.Header().Get("Content-Type"); w.Code != tt.status || tt.mediaType != "" && got != tt.mediaType {
+			t.Errorf("%s for %s = %d %s, want %d %s", tt.path, tt.accept, w.Code, got, tt.status, tt.mediaType)
+		}
+	}
+}
+
 // Something that has changed reaches the browser as one word, and nothing of what it was.
 func TestLive(t *testing.T) {
 	t.Parallel()
