@@ -107,6 +107,8 @@ func TestConditions(t *testing.T) {
 		{"ReceiverUnsealedGrowing", first(func(l *condition.Log) { l.Unsealed, l.Since = 7, before(11*minute) }), first(func(l *condition.Log) { l.Unsealed, l.Since = 7, before(9*minute) }), "stream JOBS, 7 records since 11 min", condition.Warning},
 		{"ReceiverUnsealedGrowing", first(func(l *condition.Log) { l.Seen = time.Time{} }), nil, "not checked", condition.Warning},
 		{"ReceiverUnsealedGrowing", first(func(l *condition.Log) { l.Failed, l.Seen = true, before(11*minute) }), first(func(l *condition.Log) { l.Failed, l.Seen = true, before(9*minute) }), "fails since 11 min", condition.Warning},
+		// A sealing that hangs tells nothing, not that it failed either.
+		{"ReceiverUnsealedGrowing", first(func(l *condition.Log) { l.Seen = before(11 * minute) }), first(func(l *condition.Log) { l.Seen = before(9 * minute) }), "stream JOBS was last checked 11 min ago", condition.Warning},
 		{"ReceiverSuspectRecords", first(func(l *condition.Log) { l.Suspect = before(23 * hour) }), first(func(l *condition.Log) { l.Suspect = before(25 * hour) }), "stream JOBS", condition.Error},
 		{"ReceiverAnchorBehind", first(func(l *condition.Log) { l.Sealed = 9 }), first(func(l *condition.Log) { l.Sealed, l.Anchors[0].At = 9, before(hour) }), "anchor a, stream JOBS, 4 records missing.", condition.Warning},
 		{"ReceiverAnchorBehind", func(f *condition.Facts) {

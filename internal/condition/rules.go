@@ -97,6 +97,8 @@ func ofLogs(f Facts) (all []Condition) {
 			all = append(all, of("ReceiverUnsealedGrowing", Warning, "stream %s, %s since %s", l.Stream, words.Count(l.Unsealed, "record"), ago(f.Now, l.Since)).at(l.Since))
 		case l.Failed && f.Now.Sub(l.Seen) > unsealedFor:
 			all = append(all, of("ReceiverUnsealedGrowing", Warning, "stream %s fails since %s", l.Stream, ago(f.Now, l.Seen)).at(l.Seen))
+		case f.Now.Sub(l.Seen) > unsealedFor: // a look that does not end
+			all = append(all, of("ReceiverUnsealedGrowing", Warning, "stream %s was last checked %s", l.Stream, ago(f.Now, l.Seen)).at(l.Seen))
 		}
 		if f.within(suspectFor, l.Suspect) {
 			all = append(all, of("ReceiverSuspectRecords", Error, "stream %s, the last %s", l.Stream, ago(f.Now, l.Suspect)).at(l.Suspect))
