@@ -269,6 +269,9 @@ func (view *jobView) attempts(page api.JobAttempts) {
 		s := jobStep{At: a.Callback.Received, Word: a.Callback.Verdict, Note: attemptBy[a.By], Key: clip(a.Callback.Key), Remote: clip(a.Callback.Remote), Record: a.Callback.ID}
 		if s.Word == "refused" {
 			s.Word, s.Class = "refused: "+a.Callback.Reason, "bad"
+			if a.By == api.JobAttemptByBody {
+				s.Note += ", which anybody can write"
+			}
 		}
 		if s.Word == "quarantined" {
 			s.Class, view.Quarantined = "mixed", true

@@ -350,6 +350,7 @@ func TestTimelineOfAJob(t *testing.T) {
 	l := &ledger{job: finished, attempts: api.JobAttempts{Next: "400", Unread: 2, Attempts: []api.JobAttempt{
 		{By: "digest", Callback: auditlog.Entry{ID: "ATTEMPTS/3", Verdict: "refused", Reason: "mismatch", Remote: "192.0.2.8", Received: j.SubmittedAt.Add(2 * time.Minute)}},
 		{By: "event", Callback: auditlog.Entry{ID: "ATTEMPTS/5", Verdict: "duplicate", Key: "2026", Received: j.FinishedAt.Add(time.Minute)}},
+		{By: "body", Callback: auditlog.Entry{ID: "ATTEMPTS/6", Verdict: "refused", Reason: "missing", Received: j.FinishedAt.Add(2 * time.Minute)}},
 	}}}
 	p := newPage(nil)
 	p.API = l
@@ -367,7 +368,7 @@ func TestTimelineOfAJob(t *testing.T) {
 		return body
 	}
 	body := inOrder("rcv_all", "submitted", "CREATED", "refused: mismatch", "the same bytes as an event", "from 192.0.2.8", "finished: partial", "COMPLETED", "by callback",
-		"key 2026", "errors fetched", "12, by polling", "duplicate", "repeats an event", "files gone from the platform", "in 3 days",
+		"key 2026", "errors fetched", "12, by polling", "duplicate", "repeats an event", "refused: missing", "its body names the job, which anybody can write", "files gone from the platform", "in 3 days",
 		"Later refused", "2 more callbacks", "row 3: <no> email", `{"n":4}`, "There are more")
 	for _, link := range []string{"/callbacks/JOBS/8", "/evidence/JOBS/8", "/callbacks/ATTEMPTS/3", "/evidence/ATTEMPTS/3", "/jobs/crm/7?after=400"} {
 		if !strings.Contains(body, `href="`+link+`"`) {
