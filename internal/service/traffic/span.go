@@ -42,10 +42,11 @@ func (s *span) reach(e publish.Extent, now time.Time) {
 	}
 }
 
-// from returns the time from which on the counts are whole.
+// from returns the time from which on the counts are whole. Nothing says when the messages came of a
+// stream that has lost them all.
 func (s *span) from() time.Time {
 	switch {
-	case s.low <= 1 || s.extent.Messages == 0:
+	case s.low <= 1:
 		return time.Time{}
 	case s.oldest.IsZero():
 		return s.began

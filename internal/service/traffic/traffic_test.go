@@ -223,6 +223,12 @@ func TestWhatIsGoneIsNotCountedAsNothing(t *testing.T) {
 			t.Errorf("anew: %+v is before %v", m, got.From)
 		}
 	}
+	natstest.Must(t, natstest.Drop(t.Context(), bus, conn.AttemptsStream, 4))
+	before := time.Now()
+	got = asked(t, started(t, bus, nil), api.GetTrafficParams{})
+	if got.Complete || got.Reading || got.From.Before(before) || len(got.Minutes) != 0 {
+		t.Errorf("all of it is gone: %+v, want counts from %v on", got, before)
+	}
 }
 
 // A stream that was made anew is counted anew.
