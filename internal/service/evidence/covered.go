@@ -25,7 +25,7 @@ func notCovered(l api.Log, e publish.Extent, v api.Verification) []api.NotCovere
 		add("unsealed", int64(l.Unsealed), "%s not sealed yet: who can write the store's files could change them unnoticed", count(int64(l.Unsealed)))
 	}
 	if removed := int64(min(e.First-min(e.First, 1), uint64(max(l.Checkpoint.Size, 0)))); removed > 0 {
-		add("removed", removed, "of the records before %d only the hashes remain: limits removed %s", e.First, count(removed))
+		add("removed", removed, "of the records before %d only the hashes remain: %s removed, by limits or by another client of the store", e.First, count(removed))
 	}
 	if c.Absent > 0 {
 		add("absent", c.Absent, "%s gone before they were sealed: nothing says what they were", count(c.Absent))
