@@ -83,6 +83,10 @@ type Log struct {
 	Fork  bool
 	// Suspect is when a record was last sealed whose time contradicts others, or that was removed.
 	Suspect time.Time
+	// Faults are those that the last check of the log against its records found, which ended at
+	// Checked.
+	Faults  int64
+	Checked time.Time
 	Anchors []Anchor
 }
 

@@ -107,6 +107,7 @@ func TestConditions(t *testing.T) {
 		{"ReceiverUnsealedGrowing", first(func(l *condition.Log) { l.Unsealed, l.Since = 7, before(11*minute) }), first(func(l *condition.Log) { l.Unsealed, l.Since = 7, before(9*minute) }), "stream JOBS, 7 records since 11 min", condition.Warning},
 		{"ReceiverUnsealedGrowing", first(func(l *condition.Log) { l.Seen = time.Time{} }), nil, "not checked", condition.Warning},
 		{"ReceiverUnsealedGrowing", first(func(l *condition.Log) { l.Failed, l.Seen = true, before(11*minute) }), first(func(l *condition.Log) { l.Failed, l.Seen = true, before(9*minute) }), "fails since 11 min", condition.Warning},
+		{"ReceiverSuspectRecords", first(func(l *condition.Log) { l.Faults, l.Checked = 2, before(40*hour) }), first(func(l *condition.Log) { l.Checked = before(hour) }), "stream JOBS, the check 40 h ago found 2 faults.", condition.Error},
 		// A sealing that hangs tells nothing, not that it failed either.
 		{"ReceiverUnsealedGrowing", first(func(l *condition.Log) { l.Seen = before(11 * minute) }), first(func(l *condition.Log) { l.Seen = before(9 * minute) }), "stream JOBS was last checked 11 min ago", condition.Warning},
 		{"ReceiverSuspectRecords", first(func(l *condition.Log) { l.Suspect = before(23 * hour) }), first(func(l *condition.Log) { l.Suspect = before(25 * hour) }), "stream JOBS", condition.Error},

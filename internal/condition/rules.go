@@ -103,6 +103,9 @@ func ofLogs(f Facts) (all []Condition) {
 		if f.within(suspectFor, l.Suspect) {
 			all = append(all, of("ReceiverSuspectRecords", Error, "stream %s, the last %s", l.Stream, ago(f.Now, l.Suspect)).at(l.Suspect))
 		}
+		if l.Faults > 0 {
+			all = append(all, of("ReceiverSuspectRecords", Error, "stream %s, the check %s found %s", l.Stream, ago(f.Now, l.Checked), words.Count(l.Faults, "fault")).at(l.Checked))
+		}
 		for _, a := range l.Anchors {
 			behind := f.Now.Sub(a.At) > anchorBehind
 			if a.At.IsZero() {

@@ -76,7 +76,7 @@ func (in *Instance) condition(started time.Time, retries *callback.RetryState) *
 		Keyless: in.figures == nil, Sinks: deliveries.Names(in.cfg), Edge: in.cfg.NATS.Mode == config.ModeEdge,
 	}
 	if in.figures != nil {
-		r.Logs = in.figures.Logs
+		r.Logs, r.Check = in.figures.Logs, func() api.Verification { return in.evidence.Checked() }
 	}
 	if in.server != nil {
 		r.Disk = func() condition.Disk {

@@ -44,6 +44,9 @@ func (c *checks) state() api.Verification {
 	return c.now
 }
 
+// Checked is what the last check of the logs found, which may still run again.
+func (a *API) Checked() api.Verification { return a.checks.state() }
+
 // set changes what is known.
 func (c *checks) set(change func(*api.Verification)) {
 	c.mu.Lock()

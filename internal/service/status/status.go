@@ -6,9 +6,11 @@ package status
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
+	"receiver/api"
 	"receiver/internal/callback"
 	"receiver/internal/condition"
 	"receiver/internal/joblist"
@@ -33,6 +35,8 @@ type Receiver struct {
 	// Keyless says that no log is kept for want of a key; otherwise Logs are all logs.
 	Keyless bool
 	Logs    func() []condition.Log
+	// Check is the last check of the logs against their records.
+	Check func() api.Verification
 	// Sinks are the names of the sinks, and Edge says that records are forwarded to a hub.
 	Sinks []string
 	Edge  bool
@@ -87,7 +91,7 @@ func (r *Receiver) facts(ctx context.Context) condition.Facts {
 		f.Disk = &disk
 	}
 	if r.Logs != nil {
-		f.Logs = r.Logs()
+		f.Logs = r.checked(r.Logs())
 	}
 	if r.Metrics != nil {
 		f.Certificates = r.Metrics.Certificates()
@@ -101,6 +105,21 @@ func (r *Receiver) facts(ctx context.Context) condition.Facts {
 		f.Sources, f.JobsUnknown = r.sources(f.Now)
 	}
 	return f
+}
+
+// checked adds to logs how many faults the last check found.
+func (r *Receiver) checked(all []condition.Log) []condition.Log {
+	if r.Check == nil {
+		return all
+	}
+	for _, v := range r.Check().Logs {
+		for i := range all {
+			if strings.HasSuffix(v.Origin, "/"+all[i].Stream) {
+				all[i].Faults, all[i].Checked = int64(len(v.Faults)+v.Omitted), v.Time
+			}
+		}
+	}
+	return all
 }
 
 // sources returns what is known of the sources, and whether their jobs are not known.

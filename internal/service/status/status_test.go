@@ -3,9 +3,11 @@ package status_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"receiver/api"
 	"receiver/internal/callback"
 	"receiver/internal/condition"
 	"receiver/internal/joblist"
@@ -51,6 +53,22 @@ func TestNoWrongGreen(t *testing.T) {
 		if tt.want != "" && (s.Level == condition.OK || len(s.Conditions) != 1 || s.Conditions[0].Name != tt.want) {
 			t.Errorf("%s: %+v, want %s", tt.name, s, tt.want)
 		}
+	}
+}
+
+// Faults that a check of the logs found are not hidden by a status that says that all is well.
+func TestACheckThatFoundFaultsIsSaid(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	found := api.Verification{State: "running", Logs: []api.LogCheck{{Origin: "receiver/demo/JOBS", Faults: make([]api.LogFault, 1), Omitted: 2, Time: now}}}
+	r := &status.Receiver{
+		Started: now, Ready: func(context.Context) error { return nil }, Store: func() string { return "ok" }, Metrics: metrics.New(nil),
+		Logs:  func() []condition.Log { return []condition.Log{{Stream: "JOBS", Seen: now}, {Stream: "ATTEMPTS", Seen: now}} },
+		Check: func() api.Verification { return found },
+	}
+	s := r.Status(t.Context())
+	if s.Level != condition.Error || len(s.Conditions) != 1 || !strings.Contains(s.Text, "stream JOBS, the check") || !strings.Contains(s.Text, "found 3 faults") {
+		t.Errorf("%+v", s)
 	}
 }
 
