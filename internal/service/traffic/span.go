@@ -42,8 +42,8 @@ func (s *span) reach(e publish.Extent, now time.Time) {
 	}
 }
 
-// from returns the time from which on the counts are whole. Nothing says when the messages came of a
-// stream that has lost them all.
+// from returns the time from which on the counts are whole. Nothing says when the messages came
+// of a stream that has lost them all.
 func (s *span) from() time.Time {
 	switch {
 	case s.low <= 1:
