@@ -216,8 +216,16 @@ func (s Status) well(now time.Time) string {
 	return "Receiving. " + last + " " + strings.Join(parts, ", ") + "."
 }
 
-// ago says how long ago a time was.
-func ago(now, t time.Time) string { return words.Length(max(now.Sub(t), 0)) + " ago" }
+// skew is how far clocks of one receiver and its store may differ without a word.
+const skew = time.Minute
+
+// ago says how long ago a time was, or that a clock was set back since.
+func ago(now, t time.Time) string {
+	if ahead := t.Sub(now); ahead > skew {
+		return words.Length(ahead) + " in the future: a clock was wrong"
+	}
+	return words.Length(max(now.Sub(t), 0)) + " ago"
+}
 
 // of returns a condition: the first sentence of its runbook, and the figures of now.
 func of(name string, level Level, figures string, args ...any) Condition {

@@ -43,6 +43,11 @@ func TestNothingIsWrong(t *testing.T) {
 	if want := "Receiving. Last authentic callback 12 s ago (crm). NATS ok, sealed 60 s ago, disk 68 GiB free."; s.Text != want || s.Level != condition.OK {
 		t.Errorf("%s: %q, want %q", s.Level, s.Text, want)
 	}
+	f := well()
+	f.Sources[1].Authentic = now.Add(time.Hour)
+	if s := condition.Of(f); !strings.Contains(s.Text, "60 min in the future: a clock was wrong (erp)") {
+		t.Errorf("after the clock was set back: %s", s.Text)
+	}
 	if !s.Ready || s.LastAuthentic.Source != "crm" || s.Unsealed != 2 || !s.SealedAt.Equal(before(time.Minute)) || *s.DiskFree != 68<<30 || s.Conditions == nil || len(s.Conditions) != 0 {
 		t.Errorf("the members are %+v", s)
 	}
