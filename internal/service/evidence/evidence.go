@@ -58,15 +58,11 @@ func New(ctx context.Context, o Options) (*API, error) {
 
 // Logs implements apiserver.SealedLogs.
 func (a *API) Logs(ctx context.Context) (api.Logs, error) {
-	all, err := a.API.Logs(ctx)
+	all, err := a.dated(ctx)
 	if err != nil || len(all.Logs) == 0 {
 		return all, err
 	}
 	all.Verification = a.checks.state()
-	newest, err := a.o.Bus.NewestCheckpoints(ctx)
-	if err != nil {
-		return all, err
-	}
 	cosigned, err := a.cosigned(ctx)
 	if err != nil {
 		return all, err
@@ -83,11 +79,6 @@ func (a *API) Logs(ctx context.Context) (api.Logs, error) {
 			return all, err
 		}
 		l.KeyId, l.First, l.Fork = keyID(l.VerifierKey), extent.First, slices.Contains(forked, l.Stream)
-		for _, m := range newest {
-			if m.Subject == a.subject(l.Stream) && string(m.Data) == l.Checkpoint.Checkpoint {
-				l.SealedAt = m.Time.UTC()
-			}
-		}
 		for _, c := range all.Verification.Logs {
 			if c.Origin == l.Origin {
 				l.Check = c
@@ -95,6 +86,34 @@ func (a *API) Logs(ctx context.Context) (api.Logs, error) {
 		}
 		l.Witnesses, l.Anchors = cosigned[l.Origin], received(receipts, l.Origin)
 		l.NotCovered = notCovered(*l, extent, all.Verification)
+	}
+	return all, nil
+}
+
+// dated returns the logs, and when the stream had the newest checkpoint of each. It asks again where
+// a log was sealed between the two questions.
+func (a *API) dated(ctx context.Context) (all api.Logs, err error) {
+	for range 3 {
+		if all, err = a.API.Logs(ctx); err != nil {
+			return all, err
+		}
+		newest, err := a.o.Bus.NewestCheckpoints(ctx)
+		if err != nil {
+			return all, err
+		}
+		whole := true
+		for i := range all.Logs {
+			l := &all.Logs[i]
+			for _, m := range newest {
+				if m.Subject == a.subject(l.Stream) && string(m.Data) == l.Checkpoint.Checkpoint {
+					l.SealedAt = m.Time.UTC()
+				}
+			}
+			whole = whole && (l.Checkpoint.Size == 0 || !l.SealedAt.IsZero())
+		}
+		if whole {
+			break
+		}
 	}
 	return all, nil
 }

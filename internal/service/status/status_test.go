@@ -63,7 +63,9 @@ func TestACheckThatFoundFaultsIsSaid(t *testing.T) {
 	found := api.Verification{State: "running", Logs: []api.LogCheck{{Origin: "receiver/demo/JOBS", Faults: make([]api.LogFault, 1), Omitted: 2, Time: now}}}
 	r := &status.Receiver{
 		Started: now, Ready: func(context.Context) error { return nil }, Store: func() string { return "ok" }, Metrics: metrics.New(nil),
-		Logs:  func() []condition.Log { return []condition.Log{{Stream: "JOBS", Seen: now}, {Stream: "ATTEMPTS", Seen: now}} },
+		Logs: func() []condition.Log {
+			return []condition.Log{{Stream: "JOBS", Seen: now}, {Stream: "ATTEMPTS", Seen: now}}
+		},
 		Check: func() api.Verification { return found },
 	}
 	s := r.Status(t.Context())
