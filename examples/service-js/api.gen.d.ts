@@ -25,6 +25,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count the jobs by source, state and result */
+        get: operations["countJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/sources/{source}/jobs": {
         parameters: {
             query?: never;
@@ -142,6 +159,33 @@ export interface paths {
          * @description They come from the job's errors event or, where there is none, from the platform.
          */
         get: operations["listJobErrors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sources/{source}/jobs/{job}/attempts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of a configured source. */
+                source: components["parameters"]["Source"];
+                /** @description The platform's id of the job, escaped for a path. */
+                job: components["parameters"]["JobID"];
+            };
+            cookie?: never;
+        };
+        /**
+         * List the refused and repeated callbacks about a job
+         * @description Those from the submission on, until the platform has given up the last callback. One answer comes of at most
+         *     5,000 records of the stream ATTEMPTS: it may be empty and have a `next`. A job that is not recorded here has
+         *     attempts, too, such as quarantined ones; then those of the last three days are given.
+         */
+        get: operations["listJobAttempts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -427,6 +471,65 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/sinks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the sinks with what they have not accepted */
+        get: operations["listSinks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sinks/{sink}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The name of a configured sink. */
+                sink: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post events again that a sink has not accepted
+         * @description As `receiver sinks replay` does, at once: the events that were given up, and those whose next try
+         *     is due later. The operator and the reason are recorded first. Without `source` and `job` it is
+         *     everything that the sink has not accepted.
+         */
+        post: operations["replaySink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/edge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show how far the hub of an edge is behind */
+        get: operations["getEdge"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/keys": {
         parameters: {
             query?: never;
@@ -439,6 +542,28 @@ export interface paths {
          * @description As `receiver keys list` does. It reads the streams JOBS and ATTEMPTS from their first record.
          */
         get: operations["listKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/traffic": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count the callbacks of each minute
+         * @description Of all replicas, from the records in JOBS and ATTEMPTS, by when they were stored. A request waits a
+         *     fraction of a second for records that were not counted yet; then `from` says how far back the counts
+         *     reach, and `reading` whether a later request reaches further.
+         */
+        get: operations["getTraffic"];
         put?: never;
         post?: never;
         delete?: never;
@@ -533,6 +658,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/callbacks/{stream}/{sequence}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A stream, such as JOBS or ATTEMPTS. */
+                stream: components["parameters"]["Stream"];
+                /** @description The sequence of a record in its stream. */
+                sequence: components["parameters"]["Sequence"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check a stored callback with the keys of today
+         * @description As `POST /v1/verify/explain`, with the signature and the body of the record. It changes nothing.
+         *     It is recorded as the action `explain`.
+         */
+        post: operations["explainCallback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/callbacks/{stream}/{sequence}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A stream, such as JOBS or ATTEMPTS. */
+                stream: components["parameters"]["Stream"];
+                /** @description The sequence of a record in its stream. */
+                sequence: components["parameters"]["Sequence"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Give the report about one record
+         * @description As `receiver audit report` makes it: everything in it is verified first, and the evidence bundle is in it. A page
+         *     has a policy of its own, which lets it run and load nothing.
+         */
+        get: operations["getReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/log": {
         parameters: {
             query?: never;
@@ -542,6 +719,51 @@ export interface paths {
         };
         /** Describe the sealed logs */
         get: operations["getLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/log/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify the logs against their records
+         * @description As `receiver audit verify` does: it reads every record, and compares all checkpoints, those at anchors among
+         *     them. One verification runs at a time; this begins one, or joins the one that runs. It ends after ten minutes
+         *     at most. `GET /v1/log` has the result until the receiver stops.
+         */
+        post: operations["verifyLogs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/log/{stream}/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A stream, such as JOBS or ATTEMPTS. */
+                stream: components["parameters"]["Stream"];
+            };
+            cookie?: never;
+        };
+        /**
+         * List the checkpoints of a log over time
+         * @description Each is compared with the one before it and with the tree of the newest.
+         */
+        get: operations["listCheckpoints"];
         put?: never;
         post?: never;
         delete?: never;
@@ -606,6 +828,45 @@ export interface paths {
         put?: never;
         /** Say why a signature is refused */
         post: operations["explain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say in one sentence how this receiver is, and what is wrong
+         * @description What is wrong has the name of an alert of deploy/alerts.yaml, and of its section in
+         *     docs/runbooks.md, with the limits of the alert. It is computed from what this process knows.
+         *     Alerts that compare with what was hours ago are left to Prometheus.
+         */
+        get: operations["getStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say whose token the request carries, and what it opens */
+        get: operations["getToken"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -828,6 +1089,49 @@ export interface components {
              * @description The sequence of its last event.
              */
             last: number;
+            due?: components["schemas"]["Due"];
+        };
+        /**
+         * @description When a job without an end should end, as the schedule of its source says now. Absent of a job that has
+         *     ended, is lost, or was not submitted here and is not polled for.
+         */
+        Due: {
+            /**
+             * Format: date-time
+             * @description When it has taken as long as such jobs do.
+             */
+            expected_at: string;
+            /**
+             * Format: date-time
+             * @description When it is, or becomes, overdue.
+             */
+            overdue_at: string;
+            /**
+             * Format: date-time
+             * @description When the platform is polled for the last time.
+             */
+            lost_at: string;
+            /**
+             * Format: date-time
+             * @description When the platform is polled next; absent if that is not known.
+             */
+            next_poll?: string;
+        };
+        JobCounts: {
+            /** @description What there is no job of is left out. */
+            counts: {
+                source: string;
+                state: components["schemas"]["State"];
+                result?: components["schemas"]["Result"];
+                jobs: number;
+            }[];
+            /** @description False while the list is being filled: there may be more. */
+            complete: boolean;
+            /**
+             * Format: int64
+             * @description The sequence of JOBS up to which was counted.
+             */
+            last: number;
         };
         Job: {
             source: string;
@@ -900,6 +1204,7 @@ export interface components {
                 error?: string;
                 overdue?: boolean;
             };
+            due?: components["schemas"]["Due"];
         };
         Submission: {
             source: string;
@@ -983,6 +1288,8 @@ export interface components {
                 /** @enum {string} */
                 severity: "error" | "warning";
                 column?: string;
+                /** @description The name that was probably meant, of a field or of an object. */
+                nearest?: string;
                 /** @description 1 is the first below the header. */
                 row?: number;
                 line?: number;
@@ -1139,6 +1446,15 @@ export interface components {
             name: string;
             /** @description Newest first. */
             keys: components["schemas"]["KeyStatus"][];
+            /**
+             * Format: date-time
+             * @description When the last authentic callback came, as this process or JOBS knows; absent if none is known.
+             */
+            last_authentic?: string;
+            /** @description The callbacks that this process refused since its start, by reason. */
+            refused?: {
+                [key: string]: number;
+            };
             /** @description Answers other than 2xx since the last 2xx. */
             in_a_row: number;
             /** @description The reason of the last of them. */
@@ -1163,11 +1479,21 @@ export interface components {
             not_before?: string;
             /** Format: date-time */
             not_after?: string;
+            /**
+             * Format: date-time
+             * @description When this process last accepted a signature by it; absent if it has accepted none.
+             */
+            last_use?: string;
         };
         CallbackPage: {
             callbacks: components["schemas"]["Callback"][];
             /** @description The parameter `after` of the next page; absent after the last. */
             next?: string;
+            /**
+             * Format: date-time
+             * @description With `reverse`: when the last record was stored that was looked at.
+             */
+            reached?: string;
             /** @description On the first page of a request without `since`: what is stored from before the last 24 hours; absent if nothing is. */
             older?: components["schemas"]["OlderRecords"];
         };
@@ -1217,6 +1543,22 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        JobAttempts: {
+            attempts: components["schemas"]["JobAttempt"][];
+            /** @description The parameter `after` of the next page; absent after the last. */
+            next?: string;
+            /** @description Attempts at the source whose job is not known: their body is encrypted, was left out, or is kept elsewhere. */
+            unread: number;
+        };
+        JobAttempt: {
+            /**
+             * @description How it is known to be about the job. event: it repeats an event of the job. digest: it has the bytes of one.
+             *     body: its body names the job; in a refused one, anybody can have written that.
+             * @enum {string}
+             */
+            by: "event" | "digest" | "body";
+            callback: components["schemas"]["Callback"];
+        };
         CallbackDetail: components["schemas"]["Callback"] & {
             subject: string;
             headers: {
@@ -1247,6 +1589,7 @@ export interface components {
             /** @description The name of the receiver, audit.name. */
             name: string;
             logs: components["schemas"]["Log"][];
+            verification?: components["schemas"]["Verification"];
         };
         Log: {
             stream: string;
@@ -1258,6 +1601,218 @@ export interface components {
              * @description Records that no checkpoint covers yet.
              */
             unsealed: number;
+            /** @description The ID of the key, the part of `verifier_key` behind the first `+`. It is short: to compare keys with paper, compare `verifier_key` whole. */
+            key_id?: string;
+            /**
+             * Format: date-time
+             * @description When the stream had the newest checkpoint, by the clock of the NATS server.
+             */
+            sealed_at?: string;
+            /**
+             * Format: int64
+             * @description The oldest record that is still in the stream, or one more than the newest. Of those before it only the hashes remain.
+             */
+            first?: number;
+            /** @description The receiver saw that the log contradicts itself, and seals it no more. */
+            fork?: boolean;
+            /** @description Why the newest checkpoint cannot be believed; then there is no `checkpoint`. */
+            damage?: string;
+            check?: components["schemas"]["LogCheck"];
+            witnesses?: components["schemas"]["WitnessedSize"][];
+            anchors?: components["schemas"]["AnchorReceipt"][];
+            /** @description All that neither the check nor a checkpoint says anything about. */
+            not_covered?: components["schemas"]["NotCovered"][];
+        };
+        /** @description The largest of the newest 1,000 checkpoints that a configured witness has cosigned. */
+        WitnessedSize: {
+            witness: string;
+            /**
+             * Format: int64
+             * @description Absent if it has cosigned none of them.
+             */
+            size?: number;
+            /**
+             * Format: date-time
+             * @description By the clock of the witness.
+             */
+            time?: string;
+        };
+        /** @description An anchor took a checkpoint, as this receiver noted. */
+        AnchorReceipt: {
+            /** @description `folder`, `account` or `witness`. Later versions may add some. */
+            kind: string;
+            where: string;
+            /** Format: int64 */
+            size: number;
+            root: string;
+            /** Format: date-time */
+            time: string;
+            break?: components["schemas"]["CheckpointBreak"];
+        };
+        NotCovered: {
+            /**
+             * @description `unchecked`, `after_check`, `unsealed`, `removed`, `absent`, `signatures`, `bodies` or `outside`. Later
+             *     versions may add some.
+             */
+            what: string;
+            /**
+             * Format: int64
+             * @description How many records; absent if it is about no records, or they are not counted.
+             */
+            records?: number;
+            /** @description It in a sentence. */
+            detail: string;
+        };
+        Verification: {
+            /** @description `never`, `running`, `done` or `failed`, of the newest one since `since`. Later versions may add some. */
+            state: string;
+            /**
+             * Format: date-time
+             * @description When the receiver started; it remembers none before.
+             */
+            since?: string;
+            /** Format: date-time */
+            began?: string;
+            /** Format: date-time */
+            ended?: string;
+            /** @description Why it failed. */
+            error?: string;
+            /** @description Nothing is wrong with any log, nor with a place of checkpoints. */
+            ok?: boolean;
+            /** @description A place outside of the receiver's store and file has a checkpoint. Without one, to put back both together leaves no trace. */
+            outside?: boolean;
+            progress?: components["schemas"]["VerificationProgress"];
+            logs?: components["schemas"]["LogCheck"][];
+            /** @description Those of places of checkpoints, and of what could not be read; at most 100. */
+            faults?: components["schemas"]["LogFault"][];
+            places?: components["schemas"]["ComparedPlace"][];
+            /** @description Fingerprints of keys that signatures could not be verified with. */
+            keys_gone?: string[];
+        };
+        VerificationProgress: {
+            log: string;
+            /** Format: int64 */
+            done: number;
+            /** Format: int64 */
+            total: number;
+        };
+        /** @description What a verification found of one log. `receiver audit verify` has the same. */
+        LogCheck: {
+            origin: string;
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            time: string;
+            /** @description The records reproduce the root of a signed checkpoint of this size, and nothing is wrong. */
+            ok: boolean;
+            /** Format: int64 */
+            size: number;
+            /**
+             * Format: int64
+             * @description Every record from here to `to` was required; none if it is larger.
+             */
+            from: number;
+            /** Format: int64 */
+            to: number;
+            /**
+             * Format: int64
+             * @description Read, and found as sealed.
+             */
+            records: number;
+            /**
+             * Format: int64
+             * @description Gone before they were sealed.
+             */
+            absent: number;
+            /**
+             * Format: int64
+             * @description Removed since by age or size; their hashes remain.
+             */
+            removed: number;
+            /**
+             * Format: int64
+             * @description Too new to be sealed.
+             */
+            unsealed: number;
+            /**
+             * Format: int64
+             * @description Signatures and refusals that hold with the keys of today.
+             */
+            signatures: number;
+            /**
+             * Format: int64
+             * @description Records of which no signature could be checked.
+             */
+            unchecked: number;
+            /** @description Distinct ones whose signature holds. */
+            checkpoints: number;
+            /** @description The public keys that signed them. */
+            signed_by: string[];
+            /** @description At most 100. */
+            faults: components["schemas"]["LogFault"][];
+            /** @description Further faults. */
+            omitted: number;
+        };
+        LogFault: {
+            /** @description The stream, or the place of checkpoints. */
+            stream: string;
+            /** Format: int64 */
+            sequence?: number;
+            /** @description docs/evidence.md lists them. */
+            kind: string;
+            detail: string;
+        };
+        ComparedPlace: {
+            /** @description `stream`, `file`, `folder`, `account` or `witness`. Later versions may add some. */
+            kind: string;
+            where: string;
+            /** @description Why it could not be asked. */
+            error?: string;
+            logs: {
+                log: string;
+                checkpoints: number;
+                /** Format: int64 */
+                size: number;
+                /**
+                 * Format: date-time
+                 * @description Since when it is there, by the word of that place.
+                 */
+                time?: string;
+            }[];
+        };
+        CheckpointPage: {
+            stream: string;
+            checkpoints: components["schemas"]["SealedCheckpoint"][];
+            /** @description Checkpoints that anchors took, newest first: the newest of each, and of each start of a receiver. Only on the first page. */
+            anchors?: components["schemas"]["AnchorReceipt"][];
+            /** @description For `after`; absent on the last page. */
+            next?: string;
+        };
+        SealedCheckpoint: {
+            /**
+             * Format: int64
+             * @description Its sequence in the stream CHECKPOINTS.
+             */
+            sequence: number;
+            /**
+             * Format: date-time
+             * @description When that stream had it, by the clock of the NATS server. Nothing signs it.
+             */
+            time: string;
+            /** Format: int64 */
+            size: number;
+            root: string;
+            /** @description The ID of the key that signed it; absent if its signature is not right. */
+            key_id?: string;
+            cosignatures: components["schemas"]["Cosignature"][];
+            break?: components["schemas"]["CheckpointBreak"];
+        };
+        /** @description It does not follow from the one before it, or is not of the tree of the newest. */
+        CheckpointBreak: {
+            /** @description `rolled_back`, `fork`, `missing`, `checkpoint`, `unsealed`, `tile` or `time`, as in docs/evidence.md. Later versions may add some. */
+            kind: string;
+            detail: string;
         };
         Checkpoint: {
             origin: string;
@@ -1294,9 +1849,124 @@ export interface components {
                 next: string;
                 tried?: string[];
                 skipped?: string[];
+                compared?: components["schemas"]["Comparison"];
             }[];
             /** @description Earlier callbacks that the signature was compared with. */
             compared: number;
+        };
+        ReceiverStatus: {
+            /**
+             * @description That of the worst condition; `ok` if there is none.
+             * @enum {string}
+             */
+            level: "ok" | "warning" | "error";
+            /** @description One sentence about the worst condition, or about what goes on if there is none. */
+            text: string;
+            /** @description A callback that comes now is accepted. */
+            ready: boolean;
+            /** @description The last authentic callback; absent if none is known. */
+            last_authentic?: {
+                source: string;
+                /** Format: date-time */
+                time: string;
+            };
+            /**
+             * @description The state of the store in one word, as in `receiver_store_state`.
+             * @enum {string}
+             */
+            nats: "ok" | "full" | "restarting" | "lost" | "stream" | "away";
+            /**
+             * Format: date-time
+             * @description When the log that is furthest behind was last seen with every record in a checkpoint; absent if none was.
+             */
+            sealed_at?: string;
+            /**
+             * Format: int64
+             * @description Records of all logs that are in no checkpoint yet.
+             */
+            unsealed: number;
+            /**
+             * Format: int64
+             * @description Bytes that an embedded store may still write; absent if there is none.
+             */
+            disk_free?: number;
+            /** @description What is wrong, the worst first. */
+            conditions: {
+                /** @description The name of its alert and of its section in docs/runbooks.md. */
+                name: string;
+                /** @enum {string} */
+                level: "warning" | "error";
+                /** @description The first sentence of the runbook, with the figures of now. */
+                text: string;
+                /**
+                 * Format: date-time
+                 * @description When it began, if that is known.
+                 */
+                since?: string;
+                /** @description The source that it is about; absent if it is about none or all. */
+                source?: string;
+            }[];
+        };
+        Token: {
+            /** @description The name of the token; absent from an answer to a request without one. */
+            name?: string;
+            /** @description What the request may ask for; all of them where no token is required. */
+            scopes: ("submit" | "read" | "audit" | "admin")[];
+            /**
+             * Format: date-time
+             * @description When the token ends.
+             */
+            expires?: string;
+        };
+        /** @description The callback that came beside what was signed, as far as that was proved. It holds no key. */
+        Comparison: {
+            /** @description The name of the key that made the signature; absent if none did. */
+            key?: string;
+            differences: {
+                /** @description What differs: `signature` (the text of the header), `hash`, `key` or `body`. */
+                of: string;
+                code: string;
+                text: string;
+            }[];
+            came: components["schemas"]["ComparedBody"];
+            signed: components["schemas"]["ComparedBody"];
+            /** @description Where the bodies differ, in their order; at most 16. */
+            regions?: {
+                /** @description The offset among the bytes that came. */
+                at: number;
+                /** @description The offset among the bytes that were signed. */
+                signed_at: number;
+                /**
+                 * Format: byte
+                 * @description Up to 16 bytes before it that are the same on both sides.
+                 */
+                before: string;
+                /**
+                 * Format: byte
+                 * @description Up to 16 bytes after it that are the same on both sides.
+                 */
+                after: string;
+                /**
+                 * Format: byte
+                 * @description The first 128 bytes that came.
+                 */
+                came: string;
+                /**
+                 * Format: byte
+                 * @description The first 128 bytes that were signed in place of them.
+                 */
+                signed: string;
+                /** @description How many came. */
+                size: number;
+                /** @description How many were signed. */
+                signed_size: number;
+            }[];
+            /** @description The bodies also differ behind these regions. */
+            more_regions?: boolean;
+        };
+        ComparedBody: {
+            size: number;
+            sha256: string;
         };
         Tokens: {
             tokens: {
@@ -1344,6 +2014,128 @@ export interface components {
              */
             drops?: number;
         };
+        Sinks: {
+            sinks: components["schemas"]["Sink"][];
+        };
+        Sink: {
+            name: string;
+            /** @description The host of its address, with the port if it has one; never the rest of the address, which may hold a secret. */
+            host: string;
+            /**
+             * Format: int64
+             * @description Events that were not posted yet.
+             */
+            pending: number;
+            /**
+             * Format: date-time
+             * @description When the oldest event was stored that is pending, or of a job that is retried; absent if there is none.
+             */
+            oldest?: string;
+            /**
+             * Format: int64
+             * @description The age of that event; 0 if there is none.
+             */
+            seconds_behind: number;
+            /** @description Jobs whose events are posted again. */
+            retrying: number;
+            /** @description Events that are not posted again until they are replayed. */
+            given_up: number;
+            /** @description The first 50 of these jobs, that with the oldest event first. */
+            retrying_jobs: components["schemas"]["SinkDelivery"][];
+            /** @description The first 50 of these events, in the order in which they were given up. */
+            given_up_events: components["schemas"]["SinkDelivery"][];
+            /**
+             * Format: date-time
+             * @description When the sink accepted an event from this process last; absent if it did not since the start, or another replica posts.
+             */
+            last_accepted?: string;
+        };
+        SinkDelivery: {
+            source: string;
+            /** @description The id of the job; of an unrecognised event the digest of its body. */
+            job: string;
+            /**
+             * Format: int64
+             * @description The sequence in JOBS of the event that was not accepted; events of the job behind it wait.
+             */
+            sequence: number;
+            /** @description How often it was posted. */
+            tries: number;
+            /**
+             * Format: date-time
+             * @description When it was posted first.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description When it is posted again; absent if it was given up, or is replayed now.
+             */
+            due?: string;
+            /** @description Why the last try failed. */
+            error?: string;
+        };
+        SinkReplay: {
+            sink: string;
+            /** @description The jobs that were retried and the events that were given up, and are posted again now. */
+            replayed: number;
+        };
+        Edge: {
+            /** @description `nats.mode`: edge, embedded or external. */
+            mode: string;
+            /** @description The name of the edge. */
+            name?: string;
+            /** @description The addresses of the hub, without credentials. */
+            hub: string[];
+            /**
+             * @description Whether the hub answers and takes the records of every stream; absent if the receiver is no edge.
+             * @enum {string}
+             */
+            link?: "up" | "down";
+            /**
+             * Format: date-time
+             * @description When the link came up, or went down.
+             */
+            since?: string;
+            streams: components["schemas"]["EdgeStream"][];
+        };
+        EdgeStream: {
+            stream: string;
+            /**
+             * Format: int64
+             * @description Records that the hub does not have.
+             */
+            behind: number;
+            /**
+             * Format: date-time
+             * @description When the first of them was stored here; absent if there is none.
+             */
+            oldest?: string;
+            /**
+             * Format: int64
+             * @description The age of that record; 0 if there is none.
+             */
+            seconds_behind: number;
+            /**
+             * Format: int64
+             * @description The sequence here of the last record that the hub has acknowledged.
+             */
+            position: number;
+            /**
+             * Format: int64
+             * @description Records that the hub has stored since the start of this process.
+             */
+            forwarded: number;
+            /**
+             * Format: int64
+             * @description Since then: events that the hub already had, by another path.
+             */
+            repeated: number;
+            /**
+             * Format: int64
+             * @description Since then: records that the size limit of their stream removed here before the hub had them.
+             */
+            missed: number;
+        };
         Keys: {
             keys: components["schemas"]["KeyUse"][];
         };
@@ -1368,6 +2160,88 @@ export interface components {
             /** @description Well-formed signatures at the source, since its last use, that no key made. */
             mismatches: number;
             warnings?: string[];
+            /** @description Whether it can be removed without refusing a callback, as `receiver keys retire` says; absent if it is removed. */
+            removal?: {
+                safe: boolean;
+                why: string;
+                /**
+                 * Format: date-time
+                 * @description When it can be at the earliest, as things stand; absent if time alone does not make it so.
+                 */
+                safe_not_before?: string;
+            };
+        };
+        Traffic: {
+            /**
+             * Format: date-time
+             * @description The beginning of the first minute that was asked for.
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description When this was counted. The last minute may not be over.
+             */
+            until: string;
+            /**
+             * Format: date-time
+             * @description The first minute whose counts are whole; earlier ones are left out.
+             */
+            from: string;
+            /** @description Nothing is left out. */
+            complete: boolean;
+            /** @description Older records are being counted; ask again. If it is false and `complete` is too, they are gone or too many. */
+            reading: boolean;
+            /** @description Those with callbacks. */
+            minutes: components["schemas"]["TrafficMinute"][];
+            marks: components["schemas"]["TrafficMark"][];
+        };
+        /** @description Callbacks by verdict; what is 0 is left out. */
+        TrafficMinute: {
+            /**
+             * Format: date-time
+             * @description Its beginning.
+             */
+            minute: string;
+            /** Format: int64 */
+            accepted?: number;
+            /** Format: int64 */
+            unrecognised?: number;
+            /**
+             * Format: int64
+             * @description Repeats that share one record count too, in the minute of that record.
+             */
+            duplicate?: number;
+            /** Format: int64 */
+            late?: number;
+            /** Format: int64 */
+            quarantined?: number;
+            /** Format: int64 */
+            unconfirmed?: number;
+            /** @description By reason. */
+            refused?: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Refused, and not recorded because there were too many; of this process since its start, and of all sources together.
+             */
+            unrecorded?: number;
+        };
+        /** @description What happened to a receiver, once for each minute and kind. */
+        TrafficMark: {
+            /**
+             * Format: date-time
+             * @description The first time in the minute.
+             */
+            time: string;
+            /** @description `start`, `reload`, or `keys` for a reload that changed keys. Later versions may add some. */
+            kind: string;
+            /** @description How often. */
+            count: number;
+            /** @description The keys that came into force, as SOURCE/NAME FINGERPRINT. */
+            added?: string[];
+            /** @description The keys that are not in force any more. */
+            removed?: string[];
         };
         /** @enum {string} */
         Severity: "ok" | "note" | "warning" | "error";
@@ -1469,6 +2343,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["JobPage"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    countJobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many there are of each. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobCounts"];
                 };
             };
             default: components["responses"]["Error"];
@@ -1641,6 +2536,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RowErrors"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    listJobAttempts: {
+        parameters: {
+            query?: {
+                /** @description The most attempts of one page. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The name of a configured source. */
+                source: components["parameters"]["Source"];
+                /** @description The platform's id of the job, escaped for a path. */
+                job: components["parameters"]["JobID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The attempts, oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobAttempts"];
                 };
             };
             default: components["responses"]["Error"];
@@ -1982,6 +2908,79 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    listSinks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The configured sinks, in the order of the configuration. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sinks"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    replaySink: {
+        parameters: {
+            query?: {
+                /** @description The source of one job; `job` is required with it. */
+                source?: string;
+                /** @description The id of that job. */
+                job?: string;
+                /** @description The reason for the record. */
+                reason?: components["parameters"]["Reason"];
+            };
+            header?: never;
+            path: {
+                /** @description The name of a configured sink. */
+                sink: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is posted again; nothing is recorded if that is nothing. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SinkReplay"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getEdge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link and the forwarded streams; without streams if the receiver is no edge. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Edge"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     listKeys: {
         parameters: {
             query?: {
@@ -2001,6 +3000,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Keys"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getTraffic: {
+        parameters: {
+            query?: {
+                /** @description From the minute of a time on, or of a duration ago; at most 24 hours. */
+                since?: string;
+                /** @description Only of these sources; `_` is none that is configured. */
+                source?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The minutes with callbacks, and what happened to the receiver, oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Traffic"];
                 };
             };
             default: components["responses"]["Error"];
@@ -2060,6 +3085,15 @@ export interface operations {
                 body?: string[];
                 /** @description Lists recorded actions, too. */
                 actions?: boolean;
+                /** @description Only these recorded actions, such as `release`, and no callbacks. */
+                action?: string[];
+                /** @description Only recorded actions of these operators, and no callbacks. */
+                operator?: string[];
+                /**
+                 * @description Newest first. Then a page may have fewer records than `limit`, or none, and a `next`: few of those
+                 *     that it looked at matched. All pages must have the same parameters but `after`.
+                 */
+                reverse?: boolean;
                 /** @description The most records of one page. */
                 limit?: number;
                 /** @description `next` of the page before. */
@@ -2071,7 +3105,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of records, oldest first. */
+            /** @description A page of records, oldest first unless `reverse` is set. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2085,7 +3119,10 @@ export interface operations {
     };
     getCallback: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether to look for other records with the same body; that reads all streams. */
+                same_body?: boolean;
+            };
             header?: never;
             path: {
                 /** @description A stream, such as JOBS or ATTEMPTS. */
@@ -2138,6 +3175,66 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    explainCallback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A stream, such as JOBS or ATTEMPTS. */
+                stream: components["parameters"]["Stream"];
+                /** @description The sequence of a record in its stream. */
+                sequence: components["parameters"]["Sequence"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether it would be accepted now, and if not, why. It holds no key and no signature. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getReport: {
+        parameters: {
+            query?: {
+                /** @description `html`, a page for people, or `json`, the same for programs. */
+                form?: string;
+            };
+            header?: never;
+            path: {
+                /** @description A stream, such as JOBS or ATTEMPTS. */
+                stream: components["parameters"]["Stream"];
+                /** @description The sequence of a record in its stream. */
+                sequence: components["parameters"]["Sequence"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report, as `receiver audit report --html` or `-o json` writes it. */
+            200: {
+                headers: {
+                    "Content-Disposition"?: string;
+                    "Content-Security-Policy"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
     getLogs: {
         parameters: {
             query?: never;
@@ -2154,6 +3251,59 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Logs"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    verifyLogs: {
+        parameters: {
+            query?: {
+                /** @description How long to wait for its end, at most `1m`. */
+                wait?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The verification, which may still run. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verification"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    listCheckpoints: {
+        parameters: {
+            query?: {
+                /** @description The most checkpoints of one page. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                /** @description A stream, such as JOBS or ATTEMPTS. */
+                stream: components["parameters"]["Stream"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of checkpoints, newest first; it may be empty and have a `next`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckpointPage"];
                 };
             };
             default: components["responses"]["Error"];
@@ -2231,6 +3381,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The state of this process. Its level is `ok` only if all is known and nothing is wrong. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiverStatus"];
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The token of the request. It holds no secret. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
                 };
             };
             default: components["responses"]["Error"];

@@ -90,8 +90,8 @@ func (a *API) Logs(ctx context.Context) (api.Logs, error) {
 	return all, nil
 }
 
-// dated returns the logs, and when the stream had the newest checkpoint of each. It asks again where
-// a log was sealed between the two questions.
+// dated returns the logs, and when the stream had the newest checkpoint of each. It asks again
+// where a log was sealed between the two questions.
 func (a *API) dated(ctx context.Context) (all api.Logs, err error) {
 	for range 3 {
 		if all, err = a.API.Logs(ctx); err != nil {
