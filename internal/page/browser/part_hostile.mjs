@@ -2,7 +2,7 @@
 import { frame, open, overflow, sizes } from './browser.mjs';
 
 // So many addresses of one form are followed, as of the jobs that a list names.
-const mostAlike = Number(process.env.PAGES_LINKS ?? 40);
+const mostAlike = Number(process.env.PAGES_LINKS ?? 12);
 
 export default async function (browser, { base, tokens, check }) {
   const page = await open(browser, base, { token: tokens.operator, size: sizes.narrow });

@@ -58,6 +58,9 @@ func (r *rig) play(t testing.TB) scene {
 	natstest.Must(t, err)
 	r.ask(t, http.MethodPost, "/v1/sources/crm/jobs/"+s.Jobs["good"]+"/replay?reason=the+consumer+lost+it", nil, "")
 	r.find(t, s)
+	natstest.Eventually(t, "both witnesses' cosignatures", func() bool {
+		return len(read[api.CallbackDetail](t, r, "/v1/callbacks/"+s.Callbacks["finished"]).Seal.Witnesses) == 2
+	})
 	return s
 }
 
