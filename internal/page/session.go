@@ -179,8 +179,12 @@ func (p *Page) signOut(v *visit) error {
 // local returns an address within the page; the first view for any other.
 func local(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(address, "//") || strings.ContainsRune(address, '\\') {
+	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || strings.ContainsRune(address, '\\') {
 		return "/"
 	}
-	return u.String()
+	made := u.String() // its path may be escaped anew, and then begin with slashes that were none
+	if !strings.HasPrefix(made, "/") || strings.HasPrefix(made, "//") {
+		return "/"
+	}
+	return made
 }
