@@ -145,6 +145,33 @@ func TestChangesNeedTheCSRFToken(t *testing.T) {
 	}
 }
 
+// A change reads no more of a form than it has, whatever the form is and says of itself: a form
+// with files would be laid down on the disk.
+func TestAFormIsBounded(t *testing.T) {
+	t.Parallel()
+	p := newPage(nil)
+	own := csrfField.FindStringSubmatch(ask(t, p, http.MethodGet, "/", "rcv_read", nil).Body.String())[1]
+	for _, path := range []string{"/signin", "/signout", "/jobs/a/1/poll", "/jobs/a/1/none", "/forwarding/a/replay", "/evidence/check", "/callbacks/JOBS/1/explain"} {
+		for _, mediaType := range []string{"multipart/form-data; boundary=x", "Multipart/Form-Data; boundary=x", "application/x-www-form-urlencoded"} {
+			field, file := "csrf="+own+"&reason=", ""
+			if !strings.HasPrefix(mediaType, "application") {
+				field = "--x\r\nContent-Disposition: form-data; name=\"csrf\"\r\n\r\n" + own + "\r\n"
+				file = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"file\"\r\n\r\n"
+			}
+			body := strings.NewReader(field + file + strings.Repeat("x", 1<<20))
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, body)
+			r.Host = "localhost:8081"
+			r.Header.Set("Content-Type", mediaType)
+			r.Header.Set("X-Csrf", own) // which took the place of the field once
+			r.AddCookie(&http.Cookie{Name: "receiver-8081", Value: "rcv_read"})
+			p.ServeHTTP(httptest.NewRecorder(), r)
+			if read := int(body.Size()) - body.Len(); read > 128<<10 {
+				t.Errorf("POST %s reads %d bytes of a form as %s", path, read, mediaType)
+			}
+		}
+	}
+}
+
 func TestEveryAnswerHasThePolicy(t *testing.T) {
 	t.Parallel()
 	p := newPage(nil)

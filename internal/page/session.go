@@ -96,8 +96,8 @@ const formLimit = 64 << 10
 var errForeignForm = errors.New("this form is not one of this page, or you have signed in anew since; load the page again")
 
 // mayChange refuses a request that changes something unless it comes from a form of this page. The
-// CSRF token is in the header X-CSRF or in the field csrf. The view of the form with a file, that
-// of /submit, reads the field by itself and calls genuine.
+// CSRF token is in the field csrf. The view of the form with a file, that of /submit, reads the
+// field by itself and calls genuine.
 func (p *Page) mayChange(v *visit) error {
 	if err := p.sites.Check(v.r); err != nil {
 		return api.OtherSite.Problem("%v", errForeignForm)
@@ -105,12 +105,8 @@ func (p *Page) mayChange(v *visit) error {
 	if strings.HasPrefix(v.r.URL.Path, "/submit") && strings.HasPrefix(v.r.Header.Get("Content-Type"), "multipart/form-data") {
 		return nil
 	}
-	given := v.r.Header.Get("X-Csrf")
-	if given == "" {
-		v.r.Body = http.MaxBytesReader(v.w, v.r.Body, formLimit)
-		given = v.r.PostFormValue("csrf")
-	}
-	return v.genuine(given)
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, formLimit)
+	return v.genuine(v.r.PostFormValue("csrf"))
 }
 
 // genuine returns an error unless a CSRF token is that of this browser.
