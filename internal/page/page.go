@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 
@@ -93,7 +94,20 @@ func (p *Page) routes() map[string]view {
 type view func(v *visit) error
 
 // ServeHTTP implements http.Handler.
-func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.mux.ServeHTTP(w, r) }
+func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if tidy(r.URL.EscapedPath()) {
+		p.mux.ServeHTTP(w, r)
+		return
+	}
+	p.elsewhere(w, r)
+}
+
+// tidy reports whether http.ServeMux takes an address as it is. It redirects any other by itself,
+// without the headers of secure, and without the API, which counts callbacks astray.
+func tidy(escaped string) bool {
+	cleaned := path.Clean("/" + escaped)
+	return escaped == cleaned || cleaned != "/" && escaped == cleaned+"/"
+}
 
 // elsewhere hands a request to the API, which answers all that is none of the page's. A person who
 // mistypes an address gets a page.
