@@ -3,10 +3,13 @@ package page_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
 
+	"receiver/api"
+	"receiver/internal/access"
 	"receiver/internal/page"
 )
 
@@ -34,5 +37,29 @@ func TestAnUntidyAddressIsTheAPIs(t *testing.T) {
 		if w := ask(t, newPage(nil), http.MethodGet, address, "", nil); w.Code != http.StatusOK {
 			t.Errorf("%s = %d, want 200", address, w.Code)
 		}
+	}
+}
+
+// Where no token is needed, a cookie that another port of the host has set decides nothing.
+func TestACookieWithoutTokensIsIgnored(t *testing.T) {
+	t.Parallel()
+	p := page.New(page.Options{API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v1/token":
+			give(api.Token{Scopes: access.Scopes})(w, r)
+		case "/v1/sources":
+			give(api.Sources{Sources: []api.SourceStatus{{Name: "a"}}})(w, r)
+		default:
+			problem(w, api.Unavailable.Problem("it is not there"))
+		}
+	}), Log: zerolog.Nop()})
+	field := func(token string) string {
+		return csrfField.FindStringSubmatch(ask(t, p, http.MethodGet, "/submit?source=a&object=b", token, nil).Body.String())[1]
+	}
+	if field("planted") != field("") {
+		t.Error("the cookie decides the CSRF token")
+	}
+	if w := ask(t, p, http.MethodGet, "/", "planted", nil); strings.Contains(w.Body.String(), "Sign out") {
+		t.Error("the page offers to sign out, where nobody signs in")
 	}
 }

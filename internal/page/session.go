@@ -38,7 +38,11 @@ func (p *Page) open(w http.ResponseWriter, r *http.Request) (*visit, error) {
 	if cookie, err := r.Cookie(cookieName(r)); err == nil {
 		v.token = cookie.Value
 	}
-	return v, v.ask()
+	err := v.ask()
+	if err == nil && v.holder.Name == "" {
+		v.token = "" // none is needed, and whoever set the cookie must not know the CSRF token by it
+	}
+	return v, err
 }
 
 // ask asks the API whose token it is.
