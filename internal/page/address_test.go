@@ -13,8 +13,8 @@ import (
 	"receiver/internal/page"
 )
 
-// What net/http would redirect to a tidier address is the API's, as any other that is none of the
-// page's: it refuses foreign hosts, and counts callbacks that went astray.
+// An address that net/http would redirect to a tidier one is the API's, as any other that is none
+// of the page's: it refuses foreign hosts, and counts callbacks that went astray.
 func TestAnUntidyAddressIsTheAPIs(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{

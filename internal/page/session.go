@@ -40,7 +40,7 @@ func (p *Page) open(w http.ResponseWriter, r *http.Request) (*visit, error) {
 	}
 	err := v.ask()
 	if err == nil && v.holder.Name == "" {
-		v.token = "" // none is needed, and whoever set the cookie must not know the CSRF token by it
+		v.token = "" // none is needed, and a page that set the cookie must not know the CSRF token by it
 	}
 	return v, err
 }
