@@ -136,7 +136,7 @@ func (r listedRecord) Facts() (f actionFacts) {
 			case recordName.MatchString(value):
 				shown.Link, shown.Scope = "/callbacks/"+value, "audit"
 			case name == "job" && text("source") != "":
-				shown.Link, shown.Scope = "/jobs/"+segment(text("source"))+"/"+segment(value), "read"
+				shown.Link, shown.Scope = jobName{text("source"), value}.Address(), "read"
 			}
 			if digest.MatchString(value) {
 				shown.Value = short(value)

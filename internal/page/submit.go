@@ -168,7 +168,7 @@ type submissionShown struct{ api.Submission }
 // At is the address of what a submission made: its job or, while that is not known, itself.
 func (s submissionShown) At() string {
 	if s.Job != "" {
-		return "/jobs/" + segment(s.Source) + "/" + segment(s.Job)
+		return jobName{s.Source, s.Job}.Address()
 	}
 	return "/submit/" + segment(s.Source) + "/" + segment(s.Name)
 }
