@@ -59,7 +59,7 @@ func (p *Page) actions(v *visit) error {
 		return err
 	}
 	if f.Error != "" {
-		v.w.WriteHeader(http.StatusBadRequest)
+		v.status = http.StatusBadRequest
 	}
 	return v.show("acts", "Actions", newActionsView(f, asked)) // whose name is the class of the body
 }

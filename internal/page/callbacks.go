@@ -63,7 +63,7 @@ func (p *Page) callbacks(v *visit) error {
 		return viewAddress("/callbacks/export", v.r.URL.Query(), map[string]string{"after": "", "format": format})
 	}
 	if f.Error != "" {
-		v.w.WriteHeader(http.StatusBadRequest)
+		v.status = http.StatusBadRequest
 	}
 	return v.show("callbacks", "Callbacks", callbacksView{f, export("csv"), export("jsonl")})
 }

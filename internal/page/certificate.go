@@ -67,7 +67,7 @@ func (p *Page) proofFile(v *visit) error {
 			return err
 		}
 		name = strings.ReplaceAll(c.ID, "/", "-") + ".html"
-		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Type", mediaType)
 		h.Set("Content-Security-Policy", report.Policy()+"; frame-ancestors 'none'; sandbox allow-downloads")
 	}
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))

@@ -22,6 +22,6 @@ func checker(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	secure(h)
 	h.Set("Content-Security-Policy", checkpage.Policy()+"; frame-ancestors 'none'")
-	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Type", mediaType)
 	_, _ = w.Write(checkpage.Page()) // a browser that has gone needs it no more
 }

@@ -37,20 +37,18 @@ func (v *visit) showJob(n jobName, failed *api.Problem) error {
 	}
 	q := v.r.URL.Query()
 	view.Done, view.Failed = doneWords[q.Get("done")], failed
-	status, live := http.StatusOK, []string(nil)
+	var live []string
 	switch {
 	case failed != nil:
-		status = failed.Status
+		v.status = failed.Status
 	case !view.Known:
-		status = http.StatusNotFound
+		v.status = http.StatusNotFound
 	default:
 		view.asked(v, q.Get("show"))
 		if q.Get("show") == "" {
 			live = []string{"facts", "timeline"}
 		}
 	}
-	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	v.w.WriteHeader(status)
 	return v.show("job", "Job "+clip(n.ID), view, live...)
 }
 

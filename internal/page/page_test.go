@@ -208,6 +208,33 @@ func TestTheAPIIsAskedAsTheBrowser(t *testing.T) {
 	}
 }
 
+// An answer that says what is wrong has the status of the API's, and is HTML as it says itself.
+func TestAnErrorIsAPageWithItsStatus(t *testing.T) {
+	t.Parallel()
+	busy := func(w http.ResponseWriter, _ *http.Request) { problem(w, api.TooManyRequests.Problem("later")) }
+	wrong := func(w http.ResponseWriter, _ *http.Request) { problem(w, api.BadRequest.Problem("since is no time")) }
+	unknown := func(w http.ResponseWriter, _ *http.Request) { problem(w, api.UnknownJob.Problem("no job")) }
+	p := newPage(operations{"GET /v1/callbacks": wrong, "GET /v1/sources/crm/jobs/7": unknown, "GET /v1/log": busy})
+	flooded := newPage(nil)
+	flooded.API = http.HandlerFunc(busy)
+	for _, tt := range []struct {
+		name   string
+		answer *httptest.ResponseRecorder
+		status int
+	}{
+		{"a search", ask(t, p, http.MethodGet, "/callbacks?since=x", "rcv_audit", nil), 400},
+		{"a search of actions", ask(t, p, http.MethodGet, "/actions?since=x", "rcv_audit", nil), 400},
+		{"a job", ask(t, p, http.MethodGet, "/jobs/crm/7", "rcv_read", nil), 404},
+		{"a view", ask(t, p, http.MethodGet, "/evidence", "rcv_audit", nil), 429},
+		{"a wrong token", ask(t, p, http.MethodPost, "/signin", "", url.Values{"token": {"x"}}), 401},
+		{"a token among too many", ask(t, flooded, http.MethodPost, "/signin", "", url.Values{"token": {"x"}}), 429},
+	} {
+		if got := tt.answer.Result(); got.StatusCode != tt.status || got.Header.Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s = %d %q, want %d", tt.name, got.StatusCode, got.Header.Get("Content-Type"), tt.status)
+		}
+	}
+}
+
 // A person who mistypes an address gets a page; a program gets the API's answer.
 func TestNothingIsThere(t *testing.T) {
 	t.Parallel()

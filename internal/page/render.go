@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -158,12 +159,17 @@ func (v *visit) show(name, title string, data any, live ...string) error {
 	if err := views()[name].ExecuteTemplate(&page, "frame", frame{visit: v, View: name, Title: title, Data: data, Live: live}); err != nil {
 		return fmt.Errorf("making the view %s: %w", name, err)
 	}
+	v.send(page.Bytes())
+	return nil
+}
+
+// send answers with HTML.
+func (v *visit) send(html []byte) {
 	v.w.Header().Set("Content-Type", mediaType)
-	_, err := v.w.Write(page.Bytes())
-	if err != nil {
+	v.w.WriteHeader(cmp.Or(v.status, http.StatusOK))
+	if _, err := v.w.Write(html); err != nil {
 		v.p.Log.Debug().Err(err).Msg("sending an answer failed")
 	}
-	return nil
 }
 
 // mediaType is that of every view.
@@ -190,8 +196,7 @@ func (v *visit) fail(err error) {
 		_ = v.back(address)
 		return
 	}
-	v.w.Header().Set("Content-Type", mediaType)
-	v.w.WriteHeader(known.Status)
+	v.status = known.Status
 	if err := v.show("problem", known.Title, known); err != nil {
 		v.p.Log.Warn().Err(err).Str("path", v.r.URL.Path).Msg("making a page failed")
 	}

@@ -28,6 +28,8 @@ type visit struct {
 	holder api.Token
 	// token is the token itself; empty for a browser that needs none.
 	token string
+	// status is that of the answer; zero is 200.
+	status int
 	// health is how the receiver is, once it was asked.
 	health *health
 }
@@ -157,13 +159,11 @@ func (p *Page) signedIn(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return
 	}
-	v.token = ""
+	v.token, v.status = "", http.StatusUnauthorized
 	said := "This is no valid token."
 	if known := new(api.Problem); errors.As(err, &known) && known.Status != http.StatusUnauthorized {
-		said = known.Error()
+		said, v.status = known.Error(), known.Status
 	}
-	w.Header().Set("Content-Type", mediaType)
-	w.WriteHeader(http.StatusUnauthorized)
 	if err := v.show("signin", "Sign in", signIn{Next: next, Error: said}); err != nil {
 		p.Log.Debug().Err(err).Msg("sending an answer failed")
 	}

@@ -157,7 +157,7 @@ func TestAFileIsSubmitted(t *testing.T) {
 		where        string
 	}{
 		{"a form", "", job.Submission{Source: "crm", Name: "S", State: job.SubmissionSubmitted, Job: "a/b"}, 303, "/jobs/crm/a%2Fb"},
-		{"a script", "application/json", job.Submission{Source: "crm", Name: "S", State: job.SubmissionSubmitted, Job: ".."}, 200, "/jobs/crm/%2E%2E"},
+		{"a script", "application/json", job.Submission{Source: "crm", Name: "S", State: job.SubmissionSubmitted, Job: ".."}, 200, "/jobs/crm/-?id=.."},
 		{"a lost answer", "", job.Submission{Source: "crm", Name: "S", State: job.SubmissionUnknown}, 303, "/submit/crm/S"},
 		{"a lost answer to a script", "application/json", job.Submission{Source: "crm", Name: "S", State: job.SubmissionUnknown}, 200, "/submit/crm/S"},
 	} {

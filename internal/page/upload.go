@@ -192,7 +192,8 @@ func (u *upload) refused(err error) error {
 	}
 	f := u.form()
 	f.Key, f.Problem = key, known
-	return u.v.statusForm(known.Status, f)
+	u.v.status = known.Status
+	return u.v.submitForm(f)
 }
 
 // form is the form as it was filled in.
@@ -201,35 +202,6 @@ func (u *upload) form() submitForm {
 		Source: u.fields["source"], Object: u.fields["object"], Key: u.fields["key"], Metadata: u.fields["metadata"], Payload: u.fields["callback_payload"],
 	}
 }
-
-// statusForm shows the form with a status other than 200, unless it cannot be shown.
-func (v *visit) statusForm(status int, f submitForm) error {
-	v.w = &withStatus{v.w, status}
-	return v.submitForm(f)
-}
-
-// withStatus answers with a status in place of 200.
-type withStatus struct {
-	http.ResponseWriter
-	status int // 0 once it is written
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (w *withStatus) WriteHeader(status int) {
-	w.status = 0
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements io.Writer.
-func (w *withStatus) Write(text []byte) (int, error) {
-	if w.status != 0 {
-		w.WriteHeader(w.status)
-	}
-	return w.ResponseWriter.Write(text)
-}
-
-// Unwrap is for http.ResponseController.
-func (w *withStatus) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (v *visit) json(status int, answer any) error {
 	text, err := json.Marshal(answer)
@@ -258,20 +230,17 @@ func (p *Page) checkFile(v *visit) error {
 	if err != nil && (!errors.As(err, &known) || foreign(err)) {
 		return err
 	}
-	status := http.StatusOK
 	if err != nil {
-		status, f.Problem = known.Status, known
+		v.status, f.Problem = known.Status, known
 	}
 	if v.r.Header.Get("X-Part") == "" {
-		return v.statusForm(status, f)
+		return v.submitForm(f)
 	}
 	var part bytes.Buffer
 	if err := views()["submit"].ExecuteTemplate(&part, "check", f); err != nil {
 		return err
 	}
-	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	v.w.WriteHeader(status)
-	_, _ = part.WriteTo(v.w)
+	v.send(part.Bytes())
 	return nil
 }
 
