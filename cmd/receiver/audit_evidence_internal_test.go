@@ -208,7 +208,7 @@ func TestAReportOverHTTP(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"JOBS/99/report": "unknown-record", "NOTHING/1/report": "unknown-record", "JOBS/1/report?form=pdf": "neither html nor json",
+		"JOBS/99/report": "unknown-record", "JOBS/0/report": "unknown-record", "JOBS/0/bundle": "unknown-record", "JOBS/0": "unknown-record", "NOTHING/1/report": "unknown-record", "JOBS/1/report?form=pdf": "neither html nor json",
 	} {
 		if got := get(t, in.PrivateURL()+"/v1/callbacks/"+path); !strings.Contains(got, want) {
 			t.Errorf("%s = %s, want %s", path, got, want)

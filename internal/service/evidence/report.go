@@ -24,6 +24,9 @@ func (a *API) Report(ctx context.Context, stream string, seq uint64, form string
 	if _, err := a.Log(stream); err != nil {
 		return api.Report{}, err
 	}
+	if seq == 0 {
+		return api.Report{}, records.NoRecord(stream, seq)
+	}
 	r, err := a.report(ctx, fmt.Sprintf("%s/%d", stream, seq))
 	switch {
 	case errors.Is(err, audit.ErrNotSealed), errors.Is(err, audit.ErrNoCheckpoint):
