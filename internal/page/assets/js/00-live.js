@@ -8,6 +8,7 @@
     if (wanted && !source) {
       source = new EventSource("/live");
       source.addEventListener("changed", () => document.body.dispatchEvent(new Event("live")));
+      source.addEventListener("error", () => { if (source?.readyState === EventSource.CLOSED) source = undefined; });
     } else if (!wanted && source) {
       source.close();
       source = undefined;
@@ -19,6 +20,7 @@
   });
   addEventListener("pagehide", () => { source?.close(); source = undefined; });
   addEventListener("pageshow", follow);
+  document.addEventListener("htmx:afterRequest", follow); // each view is fetched now and then anyway
 
   // What is being read or written stays: opened details stay open, and where the focus is in a
   // field the element is left as it is.
