@@ -53,9 +53,6 @@ func (s sourceCard) Class() string {
 	return ""
 }
 
-// Retries are those that the platform makes.
-func (s sourceCard) Retries() int { return 5 }
-
 // sourceList is the block of the sources.
 type sourceList struct {
 	Cards []sourceCard

@@ -22,9 +22,9 @@ func TestSources(t *testing.T) {
 		not    string
 	}{
 		"well": {api.SourceStatus{Name: "crm", Keys: keys, Authentic: time.Now(), Standing: callback.Standing{AttemptsLeft: 5}}, "rcv_all",
-			[]string{"receiving</span>", "5 of 5", "sha256:5678abcd", "not used since the start", `<a href="/sources/crm">`}, "backfill"},
+			[]string{"receiving</span>", "5</dd>", "sha256:5678abcd", "not used since the start", `<a href="/sources/crm">`}, "backfill"},
 		"failing": {api.SourceStatus{Name: "crm", RefusedBy: map[string]int64{"missing": 1, "mismatch": 7}, Standing: callback.Standing{InARow: 7, Reason: "mismatch", Failing: 2, AttemptsLeft: 2, NextRetry: next}}, "rcv_all",
-			[]string{"repeated</span>", "2 of 5", "2 callbacks", `data-countdown><time datetime="2030-01-01T00:00:00Z"`, `source=crm">mismatch</a> 7`, "7 in a row", "never"}, "receiving"},
+			[]string{"repeated</span>", "<dd>2 ·", "2 callbacks", `data-countdown><time datetime="2030-01-01T00:00:00Z"`, `source=crm">mismatch</a> 7`, "7 in a row", "never"}, "receiving"},
 		"refused, and no longer repeated": {api.SourceStatus{Name: "crm", Authentic: time.Now(), Standing: callback.Standing{InARow: 1, Reason: "mismatch", AttemptsLeft: 5}}, "rcv_all",
 			[]string{"refused</span>"}, "receiving"},
 		"given up": {api.SourceStatus{Name: "crm", Authentic: time.Now(), Standing: callback.Standing{GivenUp: 1}}, "rcv_all",
