@@ -139,7 +139,7 @@ func (r listedRecord) Facts() (f actionFacts) {
 				shown.Link, shown.Scope = jobName{text("source"), value}.Address(), "read"
 			}
 			if digest.MatchString(value) {
-				shown.Value = short(value)
+				shown.Value = beginning(value, 12)
 			}
 			if len(shown.Value) > factShown {
 				shown.Value, f.More = beginning(shown.Value, factShown), true

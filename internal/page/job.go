@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"receiver/api"
@@ -150,7 +149,7 @@ func (view *jobView) rowErrors(v *visit, platform bool) {
 		if row.Text == "" {
 			row.Text = string(row.Raw)
 		}
-		view.Rows.Errors = append(view.Rows.Errors, cut(row.Text, 120))
+		view.Rows.Errors = append(view.Rows.Errors, beginning(row.Text, 120))
 	}
 }
 
@@ -183,7 +182,7 @@ func (view *jobView) preview(v *visit) *jobPart {
 		}
 		cells := make([]string, min(len(row), previewColumns))
 		for i := range cells {
-			cells[i] = cut(row[i], 40)
+			cells[i] = beginning(row[i], 40)
 		}
 		part.Truncated = part.Truncated || len(row) > previewColumns
 		part.Cells = append(part.Cells, cells)
@@ -321,7 +320,7 @@ func (view *jobView) Took() string {
 }
 
 // Cut bounds what the platform says, which is short as a rule.
-func (view *jobView) Cut(v any) string { return cut(fmt.Sprintf("%s", v), 600) }
+func (view *jobView) Cut(v any) string { return beginning(fmt.Sprintf("%s", v), 600) }
 
 // Kinds are those of the events that can be replayed.
 func (view *jobView) Kinds() (all []api.Kind) {
@@ -338,11 +337,3 @@ func (view *jobView) To(behind string, more ...string) string { return view.addr
 
 // Apart reports whether the id is a parameter of that address.
 func (view *jobView) Apart() bool { return apart(view.ID) }
-
-// cut bounds a text.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
-}

@@ -312,14 +312,7 @@ func part(d, whole time.Duration, of int) int {
 }
 
 // clip bounds a text from outside where it is one of many.
-func clip(v any) string {
-	const most = 48
-	s := []rune(fmt.Sprint(v))
-	if len(s) <= most {
-		return string(s)
-	}
-	return string(s[:most-1]) + "…"
-}
+func clip(v any) string { return beginning(fmt.Sprint(v), 48) }
 
 // Name is the id, cut if it is long.
 func (r jobRow) Name() string { return clip(r.ID) }

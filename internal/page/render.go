@@ -50,7 +50,6 @@ var functions = template.FuncMap{
 	"at":      func(t time.Time) moment { return moment{t, t.UTC().Format("2006-01-02 15:04:05 UTC")} },
 	"count":   func(n any, noun string) (string, error) { return counted(n, noun) },
 	"bytes":   words.Bytes,
-	"short":   short,
 	"clock":   func(t time.Time) moment { return moment{t, perminute.Clock(t)} },
 	"spans":   spans,
 }
@@ -93,15 +92,6 @@ func counted(n any, noun string) (string, error) {
 		return words.Count(n, noun), nil
 	}
 	return "", fmt.Errorf("count: %T is no number", n)
-}
-
-// short is the beginning of a digest or a fingerprint.
-func short(v any) string {
-	s := fmt.Sprint(v)
-	if len(s) > 12 {
-		return s[:12] + "…"
-	}
-	return s
 }
 
 // frame is what every view's template gets.
