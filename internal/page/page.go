@@ -163,7 +163,11 @@ func secure(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// overview is the first view: how the receiver is.
+// overview is the first view: how the receiver is. A browser whose token does not open it is sent
+// to the first that it opens.
 func (p *Page) overview(v *visit) error {
+	if open := v.Nav(); open[0].Path != "/" {
+		return v.back(open[0].Path)
+	}
 	return v.show("overview", "Overview", nil, "sources", "traffic")
 }

@@ -208,6 +208,17 @@ func TestTheAPIIsAskedAsTheBrowser(t *testing.T) {
 	}
 }
 
+// Each token leads to a view that it opens.
+func TestTheFirstViewIsOneThatTheTokenOpens(t *testing.T) {
+	t.Parallel()
+	p := newPage(nil)
+	for token, want := range map[string]string{"rcv_all": "", "rcv_read": "", "rcv_audit": "/callbacks"} {
+		if w := ask(t, p, http.MethodGet, "/", token, nil); w.Header().Get("Location") != want {
+			t.Errorf("/ with %s leads to %q, want %q", token, w.Header().Get("Location"), want)
+		}
+	}
+}
+
 // An answer that says what is wrong has the status of the API's, and is HTML as it says itself.
 func TestAnErrorIsAPageWithItsStatus(t *testing.T) {
 	t.Parallel()

@@ -114,11 +114,11 @@ func (f frame) SignedIn() bool { return f.token != "" }
 func (f frame) Holder() string { return f.holder.Name }
 
 // Nav are the views that the browser's token opens.
-func (f frame) Nav() []place {
+func (v *visit) Nav() []place {
 	var all []place
 	for _, at := range places {
-		if len(f.holder.Scopes) > 0 && (at.Scope == "" || f.May(at.Scope)) {
-			at.Here = at.Path == f.r.URL.Path || at.Path != "/" && strings.HasPrefix(f.r.URL.Path, at.Path+"/")
+		if len(v.holder.Scopes) > 0 && (at.Scope == "" || v.May(at.Scope)) {
+			at.Here = at.Path == v.r.URL.Path || at.Path != "/" && strings.HasPrefix(v.r.URL.Path, at.Path+"/")
 			all = append(all, at)
 		}
 	}
