@@ -230,11 +230,11 @@ func (d *decoder) record() (r record, id string) {
 	r.submitted, r.finished = r.fromHeard(d.int()), r.fromHeard(d.int())
 	r.records, r.failed = d.int(), d.int()
 	rest := d.text(4)
-	if d.failed {
+	if d.failed || int(rest[0]) >= len(order) || int(rest[2]) >= len(results) {
+		d.fail()
 		return record{}, ""
 	}
 	r.state, r.told, r.result, r.errors = rest[0], rest[1], rest[2], rest[3] != 0
-	d.failed = int(r.state) >= len(order) || int(r.result) >= len(results)
 	return r, id
 }
 
