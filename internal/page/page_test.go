@@ -271,6 +271,35 @@ func TestNothingIsThere(t *testing.T) {
 	}
 }
 
+// The requests of a view reach the API with all that the API decides by: sender, host and origin of
+// the browser.
+func TestAViewAsksAsTheBrowser(t *testing.T) {
+	t.Parallel()
+	var seen []*http.Request
+	p := newPage(nil)
+	p.API = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen = append(seen, r)
+		give(tokens["rcv_read"])(w, r)
+	})
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/jobs", nil)
+	r.Host, r.RemoteAddr = "localhost:8081", "192.0.2.7:1234"
+	r.AddCookie(&http.Cookie{Name: "receiver-8081", Value: "rcv_read"})
+	for name, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example", "X-Request-Id": "seven", "Authorization": "Bearer rcv_all", "Accept": "text/html"} {
+		r.Header.Set(name, value)
+	}
+	p.ServeHTTP(httptest.NewRecorder(), r)
+	for _, asked := range seen {
+		h := asked.Header
+		if asked.Host != r.Host || asked.RemoteAddr != r.RemoteAddr || h.Get("Sec-Fetch-Site") != "cross-site" || h.Get("Origin") != "https://evil.example" ||
+			h.Get("X-Request-Id") != "seven" || h.Get("Authorization") != "Bearer rcv_read" || h.Get("Cookie") != "" {
+			t.Errorf("%s is asked by %s at %s with %v", asked.URL.Path, asked.RemoteAddr, asked.Host, h)
+		}
+	}
+	if len(seen) == 0 {
+		t.Error("the API was not asked")
+	}
+}
+
 // Something that has changed reaches the browser as one word, and nothing of what it was.
 func TestLive(t *testing.T) {
 	t.Parallel()
